@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The FDT that dom0 gets: the machine's, less what the hypervisor owns, with the PV interrupt controller in the PLIC's
+ * place and /hypervisor added (docs/abi.md, "Start"). Also the list of device addresses in it.
+ */
+#include <arch.h>
+#include <boot/dom0.h>
+#include <console.h>
+#include <lib.h>
+#include <libfdt.h>
+
+/* Nodes that dom0 must not see: with them it could drive what the hypervisor drives. */
+static const char *const owned[] = {
+	"riscv,clint0", "sifive,clint0", "riscv,aclint-mswi", "riscv,aclint-sswi", "riscv,aclint-mtimer",
+	"sifive,test0", "sifive,test1", "syscon-poweroff", "syscon-reboot", "riscv,pmu", "riscv,imsics", "riscv,aplic",
+};
+
+static bool is_owned(const void *fdt, int node)
+{
+	char path[64];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(owned); i++) {
+		if (!fdt_node_check_compatible(fdt, node, owned[i]))
+			return true;
+	}
+	return boot.uart_path[0] && !fdt_get_path(fdt, node, path, sizeof(path)) && !strcmp(path, boot.uart_path);
+}
+
+static bool is_plic(const void *fdt, int node)
+{
+	return !fdt_node_check_compatible(fdt, node, "riscv,plic0") ||
+	       !fdt_node_check_compatible(fdt, node, "sifive,plic-1.0.0");
+}
+
+/* ---- device addresses ---- */
+
+struct dev_list {
+	struct device_range *dev;
+	unsigned int n, max;
+};
+
+static void add_dev(struct dev_list *l, u64 start, u64 size, bool give)
+{
+	if (!size)
+		return;
+	if (l->n == l->max)
+		panic("the FDT names more than %u device ranges", l->max);
+	l->dev[l->n++] = (struct device_range){ start, start + size, give };
+}
+
+static u64 cells(const fdt32_t *p, int n)
+{
+	u64 v = 0;
+
+	while (n-- > 0)
+		v = v << 32 | fdt32_to_cpu(*p++);
+	return v;
+}
+
+static void node_ranges(const void *fdt, int node, int ac, int sc, struct dev_list *l)
+{
+	bool give = !is_owned(fdt, node) && !is_plic(fdt, node);
+	const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+	const fdt32_t *p;
+	int len;
+
+	if (type && (!strcmp(type, "memory") || !strcmp(type, "cpu")))
+		return;
+	p = fdt_getprop(fdt, node, "reg", &len);
+	for (int i = 0; p && (i + 1) * (ac + sc) * 4 <= len; i++)
+		add_dev(l, cells(p + i * (ac + sc), ac), cells(p + i * (ac + sc) + ac, sc), give);
+	/* PCI windows: child address (3 cells), CPU address, size (2 cells) */
+	if (!type || strcmp(type, "pci"))
+		return;
+	p = fdt_getprop(fdt, node, "ranges", &len);
+	for (int i = 0; p && (i + 1) * (3 + ac + 2) * 4 <= len; i++)
+		add_dev(l, cells(p + i * (5 + ac) + 3, ac), cells(p + i * (5 + ac) + 3 + ac, 2), give);
+}
+
+/* Children of the root and of 1:1 buses (empty ranges). */
+static void bus_ranges(const void *fdt, int bus, unsigned int depth, struct dev_list *l)
+{
+	int ac = fdt_address_cells(fdt, bus), sc = fdt_size_cells(fdt, bus), node, len;
+
+	fdt_for_each_subnode(node, fdt, bus) {
+		const char *name = fdt_get_name(fdt, node, NULL);
+
+		if (!strcmp(name, "cpus") || !strcmp(name, "chosen") || !strcmp(name, "reserved-memory"))
+			continue;
+		node_ranges(fdt, node, ac, sc, l);
+		if (depth < 4 && fdt_getprop(fdt, node, "ranges", &len) && !len)
+			bus_ranges(fdt, node, depth + 1, l);
+	}
+}
+
+unsigned int dom0_devices(struct device_range *dev, unsigned int max)
+{
+	struct dev_list l = { dev, 0, max };
+
+	bus_ranges(boot.fdt, 0, 0, &l);
+	return l.n;
+}
+
+/* ---- edits ---- */
+
+#define TRY(x)                          \
+	do {                            \
+		int _rc = (x);          \
+		if (_rc < 0)            \
+			return _rc;     \
+	} while (0)
+
+/* Offsets move with each deletion, so the search starts again after one. */
+static int delete_owned(void *fdt)
+{
+	int node = 0, depth = 0;
+
+	while ((node = fdt_next_node(fdt, node, &depth)) >= 0) {
+		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+		const char *name = fdt_get_name(fdt, node, NULL);
+
+		if (!is_owned(fdt, node) && !(type && !strcmp(type, "memory")) && strcmp(name, "reserved-memory") &&
+		    strcmp(name, "cpu-map"))
+			continue;
+		TRY(fdt_del_node(fdt, node));
+		node = 0;
+		depth = 0;
+	}
+	return 0;
+}
+
+static int edit_chosen(void *fdt, const struct dom0_layout *l)
+{
+	int chosen = fdt_path_offset(fdt, "/chosen"), node;
+
+	TRY(chosen);
+	for (;;) {
+		node = fdt_first_subnode(fdt, chosen);
+		if (node < 0)
+			break;
+		TRY(fdt_del_node(fdt, node));
+	}
+	fdt_delprop(fdt, chosen, "stdout-path");
+	TRY(fdt_setprop_string(fdt, chosen, "bootargs", l->cmdline));
+	if (l->initrd_end) {
+		TRY(fdt_setprop_u64(fdt, chosen, "linux,initrd-start", l->initrd_start));
+		TRY(fdt_setprop_u64(fdt, chosen, "linux,initrd-end", l->initrd_end));
+	}
+	return 0;
+}
+
+/* The list form of newer FDTs: the same extensions go as from the string. */
+static int filter_isa_list(void *fdt, int node)
+{
+	char filtered[512], one[40], probe[48];
+	const char *list;
+	size_t n = 0;
+	int len;
+
+	list = fdt_getprop(fdt, node, "riscv,isa-extensions", &len);
+	if (!list)
+		return 0;
+	for (int i = 0; i < len; i += strlen(list + i) + 1) {
+		const char *ext = list + i;
+
+		if (strlen(ext) >= sizeof(one) - 1)
+			continue;
+		if (ext[1])
+			pv_snprintf(probe, sizeof(probe), "rv64i_%s", ext);
+		else
+			pv_snprintf(probe, sizeof(probe), "rv64%s", ext);
+		isa_filter(probe, one, sizeof(one));
+		if (!strcmp(probe, one) && n + strlen(ext) + 1 <= sizeof(filtered)) {
+			memcpy(filtered + n, ext, strlen(ext) + 1);
+			n += strlen(ext) + 1;
+		}
+	}
+	return fdt_setprop(fdt, node, "riscv,isa-extensions", filtered, n);
+}
+
+static int edit_cpu(void *fdt, int node, unsigned int i)
+{
+	char filtered[256], name[16];
+	const char *isa;
+
+	isa = fdt_getprop(fdt, node, "riscv,isa", NULL);
+	if (isa) {
+		isa_filter(isa, filtered, sizeof(filtered));
+		TRY(fdt_setprop_string(fdt, node, "riscv,isa", filtered));
+	}
+	TRY(filter_isa_list(fdt, node));
+	TRY(fdt_setprop_u32(fdt, node, "reg", i));
+	pv_snprintf(name, sizeof(name), "cpu@%x", i);
+	return fdt_set_name(fdt, node, name);
+}
+
+static int edit_cpus(void *fdt, unsigned int nr_vcpus)
+{
+	int cpus = fdt_path_offset(fdt, "/cpus"), node;
+	unsigned int i = 0;
+
+	TRY(cpus);
+	node = fdt_first_subnode(fdt, cpus);
+	while (node >= 0) {
+		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+
+		if (!type || strcmp(type, "cpu")) {
+			node = fdt_next_subnode(fdt, node);
+			continue;
+		}
+		if (i >= nr_vcpus) {
+			TRY(fdt_del_node(fdt, node));
+			node = fdt_first_subnode(fdt, cpus);
+			/* Those kept are the first ones: step over them again. */
+			for (unsigned int k = 0; k < i && node >= 0; k++)
+				node = fdt_next_subnode(fdt, node);
+			continue;
+		}
+		TRY(edit_cpu(fdt, node, i));
+		i++;
+		node = fdt_next_subnode(fdt, node);
+	}
+	return 0;
+}
+
+static int edit_plic(void *fdt)
+{
+	int node = fdt_node_offset_by_compatible(fdt, -1, "riscv,plic0");
+
+	if (node < 0)
+		node = fdt_node_offset_by_compatible(fdt, -1, "sifive,plic-1.0.0");
+	TRY(node);
+	fdt_delprop(fdt, node, "reg");
+	fdt_delprop(fdt, node, "interrupts-extended");
+	TRY(fdt_setprop_string(fdt, node, "compatible", "pavise,pirq"));
+	TRY(fdt_setprop_u32(fdt, node, "#interrupt-cells", 1));
+	return fdt_setprop_u32(fdt, node, "#address-cells", 0);
+}
+
+static int put_range(void *fdt, int node, const char *prop, const struct range *r)
+{
+	TRY(fdt_appendprop_u64(fdt, node, prop, r->start));
+	return fdt_appendprop_u64(fdt, node, prop, r->end - r->start);
+}
+
+static int add_memory(void *fdt, const struct dom0_layout *l)
+{
+	char name[32];
+	int node;
+
+	pv_snprintf(name, sizeof(name), "memory@%lx", l->bank[0].start);
+	node = fdt_add_subnode(fdt, 0, name);
+	TRY(node);
+	TRY(fdt_setprop_string(fdt, node, "device_type", "memory"));
+	for (unsigned int i = 0; i < l->nr_banks; i++)
+		TRY(put_range(fdt, node, "reg", &l->bank[i]));
+	return 0;
+}
+
+/* phandle of the first CPU's interrupt controller */
+static u32 cpu_intc(const void *fdt)
+{
+	int cpu0 = fdt_path_offset(fdt, "/cpus/cpu@0"), node;
+
+	fdt_for_each_subnode(node, fdt, cpu0) {
+		if (!fdt_node_check_compatible(fdt, node, "riscv,cpu-intc"))
+			return fdt_get_phandle(fdt, node);
+	}
+	return 0;
+}
+
+static int add_hypervisor(void *fdt, const struct dom0_layout *l)
+{
+	static const char compatible[] = "xen,xen-4.17\0xen,xen";
+	u32 intc = cpu_intc(fdt);
+	int node = fdt_add_subnode(fdt, 0, "hypervisor");
+
+	TRY(node);
+	TRY(fdt_setprop(fdt, node, "compatible", compatible, sizeof(compatible)));
+	TRY(put_range(fdt, node, "reg", &l->grant));
+	if (l->has_ext)
+		TRY(put_range(fdt, node, "reg", &l->ext));
+	TRY(fdt_appendprop_u32(fdt, node, "interrupts-extended", intc));
+	TRY(fdt_appendprop_u32(fdt, node, "interrupts-extended", GUEST_EVTCHN_INTERRUPT));
+	return fdt_setprop_u64(fdt, node, "pavise,shared-info", l->shared_info);
+}
+
+int dom0_fdt_make(void *buf, int size, const struct dom0_layout *l)
+{
+	TRY(fdt_open_into(boot.fdt, buf, size));
+	TRY(edit_chosen(buf, l));
+	TRY(delete_owned(buf));
+	TRY(edit_plic(buf));
+	TRY(edit_cpus(buf, l->nr_vcpus));
+	TRY(add_memory(buf, l));
+	TRY(add_hypervisor(buf, l));
+	/* The firmware's reservations are not in dom0's RAM. */
+	while (fdt_num_mem_rsv(buf) > 0)
+		TRY(fdt_del_mem_rsv(buf, 0));
+	return fdt_pack(buf);
+}

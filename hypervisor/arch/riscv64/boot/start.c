@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way from the boot page tables to dom0's first instruction, and secondary harts.
+ */
+#include <arch.h>
+#include <console.h>
+#include <event.h>
+#include <lib.h>
+#include <sched.h>
+
+struct hart harts[CONFIG_NR_CPUS];
+u64 image_pa;
+static struct domain *idle_domain;
+static u32 harts_ready;
+
+__section(".stacks") __aligned(4096) __used
+static char stacks[CONFIG_NR_CPUS][STACK_GUARD + STACK_SIZE];
+
+static void setup_hart(unsigned int i)
+{
+	struct hart *h = &harts[i];
+
+	h->index = i;
+	h->hartid = boot.hartids[i];
+	h->plic_context = boot.plic_context[i];
+	h->stack_top = (u64)stacks[i] + STACK_GUARD + STACK_SIZE;
+}
+
+/* RAM that nothing reserves goes to the heap, page by page-aligned piece. */
+static void heap_from_ram(void)
+{
+	for (unsigned int i = 0; i < boot.nr_mem; i++) {
+		paddr_t pos = ROUND_UP(boot.mem[i].start, PAGE_SIZE), end = ROUND_DOWN(boot.mem[i].end, PAGE_SIZE);
+
+		machine.total_pages += (end - pos) >> PAGE_SHIFT;
+		while (pos < end) {
+			paddr_t stop = end, next = end;
+
+			/* The first reservation that covers pos, or the nearest that begins behind it */
+			for (unsigned int r = 0; r < boot.nr_reserved; r++) {
+				struct range *res = &boot.reserved[r];
+
+				if (res->start <= pos && res->end > pos) {
+					stop = pos;
+					next = min(ROUND_UP(res->end, PAGE_SIZE), end);
+					break;
+				}
+				if (res->start > pos && res->start < stop) {
+					stop = ROUND_DOWN(res->start, PAGE_SIZE);
+					next = stop;
+				}
+			}
+			if (stop > pos)
+				heap_add(pos >> PAGE_SHIFT, stop >> PAGE_SHIFT);
+			pos = stop > pos ? stop : next;
+		}
+	}
+}
+
+static void log_machine(void)
+{
+	char value[32];
+
+	printk("Pavise %s, built with %s\n", CONFIG_VERSION, __VERSION__);
+	printk("harts: %u, boot hart %lu; time %lu kHz\n", boot.nr_harts, boot.boot_hartid,
+	       machine.timebase_hz / 1000);
+	printk("ISA: %s\n", machine.isa);
+	printk("options: %s\n", machine.cmdline[0] ? machine.cmdline : "(none)");
+	for (unsigned int i = 0; i < boot.nr_mem; i++)
+		printk("memory: %lx-%lx (%lu MiB)\n", boot.mem[i].start, boot.mem[i].end,
+		       (boot.mem[i].end - boot.mem[i].start) >> 20);
+	if (boot.kernel.present)
+		printk("module: kernel at %lx, %lu KiB, options: %s\n", boot.kernel.start, boot.kernel.size >> 10,
+		       boot.kernel.cmdline);
+	if (boot.ramdisk.present)
+		printk("module: ramdisk at %lx, %lu KiB\n", boot.ramdisk.start, boot.ramdisk.size >> 10);
+	if (cmdline_get("loglvl", value, sizeof(value))) {
+		if (!strcmp(value, "all") || !strcmp(value, "debug"))
+			console_set_level(LOG_DEBUG);
+		else if (!strcmp(value, "warning"))
+			console_set_level(LOG_WARN);
+		else if (!strcmp(value, "error"))
+			console_set_level(LOG_ERR);
+		else if (strcmp(value, "info"))
+			pr_warn("loglvl=%s: want error, warning, info or debug\n", value);
+	}
+}
+
+static void hart_go(struct hart *h)
+{
+	h->current = h->idle = idle_domain->vcpu[h->index];
+	h->current_arch = h->idle->arch;
+	h->last_alive = arch_time_ns();
+	sched_init_hart(h->index, h->idle);
+	engine->hart_init();
+	plic_init_hart(h);
+	csr_write(CSR_SIE, IP_SSIP | IP_STIP | IP_SEIP);
+	__atomic_store_n(&h->online, true, __ATOMIC_RELEASE);
+	watchdog_init_hart();
+}
+
+void start_secondary(struct hart *h)
+{
+	mm_enable();
+	hart_go(h);
+	__atomic_fetch_add(&harts_ready, 1, __ATOMIC_RELEASE);
+	enter_guest();
+}
+
+void smp_start(void)
+{
+	u64 deadline;
+
+	for (unsigned int i = 1; i < boot.nr_harts; i++) {
+		u64 entry = image_pa + ((u64)secondary_entry - IMAGE_VA);
+		struct sbiret r = sbi_call(0x48534D, 0, harts[i].hartid, entry, (u64)&harts[i], 0, 0);
+
+		if (r.error)
+			pr_warn("hart %lu does not start (SBI error %ld); going on without it\n", harts[i].hartid,
+				r.error);
+		else
+			harts_ready--; /* counted up by itself */
+	}
+	deadline = arch_time_ns() + 10000000000ULL;
+	while (__atomic_load_n(&harts_ready, __ATOMIC_ACQUIRE)) {
+		if (arch_time_ns() > deadline)
+			panic("%u harts were started by the SBI but never arrived", -harts_ready);
+		arch_relax();
+	}
+}
+
+void start_boot_hart(u64 hartid, paddr_t fdt_pa);
+void start_boot_hart(u64 hartid, paddr_t fdt_pa)
+{
+	boot.boot_hartid = hartid;
+	harts[0].hartid = hartid;
+	fdt_parse(fdt_pa);
+	time_init();
+	if (boot.uart_base)
+		uart_init(boot.uart_base, boot.uart_shift, boot.uart_io_width);
+	for (unsigned int i = 0; i < boot.nr_harts; i++)
+		setup_hart(i);
+	log_machine();
+	features_probe();
+	engine_init();
+	mm_init();
+	heap_from_ram();
+	printk("heap: %lu MiB free\n", heap_free_pages() >> (20 - PAGE_SHIFT));
+	idle_domain = domain_create_idle(boot.nr_harts);
+	if (!idle_domain)
+		panic("no memory for the idle vCPUs: give the machine more (QEMU: -m 512M)");
+	plic_init();
+	hart_go(&harts[0]);
+	smp_start();
+	printk("%u hart%s running\n", boot.nr_harts, boot.nr_harts == 1 ? "" : "s");
+	if (dom0_build())
+		panic("Domain 0 could not be built");
+	if (boot.uart_base && boot.uart_irq)
+		uart_enable_rx();
+	enter_guest();
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine for CPUs with the H extension (RISC-V Privileged Specification, "H"): the guest kernel runs in VS-mode
+ * on its own page tables, second-stage translation keeps it in its memory.
+ */
+#include <arch.h>
+#include <console.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <sched.h>
+
+#define HEDELEG                                                                                                  \
+	(BIT(EXC_INST_MISALIGNED) | BIT(EXC_ILLEGAL_INST) | BIT(EXC_BREAKPOINT) | BIT(EXC_LOAD_MISALIGNED) |     \
+	 BIT(EXC_STORE_MISALIGNED) | BIT(EXC_ECALL_U) | BIT(EXC_INST_PAGE_FAULT) | BIT(EXC_LOAD_PAGE_FAULT) |    \
+	 BIT(EXC_STORE_PAGE_FAULT))
+#define HIDELEG (IP_VSSIP | IP_VSTIP | IP_VSEIP)
+#define INSN_WFI 0x10500073
+
+void fp_save(struct arch_vcpu *a);
+void fp_load(struct arch_vcpu *a);
+int hext_copy_from(void *dst, u64 gva, size_t n);
+int hext_copy_to(u64 gva, const void *src, size_t n);
+
+static bool hext_available(void)
+{
+	return cpu.h;
+}
+
+static void hext_hart_init(void)
+{
+	u64 envcfg = 0;
+
+	csr_write(CSR_HEDELEG, HEDELEG);
+	csr_write(CSR_HIDELEG, HIDELEG);
+	csr_write(CSR_HCOUNTEREN, 7);
+	csr_write(CSR_HTIMEDELTA, 0);
+	csr_write(CSR_HVIP, 0);
+	csr_write(CSR_HIE, 0);
+	if (cpu.sstc)
+		envcfg |= HENVCFG_STCE;
+	if (cpu.svpbmt)
+		envcfg |= HENVCFG_PBMTE;
+	if (cpu.zicbom)
+		envcfg |= HENVCFG_CBCFE | (1UL << 4); /* CBIE 01: cbo.inval flushes, and so shows no old data */
+	if (cpu.zicboz)
+		envcfg |= HENVCFG_CBZE;
+	if (envcfg)
+		csr_write(CSR_HENVCFG, envcfg);
+}
+
+static int hext_vcpu_init(struct vcpu *v)
+{
+	struct arch_vcpu *a = v->arch;
+
+	a->hstatus = HSTATUS_VSXL_64 | HSTATUS_VTW | HSTATUS_SPV | HSTATUS_SPVP;
+	a->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_FS_INITIAL;
+	a->vsstatus = 2UL << 32; /* UXL: 64 */
+	a->scounteren = 7; /* TM: rdtime works in user mode from the start */
+	a->vstimecmp = ~0ULL;
+	timer_init(&a->sbi_timer, vsbi_timer_expired, v);
+	return 0;
+}
+
+static void hext_start(struct vcpu *v, u64 pc, u64 opaque)
+{
+	struct arch_vcpu *a = v->arch;
+
+	memset(&a->regs, 0, sizeof(a->regs));
+	memset(a->fp, 0, sizeof(a->fp));
+	a->fcsr = 0;
+	a->vsie = a->vstvec = a->vsscratch = a->vsepc = a->vscause = a->vstval = a->vsatp = 0;
+	a->hvip = 0;
+	a->pending = 0;
+	a->senvcfg = 0;
+	hext_vcpu_init(v);
+	a->regs.pc = pc;
+	a->regs.a0 = v->id;
+	a->regs.a1 = opaque;
+	v->is_initialised = true;
+}
+
+static void hext_save(struct vcpu *v)
+{
+	struct arch_vcpu *a = v->arch;
+
+	a->sstatus = csr_read(CSR_SSTATUS);
+	a->hstatus = csr_read(CSR_HSTATUS);
+	a->vsstatus = csr_read(CSR_VSSTATUS);
+	a->vsie = csr_read(CSR_VSIE);
+	a->vstvec = csr_read(CSR_VSTVEC);
+	a->vsscratch = csr_read(CSR_VSSCRATCH);
+	a->vsepc = csr_read(CSR_VSEPC);
+	a->vscause = csr_read(CSR_VSCAUSE);
+	a->vstval = csr_read(CSR_VSTVAL);
+	a->vsatp = csr_read(CSR_VSATP);
+	a->hvip = csr_read(CSR_HVIP);
+	a->scounteren = csr_read(CSR_SCOUNTEREN);
+	if (cpu.sstc) {
+		a->vstimecmp = csr_read(CSR_VSTIMECMP);
+		/* A comparator left behind would raise VSTIP for whoever runs next. */
+		csr_write(CSR_VSTIMECMP, ~0ULL);
+	}
+	if ((a->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
+		fp_save(a);
+		a->sstatus = (a->sstatus & ~SSTATUS_FS) | (2UL << 13); /* clean */
+	}
+	if (cpu.envcfg)
+		a->senvcfg = csr_read(CSR_SENVCFG);
+}
+
+static void hext_apply_pending(struct vcpu *v)
+{
+	struct arch_vcpu *a = v->arch;
+	u64 bits;
+
+	if (READ_ONCE(a->pending)) {
+		bits = __atomic_exchange_n(&a->pending, 0, __ATOMIC_SEQ_CST);
+		csr_set(CSR_HVIP, bits & (IP_VSSIP | IP_VSTIP));
+	}
+	if (READ_ONCE(a->fence_i) && __atomic_exchange_n(&a->fence_i, 0, __ATOMIC_SEQ_CST))
+		__asm__ volatile("fence.i" : : : "memory");
+}
+
+static void hext_load(struct vcpu *v)
+{
+	struct arch_vcpu *a = v->arch;
+
+	csr_write(CSR_HGATP, v->domain->arch->hgatp);
+	csr_write(CSR_VSSTATUS, a->vsstatus);
+	csr_write(CSR_VSIE, a->vsie);
+	csr_write(CSR_VSTVEC, a->vstvec);
+	csr_write(CSR_VSSCRATCH, a->vsscratch);
+	csr_write(CSR_VSEPC, a->vsepc);
+	csr_write(CSR_VSCAUSE, a->vscause);
+	csr_write(CSR_VSTVAL, a->vstval);
+	csr_write(CSR_VSATP, a->vsatp);
+	csr_write(CSR_HVIP, a->hvip);
+	csr_write(CSR_SCOUNTEREN, a->scounteren);
+	if (cpu.envcfg)
+		csr_write(CSR_SENVCFG, a->senvcfg);
+	if (cpu.sstc)
+		csr_write(CSR_VSTIMECMP, a->vstimecmp); /* after htimedelta, which never changes */
+	csr_write(CSR_HSTATUS, a->hstatus);
+	csr_set(CSR_SSTATUS, SSTATUS_FS);
+	fp_load(a);
+	csr_write(CSR_SSTATUS, a->sstatus);
+	/*
+	 * No VMIDs are used, so both stages go at each switch. (QEMU 7.2 needs it even with VMIDs: it does not flush
+	 * when hgatp is written.) A remote fence for a vCPU that was not running is thereby done, too.
+	 */
+	hfence_gvma_all();
+	hfence_vvma_all();
+	__asm__ volatile("fence.i" : : : "memory");
+}
+
+static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
+{
+	struct arch_vcpu *a = v->arch;
+	u64 vsstatus = csr_read(CSR_VSSTATUS), sstatus = csr_read(CSR_SSTATUS);
+	u64 vector = csr_read(CSR_VSTVEC) & ~3UL;
+
+	if ((cause == EXC_INST_ACCESS || cause == EXC_ILLEGAL_INST) && a->regs.pc == vector) {
+		domain_crash(v->domain, "its trap vector %lx cannot be executed (%s at %lx)", vector,
+			     cause == EXC_INST_ACCESS ? "access fault" : "illegal instruction", tval);
+		return;
+	}
+	csr_write(CSR_VSEPC, a->regs.pc);
+	csr_write(CSR_VSCAUSE, cause);
+	csr_write(CSR_VSTVAL, tval);
+	vsstatus &= ~(SSTATUS_SPP | SSTATUS_SPIE);
+	if (sstatus & SSTATUS_SPP)
+		vsstatus |= SSTATUS_SPP;
+	if (vsstatus & SSTATUS_SIE)
+		vsstatus |= SSTATUS_SPIE;
+	csr_write(CSR_VSSTATUS, vsstatus & ~SSTATUS_SIE);
+	csr_set(CSR_SSTATUS, SSTATUS_SPP);
+	csr_set(CSR_HSTATUS, HSTATUS_SPVP);
+	a->regs.pc = vector;
+}
+
+void hext_trap(struct vcpu *v, u64 scause)
+{
+	struct arch_vcpu *a = v->arch;
+	u64 stval = csr_read(CSR_STVAL);
+
+	switch (scause) {
+	case EXC_ECALL_VS:
+		a->regs.pc += 4;
+		vsbi_call(v);
+		break;
+	case EXC_VIRTUAL_INST:
+		if (stval == INSN_WFI) {
+			a->regs.pc += 4;
+			vcpu_block();
+		} else {
+			hext_inject(v, EXC_ILLEGAL_INST, stval);
+		}
+		break;
+	case EXC_INST_GUEST_PAGE_FAULT:
+		hext_inject(v, EXC_INST_ACCESS, stval);
+		break;
+	case EXC_LOAD_GUEST_PAGE_FAULT:
+		hext_inject(v, EXC_LOAD_ACCESS, stval);
+		break;
+	case EXC_STORE_GUEST_PAGE_FAULT:
+		hext_inject(v, EXC_STORE_ACCESS, stval);
+		break;
+	case EXC_INST_ACCESS:
+	case EXC_LOAD_ACCESS:
+	case EXC_STORE_ACCESS:
+		hext_inject(v, scause, stval); /* the machine's own: no such device, or PMP */
+		break;
+	default:
+		domain_crash(v->domain, "unexpected exit, scause %lx stval %lx", scause, stval);
+	}
+}
+
+int copy_from_guest(void *dst, u64 gva, size_t n)
+{
+	return hext_copy_from(dst, gva, n);
+}
+
+int copy_to_guest(u64 gva, const void *src, size_t n)
+{
+	return hext_copy_to(gva, src, n);
+}
+
+/* hvip is the vCPU's own (saved or live); VSTIP by Sstc shows only in hip of a live one. */
+bool arch_vcpu_has_interrupt(struct vcpu *v)
+{
+	struct arch_vcpu *a = v->arch;
+
+	if (READ_ONCE(a->pending))
+		return true;
+	if (v == current())
+		return csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
+	if ((a->hvip >> 1) & a->vsie & (IP_SSIP | IP_STIP))
+		return true;
+	return cpu.sstc && a->vsie & IP_STIP && csr_read(CSR_TIME) >= a->vstimecmp;
+}
+
+u64 arch_vcpu_timer_deadline(struct vcpu *v)
+{
+	u64 cmp, now = csr_read(CSR_TIME);
+
+	if (!cpu.sstc)
+		return ~0ULL; /* sbi_timer wakes it */
+	cmp = v == current() ? csr_read(CSR_VSTIMECMP) : v->arch->vstimecmp;
+	if (cmp == ~0ULL || cmp > now + (1ULL << 56))
+		return ~0ULL;
+	return arch_time_ns() + (cmp > now ? ticks_to_ns(cmp - now) + 1 : 0);
+}
+
+int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct arch_vcpu *a = v->arch;
+	u64 mode = c->satp >> SATP_MODE_SHIFT;
+
+	if (mode && (mode < SATP_MODE_SV39 || mode > SATP_MODE_SV57))
+		return -EINVAL;
+	hext_start(v, c->user_regs.pc, 0);
+	memcpy(&a->regs, &c->user_regs, sizeof(a->regs));
+	a->vsstatus = (c->sstatus & ~(3UL << 32)) | 2UL << 32;
+	a->vsie = c->sie;
+	a->vstvec = c->stvec;
+	a->vsscratch = c->sscratch;
+	a->vsepc = c->sepc;
+	a->vscause = c->scause;
+	a->vstval = c->stval;
+	a->vsatp = c->satp;
+	a->hvip = (c->sip & IP_SSIP) << 1;
+	if (c->scounteren)
+		a->scounteren = c->scounteren;
+	a->senvcfg = c->senvcfg;
+	a->vstimecmp = c->stimecmp ? c->stimecmp : ~0ULL;
+	return 0;
+}
+
+/* The vCPU is paused, so everything is in its struct. */
+void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+	struct arch_vcpu *a = v->arch;
+
+	memset(c, 0, sizeof(*c));
+	if (!(v->pause_flags & BIT(VPF_DOWN)))
+		c->flags |= VGCF_online;
+	if (a->sstatus & SSTATUS_SPP)
+		c->flags |= VGCF_in_kernel;
+	memcpy(&c->user_regs, &a->regs, sizeof(c->user_regs));
+	c->sstatus = a->vsstatus;
+	c->sie = a->vsie;
+	c->sip = (a->hvip | a->pending) >> 1;
+	c->stvec = a->vstvec;
+	c->sscratch = a->vsscratch;
+	c->sepc = a->vsepc;
+	c->scause = a->vscause;
+	c->stval = a->vstval;
+	c->satp = a->vsatp;
+	c->scounteren = a->scounteren;
+	c->senvcfg = a->senvcfg;
+	c->stimecmp = a->vstimecmp;
+}
+
+const struct engine engine_hext = {
+	.name = "hext",
+	.available = hext_available,
+	.hart_init = hext_hart_init,
+	.vcpu_init = hext_vcpu_init,
+	.save = hext_save,
+	.load = hext_load,
+	.start = hext_start,
+	.inject = hext_inject,
+	.apply_pending = hext_apply_pending,
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Internal interfaces between the folders of arch/riscv64; core/ never sees this header.
+ */
+#ifndef PAVISE_ARCH_H
+#define PAVISE_ARCH_H
+
+#include <csr.h>
+#include <hart.h>
+#include <types.h>
+
+/* ---- boot ---- */
+
+/* The hypervisor's image: link address, and where it was loaded. */
+#define IMAGE_VA 0xffffffffc0000000UL
+/* RAM and the devices the hypervisor owns are reached here (Sv39's upper half). */
+#define DIRECT_VA 0xffffffc000000000UL
+#define DIRECT_MAX (255UL << 30)
+
+extern u64 image_pa;
+extern char image_start[], image_end[], text_end[], rodata_end[], stacks_start[], stacks_end[];
+#define STACK_SIZE 16384
+#define STACK_GUARD 4096
+
+static inline void *pa_to_va(paddr_t pa)
+{
+	return (void *)(DIRECT_VA + pa);
+}
+
+paddr_t va_to_pa(const void *va);
+
+enum module_kind { MOD_KERNEL, MOD_RAMDISK };
+struct boot_module {
+	paddr_t start;
+	u64 size;
+	char cmdline[1024];
+	bool present;
+};
+
+#define MAX_RANGES 32
+struct range {
+	paddr_t start, end;
+};
+
+struct boot_info {
+	const void *fdt; /* the firmware's, mapped */
+	u64 fdt_size;
+	struct range mem[MAX_RANGES];
+	unsigned int nr_mem;
+	struct range reserved[MAX_RANGES]; /* firmware, FDT, modules, image */
+	unsigned int nr_reserved;
+	struct boot_module kernel, ramdisk;
+	u64 boot_hartid;
+	u64 hartids[CONFIG_NR_CPUS];
+	unsigned int nr_harts;
+	/* devices the hypervisor owns; 0: none */
+	paddr_t uart_base;
+	unsigned int uart_irq, uart_shift, uart_io_width;
+	char uart_path[64];
+	paddr_t plic_base;
+	u64 plic_size;
+	unsigned int plic_ndev;
+	int plic_node;
+	unsigned int plic_context[CONFIG_NR_CPUS]; /* S-mode context of each hart; ~0: none */
+	paddr_t test_base; /* sifive,test */
+};
+extern struct boot_info boot;
+
+void fdt_parse(paddr_t fdt_pa); /* fills boot and machine; panics with what is missing */
+void __noreturn start_secondary(struct hart *h);
+void smp_start(void);
+int dom0_build(void);
+const char *cmdline_get(const char *name, char *buf, size_t size); /* value of name=, "" for a bare name, NULL */
+/* ISA string as guests see it: extensions that are hidden are dropped. */
+void isa_filter(const char *in, char *out, size_t size);
+
+/* ---- cpu ---- */
+
+struct cpu_features {
+	bool h, sstc, svpbmt, zicbom, zicboz, envcfg;
+	unsigned int vmid_bits;
+};
+extern struct cpu_features cpu;
+
+void features_probe(void);
+/* Reads a CSR that may not exist: false if it traps. */
+#define csr_probe(csr, val)                                                                 \
+	({                                                                                  \
+		unsigned long _v = 0, _ok = 1;                                              \
+		__asm__ volatile("1: csrr %0, " CSR_STR(csr) "\n"                           \
+				 "2:\n"                                                     \
+				 ".pushsection .extable, \"a\"\n"                           \
+				 ".balign 8\n.dword 1b, 3f\n"                               \
+				 ".popsection\n"                                            \
+				 ".pushsection .fixup, \"ax\"\n"                            \
+				 "3: li %1, 0\n j 2b\n"                                     \
+				 ".popsection\n"                                            \
+				 : "+r"(_v), "+r"(_ok) : : "memory");                       \
+		*(val) = _v;                                                                \
+		_ok != 0;                                                                   \
+	})
+
+void fault_dump_and_stop(void) __noreturn;
+void backtrace(u64 pc, u64 fp);
+const char *symbol_name(u64 addr, u64 *offset); /* NULL if unknown */
+void watchdog_init_hart(void);
+
+/* ---- irq ---- */
+
+void plic_init(void);
+void plic_init_hart(struct hart *h);
+void plic_interrupt(void);
+void uart_init(paddr_t base, unsigned int shift, unsigned int width);
+void uart_enable_rx(void);
+void time_init(void);
+u64 ticks_to_ns(u64 ticks);
+u64 ns_to_ticks(u64 ns);
+void ipi_interrupt(void);
+/* Handles all interrupts pending for this hart now (sip & sie). */
+void handle_interrupts(void);
+
+/* ---- SBI of the machine ---- */
+
+struct sbiret {
+	long error;
+	long value;
+};
+struct sbiret sbi_call(u64 ext, u64 fid, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4);
+void sbi_putchar_early(char c);
+void sbi_set_timer(u64 ticks);
+void sbi_send_ipi(u64 hartid);
+/* mask: of hart indices, this one included if set. */
+void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 asid);
+enum { RFENCE_FENCE_I = 0, RFENCE_HFENCE_GVMA = 4, RFENCE_HFENCE_VVMA_ASID = 5, RFENCE_HFENCE_VVMA = 6 };
+
+/* ---- mm ---- */
+
+void mm_init(void); /* final page tables of the hypervisor */
+void mm_enable(void); /* each hart */
+int p2m_init(struct domain *d);
+void p2m_free(struct domain *d);
+/* The domain's hardware translations are gone from all harts on return. */
+void p2m_flush(struct domain *d);
+/* GPA of a guest virtual address by the guest's own tables; false: no such mapping with these rights. */
+bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa);
+
+/* ---- engine ---- */
+
+/* See docs/architecture.md, "Engines". One is chosen at boot. */
+struct engine {
+	const char *name;
+	bool (*available)(void);
+	void (*hart_init)(void);
+	int (*vcpu_init)(struct vcpu *v);
+	void (*save)(struct vcpu *v);
+	void (*load)(struct vcpu *v);
+	void (*start)(struct vcpu *v, u64 pc, u64 opaque);
+	/* Current vCPU: delivers an exception as hardware would; kills the guest if its vector cannot take it. */
+	void (*inject)(struct vcpu *v, u64 cause, u64 tval);
+	/* Current vCPU: moves ->pending into the hardware. */
+	void (*apply_pending)(struct vcpu *v);
+};
+extern const struct engine *engine;
+extern const struct engine engine_hext;
+void engine_init(void);
+
+void hext_trap(struct vcpu *v, u64 scause);
+
+/* ---- vsbi ---- */
+
+void vsbi_call(struct vcpu *v);
+/* Guest timer without Sstc. */
+void vsbi_timer_expired(void *vcpu);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Makes asm-offsets.h: structure offsets for assembly. Compiled to assembly and read by the Makefile.
+ */
+#include <hart.h>
+
+#define DEFINE(sym, val) __asm__ volatile("\n->" #sym " %0\n" : : "i"(val))
+#define REG(r) DEFINE(REGS_##r, offsetof(struct cpu_regs, r))
+
+void asm_offsets(void);
+void asm_offsets(void)
+{
+	REG(pc); REG(ra); REG(sp); REG(gp); REG(tp); REG(t0); REG(t1); REG(t2); REG(s0); REG(s1);
+	REG(a0); REG(a1); REG(a2); REG(a3); REG(a4); REG(a5); REG(a6); REG(a7);
+	REG(s2); REG(s3); REG(s4); REG(s5); REG(s6); REG(s7); REG(s8); REG(s9); REG(s10); REG(s11);
+	REG(t3); REG(t4); REG(t5); REG(t6);
+	DEFINE(REGS_SIZE, sizeof(struct cpu_regs));
+	DEFINE(VCPU_FP, offsetof(struct arch_vcpu, fp));
+	DEFINE(VCPU_FCSR, offsetof(struct arch_vcpu, fcsr));
+	DEFINE(VCPU_SSTATUS, offsetof(struct arch_vcpu, sstatus));
+	DEFINE(HART_CURRENT_ARCH, offsetof(struct hart, current_arch));
+	DEFINE(HART_STACK_TOP, offsetof(struct hart, stack_top));
+	DEFINE(HART_SCRATCH, offsetof(struct hart, scratch));
+	DEFINE(HART_WORK, offsetof(struct hart, work));
+	DEFINE(HART_SIZE, sizeof(struct hart));
+}

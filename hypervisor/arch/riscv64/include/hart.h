@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What each hart and each vCPU keeps for this architecture; cpu/entry.S reaches it by the offsets of
+ * asm-offsets.h. In the hypervisor tp points at this hart's struct hart; in a guest sscratch does.
+ */
+#ifndef PAVISE_HART_H
+#define PAVISE_HART_H
+
+#include <domain.h>
+#include <types.h>
+
+struct cpu_regs {
+	u64 pc; /* stands in x0's place */
+	u64 ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7;
+	u64 s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6;
+};
+
+struct arch_vcpu {
+	struct cpu_regs regs; /* whole whenever the vCPU is not running */
+	/* CSRs, valid while the vCPU is not loaded on a hart */
+	u64 sstatus, hstatus; /* of the return to the guest: SPP, SPIE; SPV, SPVP */
+	u64 vsstatus, vsie, vstvec, vsscratch, vsepc, vscause, vstval, vsatp;
+	u64 hvip;
+	u64 vstimecmp; /* Sstc; else the SBI timer's deadline (host time units) */
+	u64 scounteren, senvcfg;
+	u64 fp[32];
+	u64 fcsr;
+	bool loaded; /* its CSRs are on hart ->hart_loaded */
+	u64 pending; /* hvip bits that others want raised; atomic */
+	u8 fence_i; /* a remote fence.i came while it was not running; atomic */
+	u8 hsm_state; /* SBI HSM */
+	bool timer_armed; /* without Sstc: vstimecmp is a live deadline */
+	struct timer sbi_timer;
+};
+
+struct arch_domain {
+	u64 *p2m_root; /* 16 KiB, Sv39x4 */
+	struct spinlock p2m_lock;
+	gfn_t p2m_max_gfn;
+	u64 hgatp;
+	bool p2m_defer_flush;
+};
+
+#define WORK_RESCHED BIT(0)
+#define WORK_RESTART BIT(1) /* the hypercall is to run again: regs are prepared in the vCPU */
+#define WORK_IRQ BIT(2) /* vCPU's ->pending or a fence is to be applied */
+
+struct hart {
+	/* entry.S knows these */
+	struct arch_vcpu *current_arch; /* &current->arch's regs first */
+	u64 stack_top;
+	u64 scratch;
+	u32 work; /* WORK_*; atomic */
+	u32 pad;
+	/* … to here */
+	struct vcpu *current;
+	struct vcpu *idle;
+	u64 hartid; /* the SBI's */
+	unsigned int index;
+	unsigned int plic_context;
+	bool online;
+	bool in_fault; /* printing a fault: the next one only stops */
+	u64 last_alive; /* watchdog */
+	u64 next_timer; /* ns, programmed */
+	struct vcpu *last_loaded;
+	u64 ipis;
+};
+
+extern struct hart harts[CONFIG_NR_CPUS];
+
+static inline struct hart *this_hart(void)
+{
+	struct hart *h;
+
+	__asm__("mv %0, tp" : "=r"(h));
+	return h;
+}
+
+static inline struct vcpu *current(void)
+{
+	return this_hart()->current;
+}
+
+static inline void hart_set_work(struct hart *h, u32 bits)
+{
+	__atomic_fetch_or(&h->work, bits, __ATOMIC_SEQ_CST);
+}
+
+/* entry.S */
+void enter_guest(void) __noreturn; /* runs exit work, then the current vCPU */
+void trap_vector(void);
+void secondary_entry(void);
+
+#endif

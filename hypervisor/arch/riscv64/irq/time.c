@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time, the hart's timer, inter-hart kicks, and the ways the machine ends.
+ */
+#include <arch.h>
+#include <console.h>
+#include <lib.h>
+#include <timer.h>
+
+static u64 boot_ticks;
+
+void time_init(void)
+{
+	boot_ticks = csr_read(CSR_TIME);
+}
+
+/* Split so that the product cannot overflow: hz is below 2^32 on anything we know. */
+u64 ticks_to_ns(u64 ticks)
+{
+	u64 hz = machine.timebase_hz;
+
+	return ticks / hz * 1000000000UL + ticks % hz * 1000000000UL / hz;
+}
+
+u64 ns_to_ticks(u64 ns)
+{
+	u64 hz = machine.timebase_hz;
+
+	return ns / 1000000000UL * hz + ns % 1000000000UL * hz / 1000000000UL;
+}
+
+u64 arch_time_ns(void)
+{
+	return machine.timebase_hz ? ticks_to_ns(csr_read(CSR_TIME) - boot_ticks) : 0;
+}
+
+void arch_set_timer(u64 ns)
+{
+	u64 ticks = ns == ~0ULL ? ~0ULL : boot_ticks + ns_to_ticks(ns) + 1;
+
+	if (cpu.sstc)
+		csr_write(CSR_STIMECMP, ticks);
+	else
+		sbi_set_timer(ticks);
+}
+
+void arch_kick_hart(unsigned int hart)
+{
+	struct hart *h = &harts[hart];
+
+	hart_set_work(h, WORK_RESCHED);
+	if (h != this_hart())
+		sbi_send_ipi(h->hartid);
+}
+
+/* The work itself is in the hart's work word; the interrupt only ends a guest's run or a wfi. */
+void ipi_interrupt(void)
+{
+	csr_clear(CSR_SIP, IP_SSIP);
+	this_hart()->ipis++;
+	if (console_stopped())
+		fault_dump_and_stop();
+}
+
+void handle_interrupts(void)
+{
+	u64 pending = csr_read(CSR_SIP) & csr_read(CSR_SIE);
+
+	if (pending & IP_SSIP)
+		ipi_interrupt();
+	if (pending & IP_STIP)
+		timer_interrupt();
+	if (pending & IP_SEIP)
+		plic_interrupt();
+}
+
+bool arch_preempt_pending(void)
+{
+	return READ_ONCE(this_hart()->work) || csr_read(CSR_SIP) & csr_read(CSR_SIE);
+}
+
+unsigned int arch_hart(void)
+{
+	return this_hart()->index;
+}
+
+struct vcpu *arch_current(void)
+{
+	return current();
+}
+
+#define SRST 0x53525354
+
+void arch_machine_poweroff(void)
+{
+	sbi_call(SRST, 0, 0, 0, 0, 0, 0);
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+void arch_machine_reboot(void)
+{
+	sbi_call(SRST, 0, 1, 0, 0, 0, 0);
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+/* QEMU's test device carries the status; elsewhere the SBI is told of a system failure. */
+void arch_machine_fail(unsigned int status)
+{
+	if (boot.test_base)
+		*(volatile u32 *)pa_to_va(boot.test_base) = status << 16 | 0x3333;
+	sbi_call(SRST, 0, 0, 1, 0, 0, 0);
+	for (;;)
+		__asm__ volatile("wfi");
+}

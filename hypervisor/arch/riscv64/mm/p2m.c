@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A domain's second-stage tables (Sv39x4): 4 KiB, 2 MiB and 1 GiB leaves, the entry's type in the RSW bits.
+ * Also the walk of a guest's own tables, in software.
+ */
+#include <arch.h>
+#include <console.h>
+#include <lib.h>
+#include <page.h>
+
+#define LEVELS 3
+#define GPA_BITS 41
+#define ROOT_ORDER 2
+
+static unsigned int index_of(gfn_t gfn, unsigned int level)
+{
+	return level == LEVELS - 1 ? gfn >> 18 & 2047 : gfn >> (9 * level) & 511;
+}
+
+static u64 *table_of(u64 pte)
+{
+	return pa_to_va((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT);
+}
+
+static bool is_leaf(u64 pte)
+{
+	return pte & (PTE_R | PTE_W | PTE_X);
+}
+
+static u64 make_leaf(mfn_t mfn, enum p2m_type type, unsigned int access)
+{
+	u64 pte = mfn << PTE_PPN_SHIFT | PTE_V | PTE_U | PTE_A | PTE_D | (u64)type << PTE_RSW_SHIFT;
+
+	return pte | (access & P2M_R ? PTE_R : 0) | (access & P2M_W ? PTE_W : 0) | (access & P2M_X ? PTE_X : 0);
+}
+
+int p2m_init(struct domain *d)
+{
+	struct page *pg = alloc_pages(ROOT_ORDER);
+
+	if (!pg)
+		return -ENOMEM;
+	d->arch->p2m_root = page_to_virt(pg);
+	d->arch->hgatp = SATP_MODE_SV39 << SATP_MODE_SHIFT | page_to_mfn(pg);
+	return 0;
+}
+
+static void free_tables(u64 *table, unsigned int level)
+{
+	unsigned int n = level == LEVELS - 1 ? 2048 : 512;
+
+	for (unsigned int i = 0; level && i < n; i++) {
+		if (table[i] & PTE_V && !is_leaf(table[i])) {
+			free_tables(table_of(table[i]), level - 1);
+			free_pages(virt_to_page(table_of(table[i])), 0);
+			table[i] = 0;
+		}
+	}
+}
+
+void p2m_free(struct domain *d)
+{
+	if (!d->arch->p2m_root)
+		return;
+	free_tables(d->arch->p2m_root, LEVELS - 1);
+	free_pages(virt_to_page(d->arch->p2m_root), ROOT_ORDER);
+	d->arch->p2m_root = NULL;
+}
+
+void p2m_flush(struct domain *d)
+{
+	u64 mask = 0;
+	struct vcpu *v;
+	unsigned int i;
+
+	/* A vCPU that is loaded later flushes then (hext_load); the order is table write, fence, look. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	domain_for_each_vcpu(d, v, i) {
+		if (READ_ONCE(v->running))
+			mask |= BIT(READ_ONCE(v->hart));
+	}
+	if (mask == BIT(arch_hart())) {
+		hfence_gvma_all();
+		return;
+	}
+	if (mask)
+		sbi_remote_fence(RFENCE_HFENCE_GVMA, mask, 0, ~0ULL, 0);
+}
+
+/*
+ * p2m_lock held. The entry for gfn at level, or the leaf or hole above it that ends the walk; *found_level says
+ * which. alloc: makes missing tables (NULL: no memory).
+ */
+static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc, unsigned int *found_level)
+{
+	u64 *table = d->arch->p2m_root;
+
+	for (unsigned int l = LEVELS - 1;; l--) {
+		u64 *pte = &table[index_of(gfn, l)];
+
+		*found_level = l;
+		if (l == level || (*pte & PTE_V && is_leaf(*pte)))
+			return pte;
+		if (!(*pte & PTE_V)) {
+			struct page *pg;
+
+			if (!alloc)
+				return pte;
+			pg = alloc_pages(0);
+			if (!pg)
+				return NULL;
+			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_RELEASE);
+		}
+		table = table_of(*pte);
+	}
+}
+
+int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type, unsigned int access)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level = order / 9, found;
+	u64 *pte;
+	int rc = 0;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT) || (order != 0 && order != 9 && order != 18) ||
+	    !IS_ALIGNED(gfn | mfn, BIT(order)))
+		return -EINVAL;
+	spin_lock(&a->p2m_lock);
+	pte = walk(d, gfn, level, true, &found);
+	if (!pte) {
+		rc = -ENOMEM;
+	} else if (*pte & PTE_V && found == level && !is_leaf(*pte)) {
+		/* A table is in the way. Empty ones may remain from smaller mappings. */
+		u64 *table = table_of(*pte);
+		bool empty = level == 1;
+
+		for (unsigned int i = 0; empty && i < 512; i++)
+			empty = !table[i];
+		if (empty) {
+			WRITE_ONCE(*pte, make_leaf(mfn, type, access));
+			p2m_flush(d);
+			free_pages(virt_to_page(table), 0);
+		} else {
+			rc = -EEXIST;
+		}
+	} else if (*pte & PTE_V) {
+		rc = -EEXIST;
+	} else {
+		__atomic_store_n(pte, make_leaf(mfn, type, access), __ATOMIC_RELEASE);
+	}
+	if (!rc)
+		a->p2m_max_gfn = max(a->p2m_max_gfn, gfn + BIT(order) - 1);
+	spin_unlock(&a->p2m_lock);
+	return rc;
+}
+
+/* p2m_lock held. Replaces a leaf by a table of leaves one level down that say the same. */
+static int split(u64 *pte, unsigned int level)
+{
+	struct page *pg = alloc_pages(0);
+	u64 *table;
+
+	if (!pg)
+		return -ENOMEM;
+	table = page_to_virt(pg);
+	for (unsigned int i = 0; i < 512; i++)
+		table[i] = *pte + ((u64)i << (PTE_PPN_SHIFT + 9 * (level - 1)));
+	__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e)
+{
+	e->mfn = ((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT) + (gfn & (BIT(9 * level) - 1));
+	e->type = (pte & PTE_RSW) >> PTE_RSW_SHIFT;
+	e->access = (pte & PTE_R ? P2M_R : 0) | (pte & PTE_W ? P2M_W : 0) | (pte & PTE_X ? P2M_X : 0);
+	e->order = 9 * level;
+}
+
+int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level;
+	u64 *pte;
+	int rc = 0;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return -ENOENT;
+	spin_lock(&a->p2m_lock);
+	for (;;) {
+		pte = walk(d, gfn, 0, false, &level);
+		if (!(*pte & PTE_V)) {
+			rc = -ENOENT;
+			goto out;
+		}
+		if (!level)
+			break;
+		rc = split(pte, level);
+		if (rc)
+			goto out;
+	}
+	if (old)
+		describe(*pte, gfn, 0, old);
+	WRITE_ONCE(*pte, 0);
+	p2m_flush(d);
+out:
+	spin_unlock(&a->p2m_lock);
+	return rc;
+}
+
+bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level;
+	bool found;
+	u64 pte;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return false;
+	spin_lock(&a->p2m_lock);
+	pte = *walk(d, gfn, 0, false, &level);
+	found = pte & PTE_V;
+	if (found)
+		describe(pte, gfn, level, e);
+	spin_unlock(&a->p2m_lock);
+	return found;
+}
+
+int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
+		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))
+{
+	struct arch_domain *a = d->arch;
+	struct p2m_entry e;
+
+	/* Holes cost as much as leaves here: both are bounded by max. */
+	for (unsigned int n = 0; n < max; n++) {
+		unsigned int level;
+		gfn_t at = *gfn;
+		u64 *pte, old;
+
+		if (at > a->p2m_max_gfn)
+			return 0;
+		spin_lock(&a->p2m_lock);
+		pte = walk(d, at, 0, false, &level);
+		old = *pte;
+		WRITE_ONCE(*pte, 0);
+		spin_unlock(&a->p2m_lock);
+		*gfn = ROUND_DOWN(at, BIT(9 * level)) + BIT(9 * level);
+		if (old & PTE_V) {
+			describe(old, ROUND_DOWN(at, BIT(9 * level)), level, &e);
+			fn(d, ROUND_DOWN(at, BIT(9 * level)), &e);
+		}
+	}
+	return *gfn > a->p2m_max_gfn ? 0 : -ERESTART;
+}
+
+gfn_t p2m_max_gfn(struct domain *d)
+{
+	return d->arch->p2m_max_gfn;
+}
+
+/* A 64-bit word of guest physical memory, RAM only; false if there is none. */
+static bool read_guest_phys(struct domain *d, paddr_t gpa, u64 *v)
+{
+	struct page *pg = page_get_from_gfn(d, gpa >> PAGE_SHIFT, NULL);
+
+	if (!pg)
+		return false;
+	*v = READ_ONCE(*(u64 *)((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK & ~7UL)));
+	page_put(pg);
+	return true;
+}
+
+bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)
+{
+	u64 satp = v == current() ? csr_read(CSR_VSATP) : v->arch->vsatp, pte;
+	unsigned int mode = satp >> SATP_MODE_SHIFT;
+	paddr_t table = (satp & SATP_PPN_MASK) << PAGE_SHIFT;
+	int levels, shift;
+
+	if (!mode) {
+		*gpa = gva;
+		return true;
+	}
+	if (mode < SATP_MODE_SV39 || mode > SATP_MODE_SV57)
+		return false;
+	levels = 3 + mode - SATP_MODE_SV39;
+	shift = 64 - (PAGE_SHIFT + 9 * levels);
+	if ((s64)(gva << shift) >> shift != (s64)gva)
+		return false;
+	for (int l = levels - 1; l >= 0; l--) {
+		u64 size = PAGE_SIZE << 9 * l;
+
+		if (!read_guest_phys(v->domain, table + (gva / size & 511) * 8, &pte) || !(pte & PTE_V))
+			return false;
+		table = (pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT;
+		if (!is_leaf(pte))
+			continue;
+		if ((write && !(pte & PTE_W)) || !(pte & PTE_R) || !IS_ALIGNED(table, size))
+			return false;
+		*gpa = table | (gva & (size - 1));
+		return true;
+	}
+	return false;
+}
+
+gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
+{
+	paddr_t gpa;
+
+	return guest_walk(v, gva, true, &gpa) ? gpa >> PAGE_SHIFT : INVALID_GFN;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The SBI that guests see (RISC-V SBI specification 2.0): BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN.
+ * Everything else is SBI_ERR_NOT_SUPPORTED.
+ */
+#include <arch.h>
+#include <console.h>
+#include <lib.h>
+#include <sched.h>
+
+#define SBI_SUCCESS 0
+#define SBI_ERR_FAILED -1
+#define SBI_ERR_NOT_SUPPORTED -2
+#define SBI_ERR_INVALID_PARAM -3
+#define SBI_ERR_INVALID_ADDRESS -5
+#define SBI_ERR_ALREADY_AVAILABLE -6
+
+#define EXT_BASE 0x10
+#define EXT_TIME 0x54494D45
+#define EXT_IPI 0x735049
+#define EXT_RFENCE 0x52464E43
+#define EXT_HSM 0x48534D
+#define EXT_SRST 0x53525354
+#define EXT_DBCN 0x4442434E
+
+#define SBI_SPEC_VERSION (2U << 24)
+#define IMPL_ID 7 /* Xen */
+#define IMPL_VERSION 0x00040011 /* the ABI: Xen 4.17 */
+
+enum { HSM_STARTED = 0, HSM_STOPPED = 1, HSM_START_PENDING = 2, HSM_STOP_PENDING = 3 };
+
+typedef struct sbiret (*handler)(struct vcpu *v, u64 fid, const struct cpu_regs *r);
+
+static struct sbiret result(long error, long value)
+{
+	return (struct sbiret){ error, value };
+}
+
+static struct sbiret vsbi_base(struct vcpu *v, u64 fid, const struct cpu_regs *r);
+
+/* ---- TIME ---- */
+
+void vsbi_timer_expired(void *vcpu)
+{
+	struct vcpu *v = vcpu;
+
+	__atomic_fetch_or(&v->arch->pending, IP_VSTIP, __ATOMIC_SEQ_CST);
+	if (READ_ONCE(v->running) && v != current())
+		arch_kick_hart(v->hart);
+	vcpu_unblock(v);
+}
+
+static struct sbiret vsbi_time(struct vcpu *v, u64 fid, const struct cpu_regs *r)
+{
+	u64 now = csr_read(CSR_TIME);
+
+	if (fid)
+		return result(SBI_ERR_NOT_SUPPORTED, 0);
+	if (cpu.sstc) {
+		csr_write(CSR_VSTIMECMP, r->a0);
+		return result(SBI_SUCCESS, 0);
+	}
+	timer_stop(&v->arch->sbi_timer);
+	__atomic_fetch_and(&v->arch->pending, ~IP_VSTIP, __ATOMIC_SEQ_CST);
+	csr_clear(CSR_HVIP, IP_VSTIP);
+	if (r->a0 <= now)
+		csr_set(CSR_HVIP, IP_VSTIP);
+	else if (r->a0 - now < 1ULL << 56)
+		timer_set(&v->arch->sbi_timer, arch_time_ns() + ticks_to_ns(r->a0 - now) + 1);
+	return result(SBI_SUCCESS, 0);
+}
+
+/* ---- hart masks (IPI, RFENCE) ---- */
+
+/* Calls fn for each vCPU of the mask; SBI_ERR_INVALID_PARAM if one does not exist or is not started. */
+static long for_mask(struct domain *d, u64 mask, u64 base, void (*fn)(struct vcpu *v, void *arg), void *arg)
+{
+	if (base == ~0ULL) {
+		mask = d->max_vcpus == 64 ? ~0ULL : BIT(d->max_vcpus) - 1;
+		base = 0;
+		for (unsigned int i = 0; i < d->max_vcpus; i++) {
+			if (d->vcpu[i] && !(READ_ONCE(d->vcpu[i]->pause_flags) & BIT(VPF_DOWN)))
+				fn(d->vcpu[i], arg);
+		}
+		return SBI_SUCCESS;
+	}
+	for (u64 m = mask; m; m &= m - 1) {
+		u64 id = base + __builtin_ctzll(m);
+
+		if (id < base || id >= d->max_vcpus || !d->vcpu[id])
+			return SBI_ERR_INVALID_PARAM;
+	}
+	for (u64 m = mask; m; m &= m - 1)
+		fn(d->vcpu[base + __builtin_ctzll(m)], arg);
+	return SBI_SUCCESS;
+}
+
+static void send_ipi(struct vcpu *v, void *unused)
+{
+	(void)unused;
+	arch_raise_upcall(v);
+	vcpu_unblock(v);
+}
+
+static struct sbiret vsbi_ipi(struct vcpu *v, u64 fid, const struct cpu_regs *r)
+{
+	if (fid)
+		return result(SBI_ERR_NOT_SUPPORTED, 0);
+	return result(for_mask(v->domain, r->a0, r->a1, send_ipi, NULL), 0);
+}
+
+/* One that is not on a hart is not interrupted: loading it fences everything (hext_load). */
+static void collect_hart(struct vcpu *v, void *mask)
+{
+	if (READ_ONCE(v->running))
+		*(u64 *)mask |= BIT(READ_ONCE(v->hart));
+}
+
+static struct sbiret vsbi_rfence(struct vcpu *v, u64 fid, const struct cpu_regs *r)
+{
+	u64 harts_mask = 0;
+	unsigned int machine_fid;
+	long rc;
+
+	switch (fid) {
+	case 0:
+		machine_fid = RFENCE_FENCE_I;
+		break;
+	case 1:
+		machine_fid = RFENCE_HFENCE_VVMA;
+		break;
+	case 2:
+		machine_fid = RFENCE_HFENCE_VVMA_ASID;
+		break;
+	default:
+		return result(SBI_ERR_NOT_SUPPORTED, 0); /* no nested guests */
+	}
+	/* The guest's table writes come before the look at who runs; see hext_load. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	rc = for_mask(v->domain, r->a0, r->a1, collect_hart, &harts_mask);
+	if (!rc && harts_mask)
+		sbi_remote_fence(machine_fid, harts_mask, r->a2, r->a3, r->a4);
+	return result(rc, 0);
+}
+
+/* ---- HSM ---- */
+
+static struct sbiret hart_start(struct vcpu *self, const struct cpu_regs *r)
+{
+	struct domain *d = self->domain;
+	struct vcpu *v = r->a0 < d->max_vcpus ? d->vcpu[r->a0] : NULL;
+	struct p2m_entry e;
+
+	if (!v)
+		return result(SBI_ERR_INVALID_PARAM, 0);
+	if (!p2m_lookup(d, r->a1 >> PAGE_SHIFT, &e) || !(e.access & P2M_X))
+		return result(SBI_ERR_INVALID_ADDRESS, 0);
+	spin_lock(&d->lock);
+	/* Down, and its last stop is complete: its state is not on a hart any more. */
+	if (!(v->pause_flags & BIT(VPF_DOWN)) || READ_ONCE(v->running)) {
+		spin_unlock(&d->lock);
+		return result(SBI_ERR_ALREADY_AVAILABLE, 0);
+	}
+	arch_vcpu_start(v, r->a1, r->a2);
+	clear_bit(VPF_DOWN, &v->pause_flags);
+	spin_unlock(&d->lock);
+	vcpu_wake(v);
+	return result(SBI_SUCCESS, 0);
+}
+
+static struct sbiret vsbi_hsm(struct vcpu *self, u64 fid, const struct cpu_regs *r)
+{
+	struct domain *d = self->domain;
+	struct vcpu *v;
+
+	switch (fid) {
+	case 0:
+		return hart_start(self, r);
+	case 1: /* hart_stop: does not return */
+		set_bit(VPF_DOWN, &self->pause_flags);
+		timer_stop(&self->arch->sbi_timer);
+		vcpu_sleep_nosync(self);
+		return result(SBI_ERR_FAILED, 0);
+	case 2:
+		v = r->a0 < d->max_vcpus ? d->vcpu[r->a0] : NULL;
+		if (!v)
+			return result(SBI_ERR_INVALID_PARAM, 0);
+		if (!(READ_ONCE(v->pause_flags) & BIT(VPF_DOWN)))
+			return result(SBI_SUCCESS, HSM_STARTED);
+		return result(SBI_SUCCESS, READ_ONCE(v->running) ? HSM_STOP_PENDING : HSM_STOPPED);
+	case 3: /* hart_suspend: the default retentive suspend is wfi */
+		if ((u32)r->a0 != 0)
+			return result(SBI_ERR_NOT_SUPPORTED, 0);
+		vcpu_block();
+		return result(SBI_SUCCESS, 0);
+	default:
+		return result(SBI_ERR_NOT_SUPPORTED, 0);
+	}
+}
+
+/* ---- SRST ---- */
+
+static struct sbiret vsbi_srst(struct vcpu *v, u64 fid, const struct cpu_regs *r)
+{
+	if (fid)
+		return result(SBI_ERR_NOT_SUPPORTED, 0);
+	switch ((u32)r->a0) {
+	case 0:
+		domain_shutdown(v->domain, (u32)r->a1 == 1 ? SHUTDOWN_crash : SHUTDOWN_poweroff);
+		return result(SBI_SUCCESS, 0);
+	case 1:
+	case 2:
+		domain_shutdown(v->domain, SHUTDOWN_reboot);
+		return result(SBI_SUCCESS, 0);
+	default:
+		return result(SBI_ERR_INVALID_PARAM, 0);
+	}
+}
+
+/* ---- DBCN ---- */
+
+#define DBCN_MAX 256 /* a call may write less than was asked for */
+
+static struct sbiret dbcn_write(struct vcpu *v, u64 len, u64 gpa)
+{
+	u64 n = min(min(len, (u64)DBCN_MAX), PAGE_SIZE - (gpa & ~PAGE_MASK));
+	char buf[DBCN_MAX];
+	struct page *pg;
+
+	if (!n)
+		return result(SBI_SUCCESS, 0);
+	pg = page_get_from_gfn(v->domain, gpa >> PAGE_SHIFT, NULL);
+	if (!pg)
+		return result(SBI_ERR_INVALID_PARAM, 0);
+	memcpy(buf, (char *)page_to_virt(pg) + (gpa & ~PAGE_MASK), n);
+	page_put(pg);
+	console_guest_write(v->domain, buf, n);
+	return result(SBI_SUCCESS, n);
+}
+
+static struct sbiret dbcn_read(struct vcpu *v, u64 len, u64 gpa)
+{
+	u64 n = min(min(len, (u64)DBCN_MAX), PAGE_SIZE - (gpa & ~PAGE_MASK));
+	unsigned int access;
+	struct page *pg;
+
+	if (!v->domain->is_privileged || !n)
+		return result(SBI_SUCCESS, 0);
+	pg = page_get_from_gfn(v->domain, gpa >> PAGE_SHIFT, &access);
+	if (!pg)
+		return result(SBI_ERR_INVALID_PARAM, 0);
+	n = access & P2M_W ? console_guest_read((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK), n) : 0;
+	page_put(pg);
+	return result(SBI_SUCCESS, n);
+}
+
+static struct sbiret vsbi_dbcn(struct vcpu *v, u64 fid, const struct cpu_regs *r)
+{
+	char c = r->a0;
+
+	switch (fid) {
+	case 0:
+		return r->a2 ? result(SBI_ERR_INVALID_PARAM, 0) : dbcn_write(v, r->a0, r->a1);
+	case 1:
+		return r->a2 ? result(SBI_ERR_INVALID_PARAM, 0) : dbcn_read(v, r->a0, r->a1);
+	case 2:
+		console_guest_write(v->domain, &c, 1);
+		return result(SBI_SUCCESS, 0);
+	default:
+		return result(SBI_ERR_NOT_SUPPORTED, 0);
+	}
+}
+
+/* ---- BASE and dispatch ---- */
+
+static const struct {
+	u32 eid;
+	handler fn;
+} extensions[] = {
+	{ EXT_RFENCE, vsbi_rfence }, { EXT_IPI, vsbi_ipi },   { EXT_TIME, vsbi_time }, { EXT_BASE, vsbi_base },
+	{ EXT_HSM, vsbi_hsm },	     { EXT_SRST, vsbi_srst }, { EXT_DBCN, vsbi_dbcn },
+};
+
+static handler find(u64 eid)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(extensions); i++) {
+		if (extensions[i].eid == eid)
+			return extensions[i].fn;
+	}
+	return NULL;
+}
+
+static struct sbiret vsbi_base(struct vcpu *v, u64 fid, const struct cpu_regs *r)
+{
+	(void)v;
+	switch (fid) {
+	case 0:
+		return result(SBI_SUCCESS, SBI_SPEC_VERSION);
+	case 1:
+		return result(SBI_SUCCESS, IMPL_ID);
+	case 2:
+		return result(SBI_SUCCESS, IMPL_VERSION);
+	case 3:
+		return result(SBI_SUCCESS, find(r->a0) != NULL);
+	case 4: /* mvendorid, marchid, mimpid: the machine's are not the guest's business */
+	case 5:
+	case 6:
+		return result(SBI_SUCCESS, 0);
+	default:
+		return result(SBI_ERR_NOT_SUPPORTED, 0);
+	}
+}
+
+void vsbi_call(struct vcpu *v)
+{
+	struct cpu_regs *r = &v->arch->regs;
+	handler fn = find(r->a7);
+	struct sbiret ret = fn ? fn(v, r->a6, r) : result(SBI_ERR_NOT_SUPPORTED, 0);
+
+	r->a0 = ret.error;
+	r->a1 = ret.value;
+}

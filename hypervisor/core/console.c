@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The console: printk with its log ring, guests' output, the UART's input and who gets it.
+ * Ctrl-A three times switches the input between dom0 and the hypervisor's debug keys (debug.c).
+ */
+#include <arch-api.h>
+#include <console.h>
+#include <debug.h>
+#include <domain.h>
+#include <event.h>
+#include <lib.h>
+#include <lock.h>
+
+#define RING_SIZE (CONFIG_CONSOLE_RING_SIZE) /* a power of two */
+#define SWITCH_CHAR 0x01
+#define SWITCH_COUNT 3
+
+static struct spinlock console_lock = SPINLOCK_INIT;
+static enum loglevel console_level = LOG_INFO;
+static char ring[RING_SIZE];
+static u32 ring_prod, ring_cons; /* free-running */
+static bool line_start = true; /* the UART is at the start of a line */
+
+/* Input for dom0, between the UART's interrupt and CONSOLEIO_read. */
+static char input[256];
+static u32 input_prod, input_cons;
+static struct spinlock input_lock = SPINLOCK_INIT;
+static bool input_to_hypervisor;
+static unsigned int switch_seen;
+
+void console_set_level(enum loglevel level)
+{
+	console_level = level;
+}
+
+void console_force_unlock(void)
+{
+	console_lock = (struct spinlock)SPINLOCK_INIT;
+}
+
+/* console_lock held */
+static void ring_put(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ring[ring_prod++ & (RING_SIZE - 1)] = s[i];
+	if (ring_prod - ring_cons > RING_SIZE)
+		ring_cons = ring_prod - RING_SIZE;
+}
+
+/* console_lock held. The UART wants CR LF. */
+static void uart_put(const char *s, size_t n)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] != '\n')
+			continue;
+		arch_console_write(s + start, i - start);
+		arch_console_write("\r\n", 2);
+		start = i + 1;
+	}
+	arch_console_write(s + start, n - start);
+	if (n)
+		line_start = s[n - 1] == '\n';
+}
+
+void printk_at(enum loglevel level, const char *fmt, ...)
+{
+	char buf[256];
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	pv_vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	n = strlen(buf);
+	spin_lock(&console_lock);
+	ring_put(buf, n);
+	if (level <= console_level) {
+		if (line_start)
+			uart_put("(pavise) ", 9);
+		uart_put(buf, n);
+	}
+	spin_unlock(&console_lock);
+}
+
+/* dom0's bytes go out as they are; they are not in the log ring, which is the hypervisor's. */
+void console_guest_write(struct domain *d, const char *s, size_t n)
+{
+	char clean[128];
+
+	if (d->is_privileged) {
+		spin_lock(&console_lock);
+		arch_console_write(s, n);
+		if (n)
+			line_start = s[n - 1] == '\n';
+		spin_unlock(&console_lock);
+		return;
+	}
+	while (n) {
+		const char *nl = memchr(s, '\n', n);
+		size_t take = nl ? (size_t)(nl - s) : n, len = 0;
+
+		/* A guest's bytes do not control the administrator's terminal. */
+		for (size_t i = 0; i < take && len < sizeof(clean) - 1; i++) {
+			if ((u8)s[i] >= ' ' || s[i] == '\t')
+				clean[len++] = s[i];
+		}
+		clean[len] = '\0';
+		if (len)
+			printk("(d%u) %s\n", d->id, clean);
+		take += nl ? 1 : 0;
+		s += take;
+		n -= take;
+	}
+}
+
+size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool clear)
+{
+	size_t copied = 0;
+	u32 from;
+
+	spin_lock(&console_lock);
+	from = incremental ? *index : ring_cons;
+	if (ring_prod - from > RING_SIZE)
+		from = ring_cons;
+	while (copied < n && from != ring_prod)
+		dst[copied++] = ring[from++ & (RING_SIZE - 1)];
+	*index = from;
+	if (clear)
+		ring_cons = ring_prod;
+	spin_unlock(&console_lock);
+	return copied;
+}
+
+/* ---- input ---- */
+
+static void input_to_dom0(char c)
+{
+	spin_lock(&input_lock);
+	if (input_prod - input_cons < sizeof(input))
+		input[input_prod++ % sizeof(input)] = c;
+	spin_unlock(&input_lock);
+}
+
+size_t console_guest_read(char *s, size_t n)
+{
+	size_t got = 0;
+
+	spin_lock(&input_lock);
+	while (got < n && input_cons != input_prod)
+		s[got++] = input[input_cons++ % sizeof(input)];
+	spin_unlock(&input_lock);
+	return got;
+}
+
+static void switch_input(void)
+{
+	input_to_hypervisor = !input_to_hypervisor;
+	if (input_to_hypervisor)
+		printk("Input goes to the hypervisor: 'h' lists the debug keys, Ctrl-A three times goes back.\n");
+	else
+		printk("Input goes to Domain 0.\n");
+}
+
+static void input_char(char c)
+{
+	if (c == SWITCH_CHAR) {
+		if (++switch_seen == SWITCH_COUNT) {
+			switch_seen = 0;
+			switch_input();
+			return;
+		}
+		return;
+	}
+	/* Fewer than three belong to whoever listens. */
+	for (; switch_seen; switch_seen--) {
+		if (!input_to_hypervisor)
+			input_to_dom0(SWITCH_CHAR);
+	}
+	if (input_to_hypervisor)
+		debug_key(c);
+	else
+		input_to_dom0(c);
+}
+
+void console_input(void)
+{
+	bool any = false;
+	int c;
+
+	while ((c = arch_console_getc()) >= 0) {
+		input_char(c);
+		any = true;
+	}
+	if (any && !input_to_hypervisor)
+		send_guest_global_virq(dom0, VIRQ_CONSOLE);
+}
+
+void console_debug_key(char c)
+{
+	debug_key(c);
+}

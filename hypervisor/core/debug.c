@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The debug keys and what each prints.
+ */
+#include <arch-api.h>
+#include <console.h>
+#include <debug.h>
+#include <domain.h>
+#include <event.h>
+#include <grant.h>
+#include <lib.h>
+#include <lock.h>
+#include <sched.h>
+
+static void key_help(void);
+
+static void dump_domain(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	printk("d%u: refs %u, pages %lu of %lu, paused %u%s%s%s\n", d->id, d->refs, d->tot_pages, d->max_pages,
+	       d->pause_count, d->is_shut_down ? ", shut down" : "", d->dying ? ", dying" : "",
+	       d->is_privileged ? ", privileged" : "");
+	domain_for_each_vcpu(d, v, i)
+		printk("  v%u: flags %lx, paused %u, hart %u%s, upcall %d, ran %lu ms\n", v->id, v->pause_flags,
+		       v->pause_count, v->hart, v->running ? " (running)" : "", vcpu_event_pending(v),
+		       vcpu_cpu_time(v) / 1000000);
+}
+
+static void for_each_domain(void (*fn)(struct domain *d))
+{
+	struct domain *d;
+
+	spin_lock(&domain_list_lock);
+	list_for_each(d, &domain_list, list)
+		fn(d);
+	spin_unlock(&domain_list_lock);
+}
+
+static void key_domains(void)
+{
+	for_each_domain(dump_domain);
+}
+
+static void key_events(void)
+{
+	for_each_domain(evtchn_dump);
+}
+
+static void key_grants(void)
+{
+	for_each_domain(grant_dump);
+}
+
+static void key_memory(void)
+{
+	printk("memory: %lu pages, %lu free (%lu of them to be scrubbed)\n", machine.total_pages, heap_free_pages(),
+	       heap_dirty_pages());
+}
+
+static void dump_dom0_vcpus(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	if (!d->is_privileged)
+		return;
+	domain_for_each_vcpu(d, v, i)
+		arch_dump_vcpu(v);
+}
+
+static void key_dom0(void)
+{
+	for_each_domain(dump_dom0_vcpus);
+}
+
+static void key_reboot(void)
+{
+	arch_machine_reboot();
+}
+
+static void key_crash(void)
+{
+	panic("asked for by debug key");
+}
+
+static void key_hang(void)
+{
+	static struct spinlock never = SPINLOCK_INIT;
+
+	printk("hanging this hart; the watchdog should notice\n");
+	spin_lock(&never);
+	spin_lock(&never);
+}
+
+static void key_fault(void)
+{
+	volatile uintptr_t nowhere = 16;
+
+	printk("reading from nowhere\n");
+	*(volatile char *)nowhere;
+}
+
+static const struct {
+	char key;
+	void (*fn)(void);
+	const char *help;
+} keys[] = {
+	{ 'h', key_help, "this list" },
+	{ 'q', key_domains, "domains and vCPUs" },
+	{ 'r', sched_dump, "scheduler" },
+	{ 'e', key_events, "event channels" },
+	{ 'g', key_grants, "grant tables" },
+	{ 'm', key_memory, "memory" },
+	{ '0', key_dom0, "registers of Domain 0" },
+	{ 'R', key_reboot, "reboot the machine" },
+	{ 'C', key_crash, "panic" },
+	{ 'F', key_fault, "fault in the hypervisor" },
+	{ 'W', key_hang, "hang this hart (tests the watchdog)" },
+};
+
+static void key_help(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++)
+		printk("  %c  %s\n", keys[i].key, keys[i].help);
+}
+
+void debug_key(char key)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (keys[i].key == key) {
+			keys[i].fn();
+			return;
+		}
+	}
+	if (key > ' ')
+		printk("no debug key '%c'; 'h' lists them\n", key);
+}

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Domains: creation, references, pausing, shutdown and death.
+ * Death is in bounded steps (domain_kill), so that a large domain does not hold a hart.
+ */
+#include <console.h>
+#include <domain.h>
+#include <event.h>
+#include <grant.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <sched.h>
+
+#define HASH_SIZE 256
+
+struct domain *dom0;
+struct list_head domain_list = LIST_HEAD_INIT(domain_list);
+struct spinlock domain_list_lock = SPINLOCK_INIT;
+static struct domain *domain_hash[HASH_SIZE];
+
+/* ---- references ---- */
+
+static struct domain **hash_slot(domid_t id)
+{
+	struct domain **slot = &domain_hash[id % HASH_SIZE];
+
+	while (*slot && (*slot)->id != id)
+		slot = &(*slot)->hash_next;
+	return slot;
+}
+
+struct domain *domain_get(domid_t id)
+{
+	struct domain *d;
+	u32 refs;
+
+	if (id == DOMID_SELF)
+		id = current_domain()->id;
+	spin_lock(&domain_list_lock);
+	d = *hash_slot(id);
+	if (d) {
+		refs = __atomic_load_n(&d->refs, __ATOMIC_RELAXED);
+		do {
+			/* 0: the last holder is about to take it off the list */
+			if (!refs) {
+				d = NULL;
+				break;
+			}
+		} while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+						      __ATOMIC_RELAXED));
+	}
+	spin_unlock(&domain_list_lock);
+	return d;
+}
+
+void domain_hold(struct domain *d)
+{
+	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void vcpu_free(struct vcpu *v)
+{
+	timer_kill(&v->poll_timer);
+	timer_kill(&v->block_timer);
+	timer_kill(&v->singleshot_timer);
+	arch_vcpu_free(v);
+	xfree(v);
+}
+
+/* Everything that is still there of a domain that nobody refers to, or of one whose creation failed. */
+static void domain_free(struct domain *d)
+{
+	if (d->evtchn)
+		evtchn_free(d);
+	if (d->grant)
+		grant_table_free(d);
+	for (unsigned int i = 0; d->vcpu && i < d->max_vcpus; i++) {
+		if (d->vcpu[i])
+			vcpu_free(d->vcpu[i]);
+	}
+	xfree(d->vcpu);
+	if (d->arch)
+		arch_domain_free(d);
+	if (d->shared_info)
+		page_put(virt_to_page(d->shared_info));
+	xfree(d);
+}
+
+void domain_put(struct domain *d)
+{
+	if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	spin_lock(&domain_list_lock);
+	list_del(&d->list);
+	*hash_slot(d->id) = d->hash_next;
+	spin_unlock(&domain_list_lock);
+	domain_free(d);
+	/* Its number may be used again: who waits for that learns it. */
+	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
+}
+
+/* ---- creation ---- */
+
+static void wake_vcpu(void *v)
+{
+	vcpu_unblock(v);
+}
+
+static void singleshot_fired(void *vcpu)
+{
+	send_guest_vcpu_virq(vcpu, VIRQ_TIMER);
+}
+
+static struct vcpu *vcpu_alloc(struct domain *d, unsigned int id)
+{
+	struct vcpu *v = xzalloc(sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->domain = d;
+	v->id = id;
+	v->pause_flags = BIT(VPF_DOWN);
+	timer_init(&v->poll_timer, wake_vcpu, v);
+	timer_init(&v->block_timer, wake_vcpu, v);
+	timer_init(&v->singleshot_timer, singleshot_fired, v);
+	sched_vcpu_init(v);
+	if (arch_vcpu_init(v)) {
+		xfree(v);
+		return NULL;
+	}
+	return v;
+}
+
+int vcpu_create(struct domain *d, unsigned int id)
+{
+	struct vcpu *v;
+
+	if (id >= d->max_vcpus)
+		return -EINVAL;
+	if (d->vcpu[id])
+		return 0;
+	v = vcpu_alloc(d, id);
+	if (!v)
+		return -ENOMEM;
+	if (id < XEN_LEGACY_MAX_VCPUS && d->shared_info)
+		v->info = &d->shared_info->vcpu_info[id];
+	spin_lock(&d->lock);
+	__atomic_store_n(&d->vcpu[id], v, __ATOMIC_RELEASE);
+	spin_unlock(&d->lock);
+	return 0;
+}
+
+static int domain_init(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+	struct xen_arch_domainconfig arch = config->arch;
+	struct page *pg;
+	int rc;
+
+	d->vcpu = xzalloc(d->max_vcpus * sizeof(d->vcpu[0]));
+	pg = alloc_pages(0);
+	if (!d->vcpu || !pg) {
+		if (pg)
+			free_pages(pg, 0);
+		return -ENOMEM;
+	}
+	page_lend(pg, d);
+	d->shared_info = page_to_virt(pg);
+	rc = arch_domain_init(d, &arch);
+	if (!rc)
+		rc = evtchn_init(d, config->max_evtchn_port);
+	if (!rc)
+		rc = grant_table_init(d, config->max_grant_frames, config->max_maptrack_frames);
+	return rc;
+}
+
+int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out)
+{
+	struct domain *d;
+	int rc;
+
+	if (id >= DOMID_FIRST_RESERVED || !config->max_vcpus || config->max_vcpus > GUEST_MAX_VCPUS)
+		return -EINVAL;
+	d = xzalloc(sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->id = id;
+	d->refs = 1;
+	d->max_vcpus = config->max_vcpus;
+	d->shutdown_code = -1;
+	d->pause_count = 1;
+	d->controller_paused = true;
+	d->ssidref = config->ssidref;
+	memcpy(d->handle, config->handle, sizeof(d->handle));
+	list_init(&d->page_list);
+	list_init(&d->list);
+	list_init(&d->dead_pages);
+
+	spin_lock(&domain_list_lock);
+	if (*hash_slot(id)) {
+		spin_unlock(&domain_list_lock);
+		xfree(d);
+		return -EEXIST;
+	}
+	spin_unlock(&domain_list_lock);
+	/* control_lock keeps others from creating the same id meanwhile */
+	rc = domain_init(d, config);
+	if (rc) {
+		domain_free(d);
+		return rc;
+	}
+	spin_lock(&domain_list_lock);
+	*hash_slot(id) = d;
+	list_add_tail(&d->list, &domain_list);
+	spin_unlock(&domain_list_lock);
+	*out = d;
+	return 0;
+}
+
+/* The domain of the idle vCPUs: in no list, owns nothing. */
+struct domain *domain_create_idle(unsigned int nr_harts)
+{
+	struct domain *d = xzalloc(sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->vcpu = xzalloc(nr_harts * sizeof(d->vcpu[0]));
+	if (!d->vcpu)
+		return NULL;
+	d->id = DOMID_IDLE;
+	d->is_idle = true;
+	d->max_vcpus = nr_harts;
+	d->refs = 1;
+	d->shutdown_code = -1;
+	list_init(&d->page_list);
+	list_init(&d->list);
+	for (unsigned int i = 0; i < nr_harts; i++) {
+		d->vcpu[i] = vcpu_alloc(d, i);
+		if (!d->vcpu[i])
+			return NULL;
+		d->vcpu[i]->pause_flags = 0;
+	}
+	return d;
+}
+
+/* ---- pausing ---- */
+
+void domain_pause_nosync(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+	domain_for_each_vcpu(d, v, i)
+		vcpu_sleep_nosync(v);
+}
+
+void domain_pause(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	domain_pause_nosync(d);
+	domain_for_each_vcpu(d, v, i) {
+		if (v != arch_current())
+			vcpu_sleep_sync(v);
+	}
+}
+
+void domain_unpause(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST))
+		return;
+	domain_for_each_vcpu(d, v, i)
+		vcpu_wake(v);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+	__atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);
+	if (v != arch_current())
+		vcpu_sleep_sync(v);
+	else
+		vcpu_sleep_nosync(v);
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+	if (!__atomic_sub_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST))
+		vcpu_wake(v);
+}
+
+/* ---- shutdown ---- */
+
+static const char *const shutdown_names[] = {
+	[SHUTDOWN_poweroff] = "poweroff", [SHUTDOWN_reboot] = "reboot",
+	[SHUTDOWN_suspend] = "suspend",	  [SHUTDOWN_crash] = "crash",
+	[SHUTDOWN_watchdog] = "watchdog", [SHUTDOWN_soft_reset] = "soft reset",
+};
+
+static void dom0_shutdown(u8 reason)
+{
+	switch (reason) {
+	case SHUTDOWN_poweroff:
+		printk("Domain 0 powered off: the machine stops.\n");
+		arch_machine_poweroff();
+	case SHUTDOWN_reboot:
+		printk("Domain 0 asked for a reboot: the machine restarts.\n");
+		arch_machine_reboot();
+	default:
+		pr_err("Domain 0 ended (%s): the machine stops, exit status %u.\n",
+		       reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "unknown reason",
+		       MACHINE_FAIL_DOM0_CRASH);
+		arch_machine_fail(MACHINE_FAIL_DOM0_CRASH);
+	}
+}
+
+void domain_shutdown(struct domain *d, u8 reason)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	if (d->is_privileged)
+		dom0_shutdown(reason);
+	if (__atomic_exchange_n(&d->is_shutting_down, true, __ATOMIC_SEQ_CST))
+		return;
+	d->shutdown_code = reason;
+	pr_debug("d%u: shutdown, reason %s\n", d->id,
+		 reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "?");
+	__atomic_store_n(&d->is_shut_down, true, __ATOMIC_SEQ_CST);
+	domain_for_each_vcpu(d, v, i)
+		vcpu_sleep_nosync(v);
+	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
+}
+
+void domain_resume(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	if (!d->is_shut_down)
+		return;
+	d->shutdown_code = -1;
+	__atomic_store_n(&d->is_shutting_down, false, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&d->is_shut_down, false, __ATOMIC_SEQ_CST);
+	domain_for_each_vcpu(d, v, i)
+		vcpu_wake(v);
+}
+
+void domain_crash(struct domain *d, const char *fmt, ...)
+{
+	char msg[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	pv_vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	if (d->is_shutting_down)
+		return;
+	pr_err("d%u crashed: %s\n", d->id, msg);
+	if (arch_current()->domain == d)
+		arch_dump_vcpu(arch_current());
+	domain_shutdown(d, SHUTDOWN_crash);
+}
+
+/* ---- death ---- */
+
+#define KILL_BATCH 256
+
+static void release_mapping(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
+{
+	(void)d;
+	(void)gfn;
+	if (e->type == P2M_FOREIGN)
+		page_put(mfn_to_page(e->mfn));
+}
+
+/* Drops the allocation's reference of each page. Those that others still map wait on dead_pages for their last put. */
+static int release_pages(struct domain *d)
+{
+	for (unsigned int n = 0; n < KILL_BATCH; n++) {
+		struct page *pg;
+		bool alloc;
+
+		spin_lock(&d->page_lock);
+		if (list_empty(&d->page_list)) {
+			spin_unlock(&d->page_lock);
+			return 0;
+		}
+		pg = list_first(&d->page_list, struct page, list);
+		list_del(&pg->list);
+		list_add(&pg->list, &d->dead_pages);
+		/* Under the lock: with alloc_ref gone, the page may vanish as soon as we let go. */
+		alloc = __atomic_exchange_n(&pg->alloc_ref, 0, __ATOMIC_ACQ_REL);
+		spin_unlock(&d->page_lock);
+		if (alloc)
+			page_put(pg);
+	}
+	return -ERESTART;
+}
+
+static int release_vcpus(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	domain_for_each_vcpu(d, v, i) {
+		timer_kill(&v->poll_timer);
+		timer_kill(&v->block_timer);
+		timer_kill(&v->singleshot_timer);
+		sched_vcpu_destroy(v);
+		v->info = NULL;
+		if (v->info_page)
+			page_put(v->info_page);
+		v->info_page = NULL;
+	}
+	return 0;
+}
+
+static int kill_step(struct domain *d, unsigned int step)
+{
+	switch (step) {
+	case 0:
+		return evtchn_destroy(d);
+	case 1:
+		return grant_release_mappings(d);
+	case 2:
+		return release_vcpus(d);
+	case 3:
+		return p2m_teardown(d, &d->teardown_gfn, KILL_BATCH, release_mapping);
+	case 4:
+		return release_pages(d);
+	default:
+		return -EINVAL;
+	}
+}
+
+int domain_kill(struct domain *d)
+{
+	int rc;
+
+	if (d->is_privileged)
+		return -EPERM;
+	if (d->dying == DOMDYING_DEAD)
+		return 0;
+	if (d->dying == DOMDYING_ALIVE) {
+		spin_lock(&d->page_lock);
+		d->dying = DOMDYING_DYING;
+		spin_unlock(&d->page_lock);
+		domain_pause(d);
+	}
+	while (d->teardown_step < 5) {
+		rc = kill_step(d, d->teardown_step);
+		if (rc == -ERESTART && !hypercall_preempt_check())
+			continue;
+		if (rc)
+			return rc;
+		d->teardown_step++;
+	}
+	d->dying = DOMDYING_DEAD;
+	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
+	domain_put(d); /* the creation's */
+	return 0;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The buddy heap and the allocator of small objects.
+ * Blocks are zero when handed out: freed ones are scrubbed by idle harts, or at allocation if it comes sooner.
+ */
+#include <console.h>
+#include <domain.h>
+#include <lib.h>
+#include <lock.h>
+#include <page.h>
+
+static struct spinlock heap_lock = SPINLOCK_INIT;
+/* [0]: scrubbed, [1]: dirty. A block never merges with one of the other kind. */
+static struct list_head free_list[2][MAX_ORDER + 1];
+static u64 nr_free, nr_dirty;
+static bool initialised;
+
+static bool is_free(const struct page *pg, unsigned int order, u8 state)
+{
+	return pg && pg->state == state && pg->order == order;
+}
+
+/* heap_lock held. pg..pg + 2^order are in nobody's hands. */
+static void insert_block(mfn_t mfn, unsigned int order, u8 state)
+{
+	struct page *pg;
+
+	while (order < MAX_ORDER) {
+		struct page *buddy = mfn_to_page(mfn ^ BIT(order));
+
+		if (!is_free(buddy, order, state))
+			break;
+		list_del(&buddy->list);
+		buddy->state = state == PAGE_FREE ? PAGE_FREE : PAGE_DIRTY;
+		buddy->order = 0xff; /* no longer the first page of a block */
+		mfn &= ~BIT(order);
+		order++;
+	}
+	pg = mfn_to_page(mfn);
+	pg->state = state;
+	pg->order = order;
+	list_add(&pg->list, &free_list[state == PAGE_DIRTY][order]);
+}
+
+static void mark(mfn_t mfn, u64 n, u8 state)
+{
+	for (u64 i = 0; i < n; i++) {
+		struct page *pg = mfn_to_page(mfn + i);
+
+		pg->state = state;
+		pg->order = 0xff;
+		pg->count = 0;
+		pg->alloc_ref = 0;
+		pg->owner = NULL;
+	}
+}
+
+void heap_add(mfn_t start, mfn_t end)
+{
+	if (!initialised) {
+		for (unsigned int i = 0; i <= MAX_ORDER; i++) {
+			list_init(&free_list[0][i]);
+			list_init(&free_list[1][i]);
+		}
+		initialised = true;
+	}
+	spin_lock(&heap_lock);
+	while (start < end) {
+		unsigned int order = MAX_ORDER;
+
+		while (!IS_ALIGNED(start, BIT(order)) || start + BIT(order) > end)
+			order--;
+		mark(start, BIT(order), PAGE_DIRTY);
+		insert_block(start, order, PAGE_DIRTY);
+		nr_free += BIT(order);
+		nr_dirty += BIT(order);
+		start += BIT(order);
+	}
+	spin_unlock(&heap_lock);
+}
+
+/* heap_lock held. Takes a block off the lists, splitting a larger one; *dirty says whether it wants scrubbing. */
+static struct page *take_block(unsigned int order, bool *dirty)
+{
+	for (unsigned int o = order; o <= MAX_ORDER; o++) {
+		for (unsigned int kind = 0; kind < 2; kind++) {
+			struct list_head *head = &free_list[kind][o];
+			struct page *pg;
+			mfn_t mfn;
+
+			if (list_empty(head))
+				continue;
+			pg = list_first(head, struct page, list);
+			mfn = page_to_mfn(pg);
+			list_del(&pg->list);
+			pg->order = 0xff;
+			while (o > order) {
+				struct page *half;
+
+				o--;
+				half = mfn_to_page(mfn + BIT(o));
+				half->state = kind ? PAGE_DIRTY : PAGE_FREE;
+				half->order = o;
+				list_add(&half->list, &free_list[kind][o]);
+			}
+			*dirty = kind;
+			return pg;
+		}
+	}
+	return NULL;
+}
+
+struct page *alloc_pages(unsigned int order)
+{
+	struct page *pg;
+	bool dirty = false;
+
+	if (order > MAX_ORDER)
+		return NULL;
+	spin_lock(&heap_lock);
+	pg = take_block(order, &dirty);
+	if (pg) {
+		nr_free -= BIT(order);
+		if (dirty)
+			nr_dirty -= BIT(order);
+		mark(page_to_mfn(pg), BIT(order), PAGE_HYP);
+	}
+	spin_unlock(&heap_lock);
+	if (pg && dirty)
+		memset(page_to_virt(pg), 0, PAGE_SIZE << order);
+	return pg;
+}
+
+void free_pages(struct page *pg, unsigned int order)
+{
+	mfn_t mfn = page_to_mfn(pg);
+
+	BUG_ON(pg->state != PAGE_HYP && pg->state != PAGE_OWNED);
+	spin_lock(&heap_lock);
+	mark(mfn, BIT(order), PAGE_DIRTY);
+	insert_block(mfn, order, PAGE_DIRTY);
+	nr_free += BIT(order);
+	nr_dirty += BIT(order);
+	spin_unlock(&heap_lock);
+}
+
+u64 heap_free_pages(void)
+{
+	return READ_ONCE(nr_free);
+}
+
+u64 heap_dirty_pages(void)
+{
+	return READ_ONCE(nr_dirty);
+}
+
+/*
+ * The block is out of the lists while it is scrubbed, so for a moment it is not free: at most 2 MiB of it.
+ */
+bool heap_scrub(unsigned int n)
+{
+	while (n) {
+		struct page *pg = NULL;
+		unsigned int o;
+		mfn_t mfn;
+
+		spin_lock(&heap_lock);
+		for (o = 0; o <= MAX_ORDER && list_empty(&free_list[1][o]); o++)
+			;
+		if (o > MAX_ORDER) {
+			spin_unlock(&heap_lock);
+			return false;
+		}
+		pg = list_first(&free_list[1][o], struct page, list);
+		mfn = page_to_mfn(pg);
+		list_del(&pg->list);
+		while (o && BIT(o) > n) {
+			struct page *half;
+
+			o--;
+			half = mfn_to_page(mfn + BIT(o));
+			half->state = PAGE_DIRTY;
+			half->order = o;
+			list_add(&half->list, &free_list[1][o]);
+		}
+		mark(mfn, BIT(o), PAGE_HYP);
+		spin_unlock(&heap_lock);
+		memset(arch_mfn_to_virt(mfn), 0, PAGE_SIZE << o);
+		spin_lock(&heap_lock);
+		mark(mfn, BIT(o), PAGE_FREE);
+		nr_dirty -= BIT(o);
+		insert_block(mfn, o, PAGE_FREE);
+		spin_unlock(&heap_lock);
+		n -= min((unsigned int)BIT(o), n);
+	}
+	return true;
+}
+
+/*
+ * Small objects: powers of two from 32 bytes to 2 KiB cut from pages; larger ones are whole blocks. In struct page of
+ * such a page, owner is the page's list of free objects, count the size class and the objects in use,
+ * list its place among the class's pages with free objects. An empty page goes back to the heap at once,
+ * so that the count of free pages tells a leak.
+ */
+#define MIN_SHIFT 5
+#define MAX_SHIFT 11
+#define CLASS_BLOCK 64
+#define COUNT_CLASS(c) ((c) & 0xff)
+#define COUNT_ONE 0x100U
+
+static struct spinlock small_lock = SPINLOCK_INIT; /* outside heap_lock */
+static struct list_head partial[MAX_SHIFT + 1];
+
+static struct page *small_page(unsigned int shift)
+{
+	struct page *pg = alloc_pages(0);
+	char *v;
+
+	if (!pg)
+		return NULL;
+	v = page_to_virt(pg);
+	pg->count = shift;
+	pg->owner = NULL;
+	for (size_t off = 0; off < PAGE_SIZE; off += BIT(shift)) {
+		*(void **)(v + off) = pg->owner;
+		pg->owner = (void *)(v + off);
+	}
+	list_add(&pg->list, &partial[shift]);
+	return pg;
+}
+
+static void *small_alloc(unsigned int shift)
+{
+	struct page *pg;
+	void *p = NULL;
+
+	spin_lock(&small_lock);
+	if (!partial[shift].next)
+		list_init(&partial[shift]);
+	if (list_empty(&partial[shift]))
+		pg = small_page(shift);
+	else
+		pg = list_first(&partial[shift], struct page, list);
+	if (pg) {
+		p = pg->owner;
+		pg->owner = *(void **)p;
+		pg->count += COUNT_ONE;
+		if (!pg->owner)
+			list_del(&pg->list);
+	}
+	spin_unlock(&small_lock);
+	if (p)
+		memset(p, 0, BIT(shift));
+	return p;
+}
+
+void *xzalloc(size_t size)
+{
+	unsigned int shift = max(fls64(size ? size - 1 : 0), (unsigned int)MIN_SHIFT);
+	struct page *pg;
+
+	if (shift <= MAX_SHIFT)
+		return small_alloc(shift);
+	if (size > PAGE_SIZE << 4)
+		return NULL;
+	shift = shift > PAGE_SHIFT ? shift - PAGE_SHIFT : 0;
+	pg = alloc_pages(shift);
+	if (!pg)
+		return NULL;
+	pg->count = CLASS_BLOCK + shift;
+	return page_to_virt(pg);
+}
+
+void xfree(void *p)
+{
+	struct page *pg;
+
+	if (!p)
+		return;
+	pg = virt_to_page(p);
+	BUG_ON(!pg || pg->state != PAGE_HYP || !pg->count);
+	if (COUNT_CLASS(pg->count) >= CLASS_BLOCK) {
+		free_pages(pg, pg->count - CLASS_BLOCK);
+		return;
+	}
+	spin_lock(&small_lock);
+	if (!pg->owner)
+		list_add(&pg->list, &partial[COUNT_CLASS(pg->count)]);
+	*(void **)p = pg->owner;
+	pg->owner = p;
+	pg->count -= COUNT_ONE;
+	if (pg->count < COUNT_ONE) {
+		list_del(&pg->list);
+		free_pages(pg, 0);
+	}
+	spin_unlock(&small_lock);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page ownership and references; docs/architecture.md has the table of states.
+ * A count changes by compare-and-swap, the owner's list and account under its page_lock.
+ */
+#include <console.h>
+#include <domain.h>
+#include <lib.h>
+#include <page.h>
+
+/* Far below overflow, far above what an honest guest needs for one page. */
+#define MAX_PAGE_REFS 0x7fffffffU
+
+struct page *alloc_domain_pages(struct domain *d, unsigned int order)
+{
+	u64 n = BIT(order);
+	struct page *pg;
+
+	spin_lock(&d->page_lock);
+	if (d->dying || n > d->max_pages || d->tot_pages > d->max_pages - n) {
+		spin_unlock(&d->page_lock);
+		return NULL;
+	}
+	d->tot_pages += n; /* reserved, so that the lock need not cover the scrubbing */
+	spin_unlock(&d->page_lock);
+
+	pg = alloc_pages(order);
+	if (!pg) {
+		spin_lock(&d->page_lock);
+		d->tot_pages -= n;
+		spin_unlock(&d->page_lock);
+		return NULL;
+	}
+	spin_lock(&d->page_lock);
+	if (!d->owned_pages)
+		domain_hold(d); /* while it owns pages; page_put() drops it */
+	d->owned_pages += n;
+	for (u64 i = 0; i < n; i++) {
+		pg[i].owner = d;
+		pg[i].alloc_ref = 1;
+		list_add_tail(&pg[i].list, &d->page_list);
+		pg[i].state = PAGE_OWNED;
+		__atomic_store_n(&pg[i].count, 1, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&d->page_lock);
+	return pg;
+}
+
+void page_lend(struct page *pg, struct domain *d)
+{
+	pg->owner = d;
+	__atomic_store_n(&pg->count, 1, __ATOMIC_RELEASE);
+}
+
+/* Owned by d, or lent to it. (The owner of a page of small objects never looks like a domain.) */
+static bool can_get(const struct page *pg, const struct domain *d)
+{
+	return (pg->state == PAGE_OWNED || pg->state == PAGE_HYP) && pg->owner == d;
+}
+
+bool page_get(struct page *pg, struct domain *d)
+{
+	u32 count = __atomic_load_n(&pg->count, __ATOMIC_ACQUIRE);
+
+	do {
+		if (!count || count >= MAX_PAGE_REFS || !can_get(pg, d))
+			return false;
+	} while (!__atomic_compare_exchange_n(&pg->count, &count, count + 1, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	/* The page may have been freed and given to another between the look and the count. */
+	if (likely(can_get(pg, d)))
+		return true;
+	page_put(pg);
+	return false;
+}
+
+void page_put(struct page *pg)
+{
+	struct domain *d = pg->owner;
+	bool last;
+
+	if (__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (pg->state == PAGE_HYP) {
+		free_pages(pg, 0);
+		return;
+	}
+	spin_lock(&d->page_lock);
+	list_del(&pg->list);
+	d->tot_pages--;
+	last = !--d->owned_pages;
+	spin_unlock(&d->page_lock);
+	free_pages(pg, 0);
+	if (last)
+		domain_put(d);
+}
+
+bool page_release_alloc(struct page *pg)
+{
+	if (!__atomic_exchange_n(&pg->alloc_ref, 0, __ATOMIC_ACQ_REL))
+		return false;
+	page_put(pg);
+	return true;
+}
+
+struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	struct p2m_entry e;
+	struct page *pg;
+
+	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
+		return NULL;
+	pg = mfn_to_page(e.mfn);
+	if (!pg || !page_get(pg, d))
+		return NULL;
+	if (access)
+		*access = e.access;
+	return pg;
+}

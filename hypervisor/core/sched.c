@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler: one queue of runnable vCPUs ordered by virtual run time, shared by all harts.
+ * Every hart takes the vCPU that has had least, so none idles while one waits. Also runstates.
+ */
+#include <arch-api.h>
+#include <console.h>
+#include <event.h>
+#include <lib.h>
+#include <sched.h>
+
+#define SLICE_NS (CONFIG_SCHED_TIMESLICE_MS * 1000000ULL)
+/* A woken vCPU runs at once if it has had this much less than the running one. */
+#define WAKE_GRAN_NS 1000000ULL
+/* How far behind the others a long sleeper may start, so that sleep is not saved up as a right to a hart. */
+#define SLEEPER_CREDIT_NS (SLICE_NS / 2)
+
+struct sched_hart {
+	struct vcpu *curr, *idle;
+	struct timer slice;
+};
+
+static struct spinlock sched_lock = SPINLOCK_INIT;
+static struct list_head queue = LIST_HEAD_INIT(queue);
+static struct sched_hart sched_harts[CONFIG_NR_CPUS];
+static u64 harts_online; /* mask */
+static u64 min_vruntime;
+
+static bool is_idle(const struct vcpu *v)
+{
+	return v->domain->is_idle;
+}
+
+static bool runnable(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+
+	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) && !READ_ONCE(d->pause_count) &&
+	       !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
+}
+
+static bool allowed(const struct vcpu *v, unsigned int hart)
+{
+	return !v->pinned || v->pinned & BIT(hart);
+}
+
+static void slice_end(void *unused)
+{
+	(void)unused;
+	arch_kick_hart(arch_hart());
+}
+
+void sched_init_hart(unsigned int hart, struct vcpu *idle)
+{
+	struct sched_hart *s = &sched_harts[hart];
+
+	timer_init(&s->slice, slice_end, NULL);
+	spin_lock(&sched_lock);
+	s->idle = s->curr = idle;
+	idle->hart = hart;
+	idle->running = true;
+	idle->runstate = RUNSTATE_running;
+	idle->runstate_entry = arch_time_ns();
+	harts_online |= BIT(hart);
+	spin_unlock(&sched_lock);
+}
+
+void sched_vcpu_init(struct vcpu *v)
+{
+	list_init(&v->run_list);
+	v->runstate = RUNSTATE_offline;
+	v->runstate_entry = arch_time_ns();
+}
+
+/* ---- runstates (sched_lock held) ---- */
+
+static void runstate_publish(struct vcpu *v)
+{
+	struct vcpu_runstate_info *area;
+
+	if (!v->runstate_page)
+		return;
+	area = (void *)((char *)page_to_virt(v->runstate_page) + v->runstate_offset);
+	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
+	WRITE_ONCE(area->state_entry_time, v->runstate_entry | XEN_RUNSTATE_UPDATE);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	area->state = v->runstate;
+	for (unsigned int i = 0; i < 4; i++)
+		area->time[i] = v->runstate_time[i];
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(area->state_entry_time, v->runstate_entry);
+}
+
+static void runstate_set(struct vcpu *v, int state, u64 now)
+{
+	if (v->runstate == state)
+		return;
+	v->runstate_time[v->runstate] += now - v->runstate_entry;
+	v->runstate_entry = now;
+	v->runstate = state;
+	runstate_publish(v);
+}
+
+static int waiting_state(struct vcpu *v)
+{
+	if (runnable(v))
+		return RUNSTATE_runnable;
+	return READ_ONCE(v->pause_flags) & ~BIT(VPF_DOWN) && !(v->pause_flags & BIT(VPF_DOWN)) ?
+		       RUNSTATE_blocked :
+		       RUNSTATE_offline;
+}
+
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
+{
+	u64 now;
+
+	spin_lock(&sched_lock);
+	now = arch_time_ns();
+	info->state = v->runstate;
+	info->state_entry_time = v->runstate_entry;
+	for (unsigned int i = 0; i < 4; i++)
+		info->time[i] = v->runstate_time[i];
+	if (now > v->runstate_entry)
+		info->time[v->runstate] += now - v->runstate_entry;
+	spin_unlock(&sched_lock);
+}
+
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, unsigned int offset)
+{
+	struct page *old;
+
+	spin_lock(&sched_lock);
+	old = v->runstate_page;
+	v->runstate_page = pg;
+	v->runstate_offset = offset;
+	runstate_publish(v);
+	spin_unlock(&sched_lock);
+	if (old)
+		page_put(old);
+}
+
+u64 vcpu_cpu_time(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+
+	vcpu_runstate_get(v, &info);
+	return info.time[RUNSTATE_running];
+}
+
+u64 sched_idle_time(unsigned int hart)
+{
+	return hart < CONFIG_NR_CPUS && sched_harts[hart].idle ? vcpu_cpu_time(sched_harts[hart].idle) : 0;
+}
+
+/* ---- queue (sched_lock held) ---- */
+
+static void enqueue(struct vcpu *v)
+{
+	struct vcpu *pos;
+
+	list_for_each(pos, &queue, run_list) {
+		if (pos->vruntime > v->vruntime)
+			break;
+	}
+	list_add_tail(&v->run_list, &pos->run_list);
+	v->on_queue = true;
+}
+
+static void dequeue(struct vcpu *v)
+{
+	list_del(&v->run_list);
+	v->on_queue = false;
+}
+
+static struct vcpu *first_for(unsigned int hart)
+{
+	struct vcpu *v;
+
+	list_for_each(v, &queue, run_list) {
+		if (allowed(v, hart))
+			return v;
+	}
+	return NULL;
+}
+
+/* Which hart should look at the queue because v came: an idle one, the last one first; else the one furthest ahead. */
+static unsigned int hart_for(struct vcpu *v)
+{
+	unsigned int best = ~0U;
+	u64 most = 0;
+
+	if (harts_online & BIT(v->hart) && allowed(v, v->hart) && is_idle(sched_harts[v->hart].curr))
+		return v->hart;
+	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
+		struct vcpu *curr = sched_harts[h].curr;
+
+		if (!(harts_online & BIT(h)) || !allowed(v, h))
+			continue;
+		if (is_idle(curr))
+			return h;
+		if (best == ~0U || curr->vruntime > most) {
+			best = h;
+			most = curr->vruntime;
+		}
+	}
+	return best;
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+	unsigned int hart = ~0U;
+
+	spin_lock(&sched_lock);
+	if (!v->on_queue && !v->running && !is_idle(v)) {
+		u64 now = arch_time_ns();
+
+		runstate_set(v, waiting_state(v), now);
+		if (runnable(v)) {
+			u64 floor = min_vruntime > SLEEPER_CREDIT_NS ? min_vruntime - SLEEPER_CREDIT_NS : 0;
+
+			v->vruntime = max(v->vruntime, floor);
+			enqueue(v);
+			hart = hart_for(v);
+		}
+	}
+	spin_unlock(&sched_lock);
+	if (hart != ~0U)
+		arch_kick_hart(hart);
+}
+
+void vcpu_unblock(struct vcpu *v)
+{
+	u64 flags = BIT(VPF_BLOCKED) | BIT(VPF_POLL);
+
+	if (!(READ_ONCE(v->pause_flags) & flags))
+		return;
+	__atomic_fetch_and(&v->pause_flags, ~flags, __ATOMIC_SEQ_CST);
+	vcpu_wake(v);
+}
+
+void vcpu_sleep_nosync(struct vcpu *v)
+{
+	unsigned int hart = ~0U;
+
+	spin_lock(&sched_lock);
+	if (!runnable(v)) {
+		if (v->on_queue)
+			dequeue(v);
+		if (v->running)
+			hart = v->hart;
+		else
+			runstate_set(v, waiting_state(v), arch_time_ns());
+	}
+	spin_unlock(&sched_lock);
+	if (hart != ~0U)
+		arch_kick_hart(hart);
+}
+
+void vcpu_sleep_sync(struct vcpu *v)
+{
+	vcpu_sleep_nosync(v);
+	while (!runnable(v) && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE))
+		arch_relax();
+}
+
+void sched_vcpu_destroy(struct vcpu *v)
+{
+	spin_lock(&sched_lock);
+	if (v->on_queue)
+		dequeue(v);
+	spin_unlock(&sched_lock);
+	vcpu_runstate_register(v, NULL, 0);
+}
+
+/* ---- what guests ask for ---- */
+
+void vcpu_block(void)
+{
+	struct vcpu *v = arch_current();
+	u64 deadline;
+
+	set_bit(VPF_BLOCKED, &v->pause_flags);
+	/* After the flag: whoever makes something pending from here on sees it and unblocks us. */
+	if (vcpu_event_pending(v) || arch_vcpu_has_interrupt(v)) {
+		clear_bit(VPF_BLOCKED, &v->pause_flags);
+		return;
+	}
+	deadline = arch_vcpu_timer_deadline(v);
+	if (deadline != ~0ULL)
+		timer_set(&v->block_timer, deadline);
+	arch_kick_hart(arch_hart());
+}
+
+void vcpu_yield(void)
+{
+	struct vcpu *v = arch_current();
+
+	spin_lock(&sched_lock);
+	if (!list_empty(&queue))
+		v->vruntime = max(v->vruntime,
+				  list_entry(queue.prev, struct vcpu, run_list)->vruntime + WAKE_GRAN_NS + 1);
+	spin_unlock(&sched_lock);
+	arch_kick_hart(arch_hart());
+}
+
+/* ---- the switch ---- */
+
+static u64 charge(struct vcpu *v, u64 now)
+{
+	u64 ran = now > v->slice_start ? now - v->slice_start : 0;
+
+	if (!is_idle(v)) {
+		v->vruntime += ran;
+		v->slice_start = now;
+	}
+	return ran;
+}
+
+/* The one that runs next on this hart; it is on no queue afterwards. */
+static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev)
+{
+	struct vcpu *next = first_for(hart);
+	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
+
+	if (stay && (!next || prev->vruntime <= next->vruntime + WAKE_GRAN_NS))
+		return prev;
+	if (!next)
+		return s->idle;
+	dequeue(next);
+	return next;
+}
+
+void schedule(void)
+{
+	unsigned int hart = arch_hart();
+	struct sched_hart *s = &sched_harts[hart];
+	struct vcpu *prev = s->curr, *next;
+	unsigned int other = ~0U;
+	u64 now;
+
+	spin_lock(&sched_lock);
+	now = arch_time_ns();
+	charge(prev, now);
+	next = pick(s, hart, prev);
+	if (next != prev) {
+		s->curr = next;
+		runstate_set(prev, is_idle(prev) ? RUNSTATE_runnable : waiting_state(prev), now);
+		runstate_set(next, RUNSTATE_running, now);
+		next->slice_start = now;
+		next->hart = hart;
+		next->running = true;
+		if (!is_idle(next))
+			min_vruntime = max(min_vruntime, next->vruntime);
+		arch_context_switch(prev, next);
+		/* Its state is in its struct now; before, no other hart may take it. */
+		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
+		if (!is_idle(prev) && runnable(prev)) {
+			enqueue(prev);
+			other = hart_for(prev);
+		}
+	}
+	/* Alone, a vCPU needs no slices; who comes to the queue kicks a hart, which then arms one here. */
+	if (!is_idle(next) && !list_empty(&queue))
+		timer_set(&s->slice, now + SLICE_NS);
+	else
+		timer_stop(&s->slice);
+	spin_unlock(&sched_lock);
+	if (other != ~0U && other != hart && is_idle(READ_ONCE(sched_harts[other].curr)))
+		arch_kick_hart(other);
+	if (prev != next && !is_idle(prev) && prev->block_timer.armed &&
+	    !(READ_ONCE(prev->pause_flags) & BIT(VPF_BLOCKED)))
+		timer_stop(&prev->block_timer);
+}
+
+void sched_dump(void)
+{
+	struct vcpu *v;
+
+	spin_lock(&sched_lock);
+	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
+		if (!(harts_online & BIT(h)))
+			continue;
+		v = sched_harts[h].curr;
+		if (is_idle(v))
+			printk("hart %u: idle\n", h);
+		else
+			printk("hart %u: d%uv%u\n", h, v->domain->id, v->id);
+	}
+	list_for_each(v, &queue, run_list)
+		printk("waiting: d%uv%u vruntime %lu\n", v->domain->id, v->id, v->vruntime);
+	spin_unlock(&sched_lock);
+}

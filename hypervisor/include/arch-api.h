@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What core/ asks of an architecture and its engine: the only arch header that core/ includes.
+ * arch/riscv64 implements it for the machine, tests/unit/arch for the host.
+ */
+#ifndef PAVISE_ARCH_API_H
+#define PAVISE_ARCH_API_H
+
+#include <types.h>
+
+struct domain;
+struct vcpu;
+struct vcpu_guest_context;
+struct xen_arch_domainconfig;
+
+/* ---- hart ---- */
+
+void arch_relax(void); /* in a spin loop */
+unsigned int arch_hart(void); /* number of this hart, 0 .. nr_harts - 1 */
+u64 arch_time_ns(void); /* since boot, monotonic */
+struct vcpu *arch_current(void); /* the vCPU whose exit is being handled; the idle one if none */
+
+/* Sets the time (arch_time_ns()) of this hart's next timer interrupt; ~0 = none. */
+void arch_set_timer(u64 ns);
+
+/* Makes another hart leave its guest or its idle loop and run its exit path soon. */
+void arch_kick_hart(unsigned int hart);
+
+/* An interrupt or other exit work waits on this hart: long operations should stop and continue later. */
+bool arch_preempt_pending(void);
+
+void arch_machine_poweroff(void) __noreturn;
+void arch_machine_reboot(void) __noreturn;
+/* Stops the machine with an exit status that tells it from a poweroff (docs/debugging.md). */
+void arch_machine_fail(unsigned int status) __noreturn;
+#define MACHINE_FAIL_DOM0_CRASH 42
+#define MACHINE_FAIL_PANIC 43
+
+/* ---- console hardware ---- */
+
+void arch_console_write(const char *s, size_t n); /* polled */
+int arch_console_getc(void); /* -1: none */
+
+/* ---- memory ---- */
+
+/* Where the hypervisor reaches a RAM page that it may touch. */
+void *arch_mfn_to_virt(mfn_t mfn);
+mfn_t arch_virt_to_mfn(const void *v);
+
+/*
+ * Guest memory of the current vCPU by guest virtual address, with the guest's own rights. Returns 0 or
+ * -EFAULT (after a partial copy perhaps). The bytes may change meanwhile: copy once, then validate.
+ */
+int copy_from_guest(void *dst, u64 gva, size_t n);
+int copy_to_guest(u64 gva, const void *src, size_t n);
+/* Writable translation of a guest virtual address of the current vCPU; INVALID_GFN if none. */
+gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva);
+
+/* ---- P2M (second-stage translation of one domain) ---- */
+
+enum p2m_type {
+	P2M_RAM = 0, /* a page the domain owns; no reference is held for the mapping */
+	P2M_GRANT = 1, /* mapped by GNTTABOP_map_grant_ref; changed by grant operations only */
+	P2M_FOREIGN = 2, /* another domain's page (gmfn_foreign); the mapping holds a page reference */
+	P2M_SPECIAL = 3, /* device memory, shared_info, grant table frames: no references */
+};
+
+#define P2M_R BIT(0)
+#define P2M_W BIT(1)
+#define P2M_X BIT(2)
+#define P2M_RW (P2M_R | P2M_W)
+#define P2M_RWX (P2M_R | P2M_W | P2M_X)
+
+struct p2m_entry {
+	mfn_t mfn; /* of the page looked up, not of the superpage's start */
+	enum p2m_type type;
+	unsigned int access; /* P2M_R etc. */
+	unsigned int order; /* of the leaf that maps it */
+};
+
+/*
+ * Maps 2^order frames (order 0, 9 or 18; both frames aligned to it). Nothing may be mapped there: -EEXIST.
+ * -ENOMEM: no page-table page, nothing changed. Takes the p2m lock.
+ */
+int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+	    unsigned int access);
+/*
+ * Unmaps one frame, splitting a superpage if needed (-ENOMEM), and returns what was there in *old (may be
+ * NULL). -ENOENT: nothing was. On return no hart of the domain can use the old translation.
+ */
+int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old);
+/* Returns whether gfn is mapped, and how. */
+bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
+/*
+ * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for each; returns
+ * -ERESTART while more are left (*gfn updated), 0 at the end, when the tables are freed too.
+ */
+int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
+		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));
+/* Highest gfn that was ever mapped. */
+gfn_t p2m_max_gfn(struct domain *d);
+
+/* ---- domains and vCPUs ---- */
+
+int arch_domain_init(struct domain *d, struct xen_arch_domainconfig *config); /* config NULL: dom0, idle */
+void arch_domain_free(struct domain *d);
+int arch_vcpu_init(struct vcpu *v);
+void arch_vcpu_free(struct vcpu *v);
+/* -EINVAL: a value that hardware could not hold. The vCPU is not running. */
+int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c);
+/* SBI HSM start: supervisor mode, satp 0, a0 = hart id, a1 = opaque. The vCPU is not running. */
+void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque);
+
+/* Saves prev's state from the hart and loads next's; either may be an idle vCPU. */
+void arch_context_switch(struct vcpu *prev, struct vcpu *next);
+
+/* The event upcall (supervisor software interrupt): raised on a vCPU, running or not. */
+void arch_raise_upcall(struct vcpu *v);
+/* The guest has an interrupt that would end its wfi (pending and enabled in sie, whatever sstatus.SIE). */
+bool arch_vcpu_has_interrupt(struct vcpu *v);
+/* When (arch_time_ns()) the blocked vCPU's own timer fires; ~0 = never. */
+u64 arch_vcpu_timer_deadline(struct vcpu *v);
+
+/*
+ * Arranges that the current hypercall runs again with these arguments when the guest next runs; its handler
+ * returns the -ERESTART that comes back. nr: hypercall number; args: a1..a5.
+ */
+long arch_hypercall_restart(unsigned int nr, const u64 args[5]);
+
+void arch_dump_vcpu(struct vcpu *v); /* registers, to the console */
+
+/* ---- physical interrupts (pirq = PLIC source) ---- */
+
+unsigned int arch_nr_pirqs(void); /* sources are 1 .. nr - 1 */
+bool arch_pirq_assignable(unsigned int pirq); /* false for the hypervisor's own (UART) */
+void arch_pirq_enable(unsigned int pirq);
+void arch_pirq_disable(unsigned int pirq);
+/* Completes a claimed source; any hart may call it. */
+void arch_pirq_eoi(unsigned int pirq);
+
+/* ---- machine facts, constant after boot ---- */
+
+struct machine {
+	unsigned int nr_harts;
+	u64 timebase_hz;
+	u64 total_pages; /* RAM that the hypervisor was given, its own included */
+	char isa[256];
+	char cmdline[512];
+};
+extern struct machine machine;
+
+#endif

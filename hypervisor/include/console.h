@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * printk, the log ring that XEN_SYSCTL_readconsole reads, and who gets the UART's input.
+ * core/console.c.
+ */
+#ifndef PAVISE_CONSOLE_H
+#define PAVISE_CONSOLE_H
+
+#include <types.h>
+
+struct domain;
+
+enum loglevel { LOG_ERR = 0, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+void printk_at(enum loglevel level, const char *fmt, ...) __printf(2, 3);
+#define printk(...) printk_at(LOG_INFO, __VA_ARGS__)
+#define pr_err(...) printk_at(LOG_ERR, __VA_ARGS__)
+#define pr_warn(...) printk_at(LOG_WARN, __VA_ARGS__)
+#define pr_debug(...) printk_at(LOG_DEBUG, __VA_ARGS__)
+
+void console_set_level(enum loglevel level);
+/* After a fault: takes the console from whoever holds it. */
+void console_force_unlock(void);
+/* A hart is ending the machine after a fault; others should report and stop. */
+bool console_stopped(void);
+
+/* A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN) ". */
+void console_guest_write(struct domain *d, const char *s, size_t n);
+/* Input for dom0: returns how many were taken. */
+size_t console_guest_read(char *s, size_t n);
+
+/* The UART has input (interrupt): reads it, handles Ctrl-A three times and debug keys, wakes dom0. */
+void console_input(void);
+/* Runs one debug key as if typed ('h' lists them). */
+void console_debug_key(char c);
+
+/*
+ * Log ring: copies from *index on (updated) up to n bytes; clear: empties it afterwards. Returns bytes copied.
+ */
+size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool clear);
+
+void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
+
+/* A condition that is a hypervisor bug, never reachable through a guest's values. */
+#define BUG_ON(c)                                                                  \
+	do {                                                                       \
+		if (unlikely(c))                                                   \
+			panic("bug at %s:%d: %s", __FILE__, __LINE__, #c);         \
+	} while (0)
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Debug keys: one character typed at the hypervisor's console, or `xl debug-keys`.
+ * core/debug.c.
+ */
+#ifndef PAVISE_DEBUG_H
+#define PAVISE_DEBUG_H
+
+/* Runs the key's handler, or says that there is none. */
+void debug_key(char key);
+
+#endif

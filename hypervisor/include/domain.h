@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Domains and vCPUs: their structures, lifecycle and references.
+ * core/domain.c; what an architecture keeps for each hangs behind ->arch.
+ */
+#ifndef PAVISE_DOMAIN_H
+#define PAVISE_DOMAIN_H
+
+#include <arch-api.h>
+#include <list.h>
+#include <lock.h>
+#include <page.h>
+#include <timer.h>
+#include <types.h>
+#include <xen-abi.h>
+
+struct arch_domain;
+struct arch_vcpu;
+struct evtchn_state; /* core/event.c */
+struct grant_table; /* core/grant.c */
+
+#define NR_HVM_PARAMS HVM_NR_PARAMS
+
+enum domain_dying { DOMDYING_ALIVE = 0, DOMDYING_DYING, DOMDYING_DEAD };
+
+struct domain {
+	domid_t id;
+	bool is_idle;
+	bool is_privileged; /* dom0 */
+	bool direct_mapped; /* RAM 1:1 */
+	struct list_head list; /* domain_list */
+	struct domain *hash_next;
+	u32 refs; /* domain_get/put; the last frees the structure */
+	struct spinlock lock; /* vcpu[], shutdown, dying, pause counts */
+
+	unsigned int max_vcpus;
+	struct vcpu **vcpu; /* [max_vcpus], filled by XEN_DOMCTL_max_vcpus */
+
+	u8 dying; /* enum domain_dying */
+	bool is_shutting_down, is_shut_down; /* SCHEDOP_shutdown */
+	int shutdown_code; /* SHUTDOWN_*; -1: none */
+	u32 pause_count; /* all vCPUs stay off harts while > 0 */
+	bool controller_paused; /* XEN_DOMCTL_pausedomain */
+	bool creation_finished; /* unpaused once */
+
+	/* memory: under page_lock */
+	struct spinlock page_lock;
+	struct list_head page_list;
+	struct list_head dead_pages; /* of a dying domain: given up, but still mapped by others */
+	u64 tot_pages; /* owned frames, until their last reference is dropped */
+	u64 owned_pages; /* on page_list; tot_pages also counts those about to come */
+	u64 max_pages;
+
+	struct shared_info *shared_info; /* PAGE_HYP, lent */
+	struct evtchn_state *evtchn;
+	struct spinlock evtchn_lock;
+	struct grant_table *grant;
+	u64 hvm_params[NR_HVM_PARAMS];
+	xen_domain_handle_t handle;
+	s64 time_offset_seconds;
+	u32 ssidref;
+
+	gfn_t teardown_gfn; /* progress of destruction */
+	unsigned int teardown_step;
+
+	struct arch_domain *arch;
+};
+
+enum vcpu_pause { VPF_DOWN = 0, VPF_BLOCKED = 1, VPF_POLL = 2 }; /* bits of vcpu.pause_flags */
+
+struct vcpu {
+	struct domain *domain;
+	unsigned int id;
+	u64 pause_flags; /* VPF_*; runnable when 0 and pause counts are 0; atomic */
+	u32 pause_count; /* atomic; domctl and debugging */
+	bool is_initialised; /* has a context */
+
+	/* sched.c, under the sched lock but where noted */
+	struct list_head run_list;
+	bool on_queue;
+	bool running; /* is on a hart (READ_ONCE outside the lock) */
+	unsigned int hart; /* runs or last ran there */
+	u64 vruntime; /* ns, weighted */
+	u64 slice_start; /* when it was put on the hart */
+	u64 pinned; /* bit mask of harts, 0: all */
+
+	/* runstate (vcpu.h): under the sched lock */
+	int runstate;
+	u64 runstate_entry; /* ns */
+	u64 runstate_time[4];
+	/* the registered area: page held, offset inside it; NULL: none */
+	struct page *runstate_page;
+	unsigned int runstate_offset;
+
+	/* NULL: none yet (vCPU > 0), then no event is delivered to it */
+	struct vcpu_info *info;
+	struct page *info_page; /* held; NULL while info is in shared_info */
+
+	/* SCHEDOP_poll */
+	u32 poll_port; /* the one port polled, or 0: several */
+	struct timer poll_timer;
+	struct timer block_timer; /* the guest's own timer while it is blocked */
+	struct timer singleshot_timer; /* VCPUOP_set_singleshot_timer */
+
+	u32 virq_to_evtchn[NR_VIRQS]; /* under evtchn_lock */
+
+	struct arch_vcpu *arch;
+};
+
+#define domain_for_each_vcpu(d, v, i)                             \
+	for (i = 0; i < (d)->max_vcpus; i++)                      \
+		if (((v) = (d)->vcpu[i]) != NULL)
+
+extern struct domain *dom0; /* NULL until it is built */
+
+/* All domains but the idle one, oldest first; hold domain_list_lock to walk. */
+extern struct list_head domain_list;
+extern struct spinlock domain_list_lock;
+
+/*
+ * Finds a domain and takes a reference; NULL if there is none. DOMID_SELF is the current one.
+ * A dying domain is found until its structure is freed.
+ */
+struct domain *domain_get(domid_t id);
+void domain_hold(struct domain *d); /* one more; the caller has one */
+void domain_put(struct domain *d);
+
+/*
+ * Creates a paused domain (pause_count 1 through controller_paused). Errors: -EEXIST, -ENOMEM, -EINVAL.
+ */
+int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
+/* The domain of the idle vCPUs, at boot. NULL: no memory. */
+struct domain *domain_create_idle(unsigned int nr_harts);
+/* Allocates vCPU number id (down, not initialised). Takes d->lock. */
+int vcpu_create(struct domain *d, unsigned int id);
+
+/* Stops all vCPUs and waits until none is on a hart (not for the current domain). Counted. */
+void domain_pause(struct domain *d);
+/* The same without waiting: for the current domain or under locks. */
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+
+/*
+ * SCHEDOP_shutdown: marks the domain, stops its vCPUs, tells dom0 (VIRQ_DOM_EXC). For dom0 acts on the machine.
+ */
+void domain_shutdown(struct domain *d, u8 reason);
+/* The guest did what it must not: logs why and shuts it down with SHUTDOWN_crash. Any lock but console's may be held. */
+void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
+/* SCHEDOP_shutdown's opposite for domains that resume after a suspend. */
+void domain_resume(struct domain *d);
+
+/*
+ * Destruction in bounded steps: -ERESTART while there is more to do, 0 when nothing but references of others
+ * is left. The domain is paused for good at the first call.
+ */
+int domain_kill(struct domain *d);
+
+static inline struct domain *current_domain(void)
+{
+	return arch_current()->domain;
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Event channels: what the rest of the hypervisor asks of core/event.c.
+ */
+#ifndef PAVISE_EVENT_H
+#define PAVISE_EVENT_H
+
+#include <domain.h>
+
+int evtchn_init(struct domain *d, u32 max_port); /* max_port: highest number + 1 allowed; ~0: the ABI's limit */
+/* Closes all ports in bounded steps: -ERESTART while more are left. The domain is paused and dying. */
+int evtchn_destroy(struct domain *d);
+void evtchn_free(struct domain *d);
+
+void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq);
+void send_guest_global_virq(struct domain *d, unsigned int virq); /* d may be NULL */
+/* A physical interrupt was claimed: false when nobody has it bound (the caller then completes and disables it). */
+bool send_guest_pirq(struct domain *d, unsigned int pirq);
+
+/* vcpu_info has been registered: marks everything pending so that nothing is lost. */
+void evtchn_vcpu_info_changed(struct vcpu *v);
+/* Something is pending for the vCPU (evtchn_upcall_pending). */
+static inline bool vcpu_event_pending(struct vcpu *v)
+{
+	return v->info && READ_ONCE(v->info->evtchn_upcall_pending);
+}
+
+void evtchn_dump(struct domain *d); /* debug key 'e' */
+
+#endif

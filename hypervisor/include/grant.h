@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Grant tables: what the rest of the hypervisor asks of core/grant.c.
+ */
+#ifndef PAVISE_GRANT_H
+#define PAVISE_GRANT_H
+
+#include <domain.h>
+
+/* Limits < 0: the default. */
+int grant_table_init(struct domain *d, s32 max_frames, s32 max_maptrack_frames);
+/* Releases all that d has mapped from others, in bounded steps: -ERESTART while more is left. */
+int grant_release_mappings(struct domain *d);
+void grant_table_free(struct domain *d);
+
+/* XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame, growing the table up to its limit. */
+int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn);
+
+void grant_dump(struct domain *d); /* debug key 'g' */
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ticket spinlocks and the order in which they are taken.
+ * The hypervisor runs with interrupts off from guest exit to guest entry, so no lock needs more.
+ */
+#ifndef PAVISE_LOCK_H
+#define PAVISE_LOCK_H
+
+#include <arch-api.h>
+#include <types.h>
+
+/*
+ * Lock order, outermost first. Two locks of one rank are taken in the order given.
+ *
+ *   control_lock            one domctl/sysctl that changes the set of domains at a time
+ *   domain.lock             lifecycle: vCPU creation, shutdown, dying
+ *   grant_table.lock        the granter's table (never two of them; copy takes them in turn)
+ *   domain.evtchn_lock      event channels (two domains: lower address first)
+ *   domain.page_lock        page list and counts
+ *   p2m lock                in the engine, one domain's second-stage tables
+ *   heap lock
+ *   domain_list_lock        hash of domains
+ *   sched lock
+ *   timer lock              one per hart, never two
+ *   pirq lock
+ *   console lock            anything may print
+ */
+struct spinlock {
+	u32 next;
+	u32 owner;
+};
+
+#define SPINLOCK_INIT { 0, 0 }
+
+static inline void spin_lock(struct spinlock *l)
+{
+	u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+		arch_relax();
+}
+
+static inline bool spin_trylock(struct spinlock *l)
+{
+	u32 owner = __atomic_load_n(&l->owner, __ATOMIC_RELAXED);
+
+	return __atomic_compare_exchange_n(&l->next, &owner, owner + 1, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+	__atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page frames: who owns them, who holds them, and the heap they come from.
+ * docs/architecture.md has the table of states; core/heap.c and core/page.c implement this.
+ */
+#ifndef PAVISE_PAGE_H
+#define PAVISE_PAGE_H
+
+#include <arch-api.h>
+#include <list.h>
+#include <types.h>
+
+struct domain;
+
+enum page_state {
+	PAGE_INVALID = 0, /* no RAM, or never given to the heap */
+	PAGE_FREE, /* on a buddy list, scrubbed */
+	PAGE_DIRTY, /* free, waits to be scrubbed */
+	PAGE_HYP, /* the hypervisor's own: heap blocks, page tables, shared_info, grant frames */
+	PAGE_OWNED, /* a domain's */
+};
+
+/*
+ * count: references. An owned page has one for its allocation (dropped by page_release_alloc() or the
+ * owner's death) and one for each grant or foreign mapping. The last reference frees it.
+ */
+struct page {
+	struct list_head list; /* buddy list, or the owner's page_list */
+	struct domain *owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
+	u32 count;
+	u8 state; /* enum page_state */
+	u8 order; /* PAGE_FREE and PAGE_DIRTY: of the block whose first page this is */
+	u8 alloc_ref; /* the allocation's reference is still held */
+	u8 pad;
+};
+
+/* ---- heap ---- */
+
+#define MAX_ORDER 18 /* 1 GiB */
+
+/*
+ * 2^order contiguous pages, aligned, contents zero, state PAGE_HYP. NULL when there are none.
+ */
+struct page *alloc_pages(unsigned int order);
+void free_pages(struct page *pg, unsigned int order);
+
+/*
+ * The same for a domain: pages PAGE_OWNED by d with the allocation's reference each, on d's page_list, counted in
+ * d->tot_pages. NULL: no memory, d->max_pages would be exceeded, or d is dying. Takes page_lock.
+ */
+struct page *alloc_domain_pages(struct domain *d, unsigned int order);
+
+u64 heap_free_pages(void); /* PAGE_FREE and PAGE_DIRTY */
+u64 heap_dirty_pages(void);
+/* Scrubs up to n pages; returns whether there is more to do. Called from idle harts. */
+bool heap_scrub(unsigned int n);
+/* Boot: gives a range of RAM [start, end) to the heap. */
+void heap_add(mfn_t start, mfn_t end);
+
+/* Small objects, zeroed. NULL when there is no memory; at most PAGE_SIZE << 4. xfree(NULL) is harmless. */
+void *xzalloc(size_t size);
+void xfree(void *p);
+
+/* ---- frames ---- */
+
+/* NULL where there is no frame of RAM. */
+struct page *mfn_to_page(mfn_t mfn);
+mfn_t page_to_mfn(const struct page *pg);
+
+static inline void *page_to_virt(const struct page *pg)
+{
+	return arch_mfn_to_virt(page_to_mfn(pg));
+}
+
+static inline struct page *virt_to_page(const void *v)
+{
+	return mfn_to_page(arch_virt_to_mfn(v));
+}
+
+/* Takes a reference if the page is owned by d (still, atomically): false otherwise, or on overflow. */
+bool page_get(struct page *pg, struct domain *d);
+/*
+ * Makes a PAGE_HYP page one that d may be given to see (shared_info, grant frames): count 1, page_get(pg, d) works
+ * on it, and the last page_put() frees it.
+ */
+void page_lend(struct page *pg, struct domain *d);
+/* Drops one; the last frees the page (dirty) and takes it off the owner's account. */
+void page_put(struct page *pg);
+/*
+ * Drops the allocation's reference once, whoever calls first (decrease_reservation, teardown): false when it
+ * was dropped already. The page stays on the owner's list and account while others hold references.
+ */
+bool page_release_alloc(struct page *pg);
+
+/*
+ * Looks gfn up in d and takes a page reference on RAM that d owns (P2M_RAM). *access gets the mapping's P2M_R etc.
+ * (may be NULL). NULL: no such page.
+ */
+struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler: a fair, preemptive, work-conserving one over all harts.
+ * core/sched.c.
+ */
+#ifndef PAVISE_SCHED_H
+#define PAVISE_SCHED_H
+
+#include <domain.h>
+
+/* Each hart once, with its idle vCPU. */
+void sched_init_hart(unsigned int hart, struct vcpu *idle);
+
+void sched_vcpu_init(struct vcpu *v);
+void sched_vcpu_destroy(struct vcpu *v);
+
+/* Clears pause flag bits and makes the vCPU runnable if nothing else holds it. Any context. */
+void vcpu_wake(struct vcpu *v);
+/* vcpu_wake() after clearing VPF_BLOCKED and VPF_POLL: an event came. */
+void vcpu_unblock(struct vcpu *v);
+/* Makes a vCPU that should no longer run leave its hart soon; does not wait. */
+void vcpu_sleep_nosync(struct vcpu *v);
+/* … and waits until it has left. Not for the current vCPU. */
+void vcpu_sleep_sync(struct vcpu *v);
+
+/*
+ * SCHEDOP_block and wfi: the current vCPU stops until an interrupt or event is pending (at once if one is).
+ */
+void vcpu_block(void);
+void vcpu_yield(void);
+
+/* Exit path of the hart: picks what runs next and switches. Returns with the new vCPU current. */
+void schedule(void);
+
+/* Runstate of a vCPU as Xen defines it, brought up to now. */
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
+/* Registers the area (page reference is taken over; NULL: removes it) and fills it. */
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, unsigned int offset);
+u64 vcpu_cpu_time(struct vcpu *v); /* ns */
+u64 sched_idle_time(unsigned int hart); /* ns */
+void sched_dump(void);
+
+#endif
