@@ -115,7 +115,7 @@ static int delete_owned(void *fdt)
 {
 	int node = 0, depth = 0;
 
-	while ((node = fdt_next_node(fdt, node, &depth)) >= 0) {
+	while ((node = fdt_next_node(fdt, node, &depth)) >= 0 && depth >= 0) {
 		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
 		const char *name = fdt_get_name(fdt, node, NULL);
 

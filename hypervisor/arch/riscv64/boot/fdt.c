@@ -125,6 +125,19 @@ static void parse_cpus(const void *fdt)
 		panic("the FDT's /cpus has no timebase-frequency");
 }
 
+/* QEMU's guest-loader writes 64-bit address and size without saying so in /chosen: the length tells. */
+static bool module_reg(const void *fdt, int node, u64 *addr, u64 *size)
+{
+	int len;
+	const fdt32_t *reg = fdt_getprop(fdt, node, "reg", &len);
+
+	if (!reg || len != 16)
+		return node_reg(fdt, node, 0, addr, size);
+	*addr = cells(reg, 2);
+	*size = cells(reg + 2, 2);
+	return true;
+}
+
 static void parse_modules(const void *fdt)
 {
 	int chosen = fdt_path_offset(fdt, "/chosen"), node;
@@ -145,7 +158,7 @@ static void parse_modules(const void *fdt)
 			m = &boot.ramdisk;
 		else
 			continue;
-		if (!node_reg(fdt, node, 0, &addr, &size) || m->present)
+		if (!module_reg(fdt, node, &addr, &size) || m->present)
 			continue;
 		m->present = true;
 		m->start = addr;

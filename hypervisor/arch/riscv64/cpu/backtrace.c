@@ -35,12 +35,13 @@ const char *symbol_name(u64 addr, u64 *offset)
 	return symbol_names + symbol_table[lo].name;
 }
 
-static void print_frame(u64 pc)
+/* A return address may lie behind its function's end (a call that does not return): look one byte before it. */
+static void print_frame(u64 pc, bool is_return)
 {
 	u64 offset = 0;
-	const char *name = symbol_name(pc, &offset);
+	const char *name = symbol_name(pc - is_return, &offset);
 
-	pr_err("  [%lx] %s+0x%lx\n", pc, name ? name : "?", offset);
+	pr_err("  [%lx] %s+0x%lx\n", pc, name ? name : "?", offset + is_return);
 }
 
 void backtrace(u64 pc, u64 fp)
@@ -49,7 +50,7 @@ void backtrace(u64 pc, u64 fp)
 
 	pr_err("backtrace:\n");
 	if (pc)
-		print_frame(pc);
+		print_frame(pc, false);
 	/* Frame record: fp[-1] = return address, fp[-2] = caller's fp. */
 	for (unsigned int depth = 0; depth < 32 && fp && IS_ALIGNED(fp, 8); depth++) {
 		u64 *frame = (u64 *)fp;
@@ -58,7 +59,7 @@ void backtrace(u64 pc, u64 fp)
 			break;
 		if (!frame[-1])
 			break;
-		print_frame(frame[-1]);
+		print_frame(frame[-1], true);
 		if (frame[-2] <= fp)
 			break;
 		fp = frame[-2];

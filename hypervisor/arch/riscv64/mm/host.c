@@ -156,6 +156,11 @@ void mm_init(void)
 	boot.reserved[boot.nr_reserved].start = early_next;
 	boot.reserved[boot.nr_reserved++].end = early_end;
 	frame_table = early_alloc(size);
+	/* Until the heap gets them: firmware, modules and image stay so, and are nobody's to give away. */
+	for (unsigned int i = 0; i < boot.nr_mem; i++) {
+		for (mfn_t m = boot.mem[i].start >> PAGE_SHIFT; m < boot.mem[i].end >> PAGE_SHIFT; m++)
+			frame_table[m - frame_base].state = PAGE_HYP;
+	}
 	root = early_alloc(PAGE_SIZE);
 	map_image();
 	for (unsigned int i = 0; i < boot.nr_mem; i++) {
