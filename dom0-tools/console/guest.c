@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One served guest.
+ * Owns fairness (a budget of bytes per guest) and the sockets that xl console connects to.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#include <xen/grant_table.h>
+
+static int watch_fd(struct daemon *d, int op, struct source *s, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data = { .ptr = s } };
+
+	return epoll_ctl(d->epoll, op, s->fd, &ev);
+}
+
+/* --- clients --------------------------------------------------------------------------------- */
+
+static void drop_client(struct source *c)
+{
+	if (c->fd >= 0)
+		close(c->fd); /* this also takes it out of the epoll set */
+	c->fd = -1;
+	c->stopped = false;
+}
+
+/* A client too slow for its socket's buffer loses output; the guest and the log do not wait. */
+static void send_client(struct source *c, const char *buf, size_t n)
+{
+	while (n) {
+		ssize_t w = send(c->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0 && (errno == EAGAIN || errno == ENOBUFS))
+			return;
+		if (w <= 0) {
+			drop_client(c);
+			return;
+		}
+		buf += w;
+		n -= w;
+	}
+}
+
+static void keep_backlog(struct guest *g, const char *buf, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		g->backlog[(g->backlog_at + g->backlog_len) % BACKLOG] = buf[i];
+		if (g->backlog_len < BACKLOG)
+			g->backlog_len++;
+		else
+			g->backlog_at = (g->backlog_at + 1) % BACKLOG;
+	}
+}
+
+static void send_backlog(struct guest *g, struct source *c)
+{
+	size_t first = BACKLOG - g->backlog_at;
+
+	if (first > g->backlog_len)
+		first = g->backlog_len;
+	send_client(c, g->backlog + g->backlog_at, first);
+	if (c->fd >= 0)
+		send_client(c, g->backlog, g->backlog_len - first);
+	g->backlog_len = g->backlog_at = 0;
+}
+
+static void output(struct guest *g, const char *buf, size_t n)
+{
+	bool watched = false;
+	int i;
+
+	log_write(&g->log, buf, n);
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		if (g->client[i].fd < 0)
+			continue;
+		send_client(&g->client[i], buf, n);
+		watched = true;
+	}
+	if (!watched)
+		keep_backlog(g, buf, n);
+}
+
+void guest_accept(struct daemon *d, struct guest *g)
+{
+	int fd = accept4(g->listen.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), i;
+	int size = 1024 * 1024;
+
+	if (fd < 0)
+		return;
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (g->client[i].fd < 0)
+			break;
+	if (i == CLIENTS_MAX) {
+		static const char full[] = "xenconsoled: too many are connected already\r\n";
+
+		if (send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			errno = 0;
+		close(fd);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	g->client[i].fd = fd;
+	if (watch_fd(d, EPOLL_CTL_ADD, &g->client[i], EPOLLIN)) {
+		drop_client(&g->client[i]);
+		return;
+	}
+	send_backlog(g, &g->client[i]);
+}
+
+static void give_input(struct daemon *d, struct guest *g)
+{
+	size_t n;
+	int i;
+
+	if (!g->input_len)
+		return;
+	n = ring_give(&g->ring, g->input, g->input_len);
+	if (!n)
+		return;
+	g->input_len -= n;
+	memmove(g->input, g->input + n, g->input_len);
+	xenevtchn_notify(d->xce, g->port);
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		if (g->client[i].fd >= 0 && g->client[i].stopped) {
+			g->client[i].stopped = false;
+			watch_fd(d, EPOLL_CTL_MOD, &g->client[i], EPOLLIN);
+		}
+	}
+}
+
+void guest_client_input(struct daemon *d, struct source *c)
+{
+	struct guest *g = c->guest;
+	size_t room = PENDING_INPUT - g->input_len;
+	ssize_t n;
+
+	if (c->fd < 0)
+		return;
+	if (!room) {
+		/* Until the guest reads; the client's own buffer fills and it waits. */
+		c->stopped = true;
+		watch_fd(d, EPOLL_CTL_MOD, c, 0);
+		return;
+	}
+	n = recv(c->fd, g->input + g->input_len, room, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		drop_client(c);
+		return;
+	}
+	g->input_len += n;
+	give_input(d, g);
+}
+
+/* --- the ring -------------------------------------------------------------------------------- */
+
+static void refill(struct guest *g, int64_t now)
+{
+	int64_t gained = (now - g->share_at) * SHARE_PER_MS;
+
+	if (gained <= 0)
+		return;
+	g->share += gained;
+	if (g->share > SHARE_BURST)
+		g->share = SHARE_BURST;
+	g->share_at = now;
+}
+
+int guest_delay(struct guest *g, int64_t now)
+{
+	refill(g, now);
+	return g->share >= 0 ? 0 : (int)(-g->share / SHARE_PER_MS) + 1;
+}
+
+static size_t take_output(struct guest *g)
+{
+	char buf[sizeof(g->ring.page->out)];
+	size_t n = ring_take(&g->ring, buf, sizeof(buf));
+
+	if (n)
+		output(g, buf, n);
+	if (g->ring.bad && !g->bad_reported) {
+		g->bad_reported = 1;
+		fprintf(stderr, "domain %u (%s): impossible console ring indices; output lost\n",
+			g->domid, g->name);
+	}
+	return n;
+}
+
+void guest_serve(struct daemon *d, struct guest *g, int64_t now)
+{
+	size_t n;
+
+	if (guest_delay(g, now))
+		return;
+	n = take_output(g);
+	g->share -= n > EVENT_COST ? n : EVENT_COST;
+	give_input(d, g);
+	if (n)
+		xenevtchn_notify(d->xce, g->port);
+	g->ready = false;
+	/* An event that came meanwhile fires again now. */
+	xenevtchn_unmask(d->xce, g->port);
+}
+
+/* --- coming and going ------------------------------------------------------------------------ */
+
+static int open_socket(struct daemon *d, struct guest *g)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	mode_t old;
+	int rc;
+
+	snprintf(g->sock_path, sizeof(g->sock_path), "%s/%u", d->sock_dir, g->domid);
+	strncpy(addr.sun_path, g->sock_path, sizeof(addr.sun_path) - 1);
+	unlink(g->sock_path);
+	g->listen.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (g->listen.fd < 0)
+		return -1;
+	old = umask(0177); /* root only */
+	rc = bind(g->listen.fd, (struct sockaddr *)&addr, sizeof(addr));
+	umask(old);
+	if (rc || listen(g->listen.fd, CLIENTS_MAX))
+		return -1;
+	return watch_fd(d, EPOLL_CTL_ADD, &g->listen, EPOLLIN);
+}
+
+static void release(struct daemon *d, struct guest *g)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		drop_client(&g->client[i]);
+	if (g->listen.fd >= 0) {
+		close(g->listen.fd);
+		unlink(g->sock_path);
+	}
+	if (g->port >= 0)
+		xenevtchn_unbind(d->xce, g->port);
+	if (g->ring.page)
+		xengnttab_unmap(d->xgt, g->ring.page, 1);
+	log_close(&g->log);
+	free(g->name);
+	free(g);
+}
+
+struct guest *guest_open(struct daemon *d, uint32_t domid, const char *name, evtchn_port_t port,
+			 bool fresh)
+{
+	struct guest *g = calloc(1, sizeof(*g));
+	const char *what;
+	void *page;
+	int i;
+
+	if (!g)
+		return NULL;
+	g->domid = domid;
+	g->port = -1;
+	g->remote_port = port;
+	g->share = SHARE_BURST;
+	g->listen = (struct source){ .kind = SRC_LISTEN, .guest = g, .fd = -1 };
+	for (i = 0; i < CLIENTS_MAX; i++)
+		g->client[i] = (struct source){ .kind = SRC_CLIENT, .guest = g, .fd = -1 };
+	g->log.fd = -1;
+	g->name = strdup(name);
+	what = "out of memory";
+	if (!g->name)
+		goto fail;
+	if (log_open(&g->log, d->log_dir, name, fresh))
+		fprintf(stderr, "domain %u (%s): no log: %s\n", domid, name, strerror(errno));
+	what = "cannot map the console ring";
+	page = xengnttab_map_grant_ref(d->xgt, domid, GNTTAB_RESERVED_CONSOLE,
+				       PROT_READ | PROT_WRITE);
+	if (!page)
+		goto fail;
+	ring_attach(&g->ring, page);
+	what = "cannot bind the console's event channel";
+	g->port = xenevtchn_bind_interdomain(d->xce, domid, port);
+	if (g->port < 0)
+		goto fail;
+	what = "cannot make the console's socket";
+	if (open_socket(d, g))
+		goto fail;
+	/* What came before we were bound raised no event for us. */
+	take_output(g);
+	xenevtchn_notify(d->xce, g->port);
+	return g;
+fail:
+	fprintf(stderr, "domain %u (%s): %s: %s\n", domid, name, what, strerror(errno));
+	release(d, g);
+	return NULL;
+}
+
+void guest_close(struct daemon *d, struct guest *g)
+{
+	/* Nobody fills the ring any more, or only a little: bounded all the same. */
+	int rounds = 4;
+
+	while (rounds-- && take_output(g))
+		;
+	release(d, g);
+}

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * xenconsoled: dom0's end of all guests' consoles.
+ * Owns the event loop and knowing which guests there are; survives a restart of xenstored, and a
+ * restart of its own loses nothing that is still in the rings.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xenstore.h>
+
+#include "guest.h"
+
+#define RETRY_MS 500
+#define EVENTS 64
+
+static volatile sig_atomic_t stop;
+
+struct loop {
+	struct daemon d;
+	struct xs_handle *xs;
+	struct source store, events;
+	bool scanned; /* later guests are new in the world, not only to us */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* --- which guests there are ------------------------------------------------------------------ */
+
+static char *read_node(struct xs_handle *xs, xs_transaction_t t, uint32_t domid, const char *leaf)
+{
+	char path[96];
+	unsigned int len;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/%s", domid, leaf);
+	return xs_read(xs, t, path, &len);
+}
+
+/*
+ * Tells the world where the console is. In a transaction: a guest that is just being removed
+ * must not get a node back.
+ */
+static bool announce(struct xs_handle *xs, const struct guest *g)
+{
+	char path[96], *port;
+	xs_transaction_t t;
+	bool there;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/console/tty", g->domid);
+	do {
+		t = xs_transaction_start(xs);
+		if (t == XBT_NULL)
+			return false;
+		port = read_node(xs, t, g->domid, "console/port");
+		there = port && xs_write(xs, t, path, g->sock_path, strlen(g->sock_path));
+		free(port);
+		if (!there) {
+			xs_transaction_end(xs, t, true);
+			return false;
+		}
+		if (xs_transaction_end(xs, t, false))
+			return true;
+	} while (errno == EAGAIN);
+	return false;
+}
+
+static void adopt(struct loop *l, uint32_t domid)
+{
+	char *port = read_node(l->xs, XBT_NULL, domid, "console/port");
+	char *name = read_node(l->xs, XBT_NULL, domid, "name"), number[16];
+	struct guest *g;
+
+	/* Not written yet: @introduceDomain will come. */
+	if (port && *port) {
+		snprintf(number, sizeof(number), "%u", domid);
+		g = guest_open(&l->d, domid, name && *name ? name : number,
+			       strtoul(port, NULL, 10), l->scanned);
+		if (g && !announce(l->xs, g)) {
+			guest_close(&l->d, g);
+		} else if (g) {
+			g->seen = true;
+			g->share_at = now_ms();
+			g->next = l->d.guests;
+			l->d.guests = g;
+		}
+	}
+	free(port);
+	free(name);
+}
+
+static struct guest *find(struct loop *l, uint32_t domid)
+{
+	struct guest *g;
+
+	for (g = l->d.guests; g; g = g->next)
+		if (g->domid == domid)
+			return g;
+	return NULL;
+}
+
+static void scan(struct loop *l)
+{
+	struct xen_domctl_getdomaininfo *list = NULL;
+	struct guest *g, **p;
+	int n = pv_domain_list(l->d.pv, &list), i;
+
+	if (n < 0) {
+		fprintf(stderr, "cannot list the domains: %s\n", strerror(-n));
+		return;
+	}
+	for (g = l->d.guests; g; g = g->next)
+		g->seen = false;
+	for (i = 0; i < n; i++) {
+		g = find(l, list[i].domain);
+		if (g && !(list[i].flags & XEN_DOMINF_dying))
+			g->seen = true;
+	}
+	/* First the dead: their memory is free only when we let go. */
+	for (p = &l->d.guests; *p;) {
+		g = *p;
+		if (g->seen) {
+			p = &g->next;
+			continue;
+		}
+		*p = g->next;
+		guest_close(&l->d, g);
+	}
+	for (i = 0; i < n; i++)
+		if (list[i].domain && !(list[i].flags & XEN_DOMINF_dying) &&
+		    !find(l, list[i].domain))
+			adopt(l, list[i].domain);
+	free(list);
+	l->scanned = true;
+}
+
+/* --- xenstore -------------------------------------------------------------------------------- */
+
+static void disconnect(struct loop *l)
+{
+	if (l->xs) {
+		epoll_ctl(l->d.epoll, EPOLL_CTL_DEL, l->store.fd, NULL);
+		xs_close(l->xs);
+	}
+	l->xs = NULL;
+	l->store.fd = -1;
+}
+
+static bool connect_store(struct loop *l)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = &l->store } };
+
+	l->xs = xs_open(0);
+	if (!l->xs)
+		return false;
+	l->store.fd = xs_fileno(l->xs);
+	if (!xs_watch(l->xs, "@introduceDomain", "dom") ||
+	    !xs_watch(l->xs, "@releaseDomain", "dom") ||
+	    epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev)) {
+		disconnect(l);
+		return false;
+	}
+	return true;
+}
+
+static void store_event(struct loop *l)
+{
+	bool any = false;
+	char **event;
+
+	while ((event = xs_check_watch(l->xs))) {
+		free(event);
+		any = true;
+	}
+	if (errno != EAGAIN) {
+		fprintf(stderr, "xenstored is away, trying again\n");
+		disconnect(l);
+		return;
+	}
+	if (any)
+		scan(l);
+}
+
+/* --- the loop -------------------------------------------------------------------------------- */
+
+static void port_events(struct loop *l)
+{
+	struct guest *g;
+	int port, n = EVENTS;
+
+	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0) {
+		for (g = l->d.guests; g; g = g->next) {
+			if (g->port == port) {
+				g->ready = true;
+				break;
+			}
+		}
+	}
+}
+
+/* Each ready guest once. Returns how long to sleep at most, -1 = until something happens. */
+static int serve_ready(struct loop *l)
+{
+	int64_t now = now_ms();
+	struct guest *g;
+	int wait = -1, delay;
+
+	for (g = l->d.guests; g; g = g->next) {
+		if (!g->ready)
+			continue;
+		delay = guest_delay(g, now);
+		if (!delay)
+			guest_serve(&l->d, g, now);
+		else if (wait < 0 || delay < wait)
+			wait = delay;
+	}
+	return wait;
+}
+
+static void handle(struct loop *l, struct source *s)
+{
+	switch (s->kind) {
+	case SRC_EVENTS:
+		port_events(l);
+		break;
+	case SRC_LISTEN:
+		guest_accept(&l->d, s->guest);
+		break;
+	case SRC_CLIENT:
+		guest_client_input(&l->d, s);
+		break;
+	case SRC_STORE:
+		break;
+	}
+}
+
+static void run(struct loop *l)
+{
+	struct epoll_event ev[EVENTS];
+	int n, i, wait = 0;
+	bool store;
+
+	while (!stop) {
+		n = epoll_wait(l->d.epoll, ev, EVENTS, wait);
+		store = false;
+		for (i = 0; i < n; i++) {
+			struct source *s = ev[i].data.ptr;
+
+			/* Last, since it may free guests that other events point to. */
+			if (s->kind == SRC_STORE)
+				store = true;
+			else
+				handle(l, s);
+		}
+		wait = serve_ready(l);
+		if (store)
+			store_event(l);
+		if (!l->xs) {
+			if (connect_store(l))
+				scan(l);
+			else if (wait < 0 || wait > RETRY_MS)
+				wait = RETRY_MS;
+		}
+	}
+}
+
+/* --- start ----------------------------------------------------------------------------------- */
+
+struct options {
+	bool foreground;
+	const char *pid_file, *log_dir, *sock_dir, *log_file;
+};
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: xenconsoled [options]\n\n"
+		"Serves the consoles of all guests and logs them.\n\n"
+		"  -F, --foreground     stay in the foreground, messages on stderr\n"
+		"  --pid-file=FILE      default /run/xen/xenconsoled.pid\n"
+		"  --log-dir=DIR        logs of guests, default /var/log/xen/console\n"
+		"  --socket-dir=DIR     sockets for xl console, default /run/xen/console\n"
+		"  --log-file=FILE      own messages in the background,\n"
+		"                       default /var/log/xen/xenconsoled.log\n"
+		"  --help               this text\n\n"
+		"In the background the command returns when the daemon serves.\n");
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "foreground", no_argument, NULL, 'F' },
+		{ "pid-file", required_argument, NULL, 'p' },
+		{ "log-dir", required_argument, NULL, 'l' },
+		{ "socket-dir", required_argument, NULL, 's' },
+		{ "log-file", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*o = (struct options){
+		.pid_file = "/run/xen/xenconsoled.pid",
+		.log_dir = "/var/log/xen/console",
+		.sock_dir = "/run/xen/console",
+		.log_file = "/var/log/xen/xenconsoled.log",
+	};
+	while ((c = getopt_long(argc, argv, "Fh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'F':
+			o->foreground = true;
+			break;
+		case 'p':
+			o->pid_file = optarg;
+			break;
+		case 'l':
+			o->log_dir = optarg;
+			break;
+		case 's':
+			o->sock_dir = optarg;
+			break;
+		case 'o':
+			o->log_file = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			return -1;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return -1;
+	}
+	return 0;
+}
+
+static void make_dirs(const char *path, bool leaf)
+{
+	char buf[256], *p;
+
+	snprintf(buf, sizeof(buf), "%s", path);
+	for (p = buf + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		mkdir(buf, 0755);
+		*p = '/';
+	}
+	if (leaf)
+		mkdir(buf, 0700);
+}
+
+/* Held as long as the process lives: its lock says that we run, its content who we are. */
+static int take_pid_file(const char *path)
+{
+	char text[16];
+	int fd, n;
+
+	make_dirs(path, false);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		fprintf(stderr, "xenconsoled: %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		fprintf(stderr, "xenconsoled: %s: another one is running\n", path);
+		close(fd);
+		return -1;
+	}
+	n = snprintf(text, sizeof(text), "%d\n", getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
+		fprintf(stderr, "xenconsoled: %s: %s\n", path, strerror(errno));
+	return fd;
+}
+
+/* Returns in the child, with the descriptor that tells the parent "serving"; the parent exits. */
+static int background(void)
+{
+	int fd[2];
+	char ready;
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) || (pid = fork()) < 0) {
+		fprintf(stderr, "xenconsoled: %s\n", strerror(errno));
+		exit(1);
+	}
+	if (pid) {
+		close(fd[1]);
+		exit(read(fd[0], &ready, 1) == 1 ? 0 : 1);
+	}
+	close(fd[0]);
+	setsid();
+	if (chdir("/"))
+		exit(1);
+	return fd[1];
+}
+
+static void redirect(const char *log_file)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	make_dirs(log_file, false);
+	dup2(fd, 0);
+	dup2(fd, 1);
+	if (fd > 2)
+		close(fd);
+	fd = open(log_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
+	if (fd >= 0) {
+		dup2(fd, 2);
+		if (fd > 2)
+			close(fd);
+	}
+}
+
+static int open_all(struct loop *l)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = &l->events } };
+	struct pv_err err = { "" };
+	const char *what = NULL;
+
+	if (pv_open(&l->d.pv, &err)) {
+		fprintf(stderr, "xenconsoled: %s\n", err.text);
+		return -1;
+	}
+	l->d.epoll = epoll_create1(EPOLL_CLOEXEC);
+	l->d.xce = xenevtchn_open(NULL, 0);
+	if (!l->d.xce)
+		what = "/dev/xen/evtchn";
+	l->d.xgt = what ? NULL : xengnttab_open(NULL, 0);
+	if (!what && !l->d.xgt)
+		what = "/dev/xen/gntdev";
+	if (!what) {
+		l->events.fd = xenevtchn_fd(l->d.xce);
+		if (epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->events.fd, &ev))
+			what = "epoll";
+	}
+	if (!what && !connect_store(l))
+		what = "cannot reach xenstored";
+	if (what)
+		fprintf(stderr, "xenconsoled: %s: %s\n", what, strerror(errno));
+	return what ? -1 : 0;
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct loop l = {
+		.store = { .kind = SRC_STORE, .fd = -1 },
+		.events = { .kind = SRC_EVENTS, .fd = -1 },
+	};
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct options o;
+	int ready = -1;
+
+	if (parse(argc, argv, &o))
+		return 2;
+	if (!o.foreground)
+		ready = background();
+	if (take_pid_file(o.pid_file) < 0)
+		return 1;
+	l.d.log_dir = o.log_dir;
+	l.d.sock_dir = o.sock_dir;
+	make_dirs(o.log_dir, true);
+	make_dirs(o.sock_dir, true);
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	if (open_all(&l))
+		return 1;
+	setvbuf(stderr, NULL, _IOLBF, 0);
+	scan(&l);
+	if (ready >= 0) {
+		redirect(o.log_file);
+		if (write(ready, "", 1) != 1)
+			return 1;
+		close(ready);
+	}
+	run(&l);
+	unlink(o.pid_file);
+	return 0;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * XEN_DOMCTL_*: one small function for each operation on one domain.
+ * Owns the structure's version and the buffers behind its handles.
+ * The hypervisor retries what it preempts; a call that returns is done.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "pavise.h"
+
+static long domctl(struct pv *pv, struct xen_domctl *op)
+{
+	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	return pv_hypercall_struct1(pv, __HYPERVISOR_domctl, op, sizeof(*op));
+}
+
+static int domctl_simple(struct pv *pv, uint32_t cmd, uint32_t domid)
+{
+	struct xen_domctl op = { .cmd = cmd, .domain = domid };
+
+	return domctl(pv, &op);
+}
+
+int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain };
+	struct xen_domctl_createdomain *d = &op.u.createdomain;
+	int rc;
+
+	memcpy(d->handle, c->handle, sizeof(d->handle));
+	d->flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
+	d->max_vcpus = c->max_vcpus;
+	d->max_evtchn_port = (uint32_t)-1;
+	d->max_grant_frames = -1;
+	d->max_maptrack_frames = -1;
+	d->grant_opts = XEN_DOMCTL_GRANT_version(1);
+	d->arch.engine = c->engine;
+	rc = domctl(pv, &op);
+	if (rc)
+		return rc;
+	*domid = op.domain;
+	if (timebase)
+		*timebase = d->arch.timebase_frequency;
+	return 0;
+}
+
+int pv_domain_destroy(struct pv *pv, uint32_t domid)
+{
+	return domctl_simple(pv, XEN_DOMCTL_destroydomain, domid);
+}
+
+int pv_domain_pause(struct pv *pv, uint32_t domid)
+{
+	return domctl_simple(pv, XEN_DOMCTL_pausedomain, domid);
+}
+
+int pv_domain_unpause(struct pv *pv, uint32_t domid)
+{
+	return domctl_simple(pv, XEN_DOMCTL_unpausedomain, domid);
+}
+
+int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getdomaininfo, .domain = domid };
+	int rc = domctl(pv, &op);
+
+	if (rc)
+		return rc;
+	/* Xen answers for the next domain when this one is gone. */
+	if (op.u.getdomaininfo.domain != domid)
+		return -ESRCH;
+	*info = op.u.getdomaininfo;
+	return 0;
+}
+
+int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_max_mem, .domain = domid };
+
+	op.u.max_mem.max_memkb = kib;
+	return domctl(pv, &op);
+}
+
+int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_max_vcpus, .domain = domid };
+
+	op.u.max_vcpus.max = max;
+	return domctl(pv, &op);
+}
+
+int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16])
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_setdomainhandle, .domain = domid };
+
+	memcpy(op.u.setdomainhandle.handle, handle, 16);
+	return domctl(pv, &op);
+}
+
+static int vcpu_context(struct pv *pv, uint32_t cmd, uint32_t domid, uint32_t vcpu,
+			struct vcpu_guest_context *ctx)
+{
+	struct xen_domctl op = { .cmd = cmd, .domain = domid };
+	struct vcpu_guest_context *buf = pv_buf_alloc(pv, sizeof(*buf));
+	int rc;
+
+	if (!buf)
+		return errno ? -errno : -ENOMEM;
+	*buf = *ctx;
+	op.u.vcpucontext.vcpu = vcpu;
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, buf);
+	rc = domctl(pv, &op);
+	*ctx = *buf;
+	pv_buf_free(pv, buf, sizeof(*buf));
+	return rc;
+}
+
+int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_guest_context *ctx)
+{
+	struct vcpu_guest_context copy = *ctx;
+
+	return vcpu_context(pv, XEN_DOMCTL_setvcpucontext, domid, vcpu, &copy);
+}
+
+int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_context *ctx)
+{
+	memset(ctx, 0, sizeof(*ctx));
+	return vcpu_context(pv, XEN_DOMCTL_getvcpucontext, domid, vcpu, ctx);
+}
+
+int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuinfo, .domain = domid };
+	int rc;
+
+	op.u.getvcpuinfo.vcpu = vcpu;
+	rc = domctl(pv, &op);
+	if (!rc)
+		*info = op.u.getvcpuinfo;
+	return rc;
+}

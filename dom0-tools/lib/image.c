@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The RISC-V Image header (Linux, Documentation/arch/riscv/boot-image-header.rst).
+ * Owns the verdict whether a file can be a guest's kernel, and says what it is when it cannot.
+ * No hypervisor needed: tested on the host.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pavise.h"
+
+#define OFF_TEXT_OFFSET 8
+#define OFF_IMAGE_SIZE 16
+#define OFF_FLAGS 24
+#define OFF_MAGIC2 56
+
+#define FLAG_BIG_ENDIAN 1u
+/* Nothing sane is larger; it keeps sums of sizes far from wrapping. */
+#define SIZE_LIMIT (1ULL << 31)
+
+static uint64_t le64(const uint8_t *p)
+{
+	uint64_t v = 0;
+	int i;
+
+	for (i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* What a file that is no Image looks like, with the remedy. */
+static const char *describe(const uint8_t *h, size_t len)
+{
+	if (!len)
+		return "the file is empty";
+	if (len >= 2 && h[0] == 0x1f && h[1] == 0x8b)
+		return "it is compressed with gzip; unpack it first (gunzip)";
+	if (len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4))
+		return "it is compressed with zstd; unpack it first";
+	if (len >= 6 && !memcmp(h, "\xfd" "7zXZ", 5))
+		return "it is compressed with xz; unpack it first";
+	if (len >= 4 && !memcmp(h, "\x7f" "ELF", 4))
+		return "it is an ELF file; use arch/riscv/boot/Image instead of vmlinux";
+	if (len >= PV_IMAGE_HEADER && !memcmp(h + OFF_MAGIC2, "ARM\x64", 4))
+		return "it is an arm64 Image";
+	if (len < PV_IMAGE_HEADER)
+		return "the file is shorter than the header";
+	return "there is no \"RSC\\x05\" at offset 56";
+}
+
+int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char *path,
+		   struct pv_image *img, struct pv_err *err)
+{
+	const uint8_t *h = head;
+
+	img->fd = -1;
+	if (len < PV_IMAGE_HEADER || memcmp(h + OFF_MAGIC2, "RSC\x05", 4))
+		return pv_fail(err, -ENOEXEC, "%s: not a RISC-V Image: %s", path, describe(h, len));
+	if (le64(h + OFF_FLAGS) & FLAG_BIG_ENDIAN)
+		return pv_fail(err, -ENOEXEC, "%s: a big-endian RISC-V Image cannot run here",
+			       path);
+	img->text_offset = le64(h + OFF_TEXT_OFFSET);
+	img->size = le64(h + OFF_IMAGE_SIZE);
+	img->file_size = file_size;
+	if (img->text_offset % PV_PAGE_SIZE || img->text_offset >= SIZE_LIMIT)
+		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad text_offset (0x%llx)",
+			       path, (unsigned long long)img->text_offset);
+	if (img->size >= SIZE_LIMIT || file_size >= SIZE_LIMIT)
+		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad size (0x%llx)", path,
+			       (unsigned long long)(img->size >= SIZE_LIMIT ? img->size :
+									      file_size));
+	/* Old kernels leave image_size 0; then the file is all we know. */
+	if (img->size < file_size)
+		img->size = file_size;
+	return 0;
+}
+
+int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err)
+{
+	uint8_t head[PV_IMAGE_HEADER];
+	struct stat st;
+	ssize_t n;
+	int fd, rc;
+
+	img->fd = -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+	if (fstat(fd, &st)) {
+		rc = pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+		goto fail;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		rc = pv_fail(err, -EINVAL, "%s: not a regular file", path);
+		goto fail;
+	}
+	n = pread(fd, head, sizeof(head), 0);
+	if (n < 0) {
+		rc = pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+		goto fail;
+	}
+	rc = pv_image_parse(head, n, st.st_size, path, img, err);
+	if (rc)
+		goto fail;
+	img->fd = fd;
+	return 0;
+fail:
+	close(fd);
+	return rc;
+}
+
+void pv_image_close(struct pv_image *img)
+{
+	if (img->fd >= 0)
+		close(img->fd);
+	img->fd = -1;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libpavise: what dom0's tools need of the hypervisor, and nothing of policy.
+ * It owns hypercalls through privcmd, foreign mappings and the building of a guest's first memory.
+ * Every function returns 0 (or a count) or a negative errno; one handle serves one thread.
+ */
+#ifndef PAVISE_H
+#define PAVISE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <xen/xen.h>
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
+
+#define PV_PAGE_SHIFT 12
+#define PV_PAGE_SIZE 4096UL
+#define PV_MIB (1024UL * 1024)
+
+#define pv_container_size(a) (sizeof(a) / sizeof((a)[0]))
+
+struct pv;
+
+/* A message for the administrator beside the errno. The first failure's text is kept. */
+struct pv_err {
+	char text[600];
+};
+/* Sets the text (when @err is not NULL and still empty) and returns @rc. */
+int pv_fail(struct pv_err *err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- hypercall.c: the handle and its buffers ------------------------------------------------- */
+
+/* Opens /dev/xen/privcmd. Not to be used across fork: open again in the child. */
+int pv_open(struct pv **out, struct pv_err *err);
+void pv_close(struct pv *pv);
+
+/*
+ * Memory that the hypervisor can read and write at any time: never swapped, never migrated.
+ * NULL with errno on failure. pv_buf_free() wants the same size again.
+ */
+void *pv_buf_alloc(struct pv *pv, size_t bytes);
+void pv_buf_free(struct pv *pv, void *buf, size_t bytes);
+
+long pv_hypercall(struct pv *pv, unsigned int op, uint64_t a1, uint64_t a2, uint64_t a3);
+/* Hypercall whose second argument is a structure that goes in and comes back. */
+long pv_hypercall_struct(struct pv *pv, unsigned int op, uint64_t cmd, void *arg, size_t bytes);
+/* The same for calls whose first argument is the structure (domctl, sysctl). */
+long pv_hypercall_struct1(struct pv *pv, unsigned int op, void *arg, size_t bytes);
+/* For other files of the library: the privcmd file descriptor. */
+int pv_fd(const struct pv *pv);
+
+/* --- domctl.c -------------------------------------------------------------------------------- */
+
+struct pv_create {
+	uint8_t handle[16]; /* UUID */
+	uint32_t max_vcpus;
+	uint32_t engine; /* XEN_DOMCTL_CONFIG_ENGINE_* */
+};
+/* @timebase (Hz) may be NULL. */
+int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase);
+int pv_domain_destroy(struct pv *pv, uint32_t domid);
+int pv_domain_pause(struct pv *pv, uint32_t domid);
+int pv_domain_unpause(struct pv *pv, uint32_t domid);
+int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info);
+int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib);
+int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max);
+int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16]);
+int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_guest_context *ctx);
+int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_context *ctx);
+int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info);
+
+/* --- sysctl.c -------------------------------------------------------------------------------- */
+
+/* All domains into a malloc'd array, ordered by domid; returns their number. */
+int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out);
+int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info);
+int pv_sched_id(struct pv *pv, uint32_t *id);
+int pv_debug_keys(struct pv *pv, const char *keys);
+/* The hypervisor's log into a malloc'd string. */
+int pv_console_read(struct pv *pv, bool clear, char **out, size_t *len);
+/* XENVER_*: @arg may be NULL when @bytes is 0. */
+long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes);
+
+/* --- memory.c -------------------------------------------------------------------------------- */
+
+/* Gives @pages of new memory to the guest from @gfn on, in the largest extents that fit. */
+int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages);
+/* Maps @n consecutive frames of a guest. NULL with errno on failure. */
+void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n);
+void *pv_map_grant_table(struct pv *pv, uint32_t domid, uint32_t first, uint32_t n);
+void pv_unmap(void *addr, size_t n);
+int pv_param_set(struct pv *pv, uint32_t domid, uint32_t index, uint64_t value);
+int pv_param_get(struct pv *pv, uint32_t domid, uint32_t index, uint64_t *value);
+/* A port in @domid that waits for @remote to bind. */
+int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port);
+
+/* --- image.c: the RISC-V Image --------------------------------------------------------------- */
+
+struct pv_image {
+	uint64_t text_offset; /* from the start of RAM */
+	uint64_t size; /* in memory, bss included */
+	uint64_t file_size;
+	int fd; /* -1 unless opened by pv_image_open */
+};
+#define PV_IMAGE_HEADER 64
+
+/* @head: the file's first @len bytes. The text in @err names @path and what it is instead. */
+int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char *path,
+		   struct pv_image *img, struct pv_err *err);
+int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err);
+void pv_image_close(struct pv_image *img);
+
+/* --- guest_fdt.c ----------------------------------------------------------------------------- */
+
+#define PV_CPU_PROPS 12
+/* What a guest's CPU nodes take from the machine's. */
+struct pv_cpu_template {
+	struct {
+		const char *name;
+		void *data;
+		int len;
+	} prop[PV_CPU_PROPS];
+	int nr;
+	uint32_t timebase; /* Hz */
+};
+/* @root: a directory as /proc/device-tree. */
+int pv_cpu_template_read(const char *root, struct pv_cpu_template *t, struct pv_err *err);
+void pv_cpu_template_free(struct pv_cpu_template *t);
+
+struct pv_fdt_params {
+	const struct pv_cpu_template *cpu;
+	uint32_t vcpus;
+	uint64_t bank_size[GUEST_RAM_BANKS]; /* bytes; 0 = no such bank */
+	uint64_t initrd, initrd_end; /* guest physical; equal = none */
+	const char *cmdline;
+	uint8_t rng_seed[32];
+	const char *name; /* goes into "model" */
+};
+/* Bytes that suffice for pv_fdt_build() with these parameters. */
+size_t pv_fdt_bound(uint32_t vcpus, const char *cmdline);
+/* Writes the blob to @buf; returns its size. */
+int pv_fdt_build(void *buf, size_t size, const struct pv_fdt_params *p, struct pv_err *err);
+
+/* --- build.c --------------------------------------------------------------------------------- */
+
+/* Where things lie in a new guest (guest physical addresses). */
+struct pv_layout {
+	uint64_t bank_size[GUEST_RAM_BANKS];
+	uint64_t entry, kernel_end;
+	uint64_t fdt;
+	size_t fdt_bound;
+	uint64_t initrd, initrd_end;
+	uint64_t minimum; /* bytes of memory this guest needs at least */
+};
+int pv_layout_plan(const struct pv_image *img, uint64_t ramdisk_size, uint64_t memory,
+		   uint32_t vcpus, const char *cmdline, struct pv_layout *l, struct pv_err *err);
+
+struct pv_guest {
+	uint32_t domid;
+	uint32_t vcpus; /* as many as the FDT names */
+	const struct pv_image *image;
+	const char *kernel_path, *ramdisk_path;
+	int ramdisk_fd; /* -1: none */
+	const char *cmdline, *name;
+	struct pv_layout layout;
+	uint32_t store_domid, console_domid;
+	/* out: */
+	uint32_t store_port, console_port;
+};
+/* Fills a freshly created, still paused domain: memory, kernel, FDT, rings, vCPU 0. */
+int pv_guest_build(struct pv *pv, struct pv_guest *g, struct pv_err *err);
+
+#endif /* PAVISE_H */

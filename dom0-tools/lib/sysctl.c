@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * XEN_SYSCTL_* and XENVER_*: questions about the whole machine.
+ * Owns the lists that need several calls (domains, the hypervisor's log).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pavise.h"
+
+#include <xen/version.h>
+
+static long sysctl_op(struct pv *pv, struct xen_sysctl *op)
+{
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	return pv_hypercall_struct1(pv, __HYPERVISOR_sysctl, op, sizeof(*op));
+}
+
+#define LIST_CHUNK 32
+
+int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
+{
+	struct xen_domctl_getdomaininfo *all = NULL, *buf, *more;
+	uint32_t n = 0, first = 0, got;
+	int rc = 0;
+
+	buf = pv_buf_alloc(pv, LIST_CHUNK * sizeof(*buf));
+	if (!buf)
+		return errno ? -errno : -ENOMEM;
+	do {
+		struct xen_sysctl op = { .cmd = XEN_SYSCTL_getdomaininfolist };
+
+		op.u.getdomaininfolist.first_domain = first;
+		op.u.getdomaininfolist.max_domains = LIST_CHUNK;
+		set_xen_guest_handle(op.u.getdomaininfolist.buffer, buf);
+		rc = sysctl_op(pv, &op);
+		got = op.u.getdomaininfolist.num_domains;
+		if (rc || !got || got > LIST_CHUNK)
+			break;
+		more = realloc(all, (n + got) * sizeof(*all));
+		if (!more) {
+			rc = -ENOMEM;
+			break;
+		}
+		all = more;
+		memcpy(all + n, buf, got * sizeof(*all));
+		n += got;
+		first = all[n - 1].domain + 1u;
+	} while (got == LIST_CHUNK && first < DOMID_FIRST_RESERVED);
+	pv_buf_free(pv, buf, LIST_CHUNK * sizeof(*buf));
+	if (rc < 0) {
+		free(all);
+		return rc;
+	}
+	*out = all;
+	return n;
+}
+
+int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_physinfo };
+	int rc = sysctl_op(pv, &op);
+
+	if (!rc)
+		*info = op.u.physinfo;
+	return rc;
+}
+
+int pv_sched_id(struct pv *pv, uint32_t *id)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_sched_id };
+	int rc = sysctl_op(pv, &op);
+
+	if (!rc)
+		*id = op.u.sched_id.sched_id;
+	return rc;
+}
+
+int pv_debug_keys(struct pv *pv, const char *keys)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_debug_keys };
+	size_t len = strlen(keys);
+	char *buf = pv_buf_alloc(pv, len);
+	int rc;
+
+	if (!buf)
+		return errno ? -errno : -ENOMEM;
+	memcpy(buf, keys, len);
+	set_xen_guest_handle(op.u.debug_keys.keys, buf);
+	op.u.debug_keys.nr_keys = len;
+	rc = sysctl_op(pv, &op);
+	pv_buf_free(pv, buf, len);
+	return rc;
+}
+
+#define CONSOLE_CHUNK (32 * 1024)
+
+int pv_console_read(struct pv *pv, bool clear, char **out, size_t *len)
+{
+	char *buf = pv_buf_alloc(pv, CONSOLE_CHUNK), *all = NULL, *more;
+	uint32_t index = 0;
+	size_t n = 0;
+	int rc;
+
+	if (!buf)
+		return errno ? -errno : -ENOMEM;
+	for (;;) {
+		struct xen_sysctl op = { .cmd = XEN_SYSCTL_readconsole };
+
+		op.u.readconsole.clear = clear;
+		op.u.readconsole.incremental = n != 0;
+		op.u.readconsole.index = index;
+		op.u.readconsole.count = CONSOLE_CHUNK;
+		set_xen_guest_handle(op.u.readconsole.buffer, buf);
+		rc = sysctl_op(pv, &op);
+		if (rc || !op.u.readconsole.count || op.u.readconsole.count > CONSOLE_CHUNK)
+			break;
+		more = realloc(all, n + op.u.readconsole.count + 1);
+		if (!more) {
+			rc = -ENOMEM;
+			break;
+		}
+		all = more;
+		memcpy(all + n, buf, op.u.readconsole.count);
+		n += op.u.readconsole.count;
+		all[n] = '\0';
+		/* A chunk that is not full was the last; with clear the buffer is empty now. */
+		if (op.u.readconsole.count < CONSOLE_CHUNK || n > 64 * PV_MIB)
+			break;
+		index = op.u.readconsole.index;
+	}
+	pv_buf_free(pv, buf, CONSOLE_CHUNK);
+	if (rc < 0) {
+		free(all);
+		return rc;
+	}
+	*out = all;
+	*len = n;
+	return 0;
+}
+
+long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes)
+{
+	if (!bytes)
+		return pv_hypercall(pv, __HYPERVISOR_xen_version, cmd, 0, 0);
+	return pv_hypercall_struct(pv, __HYPERVISOR_xen_version, cmd, arg, bytes);
+}

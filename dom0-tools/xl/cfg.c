@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The tree that the xl.cfg parser builds, and the messages about it.
+ * Owns the rule "the last setting of a key counts", with a warning when one file gives it twice.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cfg.h"
+#include "cfg_parse.h"
+#include "cfg_lex.h"
+
+#define ARG_FILE "command line"
+
+void cfg_init(struct cfg *c, FILE *log)
+{
+	memset(c, 0, sizeof(*c));
+	c->log = log;
+}
+
+void cfg_free(struct cfg *c)
+{
+	struct cfg_setting *s = c->first, *next;
+
+	for (; s; s = next) {
+		next = s->next;
+		cfg_setting_free(s);
+	}
+	while (c->nr_files)
+		free(c->files[--c->nr_files]);
+	c->first = NULL;
+}
+
+struct cfg_setting *cfg_setting_new(bool list)
+{
+	struct cfg_setting *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	s->list = list;
+	return s;
+}
+
+void cfg_setting_push(struct cfg_setting *s, struct cfg_value v)
+{
+	struct cfg_value *more = realloc(s->v, (s->nr + 1) * sizeof(*more));
+
+	if (!more)
+		abort();
+	s->v = more;
+	s->v[s->nr++] = v;
+}
+
+void cfg_setting_free(struct cfg_setting *s)
+{
+	int i;
+
+	if (!s)
+		return;
+	for (i = 0; i < s->nr; i++)
+		free(s->v[i].text);
+	free(s->v);
+	free(s->key);
+	free(s);
+}
+
+static void message(struct cfg *c, const char *file, int line, const char *key, const char *kind,
+		    const char *fmt, va_list ap)
+{
+	if (!c->log)
+		return;
+	fputs(file ? file : "?", c->log);
+	if (line)
+		fprintf(c->log, ":%d", line);
+	fprintf(c->log, ": %s", kind);
+	if (key && *key)
+		fprintf(c->log, "%s: ", key);
+	vfprintf(c->log, fmt, ap);
+	fputc('\n', c->log);
+}
+
+void cfg_error(struct cfg *c, const struct cfg_setting *s, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->errors++;
+	va_start(ap, fmt);
+	message(c, s ? s->file : c->file, s && !line ? s->line : line, s ? s->key : c->key, "", fmt,
+		ap);
+	va_end(ap);
+}
+
+void cfg_warn(struct cfg *c, const struct cfg_setting *s, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	message(c, s ? s->file : c->file, s && !line ? s->line : line, s ? s->key : c->key,
+		"warning: ", fmt, ap);
+	va_end(ap);
+}
+
+void cfg_syntax_error(struct cfg *c, const char *near)
+{
+	if (c->quiet)
+		return;
+	c->quiet = true; /* until this line ends */
+	if (c->eof_seen)
+		cfg_error(c, NULL, c->line, "syntax error at the end of the file");
+	else if (near && *near == '\n')
+		/* The lexer has counted this line's end already. */
+		cfg_error(c, NULL, c->line - 1, "syntax error at the end of the line");
+	else if (near && (*near == '"' || *near == '\'') && !strchr(near + 1, *near))
+		cfg_error(c, NULL, c->line, "string without closing %c", *near);
+	else
+		cfg_error(c, NULL, c->line, "syntax error near '%s'", near ? near : "");
+}
+
+const struct cfg_setting *cfg_find(const struct cfg *c, const char *key)
+{
+	const struct cfg_setting *s;
+
+	for (s = c->first; s; s = s->next)
+		if (!strcmp(s->key, key))
+			return s;
+	return NULL;
+}
+
+static void append(struct cfg *c, struct cfg_setting *old, struct cfg_setting *s)
+{
+	int i;
+
+	if (old->list != s->list) {
+		cfg_error(c, s, 0, "+= needs two lists or two strings (line %d)", old->line);
+	} else if (s->list) {
+		for (i = 0; i < s->nr; i++) {
+			cfg_setting_push(old, s->v[i]);
+			s->v[i].text = NULL;
+		}
+	} else {
+		char *both;
+
+		if (asprintf(&both, "%s%s", old->v[0].text, s->v[0].text) < 0)
+			abort();
+		free(old->v[0].text);
+		old->v[0].text = both;
+	}
+	cfg_setting_free(s);
+}
+
+void cfg_add(struct cfg *c, struct cfg_setting *s, bool add)
+{
+	struct cfg_setting **p, *old = NULL;
+
+	s->file = c->file;
+	for (p = &c->first; *p; p = &(*p)->next) {
+		if (!strcmp((*p)->key, s->key)) {
+			old = *p;
+			break;
+		}
+	}
+	if (old && add) {
+		append(c, old, s);
+		return;
+	}
+	if (old) {
+		/* A command line that overrides its file is the normal case. */
+		if (old->file == s->file)
+			cfg_warn(c, s, 0, "given again; the value of line %d is ignored",
+				 old->line);
+		s->next = old->next;
+		*p = s;
+		cfg_setting_free(old);
+		return;
+	}
+	*p = s;
+}
+
+static int parse(struct cfg *c, const char *name, FILE *in, const char *text)
+{
+	int before = c->errors, rc;
+	yyscan_t scanner;
+
+	if (!c->file || strcmp(c->file, name)) {
+		char *copy = c->nr_files < 2 ? strdup(name) : NULL;
+
+		if (!copy)
+			abort();
+		c->files[c->nr_files++] = copy;
+		c->file = copy;
+	}
+	c->line = 1;
+	c->key[0] = '\0';
+	c->eof_seen = c->newline_given = c->quiet = false;
+	if (cfg_yylex_init_extra(c, &scanner))
+		abort();
+	if (in)
+		cfg_yyset_in(in, scanner);
+	else
+		cfg_yy_scan_string(text, scanner);
+	rc = cfg_yyparse(scanner, c);
+	cfg_yylex_destroy(scanner);
+	c->key[0] = '\0';
+	return rc || c->errors != before ? -1 : 0;
+}
+
+int cfg_parse_file(struct cfg *c, const char *path)
+{
+	FILE *in = fopen(path, "re");
+	int rc;
+
+	if (!in) {
+		c->errors++;
+		if (c->log)
+			fprintf(c->log, "%s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	rc = parse(c, path, in, NULL);
+	if (ferror(in)) {
+		c->errors++;
+		if (c->log)
+			fprintf(c->log, "%s: cannot read: %s\n", path, strerror(EIO));
+		rc = -1;
+	}
+	fclose(in);
+	return rc;
+}
+
+/* Does the text stand for itself in xl.cfg, or is it a string that lost its quotes? */
+static bool is_literal(const char *v)
+{
+	size_t n = strspn(v, "0123456789");
+
+	return *v == '"' || *v == '\'' || *v == '[' || (n && !v[n]);
+}
+
+int cfg_parse_arg(struct cfg *c, const char *arg)
+{
+	const char *eq = strchr(arg, '=');
+	char *text, *p;
+	int rc;
+
+	if (!eq || eq == arg || is_literal(eq + 1))
+		return parse(c, ARG_FILE, NULL, arg);
+	text = malloc(2 * strlen(arg) + 4);
+	if (!text)
+		abort();
+	memcpy(text, arg, eq + 1 - arg);
+	p = text + (eq + 1 - arg);
+	*p++ = '"';
+	for (eq++; *eq; eq++) {
+		if (*eq == '"' || *eq == '\\')
+			*p++ = '\\';
+		*p++ = *eq;
+	}
+	*p++ = '"';
+	*p = '\0';
+	rc = parse(c, ARG_FILE, NULL, text);
+	free(text);
+	return rc;
+}

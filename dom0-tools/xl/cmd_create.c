@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * xl create: from a configuration to a running guest.
+ * Owns what the administrator sees of it: messages, the console, the verdict on the first second.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xl.h"
+
+#include <xen/io/xenbus.h>
+#include <xen/sched.h>
+
+#define FIRST_SECOND_MS 1000
+#define CONSOLE_WAIT_MS 5000
+#define SIGN_OF_LIFE_MS 300
+#define TAIL_LINES 20
+
+struct options {
+	bool console, paused, dryrun, quiet, foreground, alone;
+	const char *file;
+	char **args;
+	int nr_args;
+};
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "dryrun", no_argument, NULL, 'n' },
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "paused", no_argument, NULL, 'p' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "defconfig", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "cpnqFef:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->console = true;
+			break;
+		case 'p':
+			o->paused = true;
+			break;
+		case 'n':
+			o->dryrun = true;
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
+		case 'F':
+			o->foreground = true;
+			break;
+		case 'e':
+			o->alone = true;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		default:
+			return command_usage("create", c == 'h') + 1;
+		}
+	}
+	for (; optind < argc; optind++) {
+		if (strchr(argv[optind], '=')) {
+			o->args[o->nr_args++] = argv[optind];
+		} else if (!o->file) {
+			o->file = argv[optind];
+		} else {
+			xl_error("'%s' is no key=value, and there is a config file already",
+				 argv[optind]);
+			return EXIT_USAGE + 1;
+		}
+	}
+	if (!o->file && !o->nr_args)
+		return command_usage("create", false) + 1;
+	return 0;
+}
+
+static int dry_run(const struct xl_config *c)
+{
+	int i;
+
+	printf("name = \"%s\"\nkernel = \"%s\"\n", c->name, c->kernel);
+	if (c->ramdisk)
+		printf("ramdisk = \"%s\"\n", c->ramdisk);
+	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n",
+	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus);
+	printf("on_poweroff = \"%s\"\non_reboot = \"%s\"\non_crash = \"%s\"\ndisk = [",
+	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash));
+	for (i = 0; i < c->nr_disks; i++)
+		printf("%s'format=raw, vdev=%s, access=%s, target=%s'", i ? ", " : " ",
+		       c->disk[i].vdev, c->disk[i].readonly ? "ro" : "rw", c->disk[i].target);
+	printf(" ]\n");
+	return 0;
+}
+
+/* Devices in use mean that the kernel is up; a guest without any has its full second. */
+static bool sign_of_life(struct xl *xl, const struct xl_config *cfg, uint32_t domid)
+{
+	int i;
+
+	for (i = 0; i < cfg->nr_disks; i++)
+		if (st_read_long(xl, "/local/domain/0/backend/vbd/%u/%u/state", domid,
+				 cfg->disk[i].devid) != XenbusStateConnected)
+			return false;
+	return cfg->nr_disks > 0;
+}
+
+/* Waits for the supervisor to have dealt with the end; so all is gone when xl returns. */
+static void await_report(int fd, struct report *r, int ms)
+{
+	int64_t end = xl_now() + ms;
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	while (fd >= 0 && xl_now() < end && poll(&pfd, 1, (int)(end - xl_now())) > 0) {
+		if (read(fd, r, sizeof(*r)) != sizeof(*r) || r->what == REPORT_ENDED)
+			return;
+	}
+}
+
+static int first_second(struct xl *xl, const struct xl_config *cfg, uint32_t domid, int reports)
+{
+	int64_t begin = xl_now(), now = begin;
+	struct report r = { .reason = 255 };
+	struct xen_domctl_getdomaininfo info;
+	bool dead = false;
+
+	while (!dead && now < begin + FIRST_SECOND_MS && !xl_interrupted) {
+		if (now > begin + SIGN_OF_LIFE_MS && sign_of_life(xl, cfg, domid))
+			return 0;
+		xl_sleep(25);
+		dead = pv_domain_info(xl->pv, domid, &info) ||
+		       (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying));
+		now = xl_now();
+	}
+	if (!dead)
+		return 0;
+	await_report(reports, &r, 20000);
+	if (r.reason == 255)
+		return xl_error("%s: destroyed in its first second", cfg->name);
+	/* xenconsoled writes the rest of the log when it hears of the end. */
+	xl_sleep(200);
+	xl_error("%s: ended (%s) in its first second", cfg->name, shutdown_reason(r.reason));
+	console_log_tail(cfg->name, TAIL_LINES);
+	return r.reason == SHUTDOWN_poweroff || r.reason == SHUTDOWN_reboot ? 0 : -1;
+}
+
+/* From "created" on: supervisor, console, go. */
+static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32_t domid, int lock)
+{
+	struct report r;
+	int reports = -1, console = -1, rc;
+
+	if (!o->alone && !o->foreground) {
+		reports = supervise_in_background(cfg, domid);
+		if (reports < 0 || read(reports, &r, sizeof(r)) != sizeof(r)) {
+			if (reports >= 0)
+				xl_error("the guest's supervisor did not start, see "
+					 XL_LOG_DIR "/xl-%s.log", cfg->name);
+			domain_destroy(xl, domid);
+			xl_unlock(lock);
+			return 1;
+		}
+	}
+	if (o->console)
+		console = console_connect(xl, domid, CONSOLE_WAIT_MS);
+	else if (!console_ready(xl, domid, CONSOLE_WAIT_MS))
+		xl_error("warning: xenconsoled does not serve '%s'; the guest stops when its "
+			 "console is full", cfg->name);
+	rc = o->paused ? 0 : pv_domain_unpause(xl->pv, domid);
+	if (rc) {
+		xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));
+		domain_destroy(xl, domid);
+		xl_unlock(lock);
+		return 1;
+	}
+	xl_unlock(lock);
+	if (o->foreground && console < 0)
+		return supervise(xl, cfg, domid, -1);
+	if (console >= 0)
+		rc = console_run(console);
+	else if (!o->paused && !o->alone)
+		rc = first_second(xl, cfg, domid, reports);
+	if (o->foreground)
+		return supervise(xl, cfg, domid, -1);
+	return rc ? 1 : 0;
+}
+
+int cmd_create(int argc, char **argv)
+{
+	struct options o = { .args = calloc(argc + 1, sizeof(char *)) };
+	struct xl_config cfg;
+	struct xl xl;
+	uint32_t domid;
+	int rc, lock;
+
+	if (!o.args)
+		abort();
+	rc = parse_options(argc, argv, &o);
+	if (rc) {
+		free(o.args);
+		return rc - 1;
+	}
+	if (!o.quiet && o.file)
+		printf("Parsing config from %s\n", o.file);
+	fflush(stdout);
+	rc = config_read(&cfg, o.file, o.args, o.nr_args, stderr);
+	free(o.args);
+	if (rc || o.dryrun) {
+		rc = rc ? 1 : dry_run(&cfg);
+		config_free(&cfg);
+		return rc;
+	}
+	rc = 1;
+	if (xl_open(&xl))
+		goto out;
+	xl_catch_signals();
+	signal(SIGPIPE, SIG_IGN);
+	lock = xl_lock();
+	if (lock >= 0 && !domain_create(&xl, &cfg, &domid))
+		rc = start(&xl, &cfg, &o, domid, lock);
+	else
+		xl_unlock(lock);
+	xl_close(&xl);
+out:
+	config_free(&cfg);
+	return rc;
+}

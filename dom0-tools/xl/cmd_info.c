@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Looking at the machine: info, dmesg, debug-keys; and dom0's own nodes at its start.
+ * Owns the words of xl info, which are those of Xen's xl.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "xl.h"
+
+#include <xen/version.h>
+
+static void line(const char *key, const char *value)
+{
+	printf("%-23s: %s\n", key, value);
+}
+
+static void number(const char *key, unsigned long long n)
+{
+	printf("%-23s: %llu\n", key, n);
+}
+
+static const char *scheduler(struct pv *pv, char *buf, size_t size)
+{
+	uint32_t id;
+
+	if (pv_sched_id(pv, &id))
+		return "unknown";
+	switch (id) {
+	case XEN_SCHEDULER_CREDIT:
+		return "credit";
+	case XEN_SCHEDULER_CREDIT2:
+		return "credit2";
+	case XEN_SCHEDULER_RTDS:
+		return "rtds";
+	case XEN_SCHEDULER_NULL:
+		return "null";
+	}
+	snprintf(buf, size, "unknown (%u)", id);
+	return buf;
+}
+
+static int show_machine(struct pv *pv)
+{
+	struct xen_sysctl_physinfo p;
+	char caps[64];
+	int rc = pv_physinfo(pv, &p);
+
+	if (rc)
+		return xl_error("cannot ask for the machine: %s", strerror(-rc));
+	number("nr_cpus", p.nr_cpus);
+	number("max_cpu_id", p.max_cpu_id);
+	number("nr_nodes", p.nr_nodes);
+	number("cores_per_socket", p.cores_per_socket);
+	number("threads_per_core", p.threads_per_core);
+	printf("%-23s: %u.%03u\n", "cpu_mhz", p.cpu_khz / 1000, p.cpu_khz % 1000);
+	snprintf(caps, sizeof(caps), "%s%s%s",
+		 p.capabilities & XEN_SYSCTL_PHYSCAP_pv ? "pv " : "",
+		 p.capabilities & XEN_SYSCTL_PHYSCAP_hvm ? "hvm " : "",
+		 p.capabilities & XEN_SYSCTL_PHYSCAP_hap ? "hap " : "");
+	line("virt_caps", caps);
+	number("total_memory", p.total_pages * PV_PAGE_SIZE / PV_MIB);
+	number("free_memory", p.free_pages * PV_PAGE_SIZE / PV_MIB);
+	/* Beyond Xen's: to the page, for hunting leaks. */
+	number("free_pages", p.free_pages);
+	number("scrub_pages", p.scrub_pages);
+	number("outstanding_claims", p.outstanding_pages * PV_PAGE_SIZE / PV_MIB);
+	return 0;
+}
+
+static void show_version(struct pv *pv)
+{
+	long v = pv_version(pv, XENVER_version, NULL, 0);
+	xen_extraversion_t extra = "";
+	xen_capabilities_info_t caps = "";
+	xen_changeset_info_t changeset = "";
+	xen_commandline_t cmdline = "";
+	struct xen_compile_info compile = { .compiler = "" };
+	char buf[40];
+
+	if (v < 0)
+		v = 0;
+	pv_version(pv, XENVER_extraversion, extra, sizeof(extra) - 1);
+	pv_version(pv, XENVER_capabilities, caps, sizeof(caps) - 1);
+	pv_version(pv, XENVER_changeset, changeset, sizeof(changeset) - 1);
+	pv_version(pv, XENVER_commandline, cmdline, sizeof(cmdline) - 1);
+	pv_version(pv, XENVER_compile_info, &compile, sizeof(compile));
+	number("xen_major", v >> 16);
+	number("xen_minor", v & 0xffff);
+	line("xen_extra", extra);
+	printf("%-23s: %ld.%ld%s\n", "xen_version", v >> 16, v & 0xffff, extra);
+	line("xen_caps", caps);
+	line("xen_scheduler", scheduler(pv, buf, sizeof(buf)));
+	number("xen_pagesize", pv_version(pv, XENVER_pagesize, NULL, 0));
+	line("xen_changeset", changeset);
+	line("xen_commandline", cmdline);
+	line("cc_compiler", compile.compiler);
+	line("cc_compile_by", compile.compile_by);
+	line("cc_compile_domain", compile.compile_domain);
+	line("cc_compile_date", compile.compile_date);
+}
+
+int cmd_info(int argc, char **argv)
+{
+	struct pv_err err = { "" };
+	struct utsname u;
+	struct pv *pv;
+	int rc = 0;
+
+	if (command_option(argc, argv, "", &rc) == '?')
+		return rc;
+	if (optind != argc)
+		return command_usage("info", false);
+	/* Without xenstored: also of use when that is what is broken. */
+	if (pv_open(&pv, &err)) {
+		xl_error("%s", err.text);
+		return 1;
+	}
+	if (!uname(&u)) {
+		line("host", u.nodename);
+		line("release", u.release);
+		line("version", u.version);
+		line("machine", u.machine);
+	}
+	rc = show_machine(pv);
+	if (!rc)
+		show_version(pv);
+	pv_close(pv);
+	return rc ? 1 : 0;
+}
+
+int cmd_dmesg(int argc, char **argv)
+{
+	struct pv_err err = { "" };
+	bool clear = false;
+	char *text = NULL;
+	size_t len = 0;
+	struct pv *pv;
+	int rc = 0, c;
+
+	while ((c = command_option(argc, argv, "c", &rc)) != -1) {
+		if (c == '?')
+			return rc;
+		clear = true;
+	}
+	if (pv_open(&pv, &err)) {
+		xl_error("%s", err.text);
+		return 1;
+	}
+	rc = pv_console_read(pv, clear, &text, &len);
+	pv_close(pv);
+	if (rc) {
+		xl_error("cannot read the hypervisor's log: %s", strerror(-rc));
+		return 1;
+	}
+	fwrite(text, 1, len, stdout);
+	free(text);
+	return 0;
+}
+
+int cmd_debug_keys(int argc, char **argv)
+{
+	struct pv_err err = { "" };
+	struct pv *pv;
+	int rc = 0;
+
+	if (command_option(argc, argv, "", &rc) == '?')
+		return rc;
+	if (argc - optind != 1 || !*argv[optind])
+		return command_usage("debug-keys", false);
+	if (pv_open(&pv, &err)) {
+		xl_error("%s", err.text);
+		return 1;
+	}
+	rc = pv_debug_keys(pv, argv[optind]);
+	pv_close(pv);
+	if (rc) {
+		xl_error("the hypervisor takes no debug keys: %s", strerror(-rc));
+		return 1;
+	}
+	return 0;
+}
+
+/* What Xen's xen-init-dom0 does; once, after xenstored has started. */
+int cmd_init_dom0(int argc, char **argv)
+{
+	struct xen_domctl_getdomaininfo info;
+	struct xl xl;
+	char target[32];
+	int rc = 0;
+	bool ok;
+
+	if (command_option(argc, argv, "", &rc) == '?')
+		return rc;
+	if (xl_open(&xl))
+		return 1;
+	xl_mkdir(XL_RUN_DIR);
+	xl_mkdir(XL_CONSOLE_LOG_DIR);
+	ok = st_write(&xl, XBT_NULL, "Domain-0", "/local/domain/0/name");
+	ok = ok && st_write(&xl, XBT_NULL, "0", "/local/domain/0/domid");
+	if (ok && !pv_domain_info(xl.pv, 0, &info)) {
+		snprintf(target, sizeof(target), "%llu", (unsigned long long)info.tot_pages * 4);
+		ok = st_write(&xl, XBT_NULL, target, "/local/domain/0/memory/target");
+	}
+	/* Nobody else's business. */
+	ok = ok && st_dir(&xl, XBT_NULL, 0, 0, XL_PRIVATE);
+	if (!ok)
+		xl_error("cannot write dom0's nodes to xenstore: %s", strerror(errno));
+	xl_close(&xl);
+	return ok ? 0 : 1;
+}

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * From the syntax tree of an xl.cfg to the description of a guest.
+ * Owns the table of keys: a key that is not there is a warning, as administrators bring configs
+ * from other hosts; a key that is there with a value that cannot work is an error.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+
+#define MAX_VCPUS 64
+#define MAX_MEMORY (1ul << 30) /* MiB: a pebibyte */
+#define NAME_MAX_LEN 64
+
+typedef void (*key_fn)(struct xl_config *c, const struct cfg_setting *s);
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+static char *get_string(struct xl_config *c, const struct cfg_setting *s)
+{
+	char *copy;
+
+	if (s->list) {
+		cfg_error(&c->tree, s, 0, "expected a string, found a list");
+		return NULL;
+	}
+	copy = strdup(s->v[0].text);
+	if (!copy)
+		abort();
+	return copy;
+}
+
+static bool get_number(struct xl_config *c, const struct cfg_setting *s, unsigned long min,
+		       unsigned long max, unsigned long *out)
+{
+	const char *text;
+	unsigned long n;
+	char *end;
+
+	if (s->list) {
+		cfg_error(&c->tree, s, 0, "expected a number, found a list");
+		return false;
+	}
+	text = s->v[0].text;
+	errno = 0;
+	n = strtoul(text, &end, 0);
+	if (!isdigit((unsigned char)*text) || *end) {
+		cfg_error(&c->tree, s, 0, "'%s' is not a number", text);
+		return false;
+	}
+	if (errno || n < min || n > max) {
+		cfg_error(&c->tree, s, 0, "%s is not between %lu and %lu", text, min, max);
+		return false;
+	}
+	*out = n;
+	return true;
+}
+
+/* A path that is there and not empty; whether the file is any good shows when it is opened. */
+static char *get_path(struct xl_config *c, const struct cfg_setting *s)
+{
+	char *path = get_string(c, s);
+
+	if (path && !*path) {
+		cfg_error(&c->tree, s, 0, "the path is empty");
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+/* --- keys ------------------------------------------------------------------------------------ */
+
+const char *config_bad_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!n)
+		return "a domain's name cannot be empty";
+	if (n > NAME_MAX_LEN)
+		return "a domain's name has at most 64 characters";
+	if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-") != n)
+		return "a domain's name has only letters, digits and any of _.+-";
+	if (strspn(name, "0123456789") == n)
+		return "a domain's name cannot be a number: it would be taken for a domid";
+	if (name[0] == '-' || name[0] == '.')
+		return "a domain's name cannot begin with '-' or '.'";
+	return NULL;
+}
+
+static void key_name(struct xl_config *c, const struct cfg_setting *s)
+{
+	const char *bad;
+
+	c->name = get_string(c, s);
+	bad = c->name ? config_bad_name(c->name) : NULL;
+	if (bad)
+		cfg_error(&c->tree, s, 0, "%s", bad);
+}
+
+static void key_kernel(struct xl_config *c, const struct cfg_setting *s)
+{
+	c->kernel = get_path(c, s);
+}
+
+static void key_ramdisk(struct xl_config *c, const struct cfg_setting *s)
+{
+	c->ramdisk = get_path(c, s);
+}
+
+static void key_memory(struct xl_config *c, const struct cfg_setting *s)
+{
+	get_number(c, s, 1, MAX_MEMORY, &c->memory);
+}
+
+static void key_maxmem(struct xl_config *c, const struct cfg_setting *s)
+{
+	get_number(c, s, 1, MAX_MEMORY, &c->maxmem);
+}
+
+static void key_vcpus(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 1, MAX_VCPUS, &n))
+		c->vcpus = n;
+}
+
+static void key_maxvcpus(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 1, MAX_VCPUS, &n))
+		c->maxvcpus = n;
+}
+
+static void key_uuid(struct xl_config *c, const struct cfg_setting *s)
+{
+	char *text = get_string(c, s);
+
+	if (text && uuid_parse(text, c->uuid))
+		cfg_error(&c->tree, s, 0, "'%s' is not a UUID", text);
+	else if (text)
+		c->have_uuid = true;
+	free(text);
+}
+
+static void key_disk(struct xl_config *c, const struct cfg_setting *s)
+{
+	char msg[256];
+	int i, j;
+
+	if (!s->list) {
+		cfg_error(&c->tree, s, 0, "expected a list of strings: disk = [ '...' ]");
+		return;
+	}
+	c->disk = calloc(s->nr ? s->nr : 1, sizeof(*c->disk));
+	if (!c->disk)
+		abort();
+	for (i = 0; i < s->nr; i++) {
+		struct xl_disk *d = &c->disk[c->nr_disks];
+
+		if (disk_parse(s->v[i].text, d, msg, sizeof(msg))) {
+			cfg_error(&c->tree, s, s->v[i].line, "%s in '%s'", msg, s->v[i].text);
+			continue;
+		}
+		d->line = s->v[i].line;
+		for (j = 0; j < c->nr_disks; j++)
+			if (c->disk[j].devid == d->devid)
+				cfg_error(&c->tree, s, d->line, "vdev %s is given twice", d->vdev);
+		c->nr_disks++;
+	}
+}
+
+static void key_vif(struct xl_config *c, const struct cfg_setting *s)
+{
+	if (!s->list)
+		cfg_error(&c->tree, s, 0, "expected a list of strings: vif = [ '...' ]");
+	else if (s->nr)
+		cfg_error(&c->tree, s, s->v[0].line, "network interfaces are not supported yet");
+}
+
+static const char *const actions[] = {
+	[ACTION_DESTROY] = "destroy",
+	[ACTION_RESTART] = "restart",
+	[ACTION_PRESERVE] = "preserve",
+	[ACTION_RENAME_RESTART] = "rename-restart",
+};
+
+const char *action_name(enum xl_action a)
+{
+	return actions[a];
+}
+
+static void get_action(struct xl_config *c, const struct cfg_setting *s, enum xl_action *out)
+{
+	char *text = get_string(c, s);
+	unsigned int i;
+
+	if (!text)
+		return;
+	for (i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
+		if (!strcmp(text, actions[i])) {
+			*out = i;
+			free(text);
+			return;
+		}
+	}
+	if (!strcmp(text, "coredump-destroy") || !strcmp(text, "coredump-restart") ||
+	    !strcmp(text, "soft-reset"))
+		cfg_error(&c->tree, s, 0, "'%s' is not supported", text);
+	else
+		cfg_error(&c->tree, s, 0,
+			  "'%s' is none of destroy, restart, preserve, rename-restart", text);
+	free(text);
+}
+
+static void key_on_poweroff(struct xl_config *c, const struct cfg_setting *s)
+{
+	get_action(c, s, &c->on_poweroff);
+}
+
+static void key_on_reboot(struct xl_config *c, const struct cfg_setting *s)
+{
+	get_action(c, s, &c->on_reboot);
+}
+
+static void key_on_crash(struct xl_config *c, const struct cfg_setting *s)
+{
+	get_action(c, s, &c->on_crash);
+}
+
+static void key_type(struct xl_config *c, const struct cfg_setting *s)
+{
+	char *text = get_string(c, s);
+
+	if (text && strcmp(text, "pv") && strcmp(text, "pvh"))
+		cfg_error(&c->tree, s, 0, "type '%s' is not supported, only pv and pvh", text);
+	free(text);
+}
+
+/* Handled by set_cmdline(), all three together. */
+static void key_cmdline(struct xl_config *c, const struct cfg_setting *s)
+{
+	free(get_string(c, s));
+}
+
+static const struct {
+	const char *key;
+	key_fn fn;
+} keys[] = {
+	{ "name", key_name },
+	{ "kernel", key_kernel },
+	{ "ramdisk", key_ramdisk },
+	{ "cmdline", key_cmdline },
+	{ "root", key_cmdline },
+	{ "extra", key_cmdline },
+	{ "memory", key_memory },
+	{ "maxmem", key_maxmem },
+	{ "vcpus", key_vcpus },
+	{ "maxvcpus", key_maxvcpus },
+	{ "uuid", key_uuid },
+	{ "disk", key_disk },
+	{ "vif", key_vif },
+	{ "on_poweroff", key_on_poweroff },
+	{ "on_reboot", key_on_reboot },
+	{ "on_crash", key_on_crash },
+	{ "type", key_type },
+};
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static const char *string_of(struct xl_config *c, const char *key)
+{
+	const struct cfg_setting *s = cfg_find(&c->tree, key);
+
+	return s && !s->list && *s->v[0].text ? s->v[0].text : NULL;
+}
+
+static void set_cmdline(struct xl_config *c)
+{
+	const char *cmdline = string_of(c, "cmdline"), *root = string_of(c, "root");
+	const char *extra = string_of(c, "extra");
+
+	if (cmdline) {
+		if (root || extra)
+			cfg_warn(&c->tree, cfg_find(&c->tree, "cmdline"), 0,
+				 "root and extra are ignored when cmdline is given");
+		if (asprintf(&c->cmdline, "%s", cmdline) < 0)
+			abort();
+	} else if (asprintf(&c->cmdline, "%s%s%s%s", root ? "root=" : "", root ? root : "",
+			    root && extra ? " " : "", extra ? extra : "") < 0) {
+		abort();
+	}
+	/* Linux's COMMAND_LINE_SIZE on RISC-V: longer ones are cut off there, silently. */
+	if (strlen(c->cmdline) >= 1024)
+		cfg_error(&c->tree, NULL, 0, "the kernel's command line is longer than 1023 bytes");
+}
+
+static void require(struct xl_config *c, const char *key)
+{
+	if (!cfg_find(&c->tree, key))
+		cfg_error(&c->tree, NULL, 0, "%s: missing, and it has no default", key);
+}
+
+static void check_whole(struct xl_config *c)
+{
+	require(c, "name");
+	require(c, "kernel");
+	if (!c->maxvcpus)
+		c->maxvcpus = c->vcpus;
+	if (c->maxvcpus < c->vcpus)
+		cfg_error(&c->tree, cfg_find(&c->tree, "maxvcpus"), 0,
+			  "%u is less than vcpus, which is %u", c->maxvcpus, c->vcpus);
+	if (!c->maxmem)
+		c->maxmem = c->memory;
+	if (c->maxmem < c->memory)
+		cfg_error(&c->tree, cfg_find(&c->tree, "maxmem"), 0,
+			  "%lu is less than memory, which is %lu", c->maxmem, c->memory);
+}
+
+int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log)
+{
+	const struct cfg_setting *s;
+	const char *file;
+	unsigned int i;
+	int n;
+
+	memset(c, 0, sizeof(*c));
+	cfg_init(&c->tree, log);
+	c->memory = 32; /* as Xen's xl */
+	c->vcpus = 1;
+	c->on_poweroff = ACTION_DESTROY;
+	c->on_reboot = ACTION_RESTART;
+	c->on_crash = ACTION_DESTROY;
+	if (path && cfg_parse_file(&c->tree, path))
+		return -1;
+	file = c->tree.file;
+	for (n = 0; n < nr_args; n++)
+		if (cfg_parse_arg(&c->tree, args[n]))
+			return -1;
+	if (file)
+		c->tree.file = file; /* what is missing is missing there */
+	for (s = c->tree.first; s; s = s->next) {
+		for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+			if (!strcmp(keys[i].key, s->key))
+				break;
+		if (i < sizeof(keys) / sizeof(*keys))
+			keys[i].fn(c, s);
+		else
+			cfg_warn(&c->tree, s, 0, "unknown key, ignored");
+	}
+	set_cmdline(c);
+	check_whole(c);
+	return c->tree.errors ? -1 : 0;
+}
+
+void config_error(struct xl_config *c, const char *key, int line, const char *fmt, ...)
+{
+	const struct cfg_setting *s = cfg_find(&c->tree, key);
+	char text[700];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (s)
+		cfg_error(&c->tree, s, line, "%s", text);
+	else
+		cfg_error(&c->tree, NULL, 0, "%s: %s", key, text);
+}
+
+void config_free(struct xl_config *c)
+{
+	int i;
+
+	for (i = 0; i < c->nr_disks; i++)
+		disk_free(&c->disk[i]);
+	free(c->disk);
+	free(c->name);
+	free(c->kernel);
+	free(c->ramdisk);
+	free(c->cmdline);
+	cfg_free(&c->tree);
+	memset(c, 0, sizeof(*c));
+}
+
+int uuid_parse(const char *text, uint8_t uuid[16])
+{
+	int digits = 0;
+
+	memset(uuid, 0, 16);
+	for (; *text; text++) {
+		int v;
+
+		if (*text == '-')
+			continue;
+		if (!isxdigit((unsigned char)*text) || digits == 32)
+			return -1;
+		v = isdigit((unsigned char)*text) ? *text - '0' : (*text | 32) - 'a' + 10;
+		uuid[digits / 2] |= digits & 1 ? v : v << 4;
+		digits++;
+	}
+	return digits == 32 ? 0 : -1;
+}
+
+void uuid_format(const uint8_t uuid[16], char *text)
+{
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*text++ = '-';
+		text += sprintf(text, "%02x", uuid[i]);
+	}
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an xl.cfg means: the description of one guest.
+ * Owns every key, its type, its limits and its message.
+ */
+#ifndef XL_CONFIG_H
+#define XL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cfg.h"
+#include "disk.h"
+
+enum xl_action {
+	ACTION_DESTROY,
+	ACTION_RESTART,
+	ACTION_PRESERVE,
+	ACTION_RENAME_RESTART,
+};
+
+struct xl_config {
+	struct cfg tree; /* for messages about keys, also later */
+	char *name, *kernel, *ramdisk;
+	char *cmdline; /* root= and extra put together, or cmdline; never NULL */
+	unsigned long memory, maxmem; /* MiB */
+	unsigned int vcpus, maxvcpus;
+	bool have_uuid;
+	uint8_t uuid[16];
+	struct xl_disk *disk;
+	int nr_disks;
+	enum xl_action on_poweroff, on_reboot, on_crash;
+};
+
+/* @args: "key=value" from the command line. 0, or -1 with messages in @log. */
+int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log);
+void config_free(struct xl_config *c);
+
+/* Prefixes a message with "file:line: key: " of that key, for errors found later. */
+void config_error(struct xl_config *c, const char *key, int line, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* May this be the name of a domain? NULL, or why not. */
+const char *config_bad_name(const char *name);
+int uuid_parse(const char *text, uint8_t uuid[16]);
+/* @text: 37 bytes */
+void uuid_format(const uint8_t uuid[16], char *text);
+const char *action_name(enum xl_action a);
+
+#endif /* XL_CONFIG_H */

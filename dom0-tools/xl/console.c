@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The administrator's end of a guest's console: terminal ↔ xenconsoled's socket.
+ * Owns raw mode and the way out (Ctrl-]); what the guest prints is passed on untouched.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "xl.h"
+
+#define ESCAPE 0x1d /* Ctrl-] */
+
+/* The socket's path once xenconsoled serves the guest; else NULL after @ms. */
+static char *wait_tty(struct xl *xl, uint32_t domid, int ms)
+{
+	int64_t end = xl_now() + ms;
+	struct xen_domctl_getdomaininfo info;
+	int pause = 2;
+
+	for (;;) {
+		char *tty = st_read(xl, XBT_NULL, "/local/domain/%u/console/tty", domid);
+
+		if (tty && *tty)
+			return tty;
+		free(tty);
+		if (xl_now() > end || xl_interrupted || pv_domain_info(xl->pv, domid, &info))
+			return NULL;
+		xl_sleep(pause);
+		if (pause < 50)
+			pause *= 2;
+	}
+}
+
+bool console_ready(struct xl *xl, uint32_t domid, int ms)
+{
+	char *tty = wait_tty(xl, domid, ms);
+	bool ok = tty != NULL;
+
+	free(tty);
+	return ok;
+}
+
+int console_connect(struct xl *xl, uint32_t domid, int ms)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char *tty = wait_tty(xl, domid, ms);
+	int fd, rc;
+
+	if (!tty)
+		return xl_error("domain %u has no console (is xenconsoled running?)", domid);
+	if (strlen(tty) >= sizeof(addr.sun_path)) {
+		free(tty);
+		return xl_error("domain %u's console has too long a path", domid);
+	}
+	strcpy(addr.sun_path, tty);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	rc = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	if (rc) {
+		xl_error("cannot reach the console of domain %u at %s: %s", domid, tty,
+			 strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	free(tty);
+	return fd;
+}
+
+static bool write_all(int fd, const char *buf, size_t n)
+{
+	while (n) {
+		ssize_t w = write(fd, buf, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0 && errno == EAGAIN) {
+			struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+			poll(&pfd, 1, 1000);
+			continue;
+		}
+		if (w <= 0)
+			return false;
+		buf += w;
+		n -= w;
+	}
+	return true;
+}
+
+/* Passes on what came from the keyboard. False: leave. */
+static bool from_keyboard(int fd, bool *keyboard, bool *typed)
+{
+	char buf[256], *escape;
+	ssize_t n = read(0, buf, sizeof(buf));
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (!n) {
+		/*
+		 * The end of a script that typed something is like Ctrl-]; an input that was empty
+		 * from the first (</dev/null) means: only watch.
+		 */
+		*keyboard = false;
+		return !*typed;
+	}
+	*typed = true;
+	escape = memchr(buf, ESCAPE, n);
+	if (escape)
+		n = escape - buf;
+	return write_all(fd, buf, n) && !escape;
+}
+
+static bool from_guest(int fd)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	return n && write_all(1, buf, n);
+}
+
+int console_run(int fd)
+{
+	bool keyboard = true, typed = false, tty = isatty(0);
+	struct termios saved, raw;
+
+	fflush(stdout);
+	if (tty && !tcgetattr(0, &saved)) {
+		raw = saved;
+		cfmakeraw(&raw);
+		tcsetattr(0, TCSADRAIN, &raw);
+	} else {
+		tty = false;
+	}
+	for (;;) {
+		struct pollfd pfd[2] = {
+			{ .fd = fd, .events = POLLIN },
+			{ .fd = keyboard ? 0 : -1, .events = POLLIN },
+		};
+
+		if (poll(pfd, 2, -1) < 0) {
+			if (errno == EINTR && !xl_interrupted)
+				continue;
+			break;
+		}
+		if (pfd[0].revents && !from_guest(fd))
+			break;
+		if (pfd[1].revents && !from_keyboard(fd, &keyboard, &typed))
+			break;
+	}
+	if (tty) {
+		tcsetattr(0, TCSADRAIN, &saved);
+		if (write(1, "\r\n", 2) < 0)
+			errno = 0;
+	}
+	close(fd);
+	return 0;
+}
+
+void console_log_tail(const char *name, int lines)
+{
+	char *path = xl_sprintf(XL_CONSOLE_LOG_DIR "/guest-%s.log", name), buf[8192], *p;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	ssize_t n = 0;
+
+	if (size > 0)
+		n = pread(fd, buf, sizeof(buf) - 1, size > (off_t)sizeof(buf) - 1 ?
+							    size - (off_t)sizeof(buf) + 1 : 0);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0) {
+		fprintf(stderr, "(it printed nothing; %s)\n", path);
+		free(path);
+		return;
+	}
+	buf[n] = '\0';
+	for (p = buf + n - 1; p > buf; p--)
+		if (p[-1] == '\n' && !lines--)
+			break;
+	fprintf(stderr, "Its last lines, from %s:\n", path);
+	while (*p) {
+		size_t len = strcspn(p, "\r\n");
+
+		if (len)
+			fprintf(stderr, "    %.*s\n", (int)len, p);
+		p += len;
+		p += strspn(p, "\r\n");
+	}
+	free(path);
+}

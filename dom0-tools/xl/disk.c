@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The disk specification: "/dev/vg/root,raw,xvda,w" and "format=raw, vdev=xvda, target=/...".
+ * Owns which of Xen's words mean something here; the others get an answer that names them.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk.h"
+
+struct parse {
+	struct xl_disk *d;
+	bool have_format, have_access, prefixed;
+	char *msg;
+	size_t size;
+};
+
+#define FAIL(p, ...) (snprintf((p)->msg, (p)->size, __VA_ARGS__), -1)
+
+static int letters_index(const char *s, const char **end)
+{
+	int n = 0;
+
+	while (*s >= 'a' && *s <= 'z' && n < 10000) {
+		n = n * 26 + (*s++ - 'a' + 1);
+	}
+	*end = s;
+	return n - 1;
+}
+
+static int split_number(const char *s, const char **end)
+{
+	int n = 0, digits = 0;
+
+	while (isdigit((unsigned char)*s) && digits++ < 6)
+		n = n * 10 + (*s++ - '0');
+	*end = s;
+	return digits ? n : -1;
+}
+
+/* The numbers are an ABI: Linux's blkfront makes the names from them. */
+static int number_of(char kind, int disk, int part, unsigned int *devid)
+{
+	switch (kind) {
+	case 'x':
+		if (disk < 16 && part < 16)
+			*devid = 202u << 8 | disk << 4 | part;
+		else if (disk < (1 << 20) && part < 256)
+			*devid = 1u << 28 | (unsigned int)disk << 8 | part;
+		else
+			return -1;
+		return 0;
+	case 's':
+		if (disk >= 16 || part >= 16)
+			return -1;
+		*devid = 8u << 8 | disk << 4 | part;
+		return 0;
+	default:
+		if (disk >= 4 || part >= 64)
+			return -1;
+		*devid = (disk < 2 ? 3u : 22u) << 8 | (disk & 1) << 6 | part;
+		return 0;
+	}
+}
+
+int disk_devid(const char *vdev, unsigned int *devid)
+{
+	const char *p;
+	int disk, part = 0;
+
+	if (isdigit((unsigned char)*vdev)) {
+		char *end;
+		unsigned long n = strtoul(vdev, &end, 0);
+
+		if (*end || n > (1u << 28 | 0xfffffff))
+			return -1;
+		*devid = n;
+		return 0;
+	}
+	if (vdev[0] == 'd' && isdigit((unsigned char)vdev[1])) {
+		disk = split_number(vdev + 1, &p);
+		if (*p == 'p')
+			part = split_number(p + 1, &p);
+		return *p || part < 0 ? -1 : number_of('x', disk, part, devid);
+	}
+	if (!strncmp(vdev, "xvd", 3))
+		disk = letters_index(vdev + 3, &p);
+	else if (!strncmp(vdev, "hd", 2) || !strncmp(vdev, "sd", 2))
+		disk = letters_index(vdev + 2, &p);
+	else
+		return -1;
+	if (disk < 0)
+		return -1;
+	if (*p)
+		part = split_number(p, &p);
+	return *p || part < 0 ? -1 : number_of(vdev[0], disk, part, devid);
+}
+
+static int set_target(struct parse *p, const char *v)
+{
+	static const char *const prefixes[] = { "phy:", "file:", "raw:" };
+	unsigned int i;
+
+	if (p->d->target)
+		return FAIL(p, "target given twice");
+	for (i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+		size_t n = strlen(prefixes[i]);
+
+		if (!strncmp(v, prefixes[i], n)) {
+			/* The old spelling has no format of its own: the next word is the vdev. */
+			p->prefixed = true;
+			v += n;
+		}
+	}
+	if (!*v)
+		return FAIL(p, "target is empty");
+	if (*v != '/')
+		return FAIL(p, "target '%s' is not an absolute path", v);
+	p->d->target = strdup(v);
+	if (!p->d->target)
+		abort();
+	return 0;
+}
+
+static int set_format(struct parse *p, const char *v)
+{
+	if (p->have_format)
+		return FAIL(p, "format given twice");
+	p->have_format = true;
+	if (*v && strcmp(v, "raw"))
+		return FAIL(p, "format '%s' is not supported, only raw", v);
+	return 0;
+}
+
+static int set_vdev(struct parse *p, const char *v)
+{
+	struct xl_disk *d = p->d;
+
+	if (d->vdev[0])
+		return FAIL(p, "vdev given twice");
+	if (!*v || strlen(v) >= sizeof(d->vdev) || disk_devid(v, &d->devid))
+		return FAIL(p, "vdev '%s' is not a virtual disk (xvda, xvdb1, hda, sda, d0p1, ...)",
+			    v);
+	snprintf(d->vdev, sizeof(d->vdev), "%s", v);
+	return 0;
+}
+
+static int set_access(struct parse *p, const char *v)
+{
+	if (p->have_access)
+		return FAIL(p, "access given twice");
+	p->have_access = true;
+	if (!strcmp(v, "rw") || !strcmp(v, "w") || !*v)
+		p->d->readonly = false;
+	else if (!strcmp(v, "ro") || !strcmp(v, "r"))
+		p->d->readonly = true;
+	else
+		return FAIL(p, "access '%s' is none of rw, w, ro, r", v);
+	return 0;
+}
+
+static int set_named(struct parse *p, const char *key, const char *v)
+{
+	if (!strcmp(key, "format"))
+		return set_format(p, v);
+	if (!strcmp(key, "vdev"))
+		return set_vdev(p, v);
+	if (!strcmp(key, "access"))
+		return set_access(p, v);
+	if (!strcmp(key, "backendtype"))
+		return !strcmp(v, "phy") ? 0 :
+			FAIL(p, "backendtype '%s' is not supported, only phy", v);
+	if (!strcmp(key, "devtype"))
+		return !strcmp(v, "disk") || !strcmp(v, "hd") ? 0 :
+			FAIL(p, "devtype '%s' is not supported, only disk", v);
+	return FAIL(p, "unknown key '%s'", key);
+}
+
+static int set_positional(struct parse *p, int *position, const char *v)
+{
+	if (*position == 1 && p->prefixed)
+		(*position)++;
+	switch ((*position)++) {
+	case 0:
+		return set_target(p, v);
+	case 1:
+		return set_format(p, v);
+	case 2:
+		return set_vdev(p, v);
+	case 3:
+		return set_access(p, v);
+	}
+	return FAIL(p, "unexpected '%s' after the four positional parameters", v);
+}
+
+static char *trim(char *s)
+{
+	char *e;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	e = s + strlen(s);
+	while (e > s && isspace((unsigned char)e[-1]))
+		*--e = '\0';
+	return s;
+}
+
+static bool is_key(const char *word, const char *eq)
+{
+	const char *c;
+
+	for (c = word; c < eq; c++)
+		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_' && *c != ' ')
+			return false;
+	return eq > word;
+}
+
+static int parse_words(struct parse *p, char *spec)
+{
+	char *s = spec, *comma, *word, *eq;
+	int position = 0, rc;
+
+	for (;;) {
+		while (isspace((unsigned char)*s))
+			s++;
+		/* target= takes all the rest, commas included; Xen's rule. */
+		if (!strncmp(s, "target=", 7))
+			return set_target(p, trim(s + 7));
+		comma = strchr(s, ',');
+		if (comma)
+			*comma = '\0';
+		word = trim(s);
+		eq = strchr(word, '=');
+		if (eq && is_key(word, eq)) {
+			*eq = '\0';
+			rc = set_named(p, trim(word), trim(eq + 1));
+		} else if (!strcmp(word, "discard") || !strcmp(word, "no-discard") ||
+			   !strcmp(word, "direct-io-safe")) {
+			rc = 0; /* hints: the back end decides */
+		} else if (!strcmp(word, "cdrom")) {
+			rc = FAIL(p, "devtype 'cdrom' is not supported, only disk");
+		} else if (*word || comma) {
+			rc = set_positional(p, &position, word);
+		} else {
+			rc = 0;
+		}
+		if (rc || !comma)
+			return rc;
+		s = comma + 1;
+	}
+}
+
+int disk_parse(const char *spec, struct xl_disk *d, char *msg, size_t size)
+{
+	struct parse p = { .d = d, .msg = msg, .size = size };
+	char *copy = strdup(spec);
+	int rc;
+
+	if (!copy)
+		abort();
+	memset(d, 0, sizeof(*d));
+	rc = parse_words(&p, copy);
+	if (!rc && !d->target)
+		rc = FAIL(&p, "no target");
+	if (!rc && !d->vdev[0])
+		rc = FAIL(&p, "no vdev");
+	free(copy);
+	if (rc)
+		disk_free(d);
+	return rc;
+}
+
+void disk_free(struct xl_disk *d)
+{
+	free(d->target);
+	d->target = NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One disk of a guest, as xl.cfg's disk = [ '...' ] states it (xl-disk-configuration(5)).
+ * Owns the specification's two forms and the numbering of virtual devices.
+ */
+#ifndef XL_DISK_H
+#define XL_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct xl_disk {
+	char *target;
+	char vdev[32]; /* as given */
+	unsigned int devid; /* what the front end is called in xenstore */
+	bool readonly;
+	int line; /* in the config, for messages */
+};
+
+/* 0, or -1 with a message in @msg. */
+int disk_parse(const char *spec, struct xl_disk *d, char *msg, size_t size);
+void disk_free(struct xl_disk *d);
+
+/* "xvda1" → 51713. -1 when this is no name of a virtual device. */
+int disk_devid(const char *vdev, unsigned int *devid);
+
+#endif /* XL_DISK_H */

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The two ends of a guest's life: create and destroy.
+ * Owns the order of things: everything that can fail without a domain fails before there is one,
+ * and one destroy function unwinds any half-made guest.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "xl.h"
+
+/* Beside its RAM: ring pages, and a reserve as Xen's toolstack grants (maxmem + 1 MiB). */
+#define EXTRA_KIB 1024
+#define FREE_WAIT_MS 10000
+#define GONE_WAIT_MS 5000
+#define CONSOLE_LIMIT "1048576"
+
+struct creation {
+	struct xl *xl;
+	struct xl_config *cfg;
+	struct pv_image image;
+	struct pv_guest guest;
+	uint8_t uuid[16];
+	char uuid_text[37];
+};
+
+/* --- before there is a domain ---------------------------------------------------------------- */
+
+static int open_ramdisk(struct creation *k, uint64_t *size)
+{
+	const char *path = k->cfg->ramdisk;
+	struct stat st;
+	int fd;
+
+	*size = 0;
+	k->guest.ramdisk_fd = -1;
+	if (!path)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		config_error(k->cfg, "ramdisk", 0, "%s: %s", path, strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		config_error(k->cfg, "ramdisk", 0, "%s: not a regular file", path);
+	} else {
+		k->guest.ramdisk_fd = fd;
+		*size = st.st_size;
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int check_files(struct creation *k)
+{
+	struct xl_config *cfg = k->cfg;
+	struct pv_err err = { "" };
+	uint64_t ramdisk_size;
+	int i, bad = 0;
+
+	if (pv_image_open(cfg->kernel, &k->image, &err)) {
+		config_error(cfg, "kernel", 0, "%s", err.text);
+		bad = 1;
+	}
+	bad |= open_ramdisk(k, &ramdisk_size) != 0;
+	for (i = 0; i < cfg->nr_disks; i++)
+		bad |= device_check_disk(cfg, &cfg->disk[i]) != 0;
+	if (bad)
+		return -1;
+	if (pv_layout_plan(&k->image, ramdisk_size, cfg->memory * PV_MIB, cfg->maxvcpus,
+			   cfg->cmdline, &k->guest.layout, &err)) {
+		config_error(cfg, "memory", 0, "%s", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+/* A domain that is being destroyed still holds memory for a moment; so wait before refusing. */
+static int check_memory(struct creation *k)
+{
+	uint64_t need = k->cfg->memory * PV_MIB / PV_PAGE_SIZE, room = 0;
+	int64_t end = xl_now() + FREE_WAIT_MS;
+	struct xen_sysctl_physinfo info;
+	struct xen_domctl_getdomaininfo *list;
+	bool more;
+	int n, rc;
+
+	/* Page tables and the hypervisor's own structures for this guest, generously. */
+	need += need / 256 + 256;
+	do {
+		rc = pv_physinfo(k->xl->pv, &info);
+		if (rc)
+			return xl_error("cannot ask for the free memory: %s", strerror(-rc));
+		room = info.free_pages;
+		if (room >= need)
+			return 0;
+		more = room + info.scrub_pages >= need;
+		n = pv_domain_list(k->xl->pv, &list);
+		if (n > 0) {
+			while (n--)
+				more |= !!(list[n].flags & XEN_DOMINF_dying);
+			free(list);
+		}
+		if (more)
+			xl_sleep(20);
+	} while (more && xl_now() < end && !xl_interrupted);
+	config_error(k->cfg, "memory", 0, "not enough free memory: %lu MiB wanted, %llu MiB free",
+		     k->cfg->memory, (unsigned long long)(room * PV_PAGE_SIZE / PV_MIB));
+	return -1;
+}
+
+static int check_identity(struct creation *k)
+{
+	struct xl_config *cfg = k->cfg;
+
+	if (domain_name_used(k->xl, cfg->name, DOMID_INVALID)) {
+		config_error(cfg, "name", 0, "a domain called '%s' exists already", cfg->name);
+		return -1;
+	}
+	memcpy(k->uuid, cfg->uuid, 16);
+	if (!cfg->have_uuid) {
+		if (getrandom(k->uuid, 16, 0) != 16)
+			return xl_error("no random numbers for a UUID: %s", strerror(errno));
+		k->uuid[6] = (k->uuid[6] & 0x0f) | 0x40; /* version 4 */
+		k->uuid[8] = (k->uuid[8] & 0x3f) | 0x80; /* RFC 4122's variant */
+	}
+	uuid_format(k->uuid, k->uuid_text);
+	if (cfg->have_uuid) {
+		char *name = st_read(k->xl, XBT_NULL, "/vm/%s/name", k->uuid_text);
+
+		if (name) {
+			config_error(cfg, "uuid", 0, "%s belongs to domain '%s'", k->uuid_text,
+				     name);
+			free(name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* --- xenstore -------------------------------------------------------------------------------- */
+
+static bool write_vm(struct creation *k, xs_transaction_t t)
+{
+	char start[32];
+	bool ok;
+
+	snprintf(start, sizeof(start), "%lld", (long long)time(NULL));
+	ok = st_dir(k->xl, t, 0, k->guest.domid, "/vm/%s", k->uuid_text);
+	ok = ok && st_write(k->xl, t, k->cfg->name, "/vm/%s/name", k->uuid_text);
+	ok = ok && st_write(k->xl, t, k->uuid_text, "/vm/%s/uuid", k->uuid_text);
+	ok = ok && st_write(k->xl, t, k->cfg->kernel, "/vm/%s/image/kernel", k->uuid_text);
+	ok = ok && st_write(k->xl, t, "linux", "/vm/%s/image/ostype", k->uuid_text);
+	return ok && st_write(k->xl, t, start, "/vm/%s/start_time", k->uuid_text);
+}
+
+/* Directories the guest only reads, and those that are its own; as Xen's toolstack has them. */
+static bool write_dirs(struct creation *k, xs_transaction_t t)
+{
+	static const char *const read_only[] = { "cpu", "memory", "device", "control", "console",
+						 "store" };
+	static const char *const own[] = { "device/suspend/event-channel", "control/shutdown",
+					   "control/feature-poweroff", "control/feature-reboot",
+					   "control/feature-suspend", "control/sysrq", "data",
+					   "drivers", "feature", "attr", "error" };
+	uint32_t id = k->guest.domid;
+	unsigned int i;
+	bool ok;
+
+	ok = st_dir(k->xl, t, 0, 0, XL_PRIVATE "/%u", id);
+	ok = ok && st_dir(k->xl, t, 0, id, "/local/domain/%u", id);
+	for (i = 0; ok && i < pv_container_size(read_only); i++)
+		ok = st_dir(k->xl, t, 0, id, "/local/domain/%u/%s", id, read_only[i]);
+	for (i = 0; ok && i < pv_container_size(own); i++)
+		ok = st_dir(k->xl, t, id, id, "/local/domain/%u/%s", id, own[i]);
+	return ok;
+}
+
+static bool write_number(struct creation *k, xs_transaction_t t, unsigned long n, const char *leaf)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu", n);
+	return st_write(k->xl, t, text, "/local/domain/%u/%s", k->guest.domid, leaf);
+}
+
+static bool write_domain(struct creation *k, xs_transaction_t t)
+{
+	uint32_t id = k->guest.domid;
+	struct xl_config *cfg = k->cfg;
+	char *vm = xl_sprintf("/vm/%s", k->uuid_text);
+	unsigned int i;
+	bool ok;
+
+	ok = st_write(k->xl, t, vm, "/local/domain/%u/vm", id);
+	ok = ok && st_write(k->xl, t, cfg->name, "/local/domain/%u/name", id);
+	ok = ok && write_number(k, t, id, "domid");
+	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/target");
+	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/static-max");
+	ok = ok && write_number(k, t, 1, "control/platform-feature-multiprocessor-suspend");
+	ok = ok && write_number(k, t, 1, "control/platform-feature-xs_reset_watches");
+	for (i = 0; ok && i < cfg->maxvcpus; i++)
+		ok = st_write(k->xl, t, i < cfg->vcpus ? "online" : "offline",
+			      "/local/domain/%u/cpu/%u/availability", id, i);
+	free(vm);
+	return ok;
+}
+
+static bool write_rings(struct creation *k, xs_transaction_t t)
+{
+	uint32_t id = k->guest.domid;
+	bool ok;
+
+	ok = write_number(k, t, GUEST_XENSTORE_PFN, "store/ring-ref");
+	ok = ok && write_number(k, t, k->guest.store_port, "store/port");
+	ok = ok && write_number(k, t, GUEST_CONSOLE_PFN, "console/ring-ref");
+	ok = ok && write_number(k, t, k->guest.console_port, "console/port");
+	ok = ok && st_write(k->xl, t, "xenconsoled", "/local/domain/%u/console/type", id);
+	ok = ok && st_write(k->xl, t, "pty", "/local/domain/%u/console/output", id);
+	ok = ok && st_write(k->xl, t, "0", "/local/domain/%u/console/backend-id", id);
+	ok = ok && st_write(k->xl, t, "", "/local/domain/%u/console/tty", id);
+	return ok && st_write(k->xl, t, CONSOLE_LIMIT, "/local/domain/%u/console/limit", id);
+}
+
+/* Runs the writers in one transaction, again as long as others interfere. */
+static int in_transaction(struct creation *k, bool (*const *writer)(struct creation *k,
+								    xs_transaction_t t))
+{
+	xs_transaction_t t;
+	bool ok;
+	int i, saved;
+
+	do {
+		t = xs_transaction_start(k->xl->xs);
+		if (t == XBT_NULL)
+			break;
+		for (ok = true, i = 0; ok && writer[i]; i++)
+			ok = writer[i](k, t);
+		if (!ok) {
+			saved = errno;
+			xs_transaction_end(k->xl->xs, t, true);
+			errno = saved;
+			break;
+		}
+		if (xs_transaction_end(k->xl->xs, t, false))
+			return 0;
+	} while (errno == EAGAIN);
+	return xl_error("cannot write the guest's nodes to xenstore: %s", strerror(errno));
+}
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+static int make_domain(struct creation *k)
+{
+	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus };
+	struct pv *pv = k->xl->pv;
+	int rc;
+
+	memcpy(create.handle, k->uuid, 16);
+	rc = pv_domain_create(pv, &create, &k->guest.domid, NULL);
+	if (rc) {
+		k->guest.domid = 0;
+		return xl_error("the hypervisor creates no domain: %s", strerror(-rc));
+	}
+	rc = pv_domain_max_vcpus(pv, k->guest.domid, k->cfg->maxvcpus);
+	if (rc)
+		return xl_error("cannot give the domain %u vCPUs: %s", k->cfg->maxvcpus,
+				strerror(-rc));
+	rc = pv_domain_max_mem(pv, k->guest.domid, k->cfg->maxmem * 1024 + EXTRA_KIB);
+	if (rc)
+		return xl_error("cannot set the domain's memory limit: %s", strerror(-rc));
+	return 0;
+}
+
+static int build(struct creation *k)
+{
+	static bool (*const early[])(struct creation *, xs_transaction_t) = {
+		write_dirs, write_vm, write_domain, NULL,
+	};
+	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings, NULL };
+	struct pv_guest *g = &k->guest;
+	struct pv_err err = { "" };
+	int i;
+
+	if (in_transaction(k, early))
+		return -1;
+	g->vcpus = k->cfg->maxvcpus;
+	g->image = &k->image;
+	g->kernel_path = k->cfg->kernel;
+	g->ramdisk_path = k->cfg->ramdisk;
+	g->cmdline = k->cfg->cmdline;
+	g->name = k->cfg->name;
+	if (pv_guest_build(k->xl->pv, g, &err))
+		return xl_error("%s: %s", k->cfg->name, err.text);
+	for (i = 0; i < k->cfg->nr_disks; i++) {
+		if (xl_interrupted)
+			return xl_error("interrupted");
+		if (device_add_disk(k->xl, k->cfg, g->domid, &k->cfg->disk[i]))
+			return -1;
+	}
+	if (in_transaction(k, late))
+		return -1;
+	/* Now xenstored and xenconsoled see it. */
+	if (!xs_introduce_domain(k->xl->xs, g->domid, GUEST_XENSTORE_PFN, g->store_port))
+		return xl_error("xenstored does not take the domain: %s", strerror(errno));
+	return xl_interrupted ? xl_error("interrupted") : 0;
+}
+
+int domain_create(struct xl *xl, struct xl_config *cfg, uint32_t *domid)
+{
+	struct creation k = { .xl = xl, .cfg = cfg, .image = { .fd = -1 } };
+	int rc = -1;
+
+	k.guest.ramdisk_fd = -1;
+	if (check_files(&k) || check_identity(&k) || check_memory(&k))
+		goto out;
+	rc = make_domain(&k);
+	if (!rc)
+		rc = build(&k);
+	if (rc && k.guest.domid)
+		domain_destroy(xl, k.guest.domid);
+	if (!rc)
+		*domid = k.guest.domid;
+out:
+	pv_image_close(&k.image);
+	if (k.guest.ramdisk_fd >= 0)
+		close(k.guest.ramdisk_fd);
+	return rc;
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void remove_nodes(struct xl *xl, uint32_t domid)
+{
+	char *vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
+
+	if (vm && !strncmp(vm, "/vm/", 4) && vm[4])
+		st_remove(xl, XBT_NULL, "%s", vm);
+	free(vm);
+	st_remove(xl, XBT_NULL, "/local/domain/%u", domid);
+	st_remove(xl, XBT_NULL, "/local/domain/0/backend/vbd/%u", domid);
+	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
+}
+
+int domain_destroy(struct xl *xl, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	int64_t end;
+	int rc, ms = 1;
+
+	if (!domid)
+		return xl_error("domain 0 cannot be destroyed");
+	/* Stop it first: a running guest could keep its devices busy. */
+	pv_domain_pause(xl->pv, domid);
+	device_remove_all(xl, domid);
+	rc = pv_domain_destroy(xl->pv, domid);
+	if (rc && rc != -ESRCH)
+		xl_error("the hypervisor does not destroy domain %u: %s", domid, strerror(-rc));
+	/* Not introduced is fine: then there is nothing to let go of. */
+	xs_release_domain(xl->xs, domid);
+	remove_nodes(xl, domid);
+	/* Its memory is free once the daemons have unmapped their rings. */
+	end = xl_now() + GONE_WAIT_MS;
+	while (!pv_domain_info(xl->pv, domid, &info)) {
+		if (xl_now() > end)
+			return xl_error("domain %u is dead, but %llu pages of it are still in use "
+					"(xl list shows it as dying)", domid,
+					(unsigned long long)info.tot_pages);
+		xl_sleep(ms);
+		if (ms < 50)
+			ms *= 2;
+	}
+	return 0;
+}

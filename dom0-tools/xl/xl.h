@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xl's own parts and how they see each other.
+ * Layers, each using only those above it: store, domain, device, life (create, destroy),
+ * supervise, then the commands.
+ * Unless stated otherwise functions return 0, or -1 after having said why on stderr.
+ */
+#ifndef XL_H
+#define XL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <pavise.h>
+#include <xenstore.h>
+
+#include "config.h"
+
+#define XL_RUN_DIR "/run/xen"
+#define XL_LOCK_FILE XL_RUN_DIR "/xl.lock"
+#define XL_LOG_DIR "/var/log/xen"
+#define XL_CONSOLE_LOG_DIR XL_LOG_DIR "/console"
+#define XL_SCRIPT_DIR "/etc/xen/scripts"
+/* Our private records: what must be found again when a guest ends. */
+#define XL_PRIVATE "/tool/pavise"
+
+#define EXIT_USAGE 2
+
+struct xl {
+	struct pv *pv;
+	struct xs_handle *xs;
+};
+
+/* --- util.c ---------------------------------------------------------------------------------- */
+
+/* "xl: text" on stderr. Returns -1. */
+int xl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *xl_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Milliseconds of the monotonic clock. */
+int64_t xl_now(void);
+void xl_sleep(int ms);
+/* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
+extern volatile int xl_interrupted;
+void xl_catch_signals(void);
+int xl_mkdir(const char *path);
+
+/* Opens both connections; privileged commands only. */
+int xl_open(struct xl *xl);
+void xl_close(struct xl *xl);
+
+/*
+ * One xl at a time creates or destroys. Waits for the others.
+ * A descriptor to give to xl_unlock(), or -1.
+ */
+int xl_lock(void);
+void xl_unlock(int fd);
+
+/* --- store.c: xenstore with formatted paths -------------------------------------------------- */
+
+/* NULL when there is no such node. The caller frees. */
+char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
+bool st_write(struct xl *xl, xs_transaction_t t, const char *value, const char *path, ...)
+	__attribute__((format(printf, 4, 5)));
+/* -1 when there is none or it is no number. */
+long st_read_long(struct xl *xl, const char *path, ...) __attribute__((format(printf, 2, 3)));
+/* Removes a node and all below; not there is fine. */
+bool st_remove(struct xl *xl, xs_transaction_t t, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A directory that @owner owns and @reader may read as well; what is made below inherits it. */
+bool st_dir(struct xl *xl, xs_transaction_t t, unsigned int owner, unsigned int reader,
+	    const char *path, ...) __attribute__((format(printf, 5, 6)));
+/* Children's names; free() the array. NULL and *n = 0 when there are none. */
+char **st_list(struct xl *xl, unsigned int *n, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Removes @path's directory, then its parents up to and without @stop, as long as they are empty. */
+void st_prune(struct xl *xl, const char *path, const char *stop);
+
+/* --- domain.c: who is there ------------------------------------------------------------------ */
+
+/* NULL when it has none. The caller frees. */
+char *domain_name(struct xl *xl, uint32_t domid);
+/* A name or a domid. */
+int domain_find(struct xl *xl, const char *arg, uint32_t *domid);
+/* Is there a domain of this name (not counting @except)? */
+bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
+/* The same as domain_find(), and dom0 is refused for @verb. */
+int domain_find_guest(struct xl *xl, const char *arg, const char *verb, uint32_t *domid);
+const char *shutdown_reason(unsigned int reason);
+/* info.flags → the guest's shutdown code */
+unsigned int domain_reason(const struct xen_domctl_getdomaininfo *info);
+
+/* --- device.c -------------------------------------------------------------------------------- */
+
+/* The image is there and of a kind that can be a disk; message by config_error(). */
+int device_check_disk(struct xl_config *cfg, const struct xl_disk *d);
+int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d);
+/* All devices of a domain that no longer runs. Never gives up half way. */
+void device_remove_all(struct xl *xl, uint32_t domid);
+
+/* --- life.c ---------------------------------------------------------------------------------- */
+
+/*
+ * Makes the guest, whole but paused; nothing is left of it on failure. The lock is held.
+ * @nr: how many lives this configuration had before (for the messages' sake).
+ */
+int domain_create(struct xl *xl, struct xl_config *cfg, uint32_t *domid);
+/* Ends a guest in any state and removes every trace. The lock is held. */
+int domain_destroy(struct xl *xl, uint32_t domid);
+
+/* --- supervise.c ----------------------------------------------------------------------------- */
+
+enum { REPORT_READY = 'R', REPORT_ENDED = 'E' };
+struct report {
+	char what; /* REPORT_* */
+	uint8_t reason; /* SHUTDOWN_*, 255: destroyed */
+};
+/*
+ * Waits for the guest's end and does what the configuration says, life after life.
+ * @report: descriptor for struct report, or -1. Returns the process's exit status.
+ */
+int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report);
+/* The same in a background process; returns the descriptor to read reports from. */
+int supervise_in_background(struct xl_config *cfg, uint32_t domid);
+
+/* --- console.c ------------------------------------------------------------------------------- */
+
+/* A connection to a guest's console, waiting up to @ms for xenconsoled to serve it. */
+int console_connect(struct xl *xl, uint32_t domid, int ms);
+/* Terminal and guest until Ctrl-] or the guest's end. Closes @fd. */
+int console_run(int fd);
+/* Waits until xenconsoled serves the guest. */
+bool console_ready(struct xl *xl, uint32_t domid, int ms);
+/* The last @lines of a guest's log, indented, on stderr. */
+void console_log_tail(const char *name, int lines);
+
+/* --- the commands ---------------------------------------------------------------------------- */
+
+struct command {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+	const char *args;
+	const char *summary;
+	const char *options; /* NULL or lines for "xl help name" */
+};
+extern const struct command commands[];
+const struct command *command_find(const char *name);
+/* Prints the usage of the command that runs; returns EXIT_USAGE (or 0 for --help). */
+int command_usage(const char *name, bool asked);
+/*
+ * getopt() with -h/--help and complaints done: a letter, -1 at the end, or '?' with *rc set to
+ * the exit status.
+ */
+int command_option(int argc, char **argv, const char *letters, int *rc);
+
+int cmd_create(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_console(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_unpause(int argc, char **argv);
+int cmd_shutdown(int argc, char **argv);
+int cmd_reboot(int argc, char **argv);
+int cmd_destroy(int argc, char **argv);
+int cmd_domid(int argc, char **argv);
+int cmd_domname(int argc, char **argv);
+int cmd_rename(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_dmesg(int argc, char **argv);
+int cmd_vcpu_list(int argc, char **argv);
+int cmd_uptime(int argc, char **argv);
+int cmd_block_list(int argc, char **argv);
+int cmd_debug_keys(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+int cmd_init_dom0(int argc, char **argv);
+
+#endif /* XL_H */
