@@ -1,0 +1,724 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * libxenstore: the connection, requests and watch events.
+ * Replies and events come mixed on one stream. Whoever waits, for either, reads the stream and sorts what comes;
+ * others who wait meanwhile are woken. So no thread of our own is needed, and a static program works as any other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "xenstore.h"
+
+struct msg {
+	struct msg *next;
+	struct xsd_sockmsg hdr;
+	char body[]; /* hdr.len bytes and a NUL */
+};
+
+struct xs_handle {
+	int fd; /* the stream */
+	int event_fd; /* readable while events are queued */
+	int poll_fd; /* epoll over both: what xs_fileno() gives */
+	bool socket;
+	unsigned long flags;
+	pthread_mutex_t req_lock; /* one request at a time; taken before lock */
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t cond;
+	bool reading; /* somebody reads the stream */
+	int broken; /* errno of what ended the connection */
+	uint32_t req_id;
+	struct msg *reply;
+	struct msg *events, **events_tail;
+};
+
+static int stream_open(const char *path, bool *socket_)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct stat st;
+	int fd, err;
+
+	if (!path || stat(path, &st))
+		return -1;
+	*socket_ = S_ISSOCK(st.st_mode);
+	if (!*socket_)
+		return open(path, O_RDWR | O_CLOEXEC);
+	if (strlen(path) >= sizeof(un.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(un.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (!connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		return fd;
+	err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+static void handle_free(struct xs_handle *h)
+{
+	struct msg *m;
+
+	while ((m = h->events)) {
+		h->events = m->next;
+		free(m);
+	}
+	free(h->reply);
+	if (h->fd >= 0)
+		close(h->fd);
+	if (h->event_fd >= 0)
+		close(h->event_fd);
+	if (h->poll_fd >= 0)
+		close(h->poll_fd);
+	pthread_mutex_destroy(&h->req_lock);
+	pthread_mutex_destroy(&h->lock);
+	pthread_cond_destroy(&h->cond);
+	free(h);
+}
+
+static int poll_add(struct xs_handle *h, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return epoll_ctl(h->poll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+struct xs_handle *xs_open(unsigned long flags)
+{
+	struct xs_handle *h = calloc(1, sizeof(*h));
+	int err;
+
+	if (!h)
+		return NULL;
+	h->flags = flags;
+	h->events_tail = &h->events;
+	h->event_fd = h->poll_fd = -1;
+	pthread_mutex_init(&h->req_lock, NULL);
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->cond, NULL);
+	h->fd = stream_open(xs_daemon_socket(), &h->socket);
+	if (h->fd < 0)
+		h->fd = stream_open("/dev/xen/xenbus", &h->socket);
+	if (h->fd < 0)
+		h->fd = stream_open("/proc/xen/xenbus", &h->socket);
+	if (h->fd >= 0) {
+		h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->fd) && !poll_add(h, h->event_fd))
+			return h;
+	}
+	err = errno;
+	handle_free(h);
+	errno = err;
+	return NULL;
+}
+
+struct xs_handle *xs_daemon_open(void)
+{
+	return xs_open(0);
+}
+
+struct xs_handle *xs_domain_open(void)
+{
+	return xs_open(0);
+}
+
+struct xs_handle *xs_daemon_open_readonly(void)
+{
+	return xs_open(XS_OPEN_READONLY);
+}
+
+void xs_close(struct xs_handle *h)
+{
+	if (h)
+		handle_free(h);
+}
+
+void xs_daemon_close(struct xs_handle *h)
+{
+	xs_close(h);
+}
+
+void xs_daemon_destroy_postfork(struct xs_handle *h)
+{
+	/* closing our copies says nothing to the daemon: the parent's are still open */
+	xs_close(h);
+}
+
+static bool read_all(int fd, void *data, size_t len)
+{
+	char *p = data;
+
+	while (len) {
+		ssize_t n = read(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (!n)
+				errno = EBADF; /* as Xen's: the daemon has gone */
+			return false;
+		}
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* Reads one message; NULL with errno when the stream is at its end. */
+static struct msg *read_msg(struct xs_handle *h)
+{
+	struct xsd_sockmsg hdr;
+	struct msg *m;
+
+	if (!read_all(h->fd, &hdr, sizeof(hdr)))
+		return NULL;
+	if (hdr.len > XENSTORE_PAYLOAD_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
+	m = malloc(sizeof(*m) + hdr.len + 1);
+	if (!m)
+		return NULL;
+	m->next = NULL;
+	m->hdr = hdr;
+	m->body[hdr.len] = 0;
+	if (!read_all(h->fd, m->body, hdr.len)) {
+		free(m);
+		return NULL;
+	}
+	return m;
+}
+
+static void event_push(struct xs_handle *h, struct msg *m)
+{
+	uint64_t one = 1;
+
+	if (!h->events && write(h->event_fd, &one, sizeof(one)) < 0)
+		perror("xenstore: eventfd"); /* cannot be: it is empty */
+	*h->events_tail = m;
+	h->events_tail = &m->next;
+}
+
+static struct msg *event_pop(struct xs_handle *h)
+{
+	struct msg *m = h->events;
+	uint64_t n;
+
+	if (!m)
+		return NULL;
+	h->events = m->next;
+	if (!h->events) {
+		h->events_tail = &h->events;
+		if (read(h->event_fd, &n, sizeof(n)) < 0)
+			perror("xenstore: eventfd");
+	}
+	return m;
+}
+
+/* With lock held: brings in one message, or waits until somebody else has. */
+static void pump(struct xs_handle *h)
+{
+	struct msg *m;
+
+	if (h->reading) {
+		pthread_cond_wait(&h->cond, &h->lock);
+		return;
+	}
+	h->reading = true;
+	pthread_mutex_unlock(&h->lock);
+	m = read_msg(h);
+	pthread_mutex_lock(&h->lock);
+	h->reading = false;
+	if (!m) {
+		h->broken = errno;
+	} else if (m->hdr.type == XS_WATCH_EVENT) {
+		event_push(h, m);
+	} else {
+		free(h->reply);
+		h->reply = m;
+	}
+	pthread_cond_broadcast(&h->cond);
+}
+
+static bool send_all(struct xs_handle *h, struct iovec *iov, int num)
+{
+	/* one buffer, because the kernel's device wants to see whole messages soonest */
+	char buf[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
+	size_t len = 0, done = 0;
+	ssize_t n;
+
+	for (int i = 0; i < num; i++) {
+		memcpy(buf + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	while (done < len) {
+		n = h->socket ? send(h->fd, buf + done, len - done, MSG_NOSIGNAL) :
+				write(h->fd, buf + done, len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		done += (size_t)n;
+	}
+	return true;
+}
+
+static int error_number(const char *name)
+{
+	for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
+		if (!strcmp(xsd_errors[i].errstring, name))
+			return xsd_errors[i].errnum;
+	return EIO;
+}
+
+/* Sends a request of the pieces iov[1..num-1] (iov[0] is for the header) and returns the good reply. */
+static struct msg *talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, struct iovec *iov,
+			int num)
+{
+	struct xsd_sockmsg hdr = { .type = type, .tx_id = t };
+	struct msg *m = NULL;
+	size_t len = 0;
+	int err = 0;
+
+	for (int i = 1; i < num; i++)
+		len += iov[i].iov_len;
+	if (len > XENSTORE_PAYLOAD_MAX) {
+		errno = E2BIG;
+		return NULL;
+	}
+	hdr.len = (uint32_t)len;
+	iov[0] = (struct iovec){ &hdr, sizeof(hdr) };
+
+	pthread_mutex_lock(&h->req_lock);
+	hdr.req_id = ++h->req_id;
+	pthread_mutex_lock(&h->lock);
+	err = h->broken;
+	pthread_mutex_unlock(&h->lock);
+	if (!err && !send_all(h, iov, num))
+		err = errno;
+	pthread_mutex_lock(&h->lock);
+	while (!err && !h->reply) {
+		err = h->broken;
+		if (!err)
+			pump(h);
+	}
+	m = h->reply;
+	h->reply = NULL;
+	pthread_mutex_unlock(&h->lock);
+	pthread_mutex_unlock(&h->req_lock);
+	if (m && m->hdr.type == XS_ERROR)
+		err = error_number(m->body);
+	else if (m && (m->hdr.type != type || m->hdr.req_id != hdr.req_id))
+		err = EIO;
+	if (!err && m)
+		return m;
+	free(m);
+	errno = err;
+	return NULL;
+}
+
+/* A request of NUL-terminated strings; the list ends with NULL. */
+static struct msg *talk_strings(struct xs_handle *h, xs_transaction_t t, uint32_t type, ...)
+{
+	struct iovec iov[5];
+	va_list ap;
+	char *s;
+	int n = 1;
+
+	va_start(ap, type);
+	while ((s = va_arg(ap, char *)))
+		iov[n++] = (struct iovec){ s, strlen(s) + 1 };
+	va_end(ap);
+	return talk(h, t, type, iov, n);
+}
+
+static bool done(struct msg *m)
+{
+	free(m);
+	return m;
+}
+
+/* The body as a string or block that the caller frees. */
+static char *body_of(struct msg *m, unsigned int *len)
+{
+	char *s;
+
+	if (!m)
+		return NULL;
+	if (len)
+		*len = m->hdr.len;
+	s = malloc(m->hdr.len + 1u);
+	if (s)
+		memcpy(s, m->body, m->hdr.len + 1u);
+	free(m);
+	return s;
+}
+
+/* Makes one block of the strings in data: pointers first. */
+static char **split_strings(const char *data, size_t len, unsigned int *num)
+{
+	unsigned int n = 0;
+	char **v, *p;
+
+	for (size_t i = 0; i < len; i++)
+		n += !data[i];
+	v = malloc((n + 1) * sizeof(*v) + len);
+	if (!v)
+		return NULL;
+	p = (char *)(v + n + 1);
+	memcpy(p, data, len);
+	for (unsigned int i = 0; i < n; i++) {
+		v[i] = p;
+		p += strlen(p) + 1;
+	}
+	v[n] = NULL;
+	*num = n;
+	return v;
+}
+
+/* A directory that does not fit into one reply, in parts that must all be of the same generation. */
+static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const char *path,
+			      unsigned int *num)
+{
+	char off[16], gen[24] = "", *all = NULL, *p, **v = NULL;
+	size_t len = 0, n;
+	struct msg *m;
+	bool last;
+
+	for (;;) {
+		snprintf(off, sizeof(off), "%zu", len);
+		m = talk_strings(h, t, XS_DIRECTORY_PART, path, off, NULL);
+		if (!m)
+			break;
+		n = strlen(m->body) + 1;
+		if (len && strcmp(gen, m->body)) {
+			/* it changed under us */
+			len = 0;
+			free(m);
+			continue;
+		}
+		snprintf(gen, sizeof(gen), "%s", m->body);
+		/* an empty name is the end mark */
+		last = m->hdr.len <= n || (m->hdr.len == n + 1 && !m->body[n]) ||
+		       (m->hdr.len >= n + 2 && !m->body[m->hdr.len - 1] && !m->body[m->hdr.len - 2]);
+		p = realloc(all, len + m->hdr.len);
+		if (!p) {
+			free(m);
+			break;
+		}
+		all = p;
+		n = m->hdr.len > n ? m->hdr.len - n : 0;
+		memcpy(all + len, m->body + m->hdr.len - n, n);
+		free(m);
+		if (last && n)
+			n--;
+		len += n;
+		if (last) {
+			v = split_strings(all, len, num);
+			break;
+		}
+	}
+	free(all);
+	return v;
+}
+
+char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *num)
+{
+	struct msg *m = talk_strings(h, t, XS_DIRECTORY, path, NULL);
+	char **v;
+
+	if (!m)
+		return errno == E2BIG ? directory_parts(h, t, path, num) : NULL;
+	v = split_strings(m->body, m->hdr.len, num);
+	free(m);
+	return v;
+}
+
+void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *len)
+{
+	return body_of(talk_strings(h, t, XS_READ, path, NULL), len);
+}
+
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
+	      unsigned int len)
+{
+	struct iovec iov[3];
+
+	iov[1] = (struct iovec){ (void *)path, strlen(path) + 1 };
+	iov[2] = (struct iovec){ (void *)data, len };
+	return done(talk(h, t, XS_WRITE, iov, 3));
+}
+
+bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
+{
+	return done(talk_strings(h, t, XS_MKDIR, path, NULL));
+}
+
+bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
+{
+	return done(talk_strings(h, t, XS_RM, path, NULL));
+}
+
+bool xs_restrict(struct xs_handle *h, unsigned int domid)
+{
+	(void)h;
+	(void)domid;
+	errno = ENOSYS;
+	return false;
+}
+
+struct xs_permissions *xs_get_permissions(struct xs_handle *h, xs_transaction_t t, const char *path,
+					  unsigned int *num)
+{
+	struct msg *m = talk_strings(h, t, XS_GET_PERMS, path, NULL);
+	struct xs_permissions *p;
+	unsigned int n = 0;
+
+	if (!m)
+		return NULL;
+	for (uint32_t i = 0; i < m->hdr.len; i++)
+		n += !m->body[i];
+	p = calloc(n ? n : 1, sizeof(*p));
+	if (p && !xs_strings_to_perms(p, n, m->body)) {
+		free(p);
+		p = NULL;
+	}
+	free(m);
+	*num = n;
+	return p;
+}
+
+bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *path,
+			struct xs_permissions *perms, unsigned int num_perms)
+{
+	static const char letters[] = { 'n', 'r', 'w', 'b' };
+	char buf[XENSTORE_PAYLOAD_MAX];
+	struct iovec iov[3];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < num_perms; i++) {
+		if (perms[i].perms & ~(unsigned int)(XS_PERM_READ | XS_PERM_WRITE)) {
+			errno = EINVAL;
+			return false;
+		}
+		if (len + 16 > sizeof(buf)) {
+			errno = E2BIG;
+			return false;
+		}
+		len += (size_t)sprintf(buf + len, "%c%u", letters[perms[i].perms], perms[i].id) + 1;
+	}
+	iov[1] = (struct iovec){ (void *)path, strlen(path) + 1 };
+	iov[2] = (struct iovec){ buf, len };
+	return done(talk(h, t, XS_SET_PERMS, iov, 3));
+}
+
+bool xs_watch(struct xs_handle *h, const char *path, const char *token)
+{
+	return done(talk_strings(h, XBT_NULL, XS_WATCH, path, token, NULL));
+}
+
+int xs_fileno(struct xs_handle *h)
+{
+	return h->poll_fd;
+}
+
+static char **event_strings(struct msg *m, unsigned int *num)
+{
+	char **v = split_strings(m->body, m->hdr.len, num);
+
+	free(m);
+	if (v && *num < 2) {
+		free(v);
+		errno = EINVAL;
+		return NULL;
+	}
+	return v;
+}
+
+char **xs_check_watch(struct xs_handle *h)
+{
+	struct pollfd pfd = { .fd = h->fd, .events = POLLIN };
+	unsigned int num;
+	struct msg *m;
+	int err = EAGAIN;
+
+	pthread_mutex_lock(&h->lock);
+	while (!(m = event_pop(h))) {
+		/* whoever reads already will queue what comes */
+		if (h->broken || h->reading) {
+			err = h->broken ? h->broken : EAGAIN;
+			break;
+		}
+		if (poll(&pfd, 1, 0) <= 0)
+			break;
+		pump(h);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (m)
+		return event_strings(m, &num);
+	errno = err;
+	return NULL;
+}
+
+char **xs_read_watch(struct xs_handle *h, unsigned int *num)
+{
+	struct msg *m;
+	int err = 0;
+
+	pthread_mutex_lock(&h->lock);
+	while (!(m = event_pop(h)) && !(err = h->broken))
+		pump(h);
+	pthread_mutex_unlock(&h->lock);
+	if (m)
+		return event_strings(m, num);
+	errno = err;
+	return NULL;
+}
+
+/* Drops queued events with this token on this path or below. */
+static void filter_events(struct xs_handle *h, const char *path, const char *token)
+{
+	struct msg *m, *keep = NULL, **tail = &keep;
+
+	pthread_mutex_lock(&h->lock);
+	while ((m = event_pop(h))) {
+		m->next = NULL;
+		if (!strcmp(m->body + strlen(m->body) + 1, token) && xs_path_is_subpath(path, m->body)) {
+			free(m);
+			continue;
+		}
+		*tail = m;
+		tail = &m->next;
+	}
+	while ((m = keep)) {
+		keep = m->next;
+		m->next = NULL;
+		event_push(h, m);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
+{
+	bool ok = done(talk_strings(h, XBT_NULL, XS_UNWATCH, path, token, NULL));
+
+	if (ok && (h->flags & XS_UNWATCH_FILTER))
+		filter_events(h, path, token);
+	return ok;
+}
+
+xs_transaction_t xs_transaction_start(struct xs_handle *h)
+{
+	struct msg *m = talk_strings(h, XBT_NULL, XS_TRANSACTION_START, "", NULL);
+	xs_transaction_t id;
+
+	if (!m)
+		return XBT_NULL;
+	id = (xs_transaction_t)strtoul(m->body, NULL, 0);
+	free(m);
+	return id;
+}
+
+bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
+{
+	return done(talk_strings(h, t, XS_TRANSACTION_END, abort ? "F" : "T", NULL));
+}
+
+bool xs_introduce_domain(struct xs_handle *h, unsigned int domid, unsigned long mfn,
+			 unsigned int eventchn)
+{
+	char d[16], m[24], e[16];
+
+	snprintf(d, sizeof(d), "%u", domid);
+	snprintf(m, sizeof(m), "%lu", mfn);
+	snprintf(e, sizeof(e), "%u", eventchn);
+	return done(talk_strings(h, XBT_NULL, XS_INTRODUCE, d, m, e, NULL));
+}
+
+bool xs_set_target(struct xs_handle *h, unsigned int domid, unsigned int target)
+{
+	char d[16], t[16];
+
+	snprintf(d, sizeof(d), "%u", domid);
+	snprintf(t, sizeof(t), "%u", target);
+	return done(talk_strings(h, XBT_NULL, XS_SET_TARGET, d, t, NULL));
+}
+
+static struct msg *talk_domid(struct xs_handle *h, uint32_t type, unsigned int domid)
+{
+	char d[16];
+
+	snprintf(d, sizeof(d), "%u", domid);
+	return talk_strings(h, XBT_NULL, type, d, NULL);
+}
+
+bool xs_resume_domain(struct xs_handle *h, unsigned int domid)
+{
+	return done(talk_domid(h, XS_RESUME, domid));
+}
+
+bool xs_release_domain(struct xs_handle *h, unsigned int domid)
+{
+	return done(talk_domid(h, XS_RELEASE, domid));
+}
+
+char *xs_get_domain_path(struct xs_handle *h, unsigned int domid)
+{
+	return body_of(talk_domid(h, XS_GET_DOMAIN_PATH, domid), NULL);
+}
+
+bool xs_is_domain_introduced(struct xs_handle *h, unsigned int domid)
+{
+	struct msg *m = talk_domid(h, XS_IS_DOMAIN_INTRODUCED, domid);
+	bool yes = m && !strcmp(m->body, "T");
+
+	free(m);
+	return yes;
+}
+
+char *xs_control_command(struct xs_handle *h, const char *cmd, void *data, unsigned int len)
+{
+	struct iovec iov[3];
+
+	iov[1] = (struct iovec){ (void *)cmd, strlen(cmd) + 1 };
+	iov[2] = (struct iovec){ data, len };
+	return body_of(talk(h, XBT_NULL, XS_CONTROL, iov, 3), NULL);
+}
+
+char *xs_debug_command(struct xs_handle *h, const char *cmd, void *data, unsigned int len)
+{
+	return xs_control_command(h, cmd, data, len);
+}
+
+int xs_suspend_evtchn_port(int domid)
+{
+	struct xs_handle *h = xs_open(0);
+	char path[128], *port;
+	int p = -1;
+
+	if (!h)
+		return -1;
+	snprintf(path, sizeof(path), "/local/domain/%d/device/suspend/event-channel", domid);
+	port = xs_read(h, XBT_NULL, path, NULL);
+	if (port)
+		p = atoi(port);
+	free(port);
+	xs_close(h);
+	return p;
+}

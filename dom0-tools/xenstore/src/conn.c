@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A connection: one client of the store, over a socket or a domain's ring.
+ * It owns framing, the queue of replies and events, and the fair order of service.
+ * A turn is bounded, so a client that floods gets its share and no more.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "conn.h"
+#include "proto.h"
+#include "util.h"
+#include "watch.h"
+
+/* Requests per turn: enough to make the cost of a turn small, few enough to keep others' waiting short. */
+#define TURN_REQUESTS 8
+/* Replies that a privileged client may leave untaken before we stop to read from it. */
+#define PRIV_OUTSTANDING 256
+
+struct conn_list conns = TAILQ_HEAD_INITIALIZER(conns);
+static struct conn_list runq = TAILQ_HEAD_INITIALIZER(runq);
+
+struct conn *conn_new(unsigned int domid, const struct transport *tp)
+{
+	struct conn *c = xzalloc(sizeof(*c));
+
+	c->domid = (uint16_t)domid;
+	c->dom = dom_need(domid);
+	c->tp = tp;
+	c->fd = -1;
+	c->next_tx = 1;
+	c->can_write = true;
+	TAILQ_INIT(&c->out);
+	LIST_INIT(&c->watches);
+	LIST_INIT(&c->txs);
+	TAILQ_INSERT_TAIL(&conns, c, all);
+	return c;
+}
+
+static void out_drop(struct conn *c, struct outmsg *m)
+{
+	TAILQ_REMOVE(&c->out, m, link);
+	if (m->event)
+		c->out_events--;
+	else
+		c->out_replies--;
+	c->dom->mem -= (long)(sizeof(*m) + m->len);
+	c->out_off = 0;
+	free(m);
+}
+
+void conn_reset(struct conn *c)
+{
+	struct tx *tx;
+
+	while (!TAILQ_EMPTY(&c->out))
+		out_drop(c, TAILQ_FIRST(&c->out));
+	watch_del_all(c);
+	while ((tx = LIST_FIRST(&c->txs))) {
+		LIST_REMOVE(tx, link);
+		c->dom->txs--;
+		c->dom->mem -= tx->mem;
+		tx_free(tx);
+	}
+	c->in_len = 0;
+	c->overflow = false;
+}
+
+void conn_free(struct conn *c)
+{
+	conn_reset(c);
+	c->tp->close(c);
+	if (c->dom->conn == c)
+		c->dom->conn = NULL;
+	if (c->on_runq)
+		TAILQ_REMOVE(&runq, c, run);
+	TAILQ_REMOVE(&conns, c, all);
+	free(c);
+}
+
+void conn_wake(struct conn *c)
+{
+	if (!c->on_runq) {
+		TAILQ_INSERT_TAIL(&runq, c, run);
+		c->on_runq = true;
+	}
+}
+
+void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event)
+{
+	struct outmsg *m = xmalloc(sizeof(*m) + sizeof(*hdr) + hdr->len);
+
+	m->event = event;
+	m->len = (uint32_t)sizeof(*hdr) + hdr->len;
+	memcpy(m->data, hdr, sizeof(*hdr));
+	memcpy(m->data + sizeof(*hdr), body, hdr->len);
+	TAILQ_INSERT_TAIL(&c->out, m, link);
+	if (event)
+		c->out_events++;
+	else
+		c->out_replies++;
+	c->dom->mem += (long)(sizeof(*m) + m->len);
+	conn_wake(c);
+}
+
+static void conn_fail(struct conn *c, int why)
+{
+	xlog(LOG_TRACE_, "connection of domain %u failed (%d)", c->domid, why);
+	conn_reset(c);
+	c->failed = true;
+	c->tp->fail(c, why);
+}
+
+static void conn_flush(struct conn *c)
+{
+	while (c->can_write && !c->failed && !TAILQ_EMPTY(&c->out)) {
+		struct outmsg *m = TAILQ_FIRST(&c->out);
+		ssize_t n = c->tp->write(c, m->data + c->out_off, m->len - c->out_off);
+
+		if (n < 0) {
+			conn_fail(c, (int)-n);
+			return;
+		}
+		if (!n) {
+			c->can_write = false;
+			return;
+		}
+		c->moved = true;
+		c->out_off += (uint32_t)n;
+		if (c->out_off == m->len)
+			out_drop(c, m);
+	}
+}
+
+/* Is there a whole request in the buffer? */
+static bool in_whole(const struct conn *c)
+{
+	struct xsd_sockmsg hdr;
+
+	if (c->in_len < sizeof(hdr))
+		return false;
+	memcpy(&hdr, c->in, sizeof(hdr));
+	return hdr.len <= XENSTORE_PAYLOAD_MAX && c->in_len >= sizeof(hdr) + hdr.len;
+}
+
+/* Reads what there is. Returns false when that brought nothing. */
+static bool conn_fill(struct conn *c)
+{
+	struct xsd_sockmsg hdr;
+	ssize_t n;
+
+	if (!c->can_read || c->in_len == sizeof(c->in))
+		return false;
+	n = c->tp->read(c, c->in + c->in_len, sizeof(c->in) - c->in_len);
+	if (n < 0) {
+		conn_fail(c, (int)-n);
+		return false;
+	}
+	if (!n) {
+		c->can_read = false;
+		return false;
+	}
+	c->moved = true;
+	c->in_len += (uint32_t)n;
+	if (c->in_len >= sizeof(hdr)) {
+		memcpy(&hdr, c->in, sizeof(hdr));
+		if (hdr.len > XENSTORE_PAYLOAD_MAX) {
+			conn_fail(c, XENSTORE_ERROR_PROTO);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Does the client owe us the taking of too many replies? */
+static bool backlog(const struct conn *c)
+{
+	return (long)c->out_replies >=
+	       (conn_priv(c) ? PRIV_OUTSTANDING : c->dom->limit[Q_OUTSTANDING]);
+}
+
+static void conn_request(struct conn *c)
+{
+	static char body[XENSTORE_PAYLOAD_MAX + 1];
+	struct xsd_sockmsg hdr;
+	uint32_t len;
+
+	memcpy(&hdr, c->in, sizeof(hdr));
+	memcpy(body, c->in + sizeof(hdr), hdr.len);
+	body[hdr.len] = 0;
+	len = (uint32_t)sizeof(hdr) + hdr.len;
+	c->in_len -= len;
+	memmove(c->in, c->in + len, c->in_len);
+	/* the next header is checked here, since no read may follow */
+	if (c->in_len >= sizeof(hdr)) {
+		struct xsd_sockmsg next;
+
+		memcpy(&next, c->in, sizeof(next));
+		if (next.len > XENSTORE_PAYLOAD_MAX) {
+			conn_fail(c, XENSTORE_ERROR_PROTO);
+			return;
+		}
+	}
+	c->requests++;
+	proto_handle(c, &hdr, body);
+}
+
+bool conn_turn(struct conn *c)
+{
+	c->moved = false;
+	conn_flush(c);
+	for (int i = 0; i < TURN_REQUESTS && !c->failed && !backlog(c); i++) {
+		if (!in_whole(c) && !conn_fill(c))
+			break;
+		if (!c->failed && in_whole(c))
+			conn_request(c);
+	}
+	conn_flush(c);
+	if (!c->failed)
+		watch_refill(c);
+	conn_flush(c);
+	if (c->moved && c->tp->kick)
+		c->tp->kick(c);
+	if (c->failed || c->dead)
+		return false;
+	return (!backlog(c) && (in_whole(c) || c->can_read)) ||
+	       (c->can_write && !TAILQ_EMPTY(&c->out));
+}
+
+bool conn_run_all(void)
+{
+	unsigned int n = 0;
+	struct conn *c;
+
+	/* those that are there now; who is woken meanwhile has his turn in the next round */
+	TAILQ_FOREACH(c, &runq, run)
+		n++;
+	while (n-- && (c = TAILQ_FIRST(&runq))) {
+		TAILQ_REMOVE(&runq, c, run);
+		c->on_runq = false;
+		if (conn_turn(c))
+			conn_wake(c);
+		if (c->dead)
+			conn_free(c);
+	}
+	return !TAILQ_EMPTY(&runq);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection: one client of the store, over a socket or a domain's ring.
+ * It owns framing, the queue of replies and events, and the client's watches and transactions.
+ * All of its state is plain data, so that a later version can write it down and take it up again.
+ */
+#ifndef XS_CONN_H
+#define XS_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <xen/io/xs_wire.h>
+#include "dom.h"
+#include "store.h"
+
+#define MSG_MAX (sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX)
+
+struct conn;
+struct watch;
+
+/*
+ * How bytes move. read and write return how many moved, 0 when none can at the moment, or negative: the
+ * connection is unusable, with -XENSTORE_ERROR_* saying how.
+ */
+struct transport {
+	ssize_t (*read)(struct conn *c, void *buf, size_t len);
+	ssize_t (*write)(struct conn *c, const void *buf, size_t len);
+	/* Called once per turn after bytes moved. */
+	void (*kick)(struct conn *c);
+	/* The connection failed (why: XENSTORE_ERROR_*): close it, or mark it and keep the record. */
+	void (*fail)(struct conn *c, int why);
+	/* Frees what the transport holds. */
+	void (*close)(struct conn *c);
+};
+
+struct outmsg {
+	TAILQ_ENTRY(outmsg) link;
+	bool event;
+	uint32_t len;
+	char data[]; /* header and payload */
+};
+
+TAILQ_HEAD(outq, outmsg);
+LIST_HEAD(watch_list, watch);
+LIST_HEAD(tx_list, tx);
+
+struct conn {
+	TAILQ_ENTRY(conn) all, run;
+	bool on_runq;
+	bool dead; /* to be freed at the end of the turn */
+	bool failed; /* a ring that broke the rules: no I/O until it is reset */
+	bool can_read, can_write; /* no I/O call has said 0 since the last event */
+	bool moved; /* bytes moved in this turn */
+	bool overflow; /* some watch has lost_events */
+	uint16_t domid;
+	struct dom *dom;
+	const struct transport *tp;
+	int fd; /* socket */
+	struct xenstore_domain_interface *ring;
+	uint32_t port; /* local event channel port of the ring */
+
+	uint32_t in_len;
+	char in[MSG_MAX];
+
+	struct outq out;
+	uint32_t out_off; /* bytes of the first message that are gone already */
+	uint32_t out_replies, out_events;
+	struct watch_list watches;
+	struct tx_list txs;
+	uint32_t next_tx;
+	uint64_t requests;
+};
+
+TAILQ_HEAD(conn_list, conn);
+extern struct conn_list conns;
+
+struct conn *conn_new(unsigned int domid, const struct transport *tp);
+/* Frees it at once; not from within a request of that connection. */
+void conn_free(struct conn *c);
+/* Drops everything the client had: queues, watches, transactions. */
+void conn_reset(struct conn *c);
+/* Queues a message. */
+void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event);
+/* Marks it as having work to do. */
+void conn_wake(struct conn *c);
+/* One bounded turn: writes, reads and handles requests. Returns true if there is more to do at once. */
+bool conn_turn(struct conn *c);
+/* One turn for each connection that has work. Returns true if some have more. */
+bool conn_run_all(void);
+/* Unprivileged means that quotas and permissions apply. */
+static inline bool conn_priv(const struct conn *c)
+{
+	return c->domid == 0;
+}
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * CONTROL: what an administrator asks of the daemon itself.
+ * It owns the table of commands; `help` lists them.
+ * Names and meanings follow Xen's xenstored where it has them.
+ */
+#include <errno.h>
+#include <string.h>
+#include "proto.h"
+#include "util.h"
+#include "watch.h"
+
+#define ARGS_MAX 5
+
+struct census {
+	size_t nodes, bytes;
+};
+
+static void count_node(const struct node *n, void *ctx)
+{
+	struct census *c = ctx;
+
+	c->nodes++;
+	c->bytes += node_cost(n);
+}
+
+static void count_owner(const struct node *n, void *ctx)
+{
+	acct_add(ctx, n, 1);
+}
+
+/* Counts everything anew and compares with the accounts. */
+static int ctl_check(struct req *r, char **v, int n)
+{
+	struct acct a = { 0 };
+	const struct dom *d;
+
+	(void)v;
+	(void)n;
+	tree_walk(store_root, count_owner, &a);
+	for (d = dom_first(); d; d = d->next) {
+		long found = acct_of(&a, d->domid)->nodes;
+
+		/* dom0 inherits the nodes of the dead without being charged for them */
+		if (!d->domid || found == d->nodes)
+			continue;
+		xlog(LOG_ERR_, "check: domain %u owns %ld nodes, accounted %ld", d->domid, found, d->nodes);
+		req_printf(r, "domain %u owns %ld nodes, accounted %ld\n", d->domid, found, d->nodes);
+	}
+	acct_free(&a);
+	return r->rep_set ? req_put(r, "", 1) : 0;
+}
+
+static int ctl_log(struct req *r, char **v, int n)
+{
+	(void)r;
+	if (n != 1 || (strcmp(v[0], "on") && strcmp(v[0], "off")))
+		return -EINVAL;
+	log_trace(!strcmp(v[0], "on"));
+	return 0;
+}
+
+static int ctl_logfile(struct req *r, char **v, int n)
+{
+	(void)r;
+	return n == 1 ? log_open(v[0]) : -EINVAL;
+}
+
+static int ctl_memreport(struct req *r, char **v, int n)
+{
+	struct census c = { 0 };
+	const struct dom *d;
+
+	(void)v;
+	if (n > 1)
+		return -EINVAL;
+	tree_walk(store_root, count_node, &c);
+	req_printf(r, "nodes %zu bytes %zu watches %zu\n", c.nodes, c.bytes, watch_count());
+	for (d = dom_first(); d; d = d->next)
+		if (req_printf(r, "domain %u: nodes %ld watches %ld transactions %ld bytes %ld\n",
+			       d->domid, d->nodes, d->watches, d->txs, d->mem))
+			break;
+	return req_put(r, "", 1);
+}
+
+static int ctl_print(struct req *r, char **v, int n)
+{
+	(void)r;
+	if (n != 1)
+		return -EINVAL;
+	xlog(LOG_INFO_, "%s", v[0]);
+	return 0;
+}
+
+/* quota [<domid>|max|set <quota> <value>]: "set" is for domains to come, quota-set for one that is there. */
+static int ctl_quota(struct req *r, char **v, int n)
+{
+	const struct dom *d;
+	unsigned long val;
+	int q;
+
+	if (n == 3 && !strcmp(v[0], "set")) {
+		q = quota_find(v[1]);
+		if (q < 0 || !parse_num(v[2], INT32_MAX, &val))
+			return -EINVAL;
+		quota_default[q] = (long)val;
+		return 0;
+	}
+	if (n == 0) {
+		for (q = 0; q < Q_MAX; q++)
+			req_printf(r, "%-20s %ld\n", quota_names[q], quota_default[q]);
+		return req_put(r, "", 1);
+	}
+	if (n != 1 || !parse_num(v[0], 0xffff, &val))
+		return -EINVAL;
+	d = dom_find((unsigned int)val);
+	if (!d)
+		return -ENOENT;
+	req_printf(r, "Domain %u:\n", d->domid);
+	req_printf(r, "%-20s %ld of %ld\n", "nodes", d->nodes, d->limit[Q_NODES]);
+	req_printf(r, "%-20s %ld of %ld\n", "watches", d->watches, d->limit[Q_WATCHES]);
+	req_printf(r, "%-20s %ld of %ld\n", "transactions", d->txs, d->limit[Q_TRANSACTIONS]);
+	req_printf(r, "%-20s %ld of %ld\n", "memory", d->mem, d->limit[Q_MEMORY]);
+	return req_put(r, "", 1);
+}
+
+static int ctl_quota_set(struct req *r, char **v, int n)
+{
+	unsigned long domid, val;
+	struct dom *d;
+	int q;
+
+	(void)r;
+	if (n != 3 || !parse_num(v[0], 0xffff, &domid) || !parse_num(v[2], INT32_MAX, &val))
+		return -EINVAL;
+	q = quota_find(v[1]);
+	d = dom_find((unsigned int)domid);
+	if (q < 0)
+		return -EINVAL;
+	if (!d)
+		return -ENOENT;
+	d->limit[q] = (long)val;
+	return 0;
+}
+
+static int ctl_help(struct req *r, char **v, int n);
+
+static const struct {
+	const char *name, *args;
+	int (*fn)(struct req *r, char **v, int n);
+} commands[] = {
+	{ "check", "", ctl_check },
+	{ "help", "", ctl_help },
+	{ "log", "on|off", ctl_log },
+	{ "logfile", "<file>", ctl_logfile },
+	{ "memreport", "", ctl_memreport },
+	{ "print", "<string>", ctl_print },
+	{ "quota", "[set <name> <val>|<domid>]", ctl_quota },
+	{ "quota-set", "<domid> <name> <val>", ctl_quota_set },
+};
+
+static int ctl_help(struct req *r, char **v, int n)
+{
+	(void)v;
+	(void)n;
+	req_printf(r, "Supported commands:\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
+		req_printf(r, "%-12s %s\n", commands[i].name, commands[i].args);
+	return req_put(r, "", 1);
+}
+
+int req_control(struct req *r)
+{
+	char *v[ARGS_MAX];
+	int n = req_strings(r, v, ARGS_MAX);
+
+	if (n < 1)
+		return -EINVAL;
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(v[0], commands[i].name))
+			return commands[i].fn(r, v + 1, n - 1);
+	return -EINVAL;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the daemon knows of each domain: life, ring, target, usage and quotas.
+ * It owns the table of domains and the accounting of nodes and memory to them.
+ * A record is born when a domain is first spoken of and dies with the domain.
+ */
+#ifndef XS_DOM_H
+#define XS_DOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "tree.h"
+
+#define DOM_FIRST_RESERVED 0x7ff0u
+#define DOM_NONE 0xffffu
+
+enum quota {
+	Q_NODES, /* nodes owned */
+	Q_NODE_SIZE, /* bytes: value and permissions of one node */
+	Q_WATCHES,
+	Q_TRANSACTIONS, /* open at a time */
+	Q_TRANS_NODES, /* paths touched by one transaction */
+	Q_OUTSTANDING, /* requests whose reply the domain has not taken yet */
+	Q_EVENTS, /* watch events that wait for the domain to take them */
+	Q_PERMS, /* entries of one permission list */
+	Q_PATH, /* length of a path, less /local/domain/<id>/ */
+	Q_MEMORY, /* bytes of everything above */
+	Q_MAX
+};
+
+struct conn;
+
+struct dom {
+	struct dom *next;
+	uint16_t domid;
+	uint16_t target; /* DOM_NONE, or the domain that this one acts for (SET_TARGET) */
+	bool introduced; /* INTRODUCE done, no RELEASE since */
+	bool shutdown; /* @releaseDomain was sent for its shutdown */
+	bool dying;
+	uint64_t born; /* generation */
+	uint64_t gfn;
+	uint32_t remote_port;
+	struct conn *conn; /* its ring, or NULL */
+	long nodes, watches, txs, mem;
+	long limit[Q_MAX];
+};
+
+extern const char *const quota_names[Q_MAX];
+extern long quota_default[Q_MAX];
+int quota_find(const char *name); /* enum quota or -1 */
+
+struct dom *dom_find(unsigned int domid);
+/* Finds or makes the record. domid < DOM_FIRST_RESERVED. */
+struct dom *dom_need(unsigned int domid);
+/* Forgets a domain: permissions and ownership given to it up to now stop counting. */
+void dom_forget(struct dom *d);
+struct dom *dom_first(void);
+/* Changes whenever a domain is forgotten: accounts computed before are stale then. */
+uint64_t dom_epoch(void);
+
+/* The domain that owns a node, 0 if the owner is dead. */
+unsigned int perms_owner(const struct perms *p);
+/* Rights of a domain (and of its target) by a list: PERM_*. Domain 0 has all. */
+unsigned int perms_rights(const struct perms *p, unsigned int domid);
+/*
+ * Parses num strings ("r5", "n0", ...) that follow each other in s.
+ * Returns 0 and the list, or -EINVAL.
+ */
+int perms_parse(const char *s, unsigned int num, uint64_t gen, struct perms **out);
+/* Appends NUL-terminated strings, entries of dead domains corrected. Returns the length, or -E2BIG. */
+int perms_format(const struct perms *p, char *buf, unsigned int size);
+/* A copy with another owner. */
+struct perms *perms_with_owner(const struct perms *p, unsigned int domid, uint64_t gen);
+/* A copy without what belongs to dead domains, stamped gen. */
+struct perms *perms_clean(const struct perms *p, uint64_t gen);
+
+/* Changes of usage that a request or transaction causes, per owner. */
+struct acct_ent {
+	unsigned int domid;
+	long nodes, mem;
+};
+
+struct acct {
+	unsigned int num, cap;
+	struct acct_ent *v;
+};
+
+struct acct_ent *acct_of(struct acct *a, unsigned int domid);
+void acct_add(struct acct *a, const struct node *n, int sign);
+void acct_merge(struct acct *a, const struct acct *b);
+/* Books the changes. */
+void acct_apply(const struct acct *a);
+void acct_free(struct acct *a);
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Domains coming and going: introduction, release, death.
+ * It owns the binding of a domain to its ring and event channel.
+ * @releaseDomain is sent for shutdown, for dying and for being gone, each once.
+ */
+#include <errno.h>
+#include <string.h>
+#include "domains.h"
+#include "hv.h"
+#include "ring.h"
+#include "util.h"
+#include "watch.h"
+
+static struct conn **by_port;
+static uint32_t num_ports;
+static uint32_t exc_port = UINT32_MAX;
+
+static void port_set(uint32_t port, struct conn *c)
+{
+	if (port >= num_ports) {
+		uint32_t n = port + 64;
+
+		if (!c)
+			return;
+		by_port = xrealloc(by_port, n * sizeof(*by_port));
+		memset(by_port + num_ports, 0, (n - num_ports) * sizeof(*by_port));
+		num_ports = n;
+	}
+	by_port[port] = c;
+}
+
+int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, bool *fresh)
+{
+	struct dom *d = dom_need(domid);
+	struct conn *c = d->conn;
+	void *page;
+	int port, err;
+
+	*fresh = !c;
+	if (c) {
+		/* a toolstack that resumes a domain gives it a new event channel this way */
+		port_set(c->port, NULL);
+		hv_unbind(c->port);
+		port = hv_bind(domid, remote_port);
+		if (port < 0) {
+			c->port = 0;
+			domain_release(d);
+			return port;
+		}
+		c->port = (uint32_t)port;
+	} else {
+		page = hv_map_ring(domid);
+		if (!page) {
+			err = -errno;
+			xlog(LOG_ERR_, "domain %u: cannot map its ring: %s", domid, strerror(-err));
+			return err;
+		}
+		port = hv_bind(domid, remote_port);
+		if (port < 0) {
+			xlog(LOG_ERR_, "domain %u: cannot bind port %u: %s", domid, remote_port,
+			     strerror(-port));
+			hv_unmap_ring(page);
+			return port;
+		}
+		c = ring_conn_new(domid, page, (uint32_t)port);
+		d->conn = c;
+	}
+	port_set(c->port, c);
+	d->introduced = true;
+	d->shutdown = d->dying = false;
+	d->gfn = gfn;
+	d->remote_port = remote_port;
+	ring_event(c);
+	return 0;
+}
+
+void domain_release(struct dom *d)
+{
+	if (d->conn) {
+		port_set(d->conn->port, NULL);
+		conn_free(d->conn);
+		d->conn = NULL;
+	}
+	d->introduced = false;
+}
+
+int domain_introduce_dom0(void)
+{
+	struct dom *d = dom_need(0);
+	uint32_t remote;
+	void *page;
+	int port, err = hv_dom0_ring(&page, &remote);
+
+	if (err)
+		return err;
+	port = hv_bind(0, remote);
+	if (port < 0) {
+		hv_unmap_ring(page);
+		return port;
+	}
+	d->conn = ring_conn_new(0, page, (uint32_t)port);
+	d->introduced = true;
+	d->remote_port = remote;
+	port_set((uint32_t)port, d->conn);
+	return 0;
+}
+
+int domains_init(void)
+{
+	int port = hv_bind_dom_exc();
+
+	if (port == -ENOSYS)
+		return 0;
+	if (port < 0)
+		return port;
+	exc_port = (uint32_t)port;
+	return 0;
+}
+
+void domains_event(uint32_t port)
+{
+	if (port == exc_port)
+		domains_scan();
+	else if (port < num_ports && by_port[port])
+		ring_event(by_port[port]);
+}
+
+enum { SEEN = 1, SHUTDOWN = 2, DYING = 4 };
+
+/* One record against what the hypervisor says of its domain. Returns whether something happened. */
+static bool judge(struct dom *d, uint8_t state)
+{
+	bool news = false;
+
+	if (state & DYING || !state) {
+		/* the mapping of its page would keep it from going */
+		news = !d->dying || !state;
+		domain_release(d);
+		d->dying = true;
+	} else if (state & SHUTDOWN) {
+		news = !d->shutdown;
+		d->shutdown = true;
+	}
+	return news;
+}
+
+void domains_scan(void)
+{
+	static uint8_t state[DOM_FIRST_RESERVED];
+	struct hv_dominfo info[64];
+	unsigned int first = 0, domid;
+	struct dom *d, *next;
+	int n;
+
+	memset(state, 0, sizeof(state));
+	do {
+		n = hv_dominfo(first, ARRAY_SIZE(info), info);
+		if (n < 0) {
+			xlog(LOG_ERR_, "cannot ask for the domains: %s", strerror(-n));
+			return;
+		}
+		for (int i = 0; i < n; i++)
+			if (info[i].domid < DOM_FIRST_RESERVED)
+				state[info[i].domid] = (uint8_t)(SEEN | (info[i].shutdown ? SHUTDOWN : 0) |
+								 (info[i].dying ? DYING : 0));
+		if (n)
+			first = info[n - 1].domid + 1u;
+	} while (n == (int)ARRAY_SIZE(info));
+
+	for (d = dom_first(); d; d = next) {
+		next = d->next;
+		domid = d->domid;
+		if (!domid || !judge(d, state[domid]))
+			continue;
+		if (!state[domid])
+			dom_forget(d);
+		watch_fire_special("@releaseDomain", domid);
+	}
+}

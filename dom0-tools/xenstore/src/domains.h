@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Domains coming and going: introduction, release, death.
+ * It owns the binding of a domain to its ring and event channel.
+ * dom.h is the table behind it.
+ */
+#ifndef XS_DOMAINS_H
+#define XS_DOMAINS_H
+
+#include "dom.h"
+
+/* Serves a domain's ring, or binds its event channel anew. Returns 0 or -errno. *fresh: it was not served before. */
+int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, bool *fresh);
+/* Stops to serve it. */
+void domain_release(struct dom *d);
+/* dom0's own kernel. -ENODEV on the host. */
+int domain_introduce_dom0(void);
+/* Binds VIRQ_DOM_EXC. */
+int domains_init(void);
+/* An event channel has fired. */
+void domains_event(uint32_t port);
+/* Looks for domains that shut down or died. */
+void domains_scan(void);
+
+#endif

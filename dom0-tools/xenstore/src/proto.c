@@ -1,0 +1,689 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The xs protocol: requests in, replies and events out.
+ * It owns the dispatch table, the permission and path checks and the order reply-then-events.
+ * Specification: Xen's docs/misc/xenstore.txt and io/xs_wire.h.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "path.h"
+#include "proto.h"
+#include "util.h"
+#include "watch.h"
+
+int req_put(struct req *r, const void *data, size_t len)
+{
+	r->rep_set = true;
+	if (r->rep_len + len > sizeof(r->rep))
+		return -E2BIG;
+	memcpy(r->rep + r->rep_len, data, len);
+	r->rep_len += (uint32_t)len;
+	return 0;
+}
+
+int req_printf(struct req *r, const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(buf))
+		return -E2BIG;
+	return req_put(r, buf, (size_t)n);
+}
+
+int req_strings(struct req *r, char **v, int max)
+{
+	char *p = r->body, *end = r->body + r->len;
+	int n = 0;
+
+	if (!r->len || end[-1])
+		return -EINVAL;
+	for (; p < end; p += strlen(p) + 1) {
+		if (n == max)
+			return -EINVAL;
+		v[n++] = p;
+	}
+	return n;
+}
+
+/* The body's only string, or NULL. */
+static char *one_string(struct req *r)
+{
+	char *s;
+
+	return req_strings(r, &s, 1) == 1 ? s : NULL;
+}
+
+/*
+ * Makes an absolute, valid path of what the client wrote. buf: XENSTORE_ABS_PATH_MAX + 1 bytes. *skip: length of
+ * what was put in front of a relative path. Special paths only where they are asked for.
+ */
+static int get_path(struct req *r, const char *s, char *buf, bool special, unsigned int *skip)
+{
+	const struct conn *c = r->c;
+	size_t len, free_prefix;
+	const char *p;
+	int pre = 0;
+
+	if (!s)
+		return -EINVAL;
+	len = strlen(s);
+	*skip = 0;
+	if (s[0] == '@') {
+		if (!special || len > XENSTORE_REL_PATH_MAX)
+			return -EINVAL;
+		strcpy(buf, s);
+		return 0;
+	}
+	if (s[0] != '/') {
+		/* only a domain has a base that a path could be relative to */
+		if (!len || len > XENSTORE_REL_PATH_MAX || !c->ring)
+			return -EINVAL;
+		pre = sprintf(buf, "/local/domain/%u/", c->domid);
+		*skip = (unsigned int)pre;
+	}
+	if ((size_t)pre + len > XENSTORE_ABS_PATH_MAX)
+		return -EINVAL;
+	strcpy(buf + pre, s);
+	if (!path_valid(buf))
+		return -EINVAL;
+	if (!conn_priv(c)) {
+		free_prefix = 0;
+		if (!strncmp(buf, "/local/domain/", 14)) {
+			p = strchr(buf + 14, '/');
+			free_prefix = p ? (size_t)(p - buf) + 1 : 0;
+		}
+		if ((long)(strlen(buf) - free_prefix) > c->dom->limit[Q_PATH])
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static struct node *cur_root(struct req *r)
+{
+	return r->tx ? r->tx->root : store_root;
+}
+
+static int note(struct req *r, const char *path, size_t len, unsigned int what)
+{
+	unsigned int n;
+
+	if (!r->tx)
+		return 0;
+	n = tx_note(r->tx, path, len ? len : 1, what);
+	return !conn_priv(r->c) && n > (unsigned long)r->c->dom->limit[Q_TRANS_NODES] ? -ENOSPC : 0;
+}
+
+/*
+ * Finds a node on which the client has the rights `need`. Where the node is missing the nearest existing ancestor
+ * judges, so that nobody learns by -ENOENT what he may not read. what: TX_* that the caller is about to use.
+ * create: the caller will create the node if this says -ENOENT.
+ */
+static int lookup(struct req *r, const char *path, unsigned int need, unsigned int what, bool create,
+		  const struct node **out)
+{
+	const char *missing, *end;
+	const struct node *n = tree_nearest(cur_root(r), path, &missing);
+	bool ok = (perms_rights(n->perms, r->c->domid) & need) == need;
+	bool judged = !conn_priv(r->c);
+	int err;
+
+	if (!*missing) {
+		err = note(r, path, strlen(path), what | (judged ? TX_PERMS : 0));
+		if (err)
+			return err;
+		*out = n;
+		return ok ? 0 : -EACCES;
+	}
+	if (judged || create) {
+		end = strchrnul(missing, '/');
+		err = note(r, path, (size_t)(end - path), 0);
+		if (!err)
+			err = note(r, path, (size_t)(missing - path) - 1, TX_PERMS);
+	} else {
+		err = note(r, path, strlen(path), 0);
+	}
+	if (err)
+		return err;
+	return ok ? -ENOENT : -EACCES;
+}
+
+static void add_change(struct req *r, const char *path, bool recursive)
+{
+	r->changes = xrealloc(r->changes, (r->num_changes + 1) * sizeof(*r->changes));
+	r->changes[r->num_changes++] = (struct change){ xstrdup(path), recursive };
+}
+
+/* Would these changes take the client over its quota? extra: further changes of the same transaction. */
+static int quota_check(struct req *r, struct acct *a, struct acct *extra)
+{
+	const struct dom *d = r->c->dom;
+	const struct acct_ent *e, *x = NULL;
+	long nodes, mem;
+
+	if (conn_priv(r->c))
+		return 0;
+	if (extra)
+		x = acct_of(extra, d->domid);
+	e = acct_of(a, d->domid);
+	nodes = d->nodes + e->nodes + (x ? x->nodes : 0);
+	mem = d->mem + e->mem + (x ? x->mem : 0);
+	if (e->nodes > 0 && nodes > d->limit[Q_NODES])
+		return -ENOSPC;
+	if (e->mem > 0 && mem > d->limit[Q_MEMORY])
+		return -ENOMEM;
+	return 0;
+}
+
+static void set_root(struct req *r, struct node *root)
+{
+	if (!r->old)
+		r->old = store_root;
+	else
+		node_put(store_root);
+	store_root = root;
+}
+
+/* Applies op, within the transaction if there is one. Frees op's contents in any case. */
+static int do_op(struct req *r, struct op *op)
+{
+	struct acct a = { 0 };
+	struct node *root;
+	int err;
+
+	op->creator = r->c->domid;
+	err = op_apply(cur_root(r), op, &a, &root);
+	if (!err) {
+		err = quota_check(r, &a, r->tx ? &r->tx->acct : NULL);
+		if (err) {
+			node_put(root);
+		} else if (root == cur_root(r)) {
+			node_put(root);
+		} else if (r->tx) {
+			tx_push(r->tx, op, root, &a);
+		} else {
+			acct_apply(&a);
+			set_root(r, root);
+			add_change(r, op->path, op->kind == OP_RM);
+		}
+	}
+	acct_free(&a);
+	op_free(op);
+	return err;
+}
+
+static int req_read(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	const struct node *n;
+	unsigned int skip;
+	int err = get_path(r, one_string(r), path, false, &skip);
+
+	if (!err)
+		err = lookup(r, path, PERM_READ, TX_VALUE, false, &n);
+	if (err)
+		return err;
+	return n->value ? req_put(r, n->value->data, n->value->len) : req_put(r, "", 0);
+}
+
+static int req_write(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	struct op op = { .kind = OP_WRITE };
+	const struct node *n = NULL;
+	unsigned int skip;
+	size_t plen = strlen(r->body), vlen;
+	int err;
+
+	if (plen >= r->len)
+		return -EINVAL;
+	vlen = r->len - plen - 1;
+	err = get_path(r, r->body, path, false, &skip);
+	if (!err)
+		err = lookup(r, path, PERM_WRITE, TX_VALUE, true, &n);
+	if (err && err != -ENOENT)
+		return err;
+	if (!conn_priv(r->c) && (long)vlen > r->c->dom->limit[Q_NODE_SIZE])
+		return -ENOSPC;
+	op.path = xstrdup(path);
+	op.value = blob_new(r->body + plen + 1, vlen);
+	return do_op(r, &op);
+}
+
+static int req_mkdir(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	struct op op = { .kind = OP_MKDIR };
+	const struct node *n;
+	unsigned int skip;
+	int err = get_path(r, one_string(r), path, false, &skip);
+
+	if (!err)
+		err = lookup(r, path, PERM_WRITE, 0, true, &n);
+	if (err != -ENOENT)
+		return err;
+	op.path = xstrdup(path);
+	return do_op(r, &op);
+}
+
+static int req_rm(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	struct op op = { .kind = OP_RM };
+	const char *missing;
+	const struct node *n;
+	unsigned int skip;
+	int err = get_path(r, one_string(r), path, false, &skip);
+
+	if (!err)
+		err = lookup(r, path, PERM_WRITE, TX_TREE, false, &n);
+	if (err == -ENOENT) {
+		/* what is not there is removed already, provided that its parent is there */
+		tree_nearest(cur_root(r), path, &missing);
+		if (strchr(missing, '/'))
+			return -ENOENT;
+		return note(r, path, path_parent_len(path), 0);
+	}
+	if (err)
+		return err;
+	if (!strcmp(path, "/"))
+		return -EINVAL;
+	op.path = xstrdup(path);
+	return do_op(r, &op);
+}
+
+struct listing {
+	struct req *r;
+	bool full;
+};
+
+static bool list_one(const struct node *n, void *ctx)
+{
+	struct listing *l = ctx;
+
+	/* whole names only, one byte left for DIRECTORY_PART's end mark */
+	if (l->r->rep_len + n->namelen + 2u > sizeof(l->r->rep)) {
+		l->full = true;
+		return false;
+	}
+	req_put(l->r, n->name, n->namelen + 1u);
+	return true;
+}
+
+static int req_directory(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	struct listing l = { .r = r };
+	const struct node *n;
+	unsigned int skip;
+	int err = get_path(r, one_string(r), path, false, &skip);
+
+	if (!err)
+		err = lookup(r, path, PERM_READ, TX_DIR, false, &n);
+	if (err)
+		return err;
+	if (node_dir_bytes(n) >= sizeof(r->rep))
+		return -E2BIG;
+	req_put(r, "", 0);
+	node_list(n, 0, list_one, &l);
+	return 0;
+}
+
+static int req_directory_part(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1], gen[24], *v[2];
+	struct listing l = { .r = r };
+	const struct node *n;
+	unsigned long off;
+	unsigned int skip;
+	int err;
+
+	if (req_strings(r, v, 2) != 2 || !parse_num(v[1], 1ul << 40, &off))
+		return -EINVAL;
+	err = get_path(r, v[0], path, false, &skip);
+	if (!err)
+		err = lookup(r, path, PERM_READ, TX_DIR, false, &n);
+	if (err)
+		return err;
+	req_put(r, gen, (size_t)sprintf(gen, "%llu", (unsigned long long)n->gen) + 1);
+	node_list(n, off, list_one, &l);
+	/* an empty name marks the end of the list */
+	if (!l.full)
+		req_put(r, "", 1);
+	return 0;
+}
+
+static int req_get_perms(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	const struct perms *p;
+	const struct node *n;
+	struct perms **special;
+	unsigned int skip;
+	int len, err = get_path(r, one_string(r), path, true, &skip);
+
+	if (err)
+		return err;
+	if (path[0] == '@') {
+		special = watch_special_perms(path);
+		if (!special)
+			return -ENOENT;
+		p = *special;
+		if (!(perms_rights(p, r->c->domid) & PERM_READ))
+			return -EACCES;
+	} else {
+		err = lookup(r, path, PERM_READ, TX_PERMS, false, &n);
+		if (err)
+			return err;
+		p = n->perms;
+	}
+	len = perms_format(p, r->rep, sizeof(r->rep));
+	if (len < 0)
+		return len;
+	r->rep_len = (uint32_t)len;
+	r->rep_set = true;
+	return 0;
+}
+
+/* Parses the list that follows the path. */
+static int perms_of_body(struct req *r, struct perms **out)
+{
+	const char *s = r->body + strlen(r->body) + 1, *p, *end = r->body + r->len;
+	unsigned int num = 0;
+	unsigned long id;
+
+	if (s >= end || end[-1])
+		return -EINVAL;
+	for (p = s; p < end; p += strlen(p) + 1) {
+		/* who is given rights becomes known, so that the rights can die with him; dom0's word counts */
+		if (conn_priv(r->c) && *p && parse_num(p + 1, DOM_FIRST_RESERVED - 1, &id))
+			dom_need((unsigned int)id);
+		num++;
+	}
+	if (!conn_priv(r->c) && num > (unsigned long)r->c->dom->limit[Q_PERMS])
+		return -ENOSPC;
+	return perms_parse(s, num, store_next_gen(), out);
+}
+
+static int req_set_perms(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	struct op op = { .kind = OP_SET_PERMS };
+	const struct node *n;
+	struct perms **special, *p;
+	unsigned int skip;
+	int err;
+
+	if (strlen(r->body) >= r->len)
+		return -EINVAL;
+	err = get_path(r, r->body, path, true, &skip);
+	if (!err)
+		err = perms_of_body(r, &p);
+	if (err)
+		return err;
+	if (path[0] == '@') {
+		special = watch_special_perms(path);
+		err = !special ? -ENOENT : conn_priv(r->c) ? 0 : -EACCES;
+		if (err) {
+			perms_put(p);
+		} else {
+			perms_put(*special);
+			*special = p;
+		}
+		return err;
+	}
+	err = lookup(r, path, PERM_WRITE | PERM_OWNER, TX_PERMS, false, &n);
+	/* only dom0 gives nodes away: ownership is what quotas are counted by */
+	if (!err && !conn_priv(r->c) && p->p[0].domid != perms_owner(n->perms))
+		err = -EPERM;
+	if (err) {
+		perms_put(p);
+		return err;
+	}
+	op.path = xstrdup(path);
+	op.perms = p;
+	return do_op(r, &op);
+}
+
+static int req_watch(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1], *v[3];
+	struct dom *d = r->c->dom;
+	unsigned long depth;
+	unsigned int skip;
+	int num = req_strings(r, v, 3), err;
+
+	if (num < 2)
+		return -EINVAL;
+	/* the third string is the depth in later protocols, and an empty reserved one in earlier */
+	if (num == 3 && v[2][0] && !parse_num(v[2], XENSTORE_ABS_PATH_MAX, &depth))
+		return -EINVAL;
+	err = get_path(r, v[0], path, true, &skip);
+	if (err)
+		return err;
+	if (!conn_priv(r->c)) {
+		if (d->watches >= d->limit[Q_WATCHES])
+			return -E2BIG;
+		if (d->mem >= d->limit[Q_MEMORY])
+			return -ENOMEM;
+	}
+	return watch_add(r->c, path, v[1], skip, num == 3 && v[2][0] ? (int)depth : -1, &r->fire);
+}
+
+static int req_unwatch(struct req *r)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1], *v[3];
+	unsigned int skip;
+	int err;
+
+	if (req_strings(r, v, 3) < 2)
+		return -EINVAL;
+	err = get_path(r, v[0], path, true, &skip);
+	return err ? err : watch_del(r->c, path, v[1]);
+}
+
+static struct tx *tx_find(struct conn *c, uint32_t id)
+{
+	struct tx *tx;
+
+	LIST_FOREACH(tx, &c->txs, link)
+		if (tx->id == id)
+			return tx;
+	return NULL;
+}
+
+static void tx_close(struct conn *c, struct tx *tx)
+{
+	LIST_REMOVE(tx, link);
+	c->dom->txs--;
+	c->dom->mem -= tx->mem;
+	tx_free(tx);
+}
+
+static int req_reset_watches(struct req *r)
+{
+	watch_del_all(r->c);
+	while (!LIST_EMPTY(&r->c->txs))
+		tx_close(r->c, LIST_FIRST(&r->c->txs));
+	return 0;
+}
+
+static int req_transaction_start(struct req *r)
+{
+	struct dom *d = r->c->dom;
+	struct tx *tx;
+
+	if (r->hdr.tx_id)
+		return -EBUSY;
+	if (!conn_priv(r->c)) {
+		if (d->txs >= d->limit[Q_TRANSACTIONS])
+			return -ENOSPC;
+		if (d->mem >= d->limit[Q_MEMORY])
+			return -ENOMEM;
+	}
+	while (!r->c->next_tx || tx_find(r->c, r->c->next_tx))
+		r->c->next_tx++;
+	tx = tx_start(r->c->next_tx++);
+	LIST_INSERT_HEAD(&r->c->txs, tx, link);
+	d->txs++;
+	req_printf(r, "%u", tx->id);
+	return req_put(r, "", 1);
+}
+
+static int req_transaction_end(struct req *r)
+{
+	struct tx *tx = r->tx;
+	const char *how = one_string(r);
+	struct acct a = { 0 };
+	struct node *root;
+	int err = 0;
+
+	if (!tx)
+		return -ENOENT;
+	if (!how || (strcmp(how, "T") && strcmp(how, "F")))
+		return -EINVAL;
+	if (*how == 'T') {
+		err = tx_commit(tx, &root, &a);
+		/* each of several transactions may have fitted alone (XSA-419) */
+		if (!err) {
+			err = quota_check(r, &a, NULL);
+			if (err || root == store_root)
+				node_put(root);
+			else {
+				acct_apply(&a);
+				set_root(r, root);
+				for (unsigned int i = 0; i < tx->num_ops; i++)
+					add_change(r, tx->ops[i].path, tx->ops[i].kind == OP_RM);
+			}
+		}
+	}
+	acct_free(&a);
+	tx_close(r->c, tx);
+	r->tx = NULL;
+	return err;
+}
+
+#define F_DOM0 1 /* dom0 only */
+#define F_TX 2 /* tx_id counts; the others ignore it */
+
+static const struct {
+	const char *name;
+	int (*fn)(struct req *);
+	unsigned int flags;
+} requests[] = {
+	[XS_CONTROL] = { "CONTROL", req_control, F_DOM0 },
+	[XS_DIRECTORY] = { "DIRECTORY", req_directory, F_TX },
+	[XS_READ] = { "READ", req_read, F_TX },
+	[XS_GET_PERMS] = { "GET_PERMS", req_get_perms, F_TX },
+	[XS_WATCH] = { "WATCH", req_watch, 0 },
+	[XS_UNWATCH] = { "UNWATCH", req_unwatch, 0 },
+	[XS_TRANSACTION_START] = { "TRANSACTION_START", req_transaction_start, 0 },
+	[XS_TRANSACTION_END] = { "TRANSACTION_END", req_transaction_end, F_TX },
+	[XS_INTRODUCE] = { "INTRODUCE", req_introduce, F_DOM0 },
+	[XS_RELEASE] = { "RELEASE", req_release, F_DOM0 },
+	[XS_GET_DOMAIN_PATH] = { "GET_DOMAIN_PATH", req_get_domain_path, 0 },
+	[XS_WRITE] = { "WRITE", req_write, F_TX },
+	[XS_MKDIR] = { "MKDIR", req_mkdir, F_TX },
+	[XS_RM] = { "RM", req_rm, F_TX },
+	[XS_SET_PERMS] = { "SET_PERMS", req_set_perms, F_TX },
+	[XS_IS_DOMAIN_INTRODUCED] = { "IS_DOMAIN_INTRODUCED", req_is_introduced, 0 },
+	[XS_RESUME] = { "RESUME", req_resume, F_DOM0 },
+	[XS_SET_TARGET] = { "SET_TARGET", req_set_target, F_DOM0 },
+	[XS_RESET_WATCHES] = { "RESET_WATCHES", req_reset_watches, 0 },
+	[XS_DIRECTORY_PART] = { "DIRECTORY_PART", req_directory_part, F_TX },
+	[XS_GET_FEATURE_] = { "GET_FEATURE", req_get_feature, F_DOM0 },
+	[XS_SET_FEATURE_] = { "SET_FEATURE", req_set_feature, F_DOM0 },
+	[XS_GET_QUOTA_] = { "GET_QUOTA", req_get_quota, F_DOM0 },
+	[XS_SET_QUOTA_] = { "SET_QUOTA", req_set_quota, F_DOM0 },
+};
+
+static const char *error_name(int err)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(xsd_errors); i++)
+		if (xsd_errors[i].errnum == err)
+			return xsd_errors[i].errstring;
+	return "EINVAL";
+}
+
+static int dispatch(struct req *r)
+{
+	uint32_t type = r->hdr.type;
+	struct tx *tx;
+	long before;
+	int err;
+
+	if (type >= ARRAY_SIZE(requests) || !requests[type].fn)
+		return -ENOSYS;
+	if ((requests[type].flags & F_DOM0) && !conn_priv(r->c))
+		return -EACCES;
+	if (!(requests[type].flags & F_TX) || !r->hdr.tx_id)
+		return requests[type].fn(r);
+	tx = r->tx = tx_find(r->c, r->hdr.tx_id);
+	if (!tx)
+		return -ENOENT;
+	before = tx->mem;
+	err = requests[type].fn(r);
+	if (r->tx)
+		r->c->dom->mem += tx->mem - before;
+	return err;
+}
+
+static void fire_events(struct req *r)
+{
+	if (r->fire)
+		watch_fire_one(r->fire);
+	for (unsigned int i = 0; i < r->num_changes; i++) {
+		watch_fire(r->changes[i].path, r->changes[i].recursive, r->old, store_root);
+		free(r->changes[i].path);
+	}
+	free(r->changes);
+	node_put(r->old);
+	if (r->special)
+		watch_fire_special(r->special, r->special_domid);
+}
+
+void proto_handle(struct conn *c, const struct xsd_sockmsg *hdr, char *body)
+{
+	static struct req r;
+	struct xsd_sockmsg rep = *hdr;
+	const char *name;
+	int err;
+
+	/* all but the reply's buffer, which is big and written before it is read */
+	r.c = c;
+	r.hdr = *hdr;
+	r.body = body;
+	r.len = hdr->len;
+	r.tx = NULL;
+	r.rep_len = 0;
+	r.rep_set = false;
+	r.old = NULL;
+	r.changes = NULL;
+	r.num_changes = 0;
+	r.fire = NULL;
+	r.special = NULL;
+	err = dispatch(&r);
+	if (log_tracing()) {
+		name = hdr->type < ARRAY_SIZE(requests) ? requests[hdr->type].name : NULL;
+		xlog(LOG_TRACE_, "d%u tx%u %s %.*s -> %s", c->domid, hdr->tx_id, name ? name : "?",
+		     (int)strnlen(body, hdr->len), body, err ? error_name(-err) : "ok");
+	}
+	if (err) {
+		rep.type = XS_ERROR;
+		r.rep_len = 0;
+		name = error_name(-err);
+		req_put(&r, name, strlen(name) + 1);
+	} else if (!r.rep_set) {
+		req_put(&r, "OK", 3);
+	}
+	rep.len = r.rep_len;
+	conn_send(c, &rep, r.rep, false);
+	fire_events(&r);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The Unix socket transport: dom0's tools.
+ * It owns the listening socket and its clients' file descriptors.
+ * Whoever can open the socket has dom0's rights.
+ */
+#ifndef XS_SOCK_H
+#define XS_SOCK_H
+
+#include "conn.h"
+
+/*
+ * Listens at path, mode 0600, making its directory when it is missing. A socket left by a dead daemon is replaced,
+ * one that answers is not (-EADDRINUSE). Returns the fd or -errno.
+ */
+int sock_listen(const char *path);
+/* Accepts one client. NULL when there is none (for the moment). */
+struct conn *sock_accept(int listen_fd);
+/* The kernel says that it can be read or written again. */
+void sock_event(struct conn *c);
+
+#endif

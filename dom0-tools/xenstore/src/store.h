@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The current store, and the operations that turn one store into the next.
+ * It owns the current root, the generation counter and transactions with their conflict rule.
+ * docs in dom0-tools/xenstore/README.md state the rule and why it is right.
+ */
+#ifndef XS_STORE_H
+#define XS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include "dom.h"
+#include "tree.h"
+
+enum op_kind { OP_WRITE, OP_MKDIR, OP_RM, OP_SET_PERMS };
+
+struct op {
+	enum op_kind kind;
+	char *path;
+	struct blob *value; /* OP_WRITE */
+	struct perms *perms; /* OP_SET_PERMS */
+	unsigned int creator; /* domid: owner of nodes that the operation creates, unless it is 0 */
+};
+
+/* What a transaction looked at or changed at one path. */
+#define TX_EXISTS 0x01 /* whether it is there */
+#define TX_VALUE 0x02
+#define TX_PERMS 0x04
+#define TX_DIR 0x08 /* names of the children */
+#define TX_TREE 0x10 /* everything below */
+
+struct tx_path;
+
+struct tx {
+	LIST_ENTRY(tx) link;
+	uint32_t id; /* as the client names it; unique per connection */
+	uint64_t epoch; /* dom_epoch() at start */
+	struct node *base, *root; /* the store at start, and as this transaction sees it */
+	struct op *ops;
+	unsigned int num_ops, cap_ops;
+	struct tx_path **paths; /* hash table */
+	unsigned int num_paths, cap_paths;
+	struct acct acct; /* of ops */
+	long mem; /* bytes of ops and paths */
+};
+
+extern struct node *store_root;
+
+void store_init(void);
+/* Frees everything: for tests. */
+void store_exit(void);
+uint64_t store_next_gen(void);
+void store_set_gen(uint64_t gen);
+
+/*
+ * Applies op to root. Returns 0, the new root (a new reference; root's own node if nothing changed) and adds the
+ * change of usage to a; or -ENOENT where op needs an existing node. Checks no rights and no quotas.
+ */
+int op_apply(struct node *root, const struct op *op, struct acct *a, struct node **out);
+void op_free(struct op *op);
+
+struct tx *tx_start(uint32_t id);
+void tx_free(struct tx *tx);
+/* Records access. Returns the number of paths now recorded. */
+unsigned int tx_note(struct tx *tx, const char *path, size_t len, unsigned int what);
+/* Adds an operation that was applied: takes over op's contents and the new root. */
+void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct *a);
+/*
+ * Computes the store after the transaction. Returns 0 with *root (a new reference) and the usage changes,
+ * or -EAGAIN on a conflict. Changes nothing.
+ */
+int tx_commit(struct tx *tx, struct node **root, struct acct *a);
+
+#endif

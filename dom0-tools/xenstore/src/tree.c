@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The immutable store: nodes that never change once they can be reached.
+ * It owns nodes, values, permission lists, their reference counts and the path-copying updates.
+ * Children are kept in a persistent weight-balanced tree, so an insert shares all but O(log n) entries.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "path.h"
+#include "tree.h"
+#include "util.h"
+
+struct ent {
+	uint32_t refs;
+	uint32_t count;
+	union {
+		size_t bytes; /* of the names below this entry, NULs included */
+		struct ent *dead; /* once refs is 0: next to be freed */
+	};
+	struct ent *l, *r;
+	struct node *node;
+};
+
+struct blob *blob_new(const void *data, size_t len)
+{
+	struct blob *b;
+
+	if (!len)
+		return NULL;
+	b = xmalloc(sizeof(*b) + len);
+	b->refs = 1;
+	b->len = (uint32_t)len;
+	memcpy(b->data, data, len);
+	return b;
+}
+
+struct blob *blob_get(struct blob *b)
+{
+	if (b)
+		b->refs++;
+	return b;
+}
+
+void blob_put(struct blob *b)
+{
+	if (b && !--b->refs)
+		free(b);
+}
+
+struct perms *perms_new(unsigned int num, uint64_t gen)
+{
+	struct perms *p = xzalloc(sizeof(*p) + num * sizeof(p->p[0]));
+
+	p->refs = 1;
+	p->num = num;
+	p->gen = gen;
+	return p;
+}
+
+struct perms *perms_get(struct perms *p)
+{
+	if (p)
+		p->refs++;
+	return p;
+}
+
+void perms_put(struct perms *p)
+{
+	if (p && !--p->refs)
+		free(p);
+}
+
+static uint32_t ent_count(const struct ent *e)
+{
+	return e ? e->count : 0;
+}
+
+static size_t ent_bytes(const struct ent *e)
+{
+	return e ? e->bytes : 0;
+}
+
+static struct ent *ent_get(struct ent *e)
+{
+	if (e)
+		e->refs++;
+	return e;
+}
+
+static void ent_drop(struct ent *e, struct ent **dead)
+{
+	if (e && !--e->refs) {
+		e->dead = *dead;
+		*dead = e;
+	}
+}
+
+/* Frees a node that nobody refers to; its children's tree goes to the list instead of the stack. */
+static void node_bury(struct node *n, struct ent **dead)
+{
+	blob_put(n->value);
+	perms_put(n->perms);
+	ent_drop(n->kids, dead);
+	free(n);
+}
+
+/* A guest decides how deep the tree is, so freeing must not recurse (XSA-418). */
+static void ents_reap(struct ent *dead)
+{
+	while (dead) {
+		struct ent *e = dead;
+
+		dead = e->dead;
+		ent_drop(e->l, &dead);
+		ent_drop(e->r, &dead);
+		if (!--e->node->refs)
+			node_bury(e->node, &dead);
+		free(e);
+	}
+}
+
+static void ent_put(struct ent *e)
+{
+	struct ent *dead = NULL;
+
+	ent_drop(e, &dead);
+	ents_reap(dead);
+}
+
+struct node *node_new(const char *name, size_t namelen, struct blob *value, struct perms *perms,
+		      uint64_t gen)
+{
+	struct node *n = xmalloc(sizeof(*n) + namelen + 1);
+
+	n->refs = 1;
+	n->namelen = (uint16_t)namelen;
+	n->gen = n->dir_gen = gen;
+	n->value = value;
+	n->perms = perms;
+	n->kids = NULL;
+	memcpy(n->name, name, namelen);
+	n->name[namelen] = 0;
+	return n;
+}
+
+struct node *node_clone(const struct node *n)
+{
+	struct node *c = xmalloc(sizeof(*c) + n->namelen + 1u);
+
+	memcpy(c, n, sizeof(*c) + n->namelen + 1u);
+	c->refs = 1;
+	blob_get(c->value);
+	perms_get(c->perms);
+	ent_get(c->kids);
+	return c;
+}
+
+struct node *node_get(struct node *n)
+{
+	if (n)
+		n->refs++;
+	return n;
+}
+
+void node_put(struct node *n)
+{
+	struct ent *dead = NULL;
+
+	if (!n || --n->refs)
+		return;
+	node_bury(n, &dead);
+	ents_reap(dead);
+}
+
+size_t node_cost(const struct node *n)
+{
+	/* 32: what malloc itself needs for the node and its entry */
+	return sizeof(*n) + n->namelen + 1u + sizeof(struct ent) + 32 +
+	       (n->value ? n->value->len + sizeof(*n->value) + 16 : 0) +
+	       n->perms->num * sizeof(n->perms->p[0]);
+}
+
+/* The functions below take over the references to l, n and r, and return a new one. */
+
+static struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
+{
+	struct ent *e = xmalloc(sizeof(*e));
+
+	e->refs = 1;
+	e->count = ent_count(l) + 1 + ent_count(r);
+	e->bytes = ent_bytes(l) + n->namelen + 1u + ent_bytes(r);
+	e->l = l;
+	e->r = r;
+	e->node = n;
+	return e;
+}
+
+static struct ent *rotate_left(struct ent *l, struct node *n, struct ent *r)
+{
+	struct ent *rl = r->l, *res;
+
+	if (ent_count(rl) < 2 * ent_count(r->r))
+		res = ent_make(ent_make(l, n, ent_get(rl)), node_get(r->node), ent_get(r->r));
+	else
+		res = ent_make(ent_make(l, n, ent_get(rl->l)), node_get(rl->node),
+			       ent_make(ent_get(rl->r), node_get(r->node), ent_get(r->r)));
+	ent_put(r);
+	return res;
+}
+
+static struct ent *rotate_right(struct ent *l, struct node *n, struct ent *r)
+{
+	struct ent *lr = l->r, *res;
+
+	if (ent_count(lr) < 2 * ent_count(l->l))
+		res = ent_make(ent_get(l->l), node_get(l->node), ent_make(ent_get(lr), n, r));
+	else
+		res = ent_make(ent_make(ent_get(l->l), node_get(l->node), ent_get(lr->l)),
+			       node_get(lr->node), ent_make(ent_get(lr->r), n, r));
+	ent_put(l);
+	return res;
+}
+
+/* Weight-balanced with the parameters (3, 2) that are proved to keep the balance (Hirai, Yamamoto 2011). */
+static struct ent *ent_balance(struct ent *l, struct node *n, struct ent *r)
+{
+	uint32_t nl = ent_count(l), nr = ent_count(r);
+
+	if (nl + nr > 1) {
+		if (nr > 3 * nl)
+			return rotate_left(l, n, r);
+		if (nl > 3 * nr)
+			return rotate_right(l, n, r);
+	}
+	return ent_make(l, n, r);
+}
+
+static int name_cmp(const char *name, size_t len, const struct node *n)
+{
+	size_t m = len < n->namelen ? len : n->namelen;
+	int c = memcmp(name, n->name, m);
+
+	return c ? c : (len > n->namelen) - (len < n->namelen);
+}
+
+static const struct node *ent_find(const struct ent *e, const char *name, size_t len)
+{
+	while (e) {
+		int c = name_cmp(name, len, e->node);
+
+		if (!c)
+			return e->node;
+		e = c < 0 ? e->l : e->r;
+	}
+	return NULL;
+}
+
+/* t is only borrowed. Recursion is bounded by the balance of the tree: about 2.4 log2(children). */
+static struct ent *ent_set(const struct ent *t, struct node *n)
+{
+	int c;
+
+	if (!t)
+		return ent_make(NULL, n, NULL);
+	c = name_cmp(n->name, n->namelen, t->node);
+	if (!c)
+		return ent_make(ent_get(t->l), n, ent_get(t->r));
+	if (c < 0)
+		return ent_balance(ent_set(t->l, n), node_get(t->node), ent_get(t->r));
+	return ent_balance(ent_get(t->l), node_get(t->node), ent_set(t->r, n));
+}
+
+/* Without the first entry, which goes to *min with a reference. */
+static struct ent *ent_pop_min(const struct ent *t, struct node **min)
+{
+	if (!t->l) {
+		*min = node_get(t->node);
+		return ent_get(t->r);
+	}
+	return ent_balance(ent_pop_min(t->l, min), node_get(t->node), ent_get(t->r));
+}
+
+static struct ent *ent_pop_max(const struct ent *t, struct node **max)
+{
+	if (!t->r) {
+		*max = node_get(t->node);
+		return ent_get(t->l);
+	}
+	return ent_balance(ent_get(t->l), node_get(t->node), ent_pop_max(t->r, max));
+}
+
+static struct ent *ent_glue(struct ent *l, struct ent *r)
+{
+	struct node *mid;
+	struct ent *rest;
+
+	if (!l || !r)
+		return ent_get(l ? l : r);
+	if (ent_count(l) > ent_count(r)) {
+		rest = ent_pop_max(l, &mid);
+		return ent_balance(rest, mid, ent_get(r));
+	}
+	rest = ent_pop_min(r, &mid);
+	return ent_balance(ent_get(l), mid, rest);
+}
+
+static struct ent *ent_del(const struct ent *t, const char *name, size_t len)
+{
+	int c;
+
+	if (!t)
+		return NULL;
+	c = name_cmp(name, len, t->node);
+	if (!c)
+		return ent_glue(t->l, t->r);
+	if (c < 0)
+		return ent_balance(ent_del(t->l, name, len), node_get(t->node), ent_get(t->r));
+	return ent_balance(ent_get(t->l), node_get(t->node), ent_del(t->r, name, len));
+}
+
+void node_add(struct node *parent, struct node *child, uint64_t gen)
+{
+	struct ent *old = parent->kids;
+
+	parent->kids = ent_set(old, child);
+	parent->gen = parent->dir_gen = gen;
+	ent_put(old);
+}
+
+size_t node_children(const struct node *n)
+{
+	return ent_count(n->kids);
+}
+
+size_t node_dir_bytes(const struct node *n)
+{
+	return ent_bytes(n->kids);
+}
+
+static bool ent_list(const struct ent *e, size_t base, size_t off,
+		     bool (*fn)(const struct node *, void *), void *ctx)
+{
+	size_t mine;
+
+	if (!e || base + e->bytes <= off)
+		return true;
+	mine = base + ent_bytes(e->l);
+	if (!ent_list(e->l, base, off, fn, ctx))
+		return false;
+	if (mine >= off && !fn(e->node, ctx))
+		return false;
+	return ent_list(e->r, mine + e->node->namelen + 1u, off, fn, ctx);
+}
+
+void node_list(const struct node *n, size_t off, bool (*fn)(const struct node *, void *), void *ctx)
+{
+	ent_list(n->kids, 0, off, fn, ctx);
+}
+
+const struct node *tree_nearest(const struct node *root, const char *path, const char **missing)
+{
+	const struct node *n = root, *next;
+	const char *comp, *pos = path;
+	size_t len;
+
+	while ((comp = path_next(&pos, &len))) {
+		next = ent_find(n->kids, comp, len);
+		if (!next) {
+			*missing = comp;
+			return n;
+		}
+		n = next;
+	}
+	*missing = "";
+	return n;
+}
+
+const struct node *tree_get(const struct node *root, const char *path)
+{
+	const char *missing;
+	const struct node *n = tree_nearest(root, path, &missing);
+
+	return *missing ? NULL : n;
+}
+
+struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen)
+{
+	const struct node *up[PATH_DEPTH_MAX];
+	const char *comp, *last = NULL, *pos = path;
+	size_t len, lastlen = 0;
+	unsigned int depth = 0;
+	const struct node *cur = root;
+	struct node *p, *above;
+
+	while ((comp = path_next(&pos, &len))) {
+		up[depth++] = cur;
+		last = comp;
+		lastlen = len;
+		cur = ent_find(cur->kids, comp, len);
+		if (!cur)
+			break;
+	}
+	if (!depth)
+		return n;
+	/* the parent: here the set of children may change; above it only pointers do */
+	p = node_clone(up[--depth]);
+	ent_put(p->kids);
+	if (n)
+		p->kids = ent_set(up[depth]->kids, n);
+	else
+		p->kids = ent_del(up[depth]->kids, last, lastlen);
+	if (!n || !cur)
+		p->gen = p->dir_gen = gen;
+	while (depth--) {
+		above = node_clone(up[depth]);
+		ent_put(above->kids);
+		above->kids = ent_set(up[depth]->kids, p);
+		p = above;
+	}
+	return p;
+}
+
+struct todo {
+	const struct ent **v;
+	size_t num, cap;
+};
+
+static void todo_push(struct todo *t, const struct ent *e)
+{
+	if (!e)
+		return;
+	if (t->num == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : 64;
+		t->v = xrealloc(t->v, t->cap * sizeof(*t->v));
+	}
+	t->v[t->num++] = e;
+}
+
+void tree_walk(const struct node *n, void (*fn)(const struct node *, void *), void *ctx)
+{
+	struct todo t = { 0 };
+
+	fn(n, ctx);
+	todo_push(&t, n->kids);
+	while (t.num) {
+		const struct ent *e = t.v[--t.num];
+
+		fn(e->node, ctx);
+		todo_push(&t, e->l);
+		todo_push(&t, e->r);
+		todo_push(&t, e->node->kids);
+	}
+	free(t.v);
+}

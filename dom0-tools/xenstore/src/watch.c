@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Watches: who wants to hear of changes where.
+ * It owns the index of all watches by path (a treap in order of path) and the making of events.
+ * Events are bounded per connection; what does not fit is folded into one event per watch.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "path.h"
+#include "util.h"
+#include "watch.h"
+
+struct watch_point {
+	struct watch_point *l, *r;
+	uint32_t prio;
+	struct watch_list watches;
+	char path[];
+};
+
+static struct watch_point *points;
+static size_t num_watches;
+static struct perms *introduce_perms, *release_perms;
+
+static uint32_t next_prio(void)
+{
+	static uint32_t x = 2463534242u;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return x;
+}
+
+static struct watch_point *point_find(const char *path, size_t len)
+{
+	struct watch_point *p = points;
+
+	while (p) {
+		int c = strncmp(path, p->path, len);
+
+		if (!c && p->path[len])
+			c = -1;
+		if (!c)
+			return p;
+		p = c < 0 ? p->l : p->r;
+	}
+	return NULL;
+}
+
+static void split(struct watch_point *t, const char *key, struct watch_point **l,
+		  struct watch_point **r)
+{
+	while (t) {
+		if (strcmp(t->path, key) < 0) {
+			*l = t;
+			l = &t->r;
+			t = t->r;
+		} else {
+			*r = t;
+			r = &t->l;
+			t = t->l;
+		}
+	}
+	*l = *r = NULL;
+}
+
+static struct watch_point *point_need(const char *path)
+{
+	struct watch_point **pp = &points, *p = point_find(path, strlen(path));
+
+	if (p)
+		return p;
+	p = xzalloc(sizeof(*p) + strlen(path) + 1);
+	strcpy(p->path, path);
+	p->prio = next_prio();
+	LIST_INIT(&p->watches);
+	while (*pp && (*pp)->prio >= p->prio)
+		pp = strcmp(path, (*pp)->path) < 0 ? &(*pp)->l : &(*pp)->r;
+	split(*pp, path, &p->l, &p->r);
+	*pp = p;
+	return p;
+}
+
+static void point_del(struct watch_point *p)
+{
+	struct watch_point **pp = &points, *l = p->l, *r = p->r;
+
+	while (*pp != p)
+		pp = strcmp(p->path, (*pp)->path) < 0 ? &(*pp)->l : &(*pp)->r;
+	while (l && r) {
+		if (l->prio >= r->prio) {
+			*pp = l;
+			pp = &l->r;
+			l = l->r;
+		} else {
+			*pp = r;
+			pp = &r->l;
+			r = r->l;
+		}
+	}
+	*pp = l ? l : r;
+	free(p);
+}
+
+static long watch_cost(const struct watch *w)
+{
+	return (long)(sizeof(*w) + sizeof(*w->point) + strlen(w->point->path) + strlen(w->token) + 64);
+}
+
+static struct watch *find(struct conn *c, const char *path, const char *token)
+{
+	struct watch_point *p = point_find(path, strlen(path));
+	struct watch *w;
+
+	if (p)
+		LIST_FOREACH(w, &p->watches, of_point)
+			if (w->conn == c && !strcmp(w->token, token))
+				return w;
+	return NULL;
+}
+
+int watch_add(struct conn *c, const char *path, const char *token, unsigned int skip, int depth,
+	      struct watch **out)
+{
+	struct watch *w;
+
+	if (find(c, path, token))
+		return -EEXIST;
+	w = xzalloc(sizeof(*w));
+	w->conn = c;
+	w->point = point_need(path);
+	w->token = xstrdup(token);
+	w->skip = (uint16_t)skip;
+	w->depth = depth;
+	LIST_INSERT_HEAD(&c->watches, w, of_conn);
+	LIST_INSERT_HEAD(&w->point->watches, w, of_point);
+	c->dom->watches++;
+	c->dom->mem += watch_cost(w);
+	num_watches++;
+	*out = w;
+	return 0;
+}
+
+static void watch_free(struct watch *w)
+{
+	w->conn->dom->watches--;
+	w->conn->dom->mem -= watch_cost(w);
+	num_watches--;
+	LIST_REMOVE(w, of_conn);
+	LIST_REMOVE(w, of_point);
+	if (LIST_EMPTY(&w->point->watches))
+		point_del(w->point);
+	free(w->token);
+	free(w);
+}
+
+int watch_del(struct conn *c, const char *path, const char *token)
+{
+	struct watch *w = find(c, path, token);
+
+	if (!w)
+		return -ENOENT;
+	watch_free(w);
+	return 0;
+}
+
+void watch_del_all(struct conn *c)
+{
+	while (!LIST_EMPTY(&c->watches))
+		watch_free(LIST_FIRST(&c->watches));
+}
+
+/* Has this connection room for one more event? */
+static bool room(const struct conn *c)
+{
+	long limit = conn_priv(c) ? 65536 : c->dom->limit[Q_EVENTS];
+
+	if (!conn_priv(c) && c->dom->mem >= c->dom->limit[Q_MEMORY])
+		return false;
+	return (long)c->out_events < limit;
+}
+
+/* The same event, waiting at the end of the queue and not begun yet, need not wait twice. */
+static bool is_last(const struct conn *c, const char *body, size_t len)
+{
+	const struct outmsg *m = TAILQ_LAST(&c->out, outq);
+
+	if (!m || !m->event || (m == TAILQ_FIRST(&c->out) && c->out_off))
+		return false;
+	return m->len == sizeof(struct xsd_sockmsg) + len &&
+	       !memcmp(m->data + sizeof(struct xsd_sockmsg), body, len);
+}
+
+static void send_event(struct watch *w, const char *path)
+{
+	struct conn *c = w->conn;
+	struct xsd_sockmsg hdr = { .type = XS_WATCH_EVENT };
+	char body[XENSTORE_PAYLOAD_MAX];
+	size_t plen, tlen = strlen(w->token) + 1;
+
+	if (c->failed || c->dead)
+		return;
+	if (!room(c)) {
+		w->lost = c->overflow = true;
+		return;
+	}
+	path += w->skip;
+	plen = strlen(path) + 1;
+	if (plen + tlen > sizeof(body)) {
+		/* registration fitted into a message, so this does (XSA-324) */
+		path = w->point->path + w->skip;
+		plen = strlen(path) + 1;
+		if (plen + tlen > sizeof(body))
+			return;
+	}
+	memcpy(body, path, plen);
+	memcpy(body + plen, w->token, tlen);
+	if (is_last(c, body, plen + tlen))
+		return;
+	hdr.len = (uint32_t)(plen + tlen);
+	conn_send(c, &hdr, body, true);
+}
+
+void watch_fire_one(struct watch *w)
+{
+	send_event(w, w->point->path);
+}
+
+void watch_refill(struct conn *c)
+{
+	struct watch *w;
+
+	if (!c->overflow || !room(c) ||
+	    (!conn_priv(c) && (long)c->out_events > c->dom->limit[Q_EVENTS] / 2))
+		return;
+	c->overflow = false;
+	LIST_FOREACH(w, &c->watches, of_conn) {
+		if (!w->lost)
+			continue;
+		w->lost = false;
+		send_event(w, w->point->path); /* sets lost again when there is no room left */
+	}
+}
+
+static bool may_read(const struct conn *c, const struct node *n)
+{
+	return n && (perms_rights(n->perms, c->domid) & PERM_READ);
+}
+
+/* What the event's receivers are judged by. */
+struct subject {
+	const char *path;
+	const struct node *old, *now, *old_parent;
+};
+
+/*
+ * One may hear of a node that one may read, now or before. Of a removal one hears too when one may read the
+ * parent, whose list of children changed (Xen's documentation asks for the first only).
+ */
+static bool permitted(const struct conn *c, const struct subject *s)
+{
+	return conn_priv(c) || may_read(c, s->now) || may_read(c, s->old) ||
+	       (!s->now && may_read(c, s->old_parent));
+}
+
+static void fire_point(const struct watch_point *p, const struct subject *s, bool below)
+{
+	struct watch *w;
+
+	LIST_FOREACH(w, &p->watches, of_point) {
+		if (!below && w->depth >= 0 &&
+		    path_levels(p->path, s->path) > (unsigned int)w->depth)
+			continue;
+		if (permitted(w->conn, s))
+			send_event(w, s->path);
+	}
+}
+
+/* Watches strictly below path, at nodes that were removed. */
+static void fire_below(struct watch_point *p, const char *path, size_t len, const struct node *old)
+{
+	struct subject s = { 0 };
+
+	while (p) {
+		int c = strncmp(p->path, path, len);
+
+		if (!c && p->path[len] != '/')
+			c = (unsigned char)p->path[len] < '/' ? -1 : 1;
+		if (c < 0) {
+			p = p->r;
+			continue;
+		}
+		if (c > 0) {
+			p = p->l;
+			continue;
+		}
+		fire_below(p->l, path, len, old);
+		s.path = p->path;
+		s.old = tree_get(old, p->path);
+		if (s.old)
+			fire_point(p, &s, true);
+		p = p->r;
+	}
+}
+
+void watch_fire(const char *path, bool recursive, const struct node *old, const struct node *new_)
+{
+	struct subject s = { .path = path };
+	char parent[XENSTORE_ABS_PATH_MAX + 1];
+	const char *pos = path;
+	struct watch_point *p;
+	size_t len;
+
+	if (!points)
+		return;
+	s.old = tree_get(old, path);
+	s.now = tree_get(new_, path);
+	if (strcmp(path, "/")) {
+		len = path_parent_len(path);
+		memcpy(parent, path, len);
+		parent[len] = 0;
+		s.old_parent = tree_get(old, parent);
+	}
+	p = point_find("/", 1);
+	if (p)
+		fire_point(p, &s, false);
+	while (path_next(&pos, &len)) {
+		p = point_find(path, (size_t)(pos - path));
+		if (p)
+			fire_point(p, &s, false);
+	}
+	if (recursive)
+		fire_below(points, path, strlen(path), old);
+}
+
+struct perms **watch_special_perms(const char *name)
+{
+	if (!strcmp(name, "@introduceDomain"))
+		return &introduce_perms;
+	if (!strcmp(name, "@releaseDomain"))
+		return &release_perms;
+	return NULL;
+}
+
+void watch_fire_special(const char *name, unsigned int domid)
+{
+	const struct perms *perms = *watch_special_perms(name);
+	struct watch_point *p = point_find(name, strlen(name));
+	char full[32];
+	struct watch *w;
+
+	snprintf(full, sizeof(full), "%s/%u", name, domid);
+	for (int i = 0; i < 2; i++, p = point_find(full, strlen(full))) {
+		if (!p)
+			continue;
+		LIST_FOREACH(w, &p->watches, of_point)
+			if (perms_rights(perms, w->conn->domid) & PERM_READ)
+				send_event(w, i || w->depth == 1 ? full : name);
+	}
+}
+
+void watch_init(void)
+{
+	introduce_perms = perms_new(1, 0);
+	release_perms = perms_new(1, 0);
+}
+
+void watch_exit(void)
+{
+	perms_put(introduce_perms);
+	perms_put(release_perms);
+	introduce_perms = release_perms = NULL;
+}
+
+size_t watch_count(void)
+{
+	return num_watches;
+}
