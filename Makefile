@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Builds everything of Pavise under build/, boots it, tests it. "make help" lists the targets.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+# One step after another, so that its output can be read; each step uses all processors.
+.NOTPARALLEL:
+
+top := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+BUILD ?= $(top)/build
+override BUILD := $(abspath $(BUILD))
+JOBS ?= $(shell nproc)
+PYTHON := /usr/bin/python3
+CROSS_COMPILE ?= riscv64-linux-gnu-
+MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(JOBS)
+endif
+
+# The machine of "make run" (scripts/machine.py reads them)
+SMP ?= 2
+MEM ?= 2G
+CPU ?= rv64
+QEMU ?= qemu-system-riscv64
+QEMU_EXTRA ?=
+CMDLINE ?=
+DOM0_CMDLINE ?=
+export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE
+
+include_dir := $(BUILD)/include
+libfdt := $(BUILD)/libfdt
+autoconf := $(BUILD)/config/autoconf.h
+hypervisor := $(BUILD)/hypervisor/pavise
+kernel := $(BUILD)/linux/Image
+busybox := $(BUILD)/busybox/busybox
+tools_root := $(BUILD)/rootfs-tools
+initrd := $(BUILD)/dom0.cpio.gz
+disk_tree := $(BUILD)/disk
+disk := $(BUILD)/run/images.img
+common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
+
+.PHONY: all run native test test-unit test-system test-full test-guests fuzz bench check-style format \
+	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk \
+	check-deps clean help
+
+##@ To begin with
+## run		install what is missing, build all, boot: ends at dom0's shell with a guest running
+run:
+	@$(top)/scripts/deps
+	@$(MAKE) all disk
+	@DISK=$(disk) $(top)/scripts/machine.py
+
+## test		the same set-up, then all tests below but test-full's
+test:
+	@$(top)/scripts/deps
+	@$(MAKE) all
+	@$(MAKE) check-style
+	@$(MAKE) test-unit
+	@$(MAKE) test-system
+
+##@ Building
+## all		everything that make run boots (this is what plain "make" does)
+all: check-deps hypervisor kernel tools rootfs disk-tree
+
+## menuconfig	choose the hypervisor's build options
+menuconfig:
+	@$(top)/scripts/kconfig menuconfig $(BUILD)/config
+
+## deps		install the Debian packages that building, running and testing need
+deps:
+	@$(top)/scripts/deps
+
+## clean		remove build/
+clean:
+	rm -rf $(BUILD)
+
+check-deps:
+	@$(top)/scripts/deps --check || { echo "make deps installs them." >&2; exit 1; }
+
+# Xen's public headers with RISC-V in them
+headers_stamp := $(BUILD)/include/.stamp
+$(headers_stamp): $(top)/pvabi/scripts/prepare-headers $(wildcard $(top)/pvabi/include/xen/*.h /usr/include/xen/xen.h)
+	@echo "  HEADERS  xen"
+	@$(top)/pvabi/scripts/prepare-headers $(include_dir)
+	@touch $@
+headers: $(headers_stamp)
+
+kernel-source:
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux source
+
+kernel: kernel-source
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux image
+
+$(libfdt)/libfdt.h: | kernel-source
+	@mkdir -p $(libfdt)
+	@cp $(BUILD)/linux/src/scripts/dtc/libfdt/*.[ch] $(libfdt)/
+
+config:
+	@$(top)/scripts/kconfig sync $(BUILD)/config
+
+hypervisor: headers config $(libfdt)/libfdt.h
+	@$(MAKE) -C $(top)/hypervisor O=$(BUILD)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) $(common)
+
+tools: headers $(libfdt)/libfdt.h
+	@$(MAKE) -C $(top)/dom0-tools O=$(BUILD)/dom0-tools CROSS_COMPILE=$(CROSS_COMPILE) $(common) \
+		DESTDIR=$(tools_root) all install
+
+$(busybox): $(top)/scripts/fetch-busybox
+	@$(top)/scripts/fetch-busybox $@
+
+rootfs: tools $(busybox)
+	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(top)/dom0-tools/rootfs \
+		--without 'usr/include*' --without 'usr/lib*' --without 'usr/share*' \
+		--add $(busybox):/bin/busybox --dir proc --dir sys --dir dev --dir root \
+		--strip $(CROSS_COMPILE)strip
+
+# What is on /images beside the user's own files
+disk-tree: kernel $(busybox)
+	@mkdir -p $(disk_tree)/boot
+	@cmp -s $(kernel) $(disk_tree)/boot/Image || cp $(kernel) $(disk_tree)/boot/Image
+	@$(top)/scripts/mkimage ext4 $(BUILD)/demo.img $(top)/dom0-tools/demo --label demo --size 64M \
+		--add $(busybox):/bin/busybox --link sbin/init:../bin/busybox \
+		--dir proc --dir sys --dir dev --dir run --dir tmp --dir root --dir mnt --dir usr/bin --dir usr/sbin
+	@cmp -s $(BUILD)/demo.img $(disk_tree)/demo.img || cp --sparse=always $(BUILD)/demo.img $(disk_tree)/demo.img
+
+# Made anew each time: the guests of the last run have written to it.
+disk: disk-tree
+	@mkdir -p $(BUILD)/run
+	@$(top)/scripts/mkimage ext4 $(disk) $(disk_tree) $(top)/images --without .gitkeep \
+		--label images --slack 512M --always
+
+##@ Testing
+## test-unit	the parts that run on this machine: hypervisor core, xenstored, tools
+unit_dirs := $(filter-out tests/unit/,$(patsubst $(top)/%/Makefile,%/,$(wildcard $(top)/tests/unit/*/Makefile)))
+test-unit: headers config $(libfdt)/libfdt.h
+	@$(if $(wildcard $(top)/tests/unit/Makefile), \
+		$(MAKE) -C $(top)/tests/unit O=$(BUILD)/tests/unit $(common) check, \
+		echo "test-unit: no tests for the hypervisor's core: tests/unit/Makefile is missing" >&2; exit 1)
+	@set -e; for d in $(unit_dirs); do $(MAKE) -C $(top)/$$d O=$(BUILD)/$${d%/} $(common) check; done
+
+## test-system	boots the whole machine, again and again (ARGS= goes to pytest, e.g. ARGS="-k demo")
+test-system: all
+	@cd $(top)/tests/system && $(PYTHON) -m pytest $(ARGS)
+
+## test-full	test, and the system tests that take long
+test-full:
+	@$(MAKE) test ARGS="--full $(ARGS)"
+
+## check-style	clang-format for C, checkpatch for the kernel patches
+c_files = $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null)
+check-style: kernel-source
+	@echo "  STYLE    clang-format"
+	@cd $(top) && clang-format --dry-run -Werror $(c_files)
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux check
+
+## format		put the C sources into the form that check-style wants
+format:
+	@cd $(top) && clang-format -i $(c_files)
+
+## native	boot the same kernel and initramfs without the hypervisor, to compare
+native:
+	@$(MAKE) all disk
+	@DISK=$(disk) $(top)/scripts/machine.py --native
+
+##@ Not there yet (they say so and fail)
+## test-guests	newlib guests that test the ABI
+## fuzz		fuzzing of hypercalls and xenstored
+## bench		measurements
+test-guests fuzz bench:
+	@echo "make $@: not there yet." >&2; exit 1
+
+help:
+	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' -e 's/^## \([a-z-]*\)\t*/  make \1\t/p' $(top)/Makefile | expand -t 22
+	@echo
+	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
+	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD=; V=1 shows the kernel build's output."

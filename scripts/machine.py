@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machine that Pavise boots on: its QEMU command line, and a run of it on this terminal.
+
+usage: scripts/machine.py [--print] [--native]
+
+--print    show the command line instead of running it
+--native   the same kernel and initramfs without the hypervisor, on the serial port
+
+Environment: BUILD (directory), DISK (image for /images), SMP, MEM, CPU, QEMU, QEMU_EXTRA,
+CMDLINE (hypervisor), DOM0_CMDLINE. The exit status is QEMU's; the hypervisor chooses it when the
+machine ends. tests/system builds its machines with command() as well.
+"""
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+BIOS = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
+KERNEL_ADDR = 0x84000000
+INITRD_ADDR = 0x88000000
+
+# Options that hold unless the user gives the same one.
+CMDLINE = "dom0_mem=512M"
+DOM0_CMDLINE = "console=hvc0"
+NATIVE_CMDLINE = "console=ttyS0"
+
+DOM0_CRASHED = 42
+HYPERVISOR_DIED = 43
+EXIT_WORDS = {
+    0: "the machine was powered off",
+    DOM0_CRASHED: "dom0 crashed; the reason is above",
+    HYPERVISOR_DIED: "the hypervisor stopped the machine; the reason is above",
+}
+
+
+@dataclass
+class Config:
+    """What can differ between machines. None for a module leaves it out."""
+
+    build: str
+    smp: int = 2
+    mem: str = "2G"
+    cpu: str = "rv64"
+    cmdline: str = ""
+    dom0_cmdline: str = ""
+    disk: str = ""
+    native: bool = False
+    hypervisor: str = ""
+    kernel: str = ""
+    initrd: str = ""
+    hostfwd: tuple = ()  # pairs of ports: 127.0.0.1's, dom0's
+    snapshot: bool = False  # throw away what is written to the disk
+    qemu: str = "qemu-system-riscv64"
+    extra: list = field(default_factory=list)
+
+    def __post_init__(self):
+        if self.hypervisor == "":
+            self.hypervisor = os.path.join(self.build, "hypervisor", "pavise")
+        if self.kernel == "":
+            self.kernel = os.path.join(self.build, "linux", "Image")
+        if self.initrd == "":
+            self.initrd = os.path.join(self.build, "dom0.cpio.gz")
+
+
+def options(default, given):
+    """Both, without the defaults that given names too."""
+    names = {word.split("=")[0] for word in given.split()}
+    return " ".join([w for w in default.split() if w.split("=")[0] not in names] + given.split())
+
+
+def quote(value):
+    """A comma ends a value in QEMU's options unless it is doubled."""
+    return str(value).replace(",", ",,")
+
+
+def command(c):
+    """The argument vector of a machine whose serial port is stdin and stdout."""
+    argv = shlex.split(c.qemu) + [
+        "-M", "virt", "-cpu", c.cpu, "-smp", str(c.smp), "-m", c.mem, "-bios", BIOS,
+        "-display", "none", "-monitor", "none",
+        # signal=off: Ctrl-C and the like belong to the guest
+        "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+    ]
+    if c.native:
+        argv += ["-kernel", c.kernel, "-initrd", c.initrd,
+                 "-append", options(NATIVE_CMDLINE, c.dom0_cmdline)]
+    else:
+        argv += ["-kernel", c.hypervisor, "-append", options(CMDLINE, c.cmdline)]
+        if c.kernel:
+            argv += ["-device", f"guest-loader,addr={KERNEL_ADDR:#x},kernel={quote(c.kernel)},"
+                     f"bootargs={quote(options(DOM0_CMDLINE, c.dom0_cmdline))}"]
+        if c.initrd:
+            argv += ["-device", f"guest-loader,addr={INITRD_ADDR:#x},initrd={quote(c.initrd)}"]
+    if c.disk:
+        snapshot = ",snapshot=on" if c.snapshot else ""
+        argv += ["-drive", f"if=none,id=images,format=raw,cache=unsafe,file={quote(c.disk)}{snapshot}",
+                 "-device", "virtio-blk-pci,drive=images,disable-legacy=on"]
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in c.hostfwd)
+    # romfile=: no boot ROM, which would need ipxe-qemu
+    argv += ["-netdev", f"user,id=net,restrict=on{forwards}", "-device", "e1000e,netdev=net,romfile="]
+    return argv + list(c.extra)
+
+
+def from_environment(native):
+    env = os.environ
+    return Config(build=env.get("BUILD", "build"), smp=int(env.get("SMP") or 2), mem=env.get("MEM") or "2G",
+                  cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
+                  dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=env.get("DISK", ""), native=native,
+                  qemu=env.get("QEMU") or "qemu-system-riscv64",
+                  extra=shlex.split(env.get("QEMU_EXTRA", "")))
+
+
+def main():
+    if set(sys.argv[1:]) - {"--print", "--native"}:
+        sys.exit(__doc__)
+    argv = command(from_environment("--native" in sys.argv))
+    if "--print" in sys.argv:
+        print(shlex.join(argv))
+        return 0
+    try:
+        status = subprocess.run(argv, check=False).returncode
+    except FileNotFoundError:
+        sys.exit(f"machine.py: there is no {argv[0]}: install it (make deps) or name another (QEMU=)")
+    except KeyboardInterrupt:
+        status = 130
+    words = EXIT_WORDS.get(status, "QEMU itself ended" if status != 0 else "")
+    print(f"\nQEMU's exit status is {status}: {words}.", flush=True)
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
