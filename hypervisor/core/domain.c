@@ -175,7 +175,7 @@ static int domain_init(struct domain *d, const struct xen_domctl_createdomain *c
 
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out)
 {
-	struct domain *d;
+	struct domain *d, *pos;
 	int rc;
 
 	if (id >= DOMID_FIRST_RESERVED || !config->max_vcpus || config->max_vcpus > GUEST_MAX_VCPUS)
@@ -210,7 +210,11 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	}
 	spin_lock(&domain_list_lock);
 	*hash_slot(id) = d;
-	list_add_tail(&d->list, &domain_list);
+	list_for_each(pos, &domain_list, list) {
+		if (pos->id > id)
+			break;
+	}
+	list_add_tail(&d->list, &pos->list);
 	spin_unlock(&domain_list_lock);
 	*out = d;
 	return 0;
@@ -406,6 +410,10 @@ static int release_vcpus(struct domain *d)
 	struct vcpu *v;
 	unsigned int i;
 
+	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
+		if (d->watchdog_used & BIT(i))
+			timer_kill(&d->watchdog[i]);
+	}
 	domain_for_each_vcpu(d, v, i) {
 		timer_kill(&v->poll_timer);
 		timer_kill(&v->block_timer);

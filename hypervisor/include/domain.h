@@ -20,6 +20,7 @@ struct evtchn_state; /* core/event.c */
 struct grant_table; /* core/grant.c */
 
 #define NR_HVM_PARAMS HVM_NR_PARAMS
+#define NR_DOMAIN_WATCHDOGS 2
 
 enum domain_dying { DOMDYING_ALIVE = 0, DOMDYING_DYING, DOMDYING_DEAD };
 
@@ -56,6 +57,8 @@ struct domain {
 	struct spinlock evtchn_lock;
 	struct grant_table *grant;
 	u64 hvm_params[NR_HVM_PARAMS];
+	struct timer watchdog[NR_DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog */
+	unsigned int watchdog_used; /* mask */
 	xen_domain_handle_t handle;
 	s64 time_offset_seconds;
 	u32 ssidref;
@@ -113,7 +116,7 @@ struct vcpu {
 
 extern struct domain *dom0; /* NULL until it is built */
 
-/* All domains but the idle one, oldest first; hold domain_list_lock to walk. */
+/* All domains but the idle one, by number; hold domain_list_lock to walk. */
 extern struct list_head domain_list;
 extern struct spinlock domain_list_lock;
 

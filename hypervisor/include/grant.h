@@ -16,6 +16,8 @@ void grant_table_free(struct domain *d);
 /* XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame, growing the table up to its limit. */
 int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn);
 
+unsigned int grant_table_max_frames(struct domain *d);
+
 void grant_dump(struct domain *d); /* debug key 'g' */
 
 #endif

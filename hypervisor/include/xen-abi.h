@@ -52,6 +52,7 @@
 #undef EOVERFLOW
 #undef ERESTART
 #undef ENODATA
+#undef ETIME
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
@@ -73,6 +74,7 @@
 #define ERANGE 34
 #define ENOSYS 38
 #define ENODATA 61
+#define ETIME 62
 #define EOVERFLOW 75
 #define ERESTART 85
 #define EOPNOTSUPP 95

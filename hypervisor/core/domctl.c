@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * domctl: the control domain's operations on one domain.
+ */
+#include <console.h>
+#include <control.h>
+#include <handlers.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <sched.h>
+#include <wallclock.h>
+
+struct spinlock control_lock = SPINLOCK_INIT;
+
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+	bool running = false, blocked = true;
+	struct vcpu *v;
+	unsigned int i;
+
+	memset(info, 0, sizeof(*info));
+	info->domain = d->id;
+	info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+	domain_for_each_vcpu(d, v, i) {
+		info->cpu_time += vcpu_cpu_time(v);
+		info->max_vcpu_id = v->id;
+		if (READ_ONCE(v->pause_flags) & BIT(VPF_DOWN))
+			continue;
+		info->nr_online_vcpus++;
+		if (!(v->pause_flags & (BIT(VPF_BLOCKED) | BIT(VPF_POLL))))
+			blocked = false;
+		running |= READ_ONCE(v->running);
+	}
+	info->flags = XEN_DOMINF_hvm_guest | XEN_DOMINF_hap;
+	if (d->dying == DOMDYING_DEAD)
+		info->flags |= XEN_DOMINF_dying;
+	if (d->is_shut_down)
+		info->flags |= XEN_DOMINF_shutdown;
+	if (d->controller_paused)
+		info->flags |= XEN_DOMINF_paused;
+	if (blocked)
+		info->flags |= XEN_DOMINF_blocked;
+	if (running)
+		info->flags |= XEN_DOMINF_running;
+	if (d->shutdown_code >= 0)
+		info->flags |= (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
+	info->tot_pages = d->tot_pages;
+	info->max_pages = d->max_pages;
+	info->shared_info_frame = INVALID_GFN;
+	info->ssidref = d->ssidref;
+	memcpy(info->handle, d->handle, sizeof(info->handle));
+	info->gpaddr_bits = 41;
+	info->arch_config.engine = XEN_DOMCTL_CONFIG_ENGINE_HEXT;
+	info->arch_config.timebase_frequency = machine.timebase_hz;
+}
+
+/* The lowest number that was not given for longest: numbers are not reused at once. control_lock held. */
+static domid_t free_domid(void)
+{
+	static domid_t last;
+
+	for (u32 n = 1; n < DOMID_FIRST_RESERVED; n++) {
+		domid_t id = (last + n) % DOMID_FIRST_RESERVED;
+		struct domain *d;
+
+		if (!id)
+			continue;
+		d = domain_get(id);
+		if (!d) {
+			last = id;
+			return id;
+		}
+		domain_put(d);
+	}
+	return DOMID_INVALID;
+}
+
+static long create(struct xen_domctl *op)
+{
+	struct xen_domctl_createdomain *c = &op->u.createdomain;
+	struct domain *d;
+	domid_t id = op->domain;
+	long rc;
+
+	if (c->flags & ~(XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap) ||
+	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 1 || c->iommu_opts || c->vmtrace_size || c->cpupool_id)
+		return -EINVAL;
+	spin_lock(&control_lock);
+	if (!id || id >= DOMID_FIRST_RESERVED)
+		id = free_domid();
+	rc = id >= DOMID_FIRST_RESERVED ? -ENOMEM : domain_create(id, c, &d);
+	if (!rc) {
+		wallclock_publish(d);
+		op->domain = id;
+		c->arch.timebase_frequency = machine.timebase_hz;
+		c->arch.engine = XEN_DOMCTL_CONFIG_ENGINE_HEXT;
+	}
+	spin_unlock(&control_lock);
+	return rc;
+}
+
+static long set_controller_pause(struct domain *d, bool pause)
+{
+	long rc = 0;
+
+	spin_lock(&d->lock);
+	if (pause == d->controller_paused)
+		rc = pause ? 0 : -EINVAL;
+	else if (!pause && d->dying)
+		rc = -EINVAL;
+	else
+		d->controller_paused = pause;
+	spin_unlock(&d->lock);
+	if (rc)
+		return rc;
+	if (pause) {
+		domain_pause(d);
+	} else {
+		d->creation_finished = true;
+		domain_unpause(d);
+	}
+	return 0;
+}
+
+static long max_vcpus(struct domain *d, u32 max)
+{
+	long rc = 0;
+
+	if (max > d->max_vcpus || !max)
+		return -EINVAL;
+	for (u32 i = 0; i < max && !rc; i++)
+		rc = vcpu_create(d, i);
+	return rc;
+}
+
+static long max_mem(struct domain *d, u64 kib)
+{
+	u64 pages = kib >> (PAGE_SHIFT - 10);
+	long rc = 0;
+
+	spin_lock(&d->page_lock);
+	if (pages < d->tot_pages)
+		rc = -EINVAL;
+	else
+		d->max_pages = pages;
+	spin_unlock(&d->page_lock);
+	return rc;
+}
+
+static struct vcpu *find_vcpu(struct domain *d, u32 id)
+{
+	return id < d->max_vcpus ? d->vcpu[id] : NULL;
+}
+
+static long set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
+{
+	struct vcpu_guest_context c;
+	struct vcpu *v = find_vcpu(d, a->vcpu);
+	long rc;
+
+	if (!v)
+		return -ESRCH;
+	if (copy_from_guest(&c, a->ctxt.q, sizeof(c)))
+		return -EFAULT;
+	vcpu_pause(v);
+	rc = arch_set_context(v, &c);
+	if (!rc) {
+		if (c.flags & VGCF_online)
+			clear_bit(VPF_DOWN, &v->pause_flags);
+		else
+			set_bit(VPF_DOWN, &v->pause_flags);
+	}
+	vcpu_unpause(v);
+	return rc;
+}
+
+static long get_context(struct domain *d, struct xen_domctl_vcpucontext *a)
+{
+	struct vcpu_guest_context c;
+	struct vcpu *v = find_vcpu(d, a->vcpu);
+
+	if (!v)
+		return -ESRCH;
+	if (!v->is_initialised)
+		return -ENODATA;
+	vcpu_pause(v);
+	arch_get_context(v, &c);
+	vcpu_unpause(v);
+	return copy_to_guest(a->ctxt.q, &c, sizeof(c)) ? -EFAULT : 0;
+}
+
+static long vcpu_info_op(struct domain *d, struct xen_domctl_getvcpuinfo *a)
+{
+	struct vcpu *v = find_vcpu(d, a->vcpu);
+
+	if (!v)
+		return -ESRCH;
+	a->online = !(READ_ONCE(v->pause_flags) & BIT(VPF_DOWN));
+	a->blocked = (v->pause_flags & (BIT(VPF_BLOCKED) | BIT(VPF_POLL))) != 0;
+	a->running = READ_ONCE(v->running);
+	a->cpu_time = vcpu_cpu_time(v);
+	a->cpu = v->hart;
+	return 0;
+}
+
+static long bitmap_to_guest(const struct xenctl_bitmap *b, u64 mask)
+{
+	u64 bytes = min(DIV_ROUND_UP((u64)b->nr_bits, 8), (u64)sizeof(mask));
+
+	return bytes && copy_to_guest(b->bitmap.q, &mask, bytes) ? -EFAULT : 0;
+}
+
+static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
+{
+	struct vcpu *v = find_vcpu(d, a->vcpu);
+	u64 all = BIT(machine.nr_harts) - 1, mask = 0;
+	long rc = 0;
+
+	if (!v)
+		return -ESRCH;
+	if (set && a->flags & XEN_VCPUAFFINITY_HARD) {
+		u64 bytes = min(DIV_ROUND_UP((u64)a->cpumap_hard.nr_bits, 8), (u64)sizeof(mask));
+
+		if (copy_from_guest(&mask, a->cpumap_hard.bitmap.q, bytes))
+			return -EFAULT;
+		if (!(mask & all))
+			return -EINVAL;
+		v->pinned = (mask & all) == all ? 0 : mask & all;
+		/* It moves when it is next scheduled. */
+		vcpu_pause(v);
+		vcpu_unpause(v);
+	}
+	if (a->flags & XEN_VCPUAFFINITY_HARD)
+		rc = bitmap_to_guest(&a->cpumap_hard, v->pinned ? v->pinned : all);
+	if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
+		rc = bitmap_to_guest(&a->cpumap_soft, all);
+	return rc;
+}
+
+static long destroy(struct domain *d, u64 arg)
+{
+	long rc;
+
+	spin_lock(&control_lock);
+	rc = domain_kill(d);
+	spin_unlock(&control_lock);
+	return rc == -ERESTART ? hypercall_continue(__HYPERVISOR_domctl, arg, 0, 0, 0, 0) : rc;
+}
+
+static long domctl_on(struct domain *d, struct xen_domctl *op, u64 arg)
+{
+	switch (op->cmd) {
+	case XEN_DOMCTL_destroydomain:
+		return destroy(d, arg);
+	case XEN_DOMCTL_pausedomain:
+		return set_controller_pause(d, true);
+	case XEN_DOMCTL_unpausedomain:
+		return set_controller_pause(d, false);
+	case XEN_DOMCTL_resumedomain:
+		domain_resume(d);
+		return 0;
+	case XEN_DOMCTL_getdomaininfo:
+		domain_info(d, &op->u.getdomaininfo);
+		op->domain = d->id;
+		return 0;
+	case XEN_DOMCTL_max_mem:
+		return max_mem(d, op->u.max_mem.max_memkb);
+	case XEN_DOMCTL_max_vcpus:
+		return max_vcpus(d, op->u.max_vcpus.max);
+	case XEN_DOMCTL_setvcpucontext:
+		return set_context(d, &op->u.vcpucontext);
+	case XEN_DOMCTL_getvcpucontext:
+		return get_context(d, &op->u.vcpucontext);
+	case XEN_DOMCTL_getvcpuinfo:
+		return vcpu_info_op(d, &op->u.getvcpuinfo);
+	case XEN_DOMCTL_setvcpuaffinity:
+		return affinity(d, &op->u.vcpuaffinity, true);
+	case XEN_DOMCTL_getvcpuaffinity:
+		return affinity(d, &op->u.vcpuaffinity, false);
+	case XEN_DOMCTL_setdomainhandle:
+		memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
+		return 0;
+	case XEN_DOMCTL_settimeoffset:
+		d->time_offset_seconds = op->u.settimeoffset.time_offset_seconds;
+		wallclock_publish(d);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* Pausing oneself would wait for oneself; the control domain's end is the machine's. */
+static bool not_on_self(u32 cmd)
+{
+	return cmd == XEN_DOMCTL_pausedomain || cmd == XEN_DOMCTL_destroydomain || cmd == XEN_DOMCTL_setvcpucontext ||
+	       cmd == XEN_DOMCTL_resumedomain;
+}
+
+long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct xen_domctl op;
+	struct domain *d;
+	long rc;
+
+	(void)a2;
+	(void)a3;
+	(void)a4;
+	(void)a5;
+	if (copy_from_guest(&op, arg, sizeof(op)))
+		return -EFAULT;
+	if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
+		return -EACCES;
+	if (op.cmd == XEN_DOMCTL_createdomain) {
+		rc = create(&op);
+	} else {
+		d = domain_get(op.domain);
+		if (!d)
+			return -ESRCH;
+		rc = d == current_domain() && not_on_self(op.cmd) ? -EINVAL : domctl_on(d, &op, arg);
+		domain_put(d);
+	}
+	if (!rc && copy_to_guest(arg, &op, sizeof(op)))
+		rc = -EFAULT;
+	return rc;
+}

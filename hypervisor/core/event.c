@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Event channels: ports, their bindings, and delivery through the 2-level bitmaps of shared_info.
+ * A domain's ports are under its evtchn_lock; the pending and mask words are shared with the guest and atomic.
+ */
+#include <console.h>
+#include <event.h>
+#include <handlers.h>
+#include <lib.h>
+#include <lock.h>
+#include <sched.h>
+#include <xsm.h>
+
+#define CHUNK_SHIFT 6
+#define CHUNK_PORTS (1U << CHUNK_SHIFT)
+#define MAX_PORTS_2L (sizeof(((struct shared_info *)0)->evtchn_pending) * 8) /* 4096 */
+#define NR_CHUNKS (MAX_PORTS_2L / CHUNK_PORTS)
+#define DESTROY_BATCH 256
+#define MAX_PIRQS 1024
+
+struct evtchn {
+	u8 state; /* EVTCHNSTAT_* */
+	bool is_virq_global;
+	u16 vcpu; /* notified */
+	domid_t remote_domid; /* unbound: who may connect */
+	u32 port;
+	union {
+		struct {
+			struct domain *domain; /* held by a reference for as long as we are connected */
+			u32 port;
+		} remote;
+		u32 virq;
+		u32 pirq;
+	};
+};
+
+struct evtchn_state {
+	struct evtchn *chunk[NR_CHUNKS];
+	u32 max_ports; /* 1 .. max_ports - 1 may be used */
+	u32 next_free; /* no free port below */
+	u32 destroy_next;
+};
+
+/* Physical interrupts: who has them. Outside nothing, inside evtchn_lock. */
+static struct spinlock pirq_lock = SPINLOCK_INIT;
+static struct {
+	struct domain *domain;
+	u32 port;
+} pirqs[MAX_PIRQS];
+
+int evtchn_init(struct domain *d, u32 max_port)
+{
+	d->evtchn = xzalloc(sizeof(*d->evtchn));
+	if (!d->evtchn)
+		return -ENOMEM;
+	d->evtchn->max_ports = max_port >= MAX_PORTS_2L ? MAX_PORTS_2L : max_port + 1;
+	d->evtchn->next_free = 1;
+	return 0;
+}
+
+/* evtchn_lock held. NULL: no such port in use. */
+static struct evtchn *port_get(struct domain *d, u32 port)
+{
+	struct evtchn_state *s = d->evtchn;
+	struct evtchn *c;
+
+	if (!port || port >= s->max_ports || !s->chunk[port >> CHUNK_SHIFT])
+		return NULL;
+	c = &s->chunk[port >> CHUNK_SHIFT][port & (CHUNK_PORTS - 1)];
+	return c->state == EVTCHNSTAT_closed ? NULL : c;
+}
+
+/* evtchn_lock held. The port's structure, allocated if need be; it is free. */
+static int port_claim(struct domain *d, u32 port, struct evtchn **out)
+{
+	struct evtchn_state *s = d->evtchn;
+	struct evtchn **chunk;
+
+	if (!port || port >= s->max_ports)
+		return -ENOSPC;
+	chunk = &s->chunk[port >> CHUNK_SHIFT];
+	if (!*chunk) {
+		*chunk = xzalloc(CHUNK_PORTS * sizeof(**chunk));
+		if (!*chunk)
+			return -ENOMEM;
+	}
+	*out = &(*chunk)[port & (CHUNK_PORTS - 1)];
+	return (*out)->state == EVTCHNSTAT_closed ? 0 : -EBUSY;
+}
+
+/* evtchn_lock held. The lowest free port. The caller sets its state. */
+static int port_alloc(struct domain *d, struct evtchn **out)
+{
+	struct evtchn_state *s = d->evtchn;
+	int rc;
+
+	if (d->dying)
+		return -EINVAL;
+	for (u32 port = s->next_free; port < s->max_ports; port++) {
+		rc = port_claim(d, port, out);
+		if (rc == -EBUSY)
+			continue;
+		if (rc)
+			return rc;
+		memset(*out, 0, sizeof(**out));
+		(*out)->port = port;
+		/* Events of an earlier life are not for the new owner. */
+		clear_bit(port, d->shared_info->evtchn_pending);
+		s->next_free = port + 1;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static void port_free(struct domain *d, struct evtchn *c)
+{
+	c->state = EVTCHNSTAT_closed;
+	clear_bit(c->port, d->shared_info->evtchn_pending);
+	if (c->port < d->evtchn->next_free)
+		d->evtchn->next_free = c->port;
+}
+
+/* Two domains' locks, lower address first; they may be the same one. */
+static void lock_both(struct domain *a, struct domain *b)
+{
+	if (a == b) {
+		spin_lock(&a->evtchn_lock);
+		return;
+	}
+	spin_lock(a < b ? &a->evtchn_lock : &b->evtchn_lock);
+	spin_lock(a < b ? &b->evtchn_lock : &a->evtchn_lock);
+}
+
+static void unlock_both(struct domain *a, struct domain *b)
+{
+	spin_unlock(&a->evtchn_lock);
+	if (a != b)
+		spin_unlock(&b->evtchn_lock);
+}
+
+/* ---- delivery ---- */
+
+static void upcall(struct vcpu *v)
+{
+	if (__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+		return;
+	arch_raise_upcall(v);
+	vcpu_unblock(v);
+}
+
+/* The selector word is shared with the guest, which clears it before it reads the pending words. */
+static void select_port(struct vcpu *v, u32 port)
+{
+	u64 bit = BIT(port / 64);
+
+	if (!v->info)
+		return;
+	if (!(__atomic_fetch_or(&v->info->evtchn_pending_sel, bit, __ATOMIC_SEQ_CST) & bit))
+		upcall(v);
+}
+
+static void wake_pollers(struct domain *d, u32 port)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	domain_for_each_vcpu(d, v, i) {
+		if (READ_ONCE(v->pause_flags) & BIT(VPF_POLL) &&
+		    (READ_ONCE(v->poll_port) == port || !READ_ONCE(v->poll_port)))
+			vcpu_unblock(v);
+	}
+}
+
+/* evtchn_lock of d held, or the port cannot go away. */
+static void set_pending(struct domain *d, const struct evtchn *c)
+{
+	struct shared_info *s = d->shared_info;
+	struct vcpu *v = d->vcpu[c->vcpu];
+
+	if (test_and_set_bit(c->port, s->evtchn_pending))
+		return;
+	if (!test_bit(c->port, s->evtchn_mask) && v)
+		select_port(v, c->port);
+	wake_pollers(d, c->port);
+}
+
+void evtchn_vcpu_info_changed(struct vcpu *v)
+{
+	__atomic_store_n(&v->info->evtchn_pending_sel, ~0UL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&v->info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+	upcall(v);
+}
+
+/* evtchn_lock of the sender's domain held; the other end's lock is not needed: it cannot close without ours. */
+static void send_locked(struct evtchn *c)
+{
+	struct domain *rd = c->remote.domain;
+	struct evtchn_state *s = rd->evtchn;
+	u32 port = c->remote.port;
+
+	set_pending(rd, &s->chunk[port >> CHUNK_SHIFT][port & (CHUNK_PORTS - 1)]);
+}
+
+long evtchn_send_op(struct evtchn_send *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn *c;
+	long rc = 0;
+
+	spin_lock(&d->evtchn_lock);
+	c = port_get(d, a->port);
+	if (!c)
+		rc = -EINVAL;
+	else if (c->state == EVTCHNSTAT_interdomain)
+		send_locked(c);
+	else if (c->state == EVTCHNSTAT_ipi)
+		set_pending(d, c);
+	else if (c->state != EVTCHNSTAT_unbound) /* nobody listens: silently dropped */
+		rc = -EINVAL;
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+long evtchn_unmask_op(struct evtchn_unmask *a)
+{
+	struct domain *d = current_domain();
+	struct shared_info *s = d->shared_info;
+	struct evtchn *c;
+	long rc = 0;
+
+	spin_lock(&d->evtchn_lock);
+	c = port_get(d, a->port);
+	if (!c) {
+		rc = -EINVAL;
+	} else if (test_and_clear_bit(a->port, s->evtchn_mask) && test_bit(a->port, s->evtchn_pending) &&
+		   d->vcpu[c->vcpu]) {
+		select_port(d->vcpu[c->vcpu], a->port);
+	}
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+/* ---- virtual interrupts ---- */
+
+static bool virq_is_global(u32 virq)
+{
+	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF;
+}
+
+void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq)
+{
+	struct domain *d = v->domain;
+	struct evtchn *c;
+
+	spin_lock(&d->evtchn_lock);
+	c = port_get(d, v->virq_to_evtchn[virq]);
+	if (c && c->state == EVTCHNSTAT_virq && c->virq == virq)
+		set_pending(d, c);
+	spin_unlock(&d->evtchn_lock);
+}
+
+void send_guest_global_virq(struct domain *d, unsigned int virq)
+{
+	if (d && d->vcpu[0])
+		send_guest_vcpu_virq(d->vcpu[0], virq);
+}
+
+long evtchn_bind_virq(struct evtchn_bind_virq *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn *c;
+	struct vcpu *v;
+	long rc;
+
+	if (a->virq >= NR_VIRQS || a->vcpu >= d->max_vcpus || !d->vcpu[a->vcpu])
+		return a->virq >= NR_VIRQS ? -EINVAL : -ENOENT;
+	/* Global ones are bound on vCPU 0 first, and are the control domain's. */
+	if (virq_is_global(a->virq) && (a->vcpu || !d->is_privileged))
+		return a->vcpu ? -EINVAL : -EPERM;
+	v = d->vcpu[a->vcpu];
+	spin_lock(&d->evtchn_lock);
+	if (v->virq_to_evtchn[a->virq]) {
+		rc = -EEXIST;
+		goto out;
+	}
+	rc = port_alloc(d, &c);
+	if (rc)
+		goto out;
+	c->state = EVTCHNSTAT_virq;
+	c->vcpu = a->vcpu;
+	c->virq = a->virq;
+	v->virq_to_evtchn[a->virq] = a->port = c->port;
+out:
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+long evtchn_bind_ipi(struct evtchn_bind_ipi *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn *c;
+	long rc;
+
+	if (a->vcpu >= d->max_vcpus || !d->vcpu[a->vcpu])
+		return -ENOENT;
+	spin_lock(&d->evtchn_lock);
+	rc = port_alloc(d, &c);
+	if (!rc) {
+		c->state = EVTCHNSTAT_ipi;
+		c->vcpu = a->vcpu;
+		a->port = c->port;
+	}
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+/* ---- physical interrupts ---- */
+
+bool send_guest_pirq(struct domain *d, unsigned int pirq)
+{
+	struct evtchn *c = NULL;
+	u32 port = 0;
+
+	if (!d || pirq >= MAX_PIRQS)
+		return false;
+	spin_lock(&pirq_lock);
+	if (pirqs[pirq].domain == d)
+		port = pirqs[pirq].port;
+	spin_unlock(&pirq_lock);
+	if (!port)
+		return false;
+	spin_lock(&d->evtchn_lock);
+	c = port_get(d, port);
+	if (c && c->state == EVTCHNSTAT_pirq && c->pirq == pirq)
+		set_pending(d, c);
+	else
+		c = NULL;
+	spin_unlock(&d->evtchn_lock);
+	return c != NULL;
+}
+
+long evtchn_bind_pirq(struct evtchn_bind_pirq *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn *c;
+	long rc;
+
+	if (a->pirq >= min(arch_nr_pirqs(), (unsigned int)MAX_PIRQS))
+		return -EINVAL;
+	if (!xsm_may_use_pirq(d, a->pirq))
+		return -EPERM;
+	spin_lock(&d->evtchn_lock);
+	rc = port_alloc(d, &c);
+	if (rc)
+		goto out;
+	spin_lock(&pirq_lock);
+	if (pirqs[a->pirq].domain) {
+		rc = -EEXIST;
+	} else {
+		pirqs[a->pirq].domain = d;
+		pirqs[a->pirq].port = c->port;
+		c->state = EVTCHNSTAT_pirq;
+		c->pirq = a->pirq;
+		a->port = c->port;
+	}
+	spin_unlock(&pirq_lock);
+	if (!rc)
+		arch_pirq_enable(a->pirq);
+	else
+		port_free(d, c);
+out:
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+/* evtchn_lock held */
+static void unbind_pirq(struct evtchn *c)
+{
+	arch_pirq_disable(c->pirq);
+	spin_lock(&pirq_lock);
+	pirqs[c->pirq].domain = NULL;
+	pirqs[c->pirq].port = 0;
+	spin_unlock(&pirq_lock);
+}
+
+/* ---- between domains ---- */
+
+long evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
+{
+	struct evtchn *c;
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(a->dom, &rc);
+	if (!d)
+		return rc;
+	spin_lock(&d->evtchn_lock);
+	rc = port_alloc(d, &c);
+	if (!rc) {
+		c->state = EVTCHNSTAT_unbound;
+		c->remote_domid = a->remote_dom == DOMID_SELF ? current_domain()->id : a->remote_dom;
+		a->port = c->port;
+	}
+	spin_unlock(&d->evtchn_lock);
+	domain_put(d);
+	return rc;
+}
+
+long evtchn_bind_interdomain(struct evtchn_bind_interdomain *a)
+{
+	struct domain *ld = current_domain(), *rd;
+	struct evtchn *lc, *rc_port;
+	long rc;
+
+	rd = domain_get(a->remote_dom);
+	if (!rd)
+		return -ESRCH;
+	lock_both(ld, rd);
+	rc_port = port_get(rd, a->remote_port);
+	/* A domain may also connect to a port of its own that it offered to itself. */
+	if (!rc_port || rc_port->state != EVTCHNSTAT_unbound || rc_port->remote_domid != ld->id || rd->dying ||
+	    !xsm_may_talk(ld, rd)) {
+		rc = -EINVAL;
+		goto out;
+	}
+	rc = port_alloc(ld, &lc);
+	if (rc)
+		goto out;
+	/* Each end holds the other's domain: neither structure goes away under a send. */
+	domain_hold(rd);
+	domain_hold(ld);
+	lc->state = EVTCHNSTAT_interdomain;
+	lc->remote.domain = rd;
+	lc->remote.port = a->remote_port;
+	rc_port->remote.domain = ld;
+	rc_port->remote.port = lc->port;
+	rc_port->state = EVTCHNSTAT_interdomain;
+	a->local_port = lc->port;
+	/* Something may have been sent to us before we connected. */
+	set_pending(ld, lc);
+out:
+	unlock_both(ld, rd);
+	domain_put(rd);
+	return rc;
+}
+
+/* Nothing held. Closes an interdomain port: the other end becomes unbound, open to us only. */
+static long close_interdomain(struct domain *d, u32 port)
+{
+	struct domain *rd;
+	struct evtchn *c, *other;
+
+	/* Both locks are needed, and the other's domain is known only under ours: look, then lock both, then look again. */
+	spin_lock(&d->evtchn_lock);
+	c = port_get(d, port);
+	if (!c || c->state != EVTCHNSTAT_interdomain) {
+		spin_unlock(&d->evtchn_lock);
+		return -EAGAIN;
+	}
+	rd = c->remote.domain;
+	domain_hold(rd);
+	spin_unlock(&d->evtchn_lock);
+
+	lock_both(d, rd);
+	c = port_get(d, port);
+	if (!c || c->state != EVTCHNSTAT_interdomain || c->remote.domain != rd) {
+		unlock_both(d, rd);
+		domain_put(rd);
+		return -EAGAIN;
+	}
+	other = port_get(rd, c->remote.port);
+	other->state = EVTCHNSTAT_unbound;
+	other->remote_domid = d->id;
+	other->remote.domain = NULL;
+	port_free(d, c);
+	unlock_both(d, rd);
+	domain_put(rd); /* ours */
+	domain_put(rd); /* the connection's */
+	domain_put(d); /* the connection's, of the other end */
+	return 0;
+}
+
+static long close_port(struct domain *d, u32 port)
+{
+	struct evtchn *c;
+	long rc = 0;
+
+	for (;;) {
+		spin_lock(&d->evtchn_lock);
+		c = port_get(d, port);
+		if (!c) {
+			rc = -EINVAL;
+			break;
+		}
+		if (c->state == EVTCHNSTAT_interdomain) {
+			spin_unlock(&d->evtchn_lock);
+			/* -EAGAIN: it changed under us; each turn means another's progress. */
+			rc = close_interdomain(d, port);
+			if (rc == -EAGAIN)
+				continue;
+			return rc;
+		}
+		if (c->state == EVTCHNSTAT_virq)
+			for (unsigned int i = 0; i < d->max_vcpus; i++) {
+				if (d->vcpu[i] && d->vcpu[i]->virq_to_evtchn[c->virq] == port)
+					d->vcpu[i]->virq_to_evtchn[c->virq] = 0;
+			}
+		else if (c->state == EVTCHNSTAT_pirq)
+			unbind_pirq(c);
+		port_free(d, c);
+		break;
+	}
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+long evtchn_close_op(struct evtchn_close *a)
+{
+	return close_port(current_domain(), a->port);
+}
+
+long evtchn_bind_vcpu(struct evtchn_bind_vcpu *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn *c;
+	long rc = 0;
+
+	if (a->vcpu >= d->max_vcpus || !d->vcpu[a->vcpu])
+		return -ENOENT;
+	spin_lock(&d->evtchn_lock);
+	c = port_get(d, a->port);
+	if (!c || c->state == EVTCHNSTAT_ipi || (c->state == EVTCHNSTAT_virq && !virq_is_global(c->virq)))
+		rc = -EINVAL;
+	else
+		c->vcpu = a->vcpu;
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+long evtchn_status_op(struct evtchn_status *a)
+{
+	struct evtchn *c;
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(a->dom, &rc);
+	if (!d)
+		return rc;
+	rc = 0;
+	spin_lock(&d->evtchn_lock);
+	if (a->port >= d->evtchn->max_ports) {
+		rc = -EINVAL;
+		goto out;
+	}
+	c = port_get(d, a->port);
+	a->status = c ? c->state : EVTCHNSTAT_closed;
+	a->vcpu = c ? c->vcpu : 0;
+	if (!c)
+		goto out;
+	switch (c->state) {
+	case EVTCHNSTAT_unbound:
+		a->u.unbound.dom = c->remote_domid;
+		break;
+	case EVTCHNSTAT_interdomain:
+		a->u.interdomain.dom = c->remote.domain->id;
+		a->u.interdomain.port = c->remote.port;
+		break;
+	case EVTCHNSTAT_pirq:
+		a->u.pirq = c->pirq;
+		break;
+	case EVTCHNSTAT_virq:
+		a->u.virq = c->virq;
+		break;
+	}
+out:
+	spin_unlock(&d->evtchn_lock);
+	domain_put(d);
+	return rc;
+}
+
+long evtchn_reset_op(struct evtchn_reset *a)
+{
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(a->dom, &rc);
+	if (!d)
+		return rc;
+	for (u32 port = 1; port < d->evtchn->max_ports; port++)
+		close_port(d, port);
+	domain_put(d);
+	return 0;
+}
+
+/* ---- death ---- */
+
+int evtchn_destroy(struct domain *d)
+{
+	struct evtchn_state *s = d->evtchn;
+
+	for (unsigned int n = 0; n < DESTROY_BATCH; n++) {
+		if (s->destroy_next >= s->max_ports)
+			return 0;
+		if (s->chunk[s->destroy_next >> CHUNK_SHIFT])
+			close_port(d, s->destroy_next++);
+		else
+			s->destroy_next = (s->destroy_next | (CHUNK_PORTS - 1)) + 1;
+	}
+	return -ERESTART;
+}
+
+void evtchn_free(struct domain *d)
+{
+	for (unsigned int i = 0; i < NR_CHUNKS; i++)
+		xfree(d->evtchn->chunk[i]);
+	xfree(d->evtchn);
+	d->evtchn = NULL;
+}
+
+void evtchn_dump(struct domain *d)
+{
+	static const char *const states[] = { "closed", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi" };
+
+	if (!spin_trylock(&d->evtchn_lock)) {
+		printk("d%u: event channels are busy\n", d->id);
+		return;
+	}
+	for (u32 port = 1; port < d->evtchn->max_ports; port++) {
+		struct evtchn *c = port_get(d, port);
+
+		if (!c)
+			continue;
+		printk("d%u port %u: %s v%u%s%s", d->id, port, c->state < ARRAY_SIZE(states) ? states[c->state] : "?",
+		       c->vcpu, test_bit(port, d->shared_info->evtchn_pending) ? " pending" : "",
+		       test_bit(port, d->shared_info->evtchn_mask) ? " masked" : "");
+		if (c->state == EVTCHNSTAT_interdomain)
+			printk(" d%u port %u", c->remote.domain->id, c->remote.port);
+		else if (c->state == EVTCHNSTAT_virq || c->state == EVTCHNSTAT_pirq)
+			printk(" %u", c->virq);
+		printk("\n");
+	}
+	spin_unlock(&d->evtchn_lock);
+}

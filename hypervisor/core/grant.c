@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Grant tables, version 1: the tables themselves, the pins on grants in use, and mappings.
+ * The shared entries belong to the guest: they are read once, and changed by compare-and-swap only.
+ */
+#include <console.h>
+#include <grant.h>
+#include <grant_internal.h>
+#include <handlers.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <lock.h>
+#include <xsm.h>
+
+#define DEFAULT_FRAMES 64
+#define LIMIT_FRAMES 1024
+#define DEFAULT_TRACK_FRAMES 1024
+#define LIMIT_TRACK_FRAMES 4096
+#define TRACKS_PER_CHUNK 128
+#define TRACKS_PER_FRAME 256 /* what a frame of the limit stands for */
+#define NO_TRACK (~0U)
+#define RELEASE_BATCH 64
+/* A guest that changes its entry while we do loses after so many rounds. */
+#define MAX_RACES 16
+
+struct maptrack {
+	struct domain *granter; /* held; NULL: free */
+	u32 ref; /* or the next free one */
+	bool readonly;
+	gfn_t gfn; /* where it is mapped */
+};
+
+/* ---- tables ---- */
+
+int grant_table_init(struct domain *d, s32 max_frames, s32 max_maptrack_frames)
+{
+	struct grant_table *t = xzalloc(sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	d->grant = t;
+	t->max_frames = max_frames < 0 ? DEFAULT_FRAMES : min(max_frames, LIMIT_FRAMES);
+	if (!t->max_frames)
+		t->max_frames = 1;
+	t->max_tracks = (max_maptrack_frames < 0 ? DEFAULT_TRACK_FRAMES :
+						   min(max_maptrack_frames, LIMIT_TRACK_FRAMES)) *
+			TRACKS_PER_FRAME;
+	t->free_track = NO_TRACK;
+	t->shared = xzalloc(t->max_frames * sizeof(t->shared[0]));
+	t->pins = xzalloc(t->max_frames * sizeof(t->pins[0]));
+	t->tracks = xzalloc(DIV_ROUND_UP(t->max_tracks, TRACKS_PER_CHUNK) * sizeof(t->tracks[0]) + 1);
+	if (!t->shared || !t->pins || !t->tracks)
+		return -ENOMEM;
+	return grant_grow(d, 1);
+}
+
+void grant_table_free(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+
+	for (unsigned int i = 0; t->shared && i < t->nr_frames; i++) {
+		page_put(virt_to_page(t->shared[i]));
+		xfree(t->pins[i]);
+	}
+	for (unsigned int i = 0; t->tracks && i < DIV_ROUND_UP(t->nr_tracks, TRACKS_PER_CHUNK); i++)
+		xfree(t->tracks[i]);
+	xfree(t->shared);
+	xfree(t->pins);
+	xfree(t->tracks);
+	xfree(t);
+	d->grant = NULL;
+}
+
+int grant_grow(struct domain *d, unsigned int nr)
+{
+	struct grant_table *t = d->grant;
+	int rc = 0;
+
+	if (nr > t->max_frames)
+		return -EINVAL;
+	spin_lock(&t->lock);
+	while (t->nr_frames < nr) {
+		struct grant_pin *pins = xzalloc(GRANTS_PER_FRAME * sizeof(*pins));
+		struct page *pg = pins ? alloc_pages(0) : NULL;
+
+		if (!pg) {
+			xfree(pins);
+			rc = -ENOMEM;
+			break;
+		}
+		page_lend(pg, d);
+		t->shared[t->nr_frames] = page_to_virt(pg);
+		t->pins[t->nr_frames] = pins;
+		t->nr_frames++;
+	}
+	spin_unlock(&t->lock);
+	return rc;
+}
+
+unsigned int grant_table_max_frames(struct domain *d)
+{
+	return d->grant->max_frames;
+}
+
+int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn)
+{
+	struct grant_table *t = d->grant;
+	int rc;
+
+	if (idx >= t->max_frames || d->dying)
+		return -EINVAL;
+	rc = grant_grow(d, idx + 1);
+	if (!rc)
+		*mfn = arch_virt_to_mfn(t->shared[idx]);
+	return rc;
+}
+
+/* ---- pins ---- */
+
+/* An entry's flags and domid, which change together. */
+union head {
+	u32 word;
+	struct {
+		u16 flags;
+		domid_t domid;
+	};
+};
+
+/* t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it permits the use. */
+static s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
+{
+	union head old, new;
+
+	old.word = READ_ONCE(*(u32 *)e);
+	for (unsigned int i = 0; i < MAX_RACES; i++) {
+		if ((old.flags & GTF_type_mask) != GTF_permit_access || old.domid != to)
+			return GNTST_bad_gntref;
+		if (old.flags & GTF_readonly && !readonly)
+			return GNTST_permission_denied;
+		new = old;
+		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
+		if (__atomic_compare_exchange_n((u32 *)e, &old.word, new.word, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
+			return GNTST_okay;
+	}
+	pr_debug("grant entry changes under us\n");
+	return GNTST_general_error;
+}
+
+/* t->lock held */
+static void unmark_entry(grant_entry_v1_t *e, u16 flags)
+{
+	__atomic_fetch_and(&((union head *)e)->word, ~(u32)flags, __ATOMIC_SEQ_CST);
+}
+
+/* t->lock held; ref is within the table. */
+static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p, domid_t to, bool readonly)
+{
+	unsigned int access = 0;
+	s16 status = mark_entry(e, to, readonly);
+
+	if (status != GNTST_okay)
+		return status;
+	/* After the mark: an honest granter no longer changes the frame. */
+	p->gfn = READ_ONCE(e->frame);
+	p->page = page_get_from_gfn(rd, p->gfn, &access);
+	if (p->page && (readonly || access & P2M_W)) {
+		p->domid = to;
+		return GNTST_okay;
+	}
+	if (p->page)
+		page_put(p->page);
+	p->page = NULL;
+	unmark_entry(e, GTF_reading | GTF_writing);
+	return GNTST_bad_page;
+}
+
+s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page)
+{
+	struct grant_table *t = rd->grant;
+	s16 status = GNTST_okay;
+	grant_entry_v1_t *e;
+	struct grant_pin *p;
+
+	spin_lock(&t->lock);
+	if (rd->dying || ref >= t->nr_frames * GRANTS_PER_FRAME) {
+		spin_unlock(&t->lock);
+		return rd->dying ? GNTST_bad_domain : GNTST_bad_gntref;
+	}
+	e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+	p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+	if (!p->readers && !p->writers)
+		status = pin_first(rd, e, p, to, readonly);
+	else if (p->domid != to)
+		status = GNTST_bad_gntref;
+	else if (p->readers + p->writers >= ~0U >> 1)
+		status = GNTST_no_space;
+	else
+		status = mark_entry(e, to, readonly);
+	if (status == GNTST_okay) {
+		if (readonly)
+			p->readers++;
+		else
+			p->writers++;
+		*page = p->page;
+	}
+	spin_unlock(&t->lock);
+	return status;
+}
+
+void grant_unpin(struct domain *rd, u32 ref, bool readonly)
+{
+	struct grant_table *t = rd->grant;
+	struct page *page = NULL;
+	grant_entry_v1_t *e;
+	struct grant_pin *p;
+
+	spin_lock(&t->lock);
+	e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+	p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+	if (readonly)
+		p->readers--;
+	else
+		p->writers--;
+	if (!p->writers)
+		unmark_entry(e, p->readers ? GTF_writing : GTF_reading | GTF_writing);
+	if (!p->readers && !p->writers) {
+		page = p->page;
+		p->page = NULL;
+	}
+	spin_unlock(&t->lock);
+	if (page)
+		page_put(page);
+}
+
+/* ---- maptrack: the handles of mappings ---- */
+
+static struct maptrack *track(struct grant_table *t, u32 handle)
+{
+	return &t->tracks[handle / TRACKS_PER_CHUNK][handle % TRACKS_PER_CHUNK];
+}
+
+/* track_lock held */
+static int track_grow(struct grant_table *t)
+{
+	struct maptrack *chunk;
+
+	if (t->nr_tracks + TRACKS_PER_CHUNK > t->max_tracks)
+		return -ENOSPC;
+	chunk = xzalloc(TRACKS_PER_CHUNK * sizeof(*chunk));
+	if (!chunk)
+		return -ENOMEM;
+	t->tracks[t->nr_tracks / TRACKS_PER_CHUNK] = chunk;
+	for (unsigned int i = TRACKS_PER_CHUNK; i--;) {
+		chunk[i].ref = t->free_track;
+		t->free_track = t->nr_tracks + i;
+	}
+	t->nr_tracks += TRACKS_PER_CHUNK;
+	return 0;
+}
+
+/* The granter's reference goes to the entry. NO_TRACK: none free. */
+static u32 track_alloc(struct grant_table *t, const struct maptrack *m)
+{
+	u32 handle = NO_TRACK;
+
+	spin_lock(&t->track_lock);
+	if (t->free_track != NO_TRACK || !track_grow(t)) {
+		handle = t->free_track;
+		t->free_track = track(t, handle)->ref;
+		*track(t, handle) = *m;
+	}
+	spin_unlock(&t->track_lock);
+	return handle;
+}
+
+/* Takes the entry out, so that one of two unmaps of a handle wins. gfn ~0: whatever it is. */
+static bool track_take(struct grant_table *t, u32 handle, gfn_t gfn, struct maptrack *m)
+{
+	struct maptrack *e;
+	bool ok;
+
+	spin_lock(&t->track_lock);
+	ok = handle < t->nr_tracks;
+	if (ok) {
+		e = track(t, handle);
+		ok = e->granter && (gfn == INVALID_GFN || e->gfn == gfn);
+	}
+	if (ok) {
+		*m = *e;
+		e->granter = NULL;
+		e->ref = t->free_track;
+		t->free_track = handle;
+	}
+	spin_unlock(&t->track_lock);
+	return ok;
+}
+
+/* ---- map and unmap ---- */
+
+static s16 map_one(struct gnttab_map_grant_ref *op)
+{
+	struct domain *d = current_domain(), *rd;
+	bool readonly = op->flags & GNTMAP_readonly;
+	struct maptrack m;
+	struct page *pg;
+	s16 status;
+	int rc;
+
+	if (!(op->flags & GNTMAP_host_map) || op->flags & (GNTMAP_application_map | GNTMAP_contains_pte))
+		return GNTST_general_error;
+	if (op->host_addr & ~PAGE_MASK)
+		return GNTST_bad_virt_addr;
+	rd = domain_get(op->dom);
+	if (!rd || !xsm_may_talk(d, rd) || rd == d) {
+		if (rd)
+			domain_put(rd);
+		return GNTST_bad_domain;
+	}
+	status = grant_pin(rd, d->id, op->ref, readonly, &pg);
+	if (status != GNTST_okay)
+		goto put;
+	m = (struct maptrack){ rd, op->ref, readonly, op->host_addr >> PAGE_SHIFT };
+	op->handle = track_alloc(d->grant, &m);
+	if (op->handle == NO_TRACK) {
+		status = GNTST_no_space;
+		goto unpin;
+	}
+	rc = p2m_map(d, m.gfn, page_to_mfn(pg), 0, P2M_GRANT, readonly ? P2M_R : P2M_RW);
+	if (!rc) {
+		op->dev_bus_addr = page_to_mfn(pg) << PAGE_SHIFT;
+		return GNTST_okay; /* the entry keeps rd */
+	}
+	status = rc == -ENOMEM ? GNTST_no_space : GNTST_bad_virt_addr;
+	/* Another vCPU may have unmapped the guessed handle meanwhile; then pin and domain are gone already. */
+	if (!track_take(d->grant, op->handle, m.gfn, &m))
+		return status;
+unpin:
+	grant_unpin(rd, op->ref, readonly);
+put:
+	domain_put(rd);
+	return status;
+}
+
+static void release(struct domain *d, const struct maptrack *m)
+{
+	struct p2m_entry e;
+
+	/* A handle can be guessed between track_alloc and p2m_map: then nothing, or something else, is there. */
+	if (p2m_lookup(d, m->gfn, &e) && e.type == P2M_GRANT)
+		p2m_unmap(d, m->gfn, NULL);
+	grant_unpin(m->granter, m->ref, m->readonly);
+	domain_put(m->granter);
+}
+
+static void map_fn(void *arg)
+{
+	struct gnttab_map_grant_ref *op = arg;
+
+	op->status = map_one(op);
+	if (op->status != GNTST_okay)
+		op->handle = NO_TRACK;
+}
+
+static void unmap_fn(void *arg)
+{
+	struct gnttab_unmap_grant_ref *op = arg;
+	struct domain *d = current_domain();
+	struct maptrack m;
+
+	if (op->host_addr & ~PAGE_MASK) {
+		op->status = GNTST_bad_virt_addr;
+	} else if (!track_take(d->grant, op->handle, op->host_addr >> PAGE_SHIFT, &m)) {
+		op->status = GNTST_bad_handle;
+	} else {
+		release(d, &m);
+		op->status = GNTST_okay;
+	}
+}
+
+long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *op))
+{
+	u64 buf[8];
+
+	BUG_ON(size > sizeof(buf));
+	for (; (u32)count; count = (u32)count - 1, arg += size) {
+		if (hypercall_preempt_check())
+			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK, arg, (u32)count, 0,
+						  0);
+		if (copy_from_guest(buf, arg, size))
+			return -EFAULT;
+		fn(buf);
+		if (copy_to_guest(arg, buf, size))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+long grant_op_map(u64 cmd, u64 arg, u64 count)
+{
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_map_grant_ref), map_fn);
+}
+
+long grant_op_unmap(u64 cmd, u64 arg, u64 count)
+{
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_unmap_grant_ref), unmap_fn);
+}
+
+/* ---- death ---- */
+
+int grant_release_mappings(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+	struct maptrack m;
+
+	for (unsigned int n = 0; n < RELEASE_BATCH; n++) {
+		if (t->release_next >= t->nr_tracks)
+			return 0;
+		if (track_take(t, t->release_next++, INVALID_GFN, &m))
+			release(d, &m);
+	}
+	return -ERESTART;
+}
+
+void grant_dump(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+
+	if (!spin_trylock(&t->lock)) {
+		printk("d%u: grant table is busy\n", d->id);
+		return;
+	}
+	printk("d%u: %u of %u grant frames, %u map handles\n", d->id, t->nr_frames, t->max_frames, t->nr_tracks);
+	for (u32 ref = 0; ref < t->nr_frames * GRANTS_PER_FRAME; ref++) {
+		struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+
+		if (p->readers || p->writers)
+			printk("  ref %u: gfn %lx, d%u, %u readers, %u writers\n", ref, p->gfn, p->domid, p->readers,
+			       p->writers);
+	}
+	spin_unlock(&t->lock);
+}

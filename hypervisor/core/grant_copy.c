@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Grant table operations that map nothing: copies, sizes, versions, cache maintenance.
+ */
+#include <grant.h>
+#include <grant_internal.h>
+#include <handlers.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <xsm.h>
+
+/* One end of a copy, held for its duration. */
+struct copy_end {
+	struct page *page;
+	struct domain *domain; /* held */
+	u32 ref;
+	bool is_ref, readonly;
+};
+
+static void end_put(struct copy_end *e)
+{
+	if (e->is_ref)
+		grant_unpin(e->domain, e->ref, e->readonly);
+	else
+		page_put(e->page);
+	domain_put(e->domain);
+}
+
+static s16 end_get(struct copy_end *e, domid_t domid, bool is_ref, u64 where, bool readonly)
+{
+	struct domain *cur = current_domain();
+	unsigned int access;
+	s16 status;
+
+	*e = (struct copy_end){ .is_ref = is_ref, .readonly = readonly, .ref = where };
+	e->domain = domain_get(domid);
+	if (!e->domain)
+		return GNTST_bad_domain;
+	if (!xsm_may_talk(cur, e->domain)) {
+		status = GNTST_bad_domain;
+		goto put;
+	}
+	if (is_ref) {
+		status = grant_pin(e->domain, cur->id, e->ref, readonly, &e->page);
+		if (status == GNTST_okay)
+			return status;
+		goto put;
+	}
+	/* Without a grant, only the own memory. */
+	status = GNTST_permission_denied;
+	if (e->domain != cur)
+		goto put;
+	e->page = page_get_from_gfn(cur, where, &access);
+	if (!e->page) {
+		status = GNTST_bad_page;
+		goto put;
+	}
+	if (readonly || access & P2M_W)
+		return GNTST_okay;
+	page_put(e->page);
+put:
+	domain_put(e->domain);
+	return status;
+}
+
+static s16 copy_one(const struct gnttab_copy *op)
+{
+	struct copy_end src, dst;
+	s16 status;
+
+	if (op->source.offset >= PAGE_SIZE || op->dest.offset >= PAGE_SIZE || op->len > PAGE_SIZE - op->source.offset ||
+	    op->len > PAGE_SIZE - op->dest.offset)
+		return GNTST_bad_copy_arg;
+	status = end_get(&src, op->source.domid, op->flags & GNTCOPY_source_gref,
+			 op->flags & GNTCOPY_source_gref ? op->source.u.ref : op->source.u.gmfn, true);
+	if (status != GNTST_okay)
+		return status;
+	status = end_get(&dst, op->dest.domid, op->flags & GNTCOPY_dest_gref,
+			 op->flags & GNTCOPY_dest_gref ? op->dest.u.ref : op->dest.u.gmfn, false);
+	if (status == GNTST_okay) {
+		memmove((char *)page_to_virt(dst.page) + op->dest.offset,
+			(char *)page_to_virt(src.page) + op->source.offset, op->len);
+		end_put(&dst);
+	}
+	end_put(&src);
+	return status;
+}
+
+static void copy_fn(void *arg)
+{
+	struct gnttab_copy *op = arg;
+
+	op->status = copy_one(op);
+}
+
+long grant_op_copy(u64 cmd, u64 arg, u64 count)
+{
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_copy), copy_fn);
+}
+
+static void query_size_fn(void *arg)
+{
+	struct gnttab_query_size *op = arg;
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(op->dom, &rc);
+	if (!d) {
+		op->status = rc == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
+		return;
+	}
+	op->nr_frames = d->grant->nr_frames;
+	op->max_nr_frames = d->grant->max_frames;
+	op->status = GNTST_okay;
+	domain_put(d);
+}
+
+long grant_op_query_size(u64 cmd, u64 arg, u64 count)
+{
+	if ((u32)count != 1)
+		return -EINVAL;
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_query_size), query_size_fn);
+}
+
+/* Frames are mapped by XENMEM_add_to_physmap, so there are no frame numbers to tell an auto-translated guest. */
+static void setup_table_fn(void *arg)
+{
+	struct gnttab_setup_table *op = arg;
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(op->dom, &rc);
+	if (!d) {
+		op->status = rc == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
+		return;
+	}
+	op->status = grant_grow(d, op->nr_frames) ? GNTST_general_error : GNTST_okay;
+	domain_put(d);
+}
+
+long grant_op_setup_table(u64 cmd, u64 arg, u64 count)
+{
+	if ((u32)count != 1)
+		return -EINVAL;
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_setup_table), setup_table_fn);
+}
+
+long grant_op_set_version(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_set_version op;
+
+	(void)cmd;
+	if ((u32)count != 1)
+		return -EINVAL;
+	if (copy_from_guest(&op, arg, sizeof(op)))
+		return -EFAULT;
+	if (op.version != 1)
+		return op.version == 2 ? -ENOSYS : -EINVAL;
+	return 0;
+}
+
+long grant_op_get_version(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_get_version op;
+	struct domain *d;
+	long rc;
+
+	(void)cmd;
+	if ((u32)count != 1)
+		return -EINVAL;
+	if (copy_from_guest(&op, arg, sizeof(op)))
+		return -EFAULT;
+	d = xsm_target(op.dom, &rc);
+	if (!d)
+		return rc;
+	domain_put(d);
+	op.version = 1;
+	return copy_to_guest(arg, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
+long grant_op_cache_flush(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_cache_flush op;
+
+	(void)cmd;
+	for (u32 i = 0; i < (u32)count; i++) {
+		if (hypercall_preempt_check())
+			return hypercall_continue(__HYPERVISOR_grant_table_op, GNTTABOP_cache_flush,
+						  arg + i * sizeof(op), (u32)count - i, 0, 0);
+		if (copy_from_guest(&op, arg + i * sizeof(op), sizeof(op)))
+			return -EFAULT;
+		if (op.offset >= PAGE_SIZE || op.length > PAGE_SIZE || op.offset + op.length > PAGE_SIZE ||
+		    op.op & ~(GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_SOURCE_GREF))
+			return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between grant.c (tables, pins, mappings) and grant_copy.c (copies and queries).
+ */
+#ifndef PAVISE_GRANT_INTERNAL_H
+#define PAVISE_GRANT_INTERNAL_H
+
+#include <domain.h>
+
+#define GRANTS_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
+#define GRANT_CMD_MASK 0xfff
+
+/* What the hypervisor knows of a grant in use; valid while readers + writers > 0. */
+struct grant_pin {
+	struct page *page; /* held */
+	gfn_t gfn; /* as the granter named it when the grant came into use */
+	u32 readers, writers;
+	domid_t domid; /* to whom */
+};
+
+struct maptrack;
+
+struct grant_table {
+	struct spinlock lock; /* all below but the maptrack */
+	unsigned int max_frames, nr_frames;
+	grant_entry_v1_t **shared; /* [max_frames] */
+	struct grant_pin **pins; /* [max_frames], arrays of GRANTS_PER_FRAME */
+
+	struct spinlock track_lock; /* mappings that this domain has of others' pages */
+	unsigned int max_tracks; /* entries */
+	unsigned int nr_tracks; /* allocated */
+	u32 free_track; /* head of the free list, or NO_TRACK */
+	u32 release_next; /* progress of grant_release_mappings() */
+	struct maptrack **tracks; /* chunks */
+};
+
+/*
+ * Takes one more use of rd's grant ref by domain to. Status is GNTST_okay with *page (valid until the
+ * unpin) or the error that the guest sees. Takes rd->grant->lock.
+ */
+s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page);
+void grant_unpin(struct domain *rd, u32 ref, bool readonly);
+
+/* Grows d's table to nr frames. -EINVAL: beyond its limit, -ENOMEM. grant_table.lock not held. */
+int grant_grow(struct domain *d, unsigned int nr);
+
+/*
+ * Runs fn over count structures of size bytes at arg, each copied in, and back out with its status, and continues
+ * where it was interrupted. Returns 0 or -EFAULT.
+ */
+long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *op));
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * memory_op: giving and taking a domain's memory, and mapping others' frames into it.
+ * All operations over many items stop at a bound and continue; their progress is in the guest's arguments.
+ */
+#include <console.h>
+#include <grant.h>
+#include <handlers.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <memory.h>
+#include <xsm.h>
+
+#define CMD_MASK 0x3f
+#define EXTENT_SHIFT 6
+/* Largest extent: a guest's own requests must not hold a hart for long, the tools build domains with 1 GiB ones. */
+#define MAX_GUEST_ORDER 9
+#define MAX_TOOLS_ORDER 18
+
+int memory_unmap_lent(struct domain *d, gfn_t gfn)
+{
+	struct p2m_entry e;
+	int rc;
+
+	if (!p2m_lookup(d, gfn, &e))
+		return -ENOENT;
+	if (e.type != P2M_FOREIGN && (e.type != P2M_SPECIAL || !mfn_to_page(e.mfn)))
+		return -EBUSY;
+	rc = p2m_unmap(d, gfn, &e);
+	if (rc)
+		return rc;
+	if (e.type == P2M_FOREIGN)
+		page_put(mfn_to_page(e.mfn));
+	return 0;
+}
+
+/* ---- reservations ---- */
+
+/*
+ * The direct-mapped domain gets back the frame that it gave up and still owns (see decrease()).
+ */
+static int populate_direct(struct domain *d, gfn_t gfn)
+{
+	struct page *pg = mfn_to_page(gfn);
+
+	if (!pg || pg->state != PAGE_OWNED || pg->owner != d)
+		return -EINVAL;
+	return p2m_map(d, gfn, gfn, 0, P2M_RAM, P2M_RWX);
+}
+
+/* Maps an extent with the largest leaves that alignment allows; all or nothing. */
+static int map_extent(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order)
+{
+	unsigned int leaf = order >= 18 ? 18 : order >= 9 ? 9 : 0;
+	u64 done = 0;
+	int rc = 0;
+
+	while (leaf && !IS_ALIGNED(gfn, BIT(leaf)))
+		leaf -= 9;
+	for (; done < BIT(order); done += BIT(leaf)) {
+		rc = p2m_map(d, gfn + done, mfn + done, leaf, P2M_RAM, P2M_RWX);
+		if (rc)
+			break;
+	}
+	if (rc) {
+		for (u64 i = 0; i < done; i++)
+			p2m_unmap(d, gfn + i, NULL);
+	}
+	return rc;
+}
+
+static int populate(struct domain *d, gfn_t gfn, unsigned int order)
+{
+	struct page *pg;
+	int rc;
+
+	if (d->direct_mapped)
+		return order ? -EINVAL : populate_direct(d, gfn);
+	if (!IS_ALIGNED(gfn, BIT(order)))
+		return -EINVAL;
+	pg = alloc_domain_pages(d, order);
+	if (!pg)
+		return -ENOMEM;
+	rc = map_extent(d, gfn, page_to_mfn(pg), order);
+	if (rc) {
+		for (u64 i = 0; i < BIT(order); i++)
+			page_release_alloc(&pg[i]);
+	}
+	return rc;
+}
+
+/*
+ * Takes one frame back. A direct-mapped domain only loses sight of it: the frame stays its own, so that it can have it
+ * again (1:1 means that no other would do).
+ */
+static int decrease(struct domain *d, gfn_t gfn)
+{
+	struct p2m_entry e;
+	int rc;
+
+	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
+		return -EINVAL;
+	rc = p2m_unmap(d, gfn, &e);
+	if (rc)
+		return rc;
+	if (!d->direct_mapped)
+		page_release_alloc(mfn_to_page(e.mfn));
+	return 0;
+}
+
+static int one_extent(struct domain *d, unsigned int op, gfn_t gfn, unsigned int order)
+{
+	int rc = 0;
+
+	if (op == XENMEM_populate_physmap)
+		return populate(d, gfn, order);
+	for (u64 i = 0; i < BIT(order) && !rc; i++)
+		rc = decrease(d, gfn + i);
+	return rc;
+}
+
+/* The extents that were done, as Xen counts; a later one's failure ends the loop without an error of its own. */
+long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
+{
+	unsigned int op = cmd & CMD_MASK;
+	u64 i = cmd >> EXTENT_SHIFT;
+	struct xen_memory_reservation r;
+	struct domain *d;
+	long rc;
+
+	(void)arg3;
+	if (copy_from_guest(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if (op == XENMEM_increase_reservation)
+		return 0; /* none done: without a frame number there is no place for it */
+	if (i > r.nr_extents || r.nr_extents > ~0UL >> EXTENT_SHIFT)
+		return -EINVAL;
+	if (r.extent_order > (xsm_privileged() ? MAX_TOOLS_ORDER : MAX_GUEST_ORDER))
+		return i;
+	d = xsm_target(r.domid, &rc);
+	if (!d)
+		return rc;
+	for (; i < r.nr_extents; i++) {
+		xen_pfn_t gfn;
+
+		if (hypercall_preempt_check()) {
+			rc = hypercall_continue(__HYPERVISOR_memory_op, op | i << EXTENT_SHIFT, arg, 0, 0, 0);
+			goto out;
+		}
+		if (copy_from_guest(&gfn, r.extent_start.q + i * sizeof(gfn), sizeof(gfn)))
+			break;
+		if (one_extent(d, op, gfn, r.extent_order))
+			break;
+	}
+	rc = i;
+out:
+	domain_put(d);
+	return rc;
+}
+
+static long domain_number(domid_t id, u64 (*get)(struct domain *d))
+{
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(id, &rc);
+	if (!d)
+		return rc;
+	rc = get(d);
+	domain_put(d);
+	return rc;
+}
+
+static u64 get_current(struct domain *d)
+{
+	return d->tot_pages;
+}
+
+static u64 get_maximum(struct domain *d)
+{
+	return d->max_pages;
+}
+
+static u64 get_max_gfn(struct domain *d)
+{
+	return p2m_max_gfn(d);
+}
+
+long memory_current_reservation(domid_t *id)
+{
+	return domain_number(*id, get_current);
+}
+
+long memory_maximum_reservation(domid_t *id)
+{
+	return domain_number(*id, get_maximum);
+}
+
+long memory_maximum_gpfn(domid_t *id)
+{
+	return domain_number(*id, get_max_gfn);
+}
+
+long memory_maximum_ram_page(void)
+{
+	return machine.total_pages;
+}
+
+long memory_claim_pages(struct xen_memory_reservation *r)
+{
+	if (r->extent_order || r->nr_extents > heap_free_pages())
+		return r->extent_order ? -EINVAL : -ENOMEM;
+	return 0;
+}
+
+/* ---- physmap ---- */
+
+/* Puts a frame of the hypervisor's that is lent to d, or another domain's, at gfn; replaces one of the same kinds. */
+static int map_lent(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
+{
+	int rc = memory_unmap_lent(d, gfn);
+
+	if (rc && rc != -ENOENT)
+		return rc;
+	return p2m_map(d, gfn, mfn, 0, type, access);
+}
+
+long memory_add_to_physmap(struct xen_add_to_physmap *a)
+{
+	struct domain *d;
+	struct page *pg;
+	mfn_t mfn = 0;
+	long rc;
+
+	d = xsm_target(a->domid, &rc);
+	if (!d)
+		return rc;
+	rc = 0;
+	switch (a->space) {
+	case XENMAPSPACE_shared_info:
+		if (a->idx)
+			rc = -EINVAL;
+		else
+			mfn = arch_virt_to_mfn(d->shared_info);
+		break;
+	case XENMAPSPACE_grant_table:
+		rc = grant_table_frame(d, a->idx, &mfn);
+		break;
+	default:
+		rc = -EOPNOTSUPP;
+	}
+	if (!rc) {
+		/* The mapping holds a reference of its own, so it may outlive whatever lends the frame. */
+		pg = mfn_to_page(mfn);
+		if (!page_get(pg, d)) {
+			rc = -EINVAL;
+		} else {
+			rc = map_lent(d, a->gpfn, mfn, P2M_FOREIGN, P2M_RW);
+			if (rc)
+				page_put(pg);
+		}
+	}
+	domain_put(d);
+	return rc;
+}
+
+long memory_remove_from_physmap(struct xen_remove_from_physmap *a)
+{
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(a->domid, &rc);
+	if (!d)
+		return rc;
+	rc = memory_unmap_lent(d, a->gpfn);
+	if (rc == -EBUSY)
+		rc = -EINVAL;
+	domain_put(d);
+	return rc;
+}
+
+static int add_foreign(struct domain *d, gfn_t gfn, struct domain *fd, gfn_t fgfn)
+{
+	unsigned int access;
+	struct page *pg;
+	int rc;
+
+	pg = page_get_from_gfn(fd, fgfn, &access);
+	if (!pg)
+		return -EINVAL;
+	rc = map_lent(d, gfn, page_to_mfn(pg), P2M_FOREIGN, access & P2M_RW);
+	if (rc)
+		page_put(pg);
+	return rc;
+}
+
+/* One item: its error goes to the guest's errs[], a fault of the arrays ends the whole. */
+static long batch_item(struct domain *d, struct domain *fd, const struct xen_add_to_physmap_batch *b, u64 i)
+{
+	xen_ulong_t idx;
+	xen_pfn_t gfn;
+	int err;
+
+	if (copy_from_guest(&idx, b->idxs.q + i * sizeof(idx), sizeof(idx)) ||
+	    copy_from_guest(&gfn, b->gpfns.q + i * sizeof(gfn), sizeof(gfn)))
+		return -EFAULT;
+	err = add_foreign(d, gfn, fd, idx);
+	return copy_to_guest(b->errs.q + i * sizeof(err), &err, sizeof(err)) ? -EFAULT : 0;
+}
+
+long memory_add_to_physmap_batch(u64 cmd, u64 arg, u64 arg3)
+{
+	struct xen_add_to_physmap_batch b;
+	struct domain *d, *fd;
+	u64 i = cmd >> EXTENT_SHIFT;
+	long rc;
+
+	(void)arg3;
+	if (copy_from_guest(&b, arg, sizeof(b)))
+		return -EFAULT;
+	if (b.space != XENMAPSPACE_gmfn_foreign)
+		return -EOPNOTSUPP;
+	if (i > b.size || !xsm_privileged())
+		return i > b.size ? -EINVAL : -EPERM;
+	d = xsm_target(b.domid, &rc);
+	if (!d)
+		return rc;
+	fd = xsm_target(b.u.foreign_domid, &rc);
+	if (!fd)
+		goto out;
+	rc = fd == d || fd->dying ? -EINVAL : 0;
+	for (; i < b.size && !rc; i++) {
+		if (hypercall_preempt_check()) {
+			rc = hypercall_continue(__HYPERVISOR_memory_op,
+						XENMEM_add_to_physmap_batch | i << EXTENT_SHIFT, arg, 0, 0, 0);
+			break;
+		}
+		rc = batch_item(d, fd, &b, i);
+	}
+	domain_put(fd);
+out:
+	domain_put(d);
+	return rc;
+}
+
+/* ---- resources ---- */
+
+static int map_resource_frame(struct domain *d, struct domain *owner, u64 frame, u64 list, u64 i)
+{
+	struct page *pg;
+	xen_pfn_t gfn;
+	mfn_t mfn;
+	int rc;
+
+	if (copy_from_guest(&gfn, list + i * sizeof(gfn), sizeof(gfn)))
+		return -EFAULT;
+	rc = grant_table_frame(owner, frame + i, &mfn);
+	if (rc)
+		return rc;
+	pg = mfn_to_page(mfn);
+	if (!page_get(pg, owner))
+		return -EINVAL;
+	rc = map_lent(d, gfn, mfn, P2M_FOREIGN, P2M_RW);
+	if (rc)
+		page_put(pg);
+	return rc;
+}
+
+long memory_acquire_resource(u64 cmd, u64 arg, u64 arg3)
+{
+	struct xen_mem_acquire_resource a;
+	struct domain *owner;
+	u64 i = cmd >> EXTENT_SHIFT;
+	long rc = 0;
+
+	(void)arg3;
+	if (copy_from_guest(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.type != XENMEM_resource_grant_table || a.id != XENMEM_resource_grant_table_id_shared)
+		return -EOPNOTSUPP;
+	if (a.pad || i > a.nr_frames)
+		return -EINVAL;
+	owner = xsm_target(a.domid, &rc);
+	if (!owner)
+		return rc;
+	rc = 0;
+	if (!a.frame_list.q) { /* asks how many there can be */
+		a.nr_frames = grant_table_max_frames(owner);
+		rc = copy_to_guest(arg, &a, sizeof(a)) ? -EFAULT : 0;
+		goto out;
+	}
+	for (; i < a.nr_frames && !rc; i++) {
+		if (hypercall_preempt_check()) {
+			rc = hypercall_continue(__HYPERVISOR_memory_op, XENMEM_acquire_resource | i << EXTENT_SHIFT, arg,
+						0, 0, 0);
+			break;
+		}
+		rc = map_resource_frame(current_domain(), owner, a.frame, a.frame_list.q, i);
+	}
+out:
+	domain_put(owner);
+	return rc;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sysctl: the control domain's questions about the machine.
+ */
+#include <console.h>
+#include <control.h>
+#include <handlers.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <sched.h>
+
+static long readconsole(struct xen_sysctl_readconsole *a)
+{
+	char buf[256];
+	u32 done = 0, index = a->index;
+	bool incremental = a->incremental;
+
+	while (done < a->count) {
+		size_t n = console_ring_read(buf, min((size_t)(a->count - done), sizeof(buf)), &index, incremental,
+					     false);
+
+		if (!n)
+			break;
+		if (copy_to_guest(a->buffer.q + done, buf, n))
+			return -EFAULT;
+		done += n;
+		incremental = true;
+	}
+	if (a->clear)
+		console_ring_read(buf, 0, &index, true, true);
+	a->count = done;
+	a->index = index;
+	return 0;
+}
+
+static void physinfo(struct xen_sysctl_physinfo *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->threads_per_core = 1;
+	a->cores_per_socket = machine.nr_harts;
+	a->nr_cpus = machine.nr_harts;
+	a->max_cpu_id = machine.nr_harts - 1;
+	a->nr_nodes = 1;
+	a->cpu_khz = machine.timebase_hz / 1000;
+	a->capabilities = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap;
+	a->total_pages = machine.total_pages;
+	a->free_pages = heap_free_pages();
+	a->scrub_pages = heap_dirty_pages();
+	a->max_mfn = machine.total_pages;
+}
+
+/* The first domain with a number of at least id, held. */
+static struct domain *next_domain(u32 id)
+{
+	struct domain *d, *found = NULL;
+
+	spin_lock(&domain_list_lock);
+	list_for_each(d, &domain_list, list) {
+		/* refs 0: about to leave the list */
+		if (d->id >= id && READ_ONCE(d->refs)) {
+			found = d;
+			break;
+		}
+	}
+	spin_unlock(&domain_list_lock);
+	return found ? domain_get(found->id) : NULL;
+}
+
+static long domain_list_op(struct xen_sysctl_getdomaininfolist *a)
+{
+	struct xen_domctl_getdomaininfo info;
+	u32 n = 0, id = a->first_domain;
+
+	while (n < a->max_domains && !(n && hypercall_preempt_check())) {
+		struct domain *d = next_domain(id);
+
+		if (!d)
+			break;
+		domain_info(d, &info);
+		id = d->id + 1;
+		domain_put(d);
+		if (copy_to_guest(a->buffer.q + n * sizeof(info), &info, sizeof(info)))
+			return -EFAULT;
+		n++;
+	}
+	a->num_domains = n;
+	return 0;
+}
+
+static long debug_keys(struct xen_sysctl_debug_keys *a)
+{
+	char c;
+
+	if (a->nr_keys > 32)
+		return -EINVAL;
+	for (u32 i = 0; i < a->nr_keys; i++) {
+		if (copy_from_guest(&c, a->keys.q + i, 1))
+			return -EFAULT;
+		console_debug_key(c);
+	}
+	return 0;
+}
+
+static long cpuinfo(struct xen_sysctl_getcpuinfo *a)
+{
+	u32 n = min(a->max_cpus, machine.nr_harts);
+
+	for (u32 i = 0; i < n; i++) {
+		struct xen_sysctl_cpuinfo info = { sched_idle_time(i) };
+
+		if (copy_to_guest(a->info.q + i * sizeof(info), &info, sizeof(info)))
+			return -EFAULT;
+	}
+	a->nr_cpus = n;
+	return 0;
+}
+
+static long cputopo(struct xen_sysctl_cputopoinfo *a)
+{
+	u32 n = a->cputopo.q ? min(a->num_cpus, machine.nr_harts) : 0;
+
+	for (u32 i = 0; i < n; i++) {
+		struct xen_sysctl_cputopo topo = { .core = i };
+
+		if (copy_to_guest(a->cputopo.q + i * sizeof(topo), &topo, sizeof(topo)))
+			return -EFAULT;
+	}
+	a->num_cpus = machine.nr_harts;
+	return 0;
+}
+
+static long sysctl_do(struct xen_sysctl *op)
+{
+	switch (op->cmd) {
+	case XEN_SYSCTL_readconsole:
+		return readconsole(&op->u.readconsole);
+	case XEN_SYSCTL_physinfo:
+		physinfo(&op->u.physinfo);
+		return 0;
+	case XEN_SYSCTL_sched_id:
+		op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2; /* the nearest of Xen's */
+		return 0;
+	case XEN_SYSCTL_getdomaininfolist:
+		return domain_list_op(&op->u.getdomaininfolist);
+	case XEN_SYSCTL_debug_keys:
+		return debug_keys(&op->u.debug_keys);
+	case XEN_SYSCTL_getcpuinfo:
+		return cpuinfo(&op->u.getcpuinfo);
+	case XEN_SYSCTL_availheap:
+		op->u.availheap.avail_bytes = heap_free_pages() << PAGE_SHIFT;
+		return 0;
+	case XEN_SYSCTL_cputopoinfo:
+		return cputopo(&op->u.cputopoinfo);
+	default:
+		return -ENOSYS;
+	}
+}
+
+long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct xen_sysctl op;
+	long rc;
+
+	(void)a2;
+	(void)a3;
+	(void)a4;
+	(void)a5;
+	if (copy_from_guest(&op, arg, sizeof(op)))
+		return -EFAULT;
+	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
+		return -EACCES;
+	rc = sysctl_do(&op);
+	if (!rc && copy_to_guest(arg, &op, sizeof(op)))
+		rc = -EFAULT;
+	return rc;
+}

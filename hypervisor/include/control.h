@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What domctl and sysctl share.
+ */
+#ifndef PAVISE_CONTROL_H
+#define PAVISE_CONTROL_H
+
+#include <domain.h>
+
+/* Operations that change the set of domains, one at a time. Outermost lock. */
+extern struct spinlock control_lock;
+
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
+
+#endif
