@@ -69,7 +69,7 @@ static void print_value(struct xs_handle *h, xs_transaction_t t, const struct op
 static int list(struct xs_handle *h, xs_transaction_t t, const struct options *o, const char *path,
 		unsigned int depth)
 {
-	unsigned int num, col;
+	unsigned int num, col, room;
 	char **names = xs_directory(h, t, path, &num), *child;
 
 	if (!names) {
@@ -84,8 +84,10 @@ static int list(struct xs_handle *h, xs_transaction_t t, const struct options *o
 			out("%s", child);
 			col = (unsigned int)strlen(child);
 		} else {
-			out("%*s%s", (int)depth, "", names[i]);
-			col = depth + (unsigned int)strlen(names[i]);
+			room = width > depth + CUT_LEN ? width - depth - CUT_LEN : 0;
+			col = (unsigned int)strlen(names[i]);
+			col = depth + (col < room ? col : room);
+			out("%*s%.*s", (int)depth, "", (int)room, names[i]);
 		}
 		print_value(h, t, o, child, col);
 		if (o->perms)

@@ -113,12 +113,16 @@ static struct node *cur_root(struct req *r)
 
 static int note(struct req *r, const char *path, size_t len, unsigned int what)
 {
+	const struct dom *d = r->c->dom;
 	unsigned int n;
 
 	if (!r->tx)
 		return 0;
+	/* the record itself costs memory, also where nothing is written */
+	if (!conn_priv(r->c) && d->mem >= d->limit[Q_MEMORY])
+		return -ENOMEM;
 	n = tx_note(r->tx, path, len ? len : 1, what);
-	return !conn_priv(r->c) && n > (unsigned long)r->c->dom->limit[Q_TRANS_NODES] ? -ENOSPC : 0;
+	return !conn_priv(r->c) && n > (unsigned long)d->limit[Q_TRANS_NODES] ? -ENOSPC : 0;
 }
 
 /*

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * libFuzzer target: a hostile guest's ring and requests, beside dom0's.
+ * The input is a list of steps: bytes into the ring, raw writes to its control words, whole requests, dom0's doings.
+ * After each input the accounts must be right and everything must be freed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conn.h"
+#include "domains.h"
+#include "hv.h"
+#include "proto.h"
+#include "ring.h"
+#include "store.h"
+#include "util.h"
+#include "watch.h"
+
+static struct xenstore_domain_interface *page;
+static char *d0_in;
+static size_t d0_len;
+static struct conn *d0;
+
+int hv_event_fd(void) { return -1; }
+bool hv_next_event(uint32_t *port) { (void)port; return false; }
+int hv_bind(unsigned int domid, uint32_t remote_port) { (void)remote_port; return (int)domid + 1; }
+void hv_unbind(uint32_t port) { (void)port; }
+void hv_notify(uint32_t port) { (void)port; }
+int hv_bind_dom_exc(void) { return 0; }
+void *hv_map_ring(unsigned int domid) { (void)domid; return page; }
+void hv_unmap_ring(void *p) { (void)p; }
+int hv_dom0_ring(void **p, uint32_t *port) { (void)p; (void)port; return -ENODEV; }
+int hv_dominfo(unsigned int first, unsigned int max, struct hv_dominfo *out)
+{
+	(void)first;
+	(void)max;
+	(void)out;
+	return -ENOSYS;
+}
+
+static ssize_t d0_read(struct conn *c, void *buf, size_t len)
+{
+	(void)c;
+	len = len < d0_len ? len : d0_len;
+	memcpy(buf, d0_in, len);
+	d0_in += len;
+	d0_len -= len;
+	return (ssize_t)len;
+}
+
+static ssize_t d0_write(struct conn *c, const void *buf, size_t len)
+{
+	(void)c;
+	(void)buf;
+	return (ssize_t)len;
+}
+
+static void d0_fail(struct conn *c, int why)
+{
+	(void)c;
+	(void)why;
+	abort(); /* dom0's requests here are well-formed */
+}
+
+static void d0_close(struct conn *c)
+{
+	(void)c;
+}
+
+static const struct transport d0_transport = {
+	.read = d0_read, .write = d0_write, .fail = d0_fail, .close = d0_close,
+};
+
+static void work(void)
+{
+	struct dom *d = dom_find(3);
+
+	if (d && d->conn)
+		ring_event(d->conn);
+	while (conn_run_all())
+		if (d && d->conn)
+			page->rsp_cons = page->rsp_prod;
+}
+
+static void d0_request(uint32_t type, const void *body, size_t len)
+{
+	static char msg[MSG_MAX];
+	struct xsd_sockmsg hdr = { .type = type, .len = (uint32_t)len };
+
+	memcpy(msg, &hdr, sizeof(hdr));
+	memcpy(msg + sizeof(hdr), body, len);
+	d0_in = msg;
+	d0_len = sizeof(hdr) + len;
+	d0->can_read = true;
+	conn_wake(d0);
+	work();
+}
+
+static void ring_bytes(const uint8_t *p, size_t n)
+{
+	while (n--) {
+		if (page->req_prod - page->req_cons >= XENSTORE_RING_SIZE)
+			work();
+		page->req[MASK_XENSTORE_IDX(page->req_prod)] = (char)*p++;
+		page->req_prod++;
+	}
+}
+
+static void count(const struct node *n, void *ctx)
+{
+	acct_add(ctx, n, 1);
+}
+
+static void check(void)
+{
+	struct acct a = { 0 };
+	const struct dom *d;
+
+	tree_walk(store_root, count, &a);
+	for (d = dom_first(); d; d = d->next)
+		if (d->domid && acct_of(&a, d->domid)->nodes != d->nodes)
+			abort();
+	acct_free(&a);
+}
+
+static void step(const uint8_t **p, const uint8_t *end)
+{
+	uint8_t op = *(*p)++;
+	size_t left = (size_t)(end - *p), n = op >> 3;
+	struct xsd_sockmsg hdr = { 0 };
+
+	n = n < left ? n : left;
+	switch (op & 7) {
+	case 0: /* raw bytes */
+		ring_bytes(*p, n);
+		break;
+	case 1: /* control words: indices, features, connection, error */
+		n = n < 4 ? n : 4;
+		memcpy((char *)&page->req_cons + (op >> 3) % 28, *p, n);
+		break;
+	case 2:
+	case 3:
+	case 4: /* a framed request of the guest; its first byte is the type, its second the transaction */
+		if (n >= 2) {
+			hdr.type = (*p)[0] % 32;
+			hdr.tx_id = (*p)[1] % 4;
+			hdr.len = (uint32_t)n - 2;
+			ring_bytes((uint8_t *)&hdr, sizeof(hdr));
+			ring_bytes(*p + 2, n - 2);
+		}
+		break;
+	case 5: /* a request of dom0 */
+		if (n >= 1 && (*p)[0] != XS_CONTROL)
+			d0_request((*p)[0] % 32, *p + 1, n - 1);
+		break;
+	case 6:
+		page->rsp_cons = page->rsp_prod;
+		break;
+	case 7:
+		page->connection = op >> 3 & 1;
+		break;
+	}
+	*p += n;
+	work();
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	log_open("/dev/null");
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char home[] = "/g\0n3";
+	const uint8_t *p = data;
+	bool fresh;
+
+	page = xzalloc(4096);
+	store_init();
+	watch_init();
+	d0 = conn_new(0, &d0_transport);
+	domain_introduce(3, 1, 1, &fresh);
+	d0_request(XS_WRITE, home, 3);
+	d0_request(XS_SET_PERMS, home, sizeof(home));
+	while (p < data + size)
+		step(&p, data + size);
+	check();
+	while (!TAILQ_EMPTY(&conns))
+		conn_free(TAILQ_FIRST(&conns));
+	watch_exit();
+	store_exit();
+	free(page);
+	return 0;
+}

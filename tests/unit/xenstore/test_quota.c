@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Unit tests of quotas: a guest at its limit gets the right error, and others do not notice.
+ * Each quota is also set at run time, for one domain.
+ * Tests called xsa_* are named after the advisory whose mistake they look for.
+ */
+#include "support.h"
+
+static struct client *g, *other;
+
+static int setup_guests(void **state)
+{
+	setup(state);
+	g = guest_new(3);
+	other = guest_new(4);
+	xwrite(d0, 0, "/g", "");
+	xperms(d0, 0, "/g", "n3");
+	xwrite(d0, 0, "/o", "");
+	xperms(d0, 0, "/o", "n4");
+	return 0;
+}
+
+static void limit(const char *quota, const char *val)
+{
+	char body[64];
+	int n = sprintf(body, "3%c%s%c%s", 0, quota, 0, val) + 1;
+
+	assert_int_equal(request(d0, XS_SET_QUOTA_, 0, body, (size_t)n), 0);
+	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, body, strlen(quota) + 3), 0);
+	assert_string_equal(d0->rep.body, val);
+}
+
+static void test_nodes(void **state)
+{
+	(void)state;
+	limit("nodes", "4");
+	assert_int_equal(xwrite(g, 0, "/g/1", ""), 0);
+	assert_int_equal(xwrite(g, 0, "/g/2/3/4", ""), -ENOSPC); /* parents count */
+	assert_int_equal(xread(d0, 0, "/g/2"), -ENOENT);
+	assert_int_equal(xwrite(g, 0, "/g/2/3", ""), 0);
+	assert_int_equal(xwrite(g, 0, "/g/5", ""), -ENOSPC);
+	assert_int_equal(xpath(g, XS_MKDIR, 0, "/g/5"), -ENOSPC);
+	assert_int_equal(xwrite(g, 0, "/g/1", "again"), 0);
+	assert_int_equal(xwrite(other, 0, "/o/1", ""), 0);
+	assert_int_equal(xwrite(d0, 0, "/g/by-dom0", ""), 0);
+	assert_int_equal(xpath(g, XS_RM, 0, "/g/2"), 0);
+	assert_int_equal(xwrite(g, 0, "/g/5", ""), 0);
+}
+
+static void test_node_size(void **state)
+{
+	static char big[2100];
+
+	(void)state;
+	memset(big, 'v', sizeof(big) - 1);
+	assert_int_equal(xwrite(g, 0, "/g/x", big), -ENOSPC);
+	assert_int_equal(xwrite(d0, 0, "/g/x", big), 0);
+	big[2048] = 0;
+	assert_int_equal(xwrite(g, 0, "/g/x", big), 0);
+	limit("node-size", "10");
+	assert_int_equal(xwrite(g, 0, "/g/x", "0123456789"), 0);
+	assert_int_equal(xwrite(g, 0, "/g/x", "0123456789a"), -ENOSPC);
+	assert_int_equal(xwrite(other, 0, "/o/x", "0123456789a"), 0);
+}
+
+static void test_watches(void **state)
+{
+	(void)state;
+	limit("watches", "2");
+	assert_int_equal(xwatch(g, "/g", "1"), 0);
+	assert_int_equal(xwatch(g, "/g", "2"), 0);
+	assert_int_equal(xwatch(g, "/g", "3"), -E2BIG);
+	assert_int_equal(xwatch(other, "/o", "1"), 0);
+	assert_int_equal(request(g, XS_UNWATCH, 0, "/g\0" "1", 5), 0);
+	assert_int_equal(xwatch(g, "/g", "3"), 0);
+}
+
+/* XSA-206: open transactions are limited. */
+static void test_xsa_206_transactions(void **state)
+{
+	uint32_t t = 0;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		t = xstart(g);
+	assert_int_equal(xpath(g, XS_TRANSACTION_START, 0, ""), -ENOSPC);
+	xstart(other);
+	xend(g, t, false);
+	xstart(g);
+}
+
+static void test_transaction_nodes(void **state)
+{
+	char path[32];
+	uint32_t t;
+	int err = 0, i;
+
+	(void)state;
+	limit("transaction-nodes", "20");
+	t = xstart(g);
+	for (i = 0; i < 100 && !err; i++) {
+		snprintf(path, sizeof(path), "/g/%d", i);
+		err = xread(g, t, path);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_true(i < 25);
+}
+
+/* XSA-419, XSA-483: several transactions, each within the quota, may not pass it together. */
+static void test_xsa_419_quota_bypass(void **state)
+{
+	uint32_t t, u;
+
+	(void)state;
+	limit("nodes", "4");
+	t = xstart(g);
+	u = xstart(g);
+	assert_int_equal(xwrite(g, t, "/g/t1", ""), 0);
+	assert_int_equal(xwrite(g, t, "/g/t2", ""), 0);
+	assert_int_equal(xwrite(g, t, "/g/t3", ""), 0);
+	assert_int_equal(xwrite(g, t, "/g/t4", ""), -ENOSPC);
+	assert_int_equal(xwrite(g, u, "/g/u1", ""), 0);
+	assert_int_equal(xwrite(g, u, "/g/u2", ""), 0);
+	assert_int_equal(xend(g, t, true), 0);
+	assert_int_equal(xend(g, u, true), -ENOSPC);
+	assert_int_equal(dom_find(3)->nodes, 4);
+}
+
+static void test_permissions(void **state)
+{
+	(void)state;
+	assert_int_equal(xperms(g, 0, "/g", "n3 r1 r2 r4 r5"), 0);
+	assert_int_equal(xperms(g, 0, "/g", "n3 r1 r2 r4 r5 r6"), -ENOSPC);
+	assert_int_equal(xperms(d0, 0, "/g", "n3 r1 r2 r4 r5 r6"), 0);
+	limit("node-permissions", "1");
+	assert_int_equal(xperms(g, 0, "/g", "n3 r1"), -ENOSPC);
+}
+
+static void test_path_length(void **state)
+{
+	(void)state;
+	xwrite(d0, 0, "/local/domain/3", "");
+	xperms(d0, 0, "/local/domain/3", "n3");
+	limit("path-max", "10");
+	assert_int_equal(xwrite(g, 0, "/g/3456789", ""), 0);
+	assert_int_equal(xwrite(g, 0, "/g/3456789a", ""), -EINVAL);
+	/* home does not count */
+	assert_int_equal(xwrite(g, 0, "0123456789", ""), 0);
+	assert_int_equal(xwrite(g, 0, "0123456789a", ""), -EINVAL);
+}
+
+/* XSA-326: whatever a guest does, the memory that it makes us hold is bounded. */
+static void test_xsa_326_memory(void **state)
+{
+	static char big[2049];
+	char path[32];
+	int err = 0;
+	uint32_t t;
+
+	(void)state;
+	memset(big, 'v', sizeof(big) - 1);
+	limit("memory", "100000");
+	for (int i = 0; i < 900 && !err; i++) {
+		snprintf(path, sizeof(path), "/g/%d", i);
+		err = xwrite(g, 0, path, big);
+	}
+	assert_int_equal(err, -ENOMEM);
+	assert_true(dom_find(3)->mem <= 100000);
+	assert_int_equal(xwrite(other, 0, "/o/x", big), 0);
+	xpath(g, XS_RM, 0, "/g/1");
+	/* a transaction's writes count while it is open */
+	t = xstart(g);
+	err = 0;
+	for (int i = 0; i < 200 && !err; i++)
+		err = xwrite(g, t, "/g/0", big);
+	assert_int_equal(err, -ENOMEM);
+	xend(g, t, false);
+	assert_int_equal(xwrite(g, 0, "/g/1", "x"), 0);
+}
+
+/* A guest that takes no events: they are bounded, and folded into one per watch when it takes them again. */
+static void test_xsa_326_events(void **state)
+{
+	char path[32];
+
+	(void)state;
+	limit("events", "50");
+	assert_int_equal(xwatch(g, "/g", "tok"), 0);
+	expect_events(g, "/g:tok");
+	g->no_drain = true;
+	for (int i = 0; i < 5000; i++) {
+		snprintf(path, sizeof(path), "/g/%d", i);
+		xwrite(d0, 0, path, "x");
+	}
+	assert_true(dom_find(3)->conn->out_events <= 50);
+	assert_true(dom_find(3)->conn->overflow);
+	g->no_drain = false;
+	run(g);
+	assert_false(dom_find(3)->conn->overflow);
+	assert_true(g->num_events >= 50 && g->num_events < 120);
+	/* the last one says: something on or below /g has changed */
+	g->num_events = 0;
+	xwrite(d0, 0, "/g/5", "y");
+	expect_events(g, "/g/5:tok");
+}
+
+/* A guest that takes no replies: we stop to read its requests, and go on when it takes them. */
+static void test_outstanding(void **state)
+{
+	struct xsd_sockmsg hdr = { .type = XS_GET_DOMAIN_PATH, .len = 2 };
+	struct conn *c = dom_find(3)->conn;
+
+	(void)state;
+	g->no_drain = true;
+	for (int i = 0; i < 500; i++) {
+		ring_put(g, &hdr, sizeof(hdr));
+		ring_put(g, "3", 2);
+	}
+	run(g);
+	assert_true(c->out_replies <= 20);
+	assert_int_equal(g->ring->req_prod - g->ring->req_cons <= XENSTORE_RING_SIZE, 1);
+	assert_int_equal(xread(other, 0, "/o"), 0);
+	g->no_drain = false;
+	run(g);
+	assert_int_equal(c->out_replies, 0);
+	g->len = 0;
+}
+
+/* A flooding guest gets a bounded share of each round. */
+static void test_fair(void **state)
+{
+	struct xsd_sockmsg hdr = { .type = XS_GET_DOMAIN_PATH, .len = 2 };
+	struct conn *c = dom_find(3)->conn;
+	uint64_t before = c->requests;
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		memcpy(g->ring->req + i * 18, &hdr, sizeof(hdr));
+		memcpy(g->ring->req + i * 18 + 16, "3", 2);
+	}
+	g->ring->req_prod = g->ring->req_cons + 40 * 18;
+	memmove(g->ring->req, g->ring->req, 1);
+	ring_event(c);
+	conn_run_all();
+	assert_true(c->requests - before <= 8);
+	run(g);
+	assert_int_equal(c->requests - before, 40);
+}
+
+static void test_settings(void **state)
+{
+	(void)state;
+	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, ""), 0);
+	assert_non_null(strstr(d0->rep.body, "transaction-nodes"));
+	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, "nodes"), 0);
+	assert_string_equal(d0->rep.body, "1000");
+	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, "nope"), -EINVAL);
+	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, "9\0nodes", 8), -ENOENT);
+	assert_int_equal(request(d0, XS_SET_QUOTA_, 0, "nodes\0x", 8), -EINVAL);
+	assert_int_equal(request(d0, XS_CONTROL, 0, "quota-set\0" "3\0nodes\0" "7", 20), 0);
+	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, "3\0nodes", 8), 0);
+	assert_string_equal(d0->rep.body, "7");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup_guests, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_nodes),
+		T(test_node_size),
+		T(test_watches),
+		T(test_xsa_206_transactions),
+		T(test_transaction_nodes),
+		T(test_xsa_419_quota_bypass),
+		T(test_permissions),
+		T(test_path_length),
+		T(test_xsa_326_memory),
+		T(test_xsa_326_events),
+		T(test_outstanding),
+		T(test_fair),
+		T(test_settings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
