@@ -90,8 +90,8 @@ static void adopt(struct loop *l, uint32_t domid)
 	/* Not written yet: @introduceDomain will come. */
 	if (port && *port) {
 		snprintf(number, sizeof(number), "%u", domid);
-		g = guest_open(&l->d, domid, name && *name ? name : number,
-			       strtoul(port, NULL, 10), l->scanned);
+		g = guest_open(&l->d, domid, name && *name ? name : number, strtoul(port, NULL, 10),
+			       l->scanned);
 		if (g && !announce(l->xs, g)) {
 			guest_close(&l->d, g);
 		} else if (g) {
@@ -290,15 +290,15 @@ struct options {
 static void usage(FILE *out)
 {
 	fprintf(out, "Usage: xenconsoled [options]\n\n"
-		"Serves the consoles of all guests and logs them.\n\n"
-		"  -F, --foreground     stay in the foreground, messages on stderr\n"
-		"  --pid-file=FILE      default /run/xen/xenconsoled.pid\n"
-		"  --log-dir=DIR        logs of guests, default /var/log/xen/console\n"
-		"  --socket-dir=DIR     sockets for xl console, default /run/xen/console\n"
-		"  --log-file=FILE      own messages in the background,\n"
-		"                       default /var/log/xen/xenconsoled.log\n"
-		"  --help               this text\n\n"
-		"In the background the command returns when the daemon serves.\n");
+		     "Serves the consoles of all guests and logs them.\n\n"
+		     "  -F, --foreground     stay in the foreground, messages on stderr\n"
+		     "  --pid-file=FILE      default /run/xen/xenconsoled.pid\n"
+		     "  --log-dir=DIR        logs of guests, default /var/log/xen/console\n"
+		     "  --socket-dir=DIR     sockets for xl console, default /run/xen/console\n"
+		     "  --log-file=FILE      own messages in the background,\n"
+		     "                       default /var/log/xen/xenconsoled.log\n"
+		     "  --help               this text\n\n"
+		     "In the background the command returns when the daemon serves.\n");
 }
 
 static int parse(int argc, char **argv, struct options *o)

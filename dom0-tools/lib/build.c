@@ -19,6 +19,9 @@
 #include <xen/hvm/params.h>
 
 #define COPY_CHUNK_PAGES 1024
+#ifndef DEVICE_TREE /* tests on the host bring their own */
+#define DEVICE_TREE "/proc/device-tree"
+#endif
 
 static uint64_t page_align(uint64_t v)
 {
@@ -78,8 +81,8 @@ static int load_file(struct pv *pv, uint32_t domid, int fd, const char *path, ui
 		if (part > COPY_CHUNK_PAGES * PV_PAGE_SIZE)
 			part = COPY_CHUNK_PAGES * PV_PAGE_SIZE;
 		pages = page_align(part) / PV_PAGE_SIZE;
-		map = pv_map_range(pv, domid, PROT_READ | PROT_WRITE,
-				   (gpa + done) >> PV_PAGE_SHIFT, pages);
+		map = pv_map_range(pv, domid, PROT_READ | PROT_WRITE, (gpa + done) >> PV_PAGE_SHIFT,
+				   pages);
 		if (!map)
 			return pv_fail(err, -errno, "cannot map the guest's memory: %s",
 				       strerror(errno));
@@ -139,7 +142,7 @@ static int add_fdt(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
 	void *blob, *map;
 	int rc;
 
-	rc = pv_cpu_template_read("/proc/device-tree", &cpu, err);
+	rc = pv_cpu_template_read(DEVICE_TREE, &cpu, err);
 	if (rc)
 		return rc;
 	/* Early in dom0's life there may be no entropy yet; the guest stirs in its own. */

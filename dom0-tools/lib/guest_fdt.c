@@ -147,7 +147,7 @@ static int add_cpu(void *fdt, const struct pv_cpu_template *t, uint32_t cpu)
 	rc |= fdt_begin_node(fdt, "interrupt-controller");
 	rc |= fdt_property_string(fdt, "compatible", "riscv,cpu-intc");
 	rc |= fdt_property_u32(fdt, "#interrupt-cells", 1);
-	rc |= fdt_property(fdt, "interrupt-controller", NULL, 0);
+	rc |= fdt_property(fdt, "interrupt-controller", "", 0);
 	rc |= fdt_property_u32(fdt, "phandle", intc_phandle(cpu));
 	rc |= fdt_end_node(fdt);
 	rc |= fdt_end_node(fdt);

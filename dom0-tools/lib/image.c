@@ -40,9 +40,15 @@ static const char *describe(const uint8_t *h, size_t len)
 		return "it is compressed with gzip; unpack it first (gunzip)";
 	if (len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4))
 		return "it is compressed with zstd; unpack it first";
-	if (len >= 6 && !memcmp(h, "\xfd" "7zXZ", 5))
+	if (len >= 6 && !memcmp(h,
+				"\xfd"
+				"7zXZ",
+				5))
 		return "it is compressed with xz; unpack it first";
-	if (len >= 4 && !memcmp(h, "\x7f" "ELF", 4))
+	if (len >= 4 && !memcmp(h,
+				"\x7f"
+				"ELF",
+				4))
 		return "it is an ELF file; use arch/riscv/boot/Image instead of vmlinux";
 	if (len >= PV_IMAGE_HEADER && !memcmp(h + OFF_MAGIC2, "ARM\x64", 4))
 		return "it is an arm64 Image";

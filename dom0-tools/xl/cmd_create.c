@@ -19,7 +19,9 @@
 
 #define FIRST_SECOND_MS 1000
 #define CONSOLE_WAIT_MS 5000
-#define SIGN_OF_LIFE_MS 300
+#define FIRST_SECOND_MAX_MS 4000
+#define SAMPLE_MS 25
+#define IDLE_SAMPLES 6
 #define TAIL_LINES 20
 
 struct options {
@@ -103,8 +105,7 @@ static int dry_run(const struct xl_config *c)
 	return 0;
 }
 
-/* Devices in use mean that the kernel is up; a guest without any has its full second. */
-static bool sign_of_life(struct xl *xl, const struct xl_config *cfg, uint32_t domid)
+static bool devices_in_use(struct xl *xl, const struct xl_config *cfg, uint32_t domid)
 {
 	int i;
 
@@ -127,22 +128,39 @@ static void await_report(int fd, struct report *r, int ms)
 	}
 }
 
+/*
+ * Until the guest dies (true) or its first second is over. It is its own second: under emulation a
+ * guest may need several of ours for one of CPU time. It is over early for a guest that uses its
+ * devices and has nothing more to do.
+ */
+static bool dies_early(struct xl *xl, const struct xl_config *cfg, uint32_t domid)
+{
+	int64_t begin = xl_now(), now;
+	struct xen_domctl_getdomaininfo info;
+	int idle = 0;
+
+	while (!xl_interrupted) {
+		xl_sleep(SAMPLE_MS);
+		if (pv_domain_info(xl->pv, domid, &info) ||
+		    (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)))
+			return true;
+		now = xl_now() - begin;
+		idle = info.flags & XEN_DOMINF_blocked ? idle + 1 : 0;
+		if (now >= FIRST_SECOND_MAX_MS)
+			break;
+		if (now >= FIRST_SECOND_MS && (idle || info.cpu_time >= 1000000000))
+			break;
+		if (idle >= IDLE_SAMPLES && devices_in_use(xl, cfg, domid))
+			break;
+	}
+	return false;
+}
+
 static int first_second(struct xl *xl, const struct xl_config *cfg, uint32_t domid, int reports)
 {
-	int64_t begin = xl_now(), now = begin;
 	struct report r = { .reason = 255 };
-	struct xen_domctl_getdomaininfo info;
-	bool dead = false;
 
-	while (!dead && now < begin + FIRST_SECOND_MS && !xl_interrupted) {
-		if (now > begin + SIGN_OF_LIFE_MS && sign_of_life(xl, cfg, domid))
-			return 0;
-		xl_sleep(25);
-		dead = pv_domain_info(xl->pv, domid, &info) ||
-		       (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying));
-		now = xl_now();
-	}
-	if (!dead)
+	if (!dies_early(xl, cfg, domid))
 		return 0;
 	await_report(reports, &r, 20000);
 	if (r.reason == 255)
@@ -164,8 +182,9 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 		reports = supervise_in_background(cfg, domid);
 		if (reports < 0 || read(reports, &r, sizeof(r)) != sizeof(r)) {
 			if (reports >= 0)
-				xl_error("the guest's supervisor did not start, see "
-					 XL_LOG_DIR "/xl-%s.log", cfg->name);
+				xl_error("the guest's supervisor did not start, see " XL_LOG_DIR
+					 "/xl-%s.log",
+					 cfg->name);
 			domain_destroy(xl, domid);
 			xl_unlock(lock);
 			return 1;
@@ -175,7 +194,8 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 		console = console_connect(xl, domid, CONSOLE_WAIT_MS);
 	else if (!console_ready(xl, domid, CONSOLE_WAIT_MS))
 		xl_error("warning: xenconsoled does not serve '%s'; the guest stops when its "
-			 "console is full", cfg->name);
+			 "console is full",
+			 cfg->name);
 	rc = o->paused ? 0 : pv_domain_unpause(xl->pv, domid);
 	if (rc) {
 		xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));

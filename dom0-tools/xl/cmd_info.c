@@ -58,8 +58,7 @@ static int show_machine(struct pv *pv)
 	number("cores_per_socket", p.cores_per_socket);
 	number("threads_per_core", p.threads_per_core);
 	printf("%-23s: %u.%03u\n", "cpu_mhz", p.cpu_khz / 1000, p.cpu_khz % 1000);
-	snprintf(caps, sizeof(caps), "%s%s%s",
-		 p.capabilities & XEN_SYSCTL_PHYSCAP_pv ? "pv " : "",
+	snprintf(caps, sizeof(caps), "%s%s%s", p.capabilities & XEN_SYSCTL_PHYSCAP_pv ? "pv " : "",
 		 p.capabilities & XEN_SYSCTL_PHYSCAP_hvm ? "hvm " : "",
 		 p.capabilities & XEN_SYSCTL_PHYSCAP_hap ? "hap " : "");
 	line("virt_caps", caps);

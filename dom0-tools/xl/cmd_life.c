@@ -184,7 +184,8 @@ static int await_end(struct xl *xl, const struct target *t)
 				since = xl_now();
 			if (xl_now() > since + CLEANUP_MS)
 				return xl_error("'%s' has ended but nobody takes it away; use "
-						"xl destroy", t->name);
+						"xl destroy",
+						t->name);
 		}
 		xl_sleep(ms);
 		if (ms < 100)

@@ -154,8 +154,9 @@ static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 	json_string("name", name, true);
 	json_string("uuid", uuid, false);
 	printf(" },\n            \"b_info\": { \"max_vcpus\": %u, \"max_memkb\": %llu, "
-	       "\"target_memkb\": %llu, ", info->max_vcpu_id + 1,
-	       (unsigned long long)info->max_pages * 4, (unsigned long long)info->tot_pages * 4);
+	       "\"target_memkb\": %llu, ",
+	       info->max_vcpu_id + 1, (unsigned long long)info->max_pages * 4,
+	       (unsigned long long)info->tot_pages * 4);
 	json_string("kernel", kernel, false);
 	printf(" },\n            \"disks\": [ ");
 	long_disks(xl, info->domain);
@@ -278,8 +279,10 @@ static int table(int argc, char **argv, const char *header, bool guests_only, in
 
 int cmd_vcpu_list(int argc, char **argv)
 {
-	return table(argc, argv, "Name                                ID  VCPU   CPU State   "
-		     "Time(s) Affinity (Hard / Soft)", false, 0, vcpu_lines);
+	return table(argc, argv,
+		     "Name                                ID  VCPU   CPU State   "
+		     "Time(s) Affinity (Hard / Soft)",
+		     false, 0, vcpu_lines);
 }
 
 int cmd_uptime(int argc, char **argv)

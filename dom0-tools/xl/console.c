@@ -174,8 +174,8 @@ void console_log_tail(const char *name, int lines)
 	ssize_t n = 0;
 
 	if (size > 0)
-		n = pread(fd, buf, sizeof(buf) - 1, size > (off_t)sizeof(buf) - 1 ?
-							    size - (off_t)sizeof(buf) + 1 : 0);
+		n = pread(fd, buf, sizeof(buf) - 1,
+			  size > (off_t)sizeof(buf) - 1 ? size - (off_t)sizeof(buf) + 1 : 0);
 	if (fd >= 0)
 		close(fd);
 	if (n <= 0) {

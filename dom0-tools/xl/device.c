@@ -18,7 +18,7 @@
 
 #include <xen/io/xenbus.h>
 
-#define BACKEND_WAIT_MS 10000
+#define BACKEND_WAIT_MS 20000 /* an emulated, busy dom0 is slow */
 #define HOTPLUG_WAIT_MS 30000
 #define HOTPLUG_LOG XL_LOG_DIR "/xen-hotplug.log"
 
@@ -175,8 +175,7 @@ static bool write_disk_nodes(struct xl *xl, xs_transaction_t t, uint32_t domid,
 	return ok;
 }
 
-static int create_disk_nodes(struct xl *xl, uint32_t domid, const struct xl_disk *d,
-			     const char *be)
+static int create_disk_nodes(struct xl *xl, uint32_t domid, const struct xl_disk *d, const char *be)
 {
 	xs_transaction_t t;
 	bool ok;
@@ -211,8 +210,8 @@ int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const 
 	if (state != XenbusStateInitWait) {
 		config_error(cfg, "disk", d->line,
 			     "the back end of %s does not answer (state %ld after %d s): is "
-			     "xen-blkback in dom0's kernel?", d->vdev, state,
-			     BACKEND_WAIT_MS / 1000);
+			     "xen-blkback in dom0's kernel?",
+			     d->vdev, state, BACKEND_WAIT_MS / 1000);
 		goto out;
 	}
 	rc = run_script(XL_SCRIPT_DIR "/block", "add", be);

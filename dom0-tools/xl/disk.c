@@ -171,11 +171,13 @@ static int set_named(struct parse *p, const char *key, const char *v)
 	if (!strcmp(key, "access"))
 		return set_access(p, v);
 	if (!strcmp(key, "backendtype"))
-		return !strcmp(v, "phy") ? 0 :
-			FAIL(p, "backendtype '%s' is not supported, only phy", v);
+		return !strcmp(v, "phy") ?
+			       0 :
+			       FAIL(p, "backendtype '%s' is not supported, only phy", v);
 	if (!strcmp(key, "devtype"))
-		return !strcmp(v, "disk") || !strcmp(v, "hd") ? 0 :
-			FAIL(p, "devtype '%s' is not supported, only disk", v);
+		return !strcmp(v, "disk") || !strcmp(v, "hd") ?
+			       0 :
+			       FAIL(p, "devtype '%s' is not supported, only disk", v);
 	return FAIL(p, "unknown key '%s'", key);
 }
 

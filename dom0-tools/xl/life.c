@@ -164,12 +164,19 @@ static bool write_vm(struct creation *k, xs_transaction_t t)
 /* Directories the guest only reads, and those that are its own; as Xen's toolstack has them. */
 static bool write_dirs(struct creation *k, xs_transaction_t t)
 {
-	static const char *const read_only[] = { "cpu", "memory", "device", "control", "console",
-						 "store" };
-	static const char *const own[] = { "device/suspend/event-channel", "control/shutdown",
-					   "control/feature-poweroff", "control/feature-reboot",
-					   "control/feature-suspend", "control/sysrq", "data",
-					   "drivers", "feature", "attr", "error" };
+	static const char *const read_only[] = { "cpu",	    "memory",  "device",
+						 "control", "console", "store" };
+	static const char *const own[] = { "device/suspend/event-channel",
+					   "control/shutdown",
+					   "control/feature-poweroff",
+					   "control/feature-reboot",
+					   "control/feature-suspend",
+					   "control/sysrq",
+					   "data",
+					   "drivers",
+					   "feature",
+					   "attr",
+					   "error" };
 	uint32_t id = k->guest.domid;
 	unsigned int i;
 	bool ok;
@@ -230,8 +237,8 @@ static bool write_rings(struct creation *k, xs_transaction_t t)
 }
 
 /* Runs the writers in one transaction, again as long as others interfere. */
-static int in_transaction(struct creation *k, bool (*const *writer)(struct creation *k,
-								    xs_transaction_t t))
+static int in_transaction(struct creation *k,
+			  bool (*const *writer)(struct creation *k, xs_transaction_t t))
 {
 	xs_transaction_t t;
 	bool ok;
@@ -282,7 +289,10 @@ static int make_domain(struct creation *k)
 static int build(struct creation *k)
 {
 	static bool (*const early[])(struct creation *, xs_transaction_t) = {
-		write_dirs, write_vm, write_domain, NULL,
+		write_dirs,
+		write_vm,
+		write_domain,
+		NULL,
 	};
 	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings, NULL };
 	struct pv_guest *g = &k->guest;
@@ -371,8 +381,8 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	while (!pv_domain_info(xl->pv, domid, &info)) {
 		if (xl_now() > end)
 			return xl_error("domain %u is dead, but %llu pages of it are still in use "
-					"(xl list shows it as dying)", domid,
-					(unsigned long long)info.tot_pages);
+					"(xl list shows it as dying)",
+					domid, (unsigned long long)info.tot_pages);
 		xl_sleep(ms);
 		if (ms < 50)
 			ms *= 2;

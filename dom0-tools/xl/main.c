@@ -31,8 +31,7 @@ const struct command commands[] = {
 	{ "list", cmd_list, "[-l|-v] [Domain ...]", "List information about all/some domains",
 	  "-l                      Output all domain details, as JSON.\n"
 	  "-v                      Print also UUIDs and shutdown reasons.\n" },
-	{ "console", cmd_console, "<Domain>", "Attach to domain's console",
-	  "Ctrl-] leaves.\n" },
+	{ "console", cmd_console, "<Domain>", "Attach to domain's console", "Ctrl-] leaves.\n" },
 	{ "pause", cmd_pause, "<Domain> ...", "Pause execution of a domain", NULL },
 	{ "unpause", cmd_unpause, "<Domain> ...", "Unpause a paused domain", NULL },
 	{ "shutdown", cmd_shutdown, "[options] <-a|Domain ...>",
@@ -45,8 +44,8 @@ const struct command commands[] = {
 	{ "domname", cmd_domname, "<DomainId>", "Convert a domain id to domain name", NULL },
 	{ "vcpu-list", cmd_vcpu_list, "[Domain ...]", "List the VCPUs for all/some domains", NULL },
 	{ "uptime", cmd_uptime, "[Domain ...]", "Print uptime for all/some domains", NULL },
-	{ "block-list", cmd_block_list, "<Domain> ...",
-	  "List virtual block devices for a domain", NULL },
+	{ "block-list", cmd_block_list, "<Domain> ...", "List virtual block devices for a domain",
+	  NULL },
 	{ "info", cmd_info, "", "Get information about Xen host", NULL },
 	{ "dmesg", cmd_dmesg, "[-c]", "Read and/or clear dmesg buffer",
 	  "-c                      Clear dmesg buffer as well as printing it.\n" },
@@ -121,7 +120,7 @@ static void print_list(FILE *out)
 	for (c = commands; c->name; c++)
 		fprintf(out, " %-19s %s\n", c->name, c->summary);
 	fprintf(out, "\n<Domain> can either be the Domain Name or Id.\n"
-		"For more help on 'xl' see xl(1); for config files see xl.cfg(5).\n");
+		     "For more help on 'xl' see xl(1); for config files see xl.cfg(5).\n");
 }
 
 int cmd_help(int argc, char **argv)
@@ -148,8 +147,8 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, isatty(1) ? _IOLBF : _IOFBF, BUFSIZ);
 	/* Xen's global options that change nothing here. */
-	while (i < argc && (!strcmp(argv[i], "-v") || !strcmp(argv[i], "-f") ||
-			    !strcmp(argv[i], "-t")))
+	while (i < argc &&
+	       (!strcmp(argv[i], "-v") || !strcmp(argv[i], "-f") || !strcmp(argv[i], "-t")))
 		i++;
 	if (i >= argc) {
 		print_list(stderr);

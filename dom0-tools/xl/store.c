@@ -11,14 +11,14 @@
 
 #include "xl.h"
 
-#define FORMAT_PATH(p, fmt)			\
-	do {					\
-		va_list ap;			\
-						\
-		va_start(ap, fmt);		\
+#define FORMAT_PATH(p, fmt) \
+	do { \
+		va_list ap; \
+\
+		va_start(ap, fmt); \
 		if (vasprintf(&(p), fmt, ap) < 0) \
-			abort();		\
-		va_end(ap);			\
+			abort(); \
+		va_end(ap); \
 	} while (0)
 
 char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)

@@ -21,7 +21,9 @@
 
 #define RECONNECT_MS 500
 /* @releaseDomain tells us at once; this is for a xenstored that is away. */
+#ifndef POLL_MS
 #define POLL_MS 5000
+#endif
 /* A guest that crashes at once, again and again, is left alone. */
 #define QUICK_CRASH_MS 10000
 #define QUICK_CRASHES 5

@@ -17,11 +17,14 @@
 
 #include "config.h"
 
+/* Tests on the host have directories of their own. */
+#ifndef XL_RUN_DIR
 #define XL_RUN_DIR "/run/xen"
-#define XL_LOCK_FILE XL_RUN_DIR "/xl.lock"
 #define XL_LOG_DIR "/var/log/xen"
-#define XL_CONSOLE_LOG_DIR XL_LOG_DIR "/console"
 #define XL_SCRIPT_DIR "/etc/xen/scripts"
+#endif
+#define XL_LOCK_FILE XL_RUN_DIR "/xl.lock"
+#define XL_CONSOLE_LOG_DIR XL_LOG_DIR "/console"
 /* Our private records: what must be found again when a guest ends. */
 #define XL_PRIVATE "/tool/pavise"
 

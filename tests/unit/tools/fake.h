@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A pretended hypervisor: a table of domains in a file that several processes map.
+ * Owns what fake_pv.c (the toolstack's side) and fake_backend.c (guests and back ends) share.
+ */
+#ifndef TOOLS_FAKE_H
+#define TOOLS_FAKE_H
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FAKE_DOMAINS 16
+#define FAKE_PAGES (1u << 20) /* 4 GiB */
+
+struct fake_domain {
+	uint32_t used, domid;
+	uint8_t handle[16];
+	uint32_t flags; /* XEN_DOMINF_* */
+	uint32_t vcpus;
+	uint64_t pages, max_pages;
+	uint32_t ports, started;
+};
+
+struct fake {
+	uint32_t next_domid;
+	uint32_t fail_at; /* the call that fails, counted from 1; 0 = none */
+	uint32_t calls; /* since the file was made or fail_at was set */
+	uint64_t free_pages;
+	struct fake_domain dom[FAKE_DOMAINS];
+};
+
+static inline struct fake *fake_map(void)
+{
+	const char *path = getenv("FAKE_HV");
+	int fd = path ? open(path, O_RDWR | O_CREAT, 0600) : -1;
+	struct fake *f;
+
+	if (fd < 0 || ftruncate(fd, sizeof(*f))) {
+		perror("FAKE_HV");
+		exit(99);
+	}
+	f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (f == MAP_FAILED)
+		exit(99);
+	if (!f->next_domid) {
+		f->next_domid = 1;
+		f->free_pages = FAKE_PAGES;
+	}
+	return f;
+}
+
+#endif /* TOOLS_FAKE_H */

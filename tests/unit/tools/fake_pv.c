@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * libpavise's hypercalls on a pretended hypervisor, so that xl itself runs on the host.
+ * Owns fault injection: the n-th call fails, and the test looks at what xl leaves behind.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <pavise.h>
+
+#include "fake.h"
+
+#include <xen/version.h>
+
+struct pv {
+	struct fake *f;
+};
+
+int pv_fail(struct pv_err *err, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (err && !err->text[0]) {
+		va_start(ap, fmt);
+		vsnprintf(err->text, sizeof(err->text), fmt, ap);
+		va_end(ap);
+	}
+	return rc;
+}
+
+int pv_open(struct pv **out, struct pv_err *err)
+{
+	(void)err;
+	*out = calloc(1, sizeof(**out));
+	(*out)->f = fake_map();
+	return 0;
+}
+
+void pv_close(struct pv *pv)
+{
+	if (pv)
+		munmap(pv->f, sizeof(*pv->f));
+	free(pv);
+}
+
+/* Does this call fail by order of the test? Only those that make a guest count. */
+static bool broken(struct pv *pv)
+{
+	return __atomic_add_fetch(&pv->f->calls, 1, __ATOMIC_SEQ_CST) == pv->f->fail_at;
+}
+
+static struct fake_domain *find(struct pv *pv, uint32_t domid)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++)
+		if (pv->f->dom[i].used && pv->f->dom[i].domid == domid)
+			return &pv->f->dom[i];
+	return NULL;
+}
+
+int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase)
+{
+	int i;
+
+	(void)timebase;
+	if (broken(pv))
+		return -ENOMEM;
+	for (i = 0; i < FAKE_DOMAINS; i++) {
+		struct fake_domain *d = &pv->f->dom[i];
+
+		if (d->used)
+			continue;
+		memset(d, 0, sizeof(*d));
+		d->domid = *domid = pv->f->next_domid++;
+		memcpy(d->handle, c->handle, 16);
+		d->flags = XEN_DOMINF_paused;
+		d->used = 1;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+int pv_domain_destroy(struct pv *pv, uint32_t domid)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d)
+		return -ESRCH;
+	pv->f->free_pages += d->pages;
+	d->used = 0;
+	return 0;
+}
+
+int pv_domain_pause(struct pv *pv, uint32_t domid)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d)
+		return -ESRCH;
+	d->flags |= XEN_DOMINF_paused;
+	return 0;
+}
+
+int pv_domain_unpause(struct pv *pv, uint32_t domid)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d)
+		return -ESRCH;
+	if (broken(pv))
+		return -EINVAL;
+	d->flags &= ~XEN_DOMINF_paused;
+	d->flags |= XEN_DOMINF_blocked;
+	d->started = 1;
+	return 0;
+}
+
+static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->domain = d->domid;
+	info->flags = d->flags;
+	info->tot_pages = d->pages;
+	info->max_pages = d->max_pages;
+	info->nr_online_vcpus = d->vcpus;
+	info->max_vcpu_id = d->vcpus - 1;
+	info->cpu_time = 1500000000;
+	memcpy(info->handle, d->handle, 16);
+}
+
+int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info)
+{
+	const struct fake_domain dom0 = { .flags = XEN_DOMINF_running, .pages = 65536, .vcpus = 2 };
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d && domid)
+		return -ESRCH;
+	fill(domid ? d : &dom0, info);
+	return 0;
+}
+
+int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
+{
+	struct xen_domctl_getdomaininfo *list = calloc(FAKE_DOMAINS + 1, sizeof(*list));
+	int i, n = 0;
+
+	pv_domain_info(pv, 0, &list[n++]);
+	for (i = 0; i < FAKE_DOMAINS; i++)
+		if (pv->f->dom[i].used)
+			fill(&pv->f->dom[i], &list[n++]);
+	*out = list;
+	return n;
+}
+
+int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib)
+{
+	if (broken(pv))
+		return -EINVAL;
+	find(pv, domid)->max_pages = kib / 4;
+	return 0;
+}
+
+int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max)
+{
+	if (broken(pv))
+		return -EINVAL;
+	find(pv, domid)->vcpus = max;
+	return 0;
+}
+
+int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16])
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d)
+		return -ESRCH;
+	memcpy(d->handle, handle, 16);
+	return 0;
+}
+
+int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info)
+{
+	(void)pv;
+	(void)domid;
+	memset(info, 0, sizeof(*info));
+	info->vcpu = vcpu;
+	info->online = !vcpu;
+	info->blocked = 1;
+	info->cpu = 1;
+	info->cpu_time = 2500000000;
+	return 0;
+}
+
+int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->nr_cpus = 2;
+	info->max_cpu_id = 1;
+	info->total_pages = FAKE_PAGES;
+	info->free_pages = pv->f->free_pages;
+	return 0;
+}
+
+int pv_sched_id(struct pv *pv, uint32_t *id)
+{
+	(void)pv;
+	*id = XEN_SCHEDULER_CREDIT2;
+	return 0;
+}
+
+int pv_debug_keys(struct pv *pv, const char *keys)
+{
+	(void)pv;
+	return *keys == 'h' ? 0 : -EINVAL;
+}
+
+int pv_console_read(struct pv *pv, bool clear, char **out, size_t *len)
+{
+	(void)pv;
+	*out = strdup(clear ? "cleared\n" : "log\n");
+	*len = strlen(*out);
+	return 0;
+}
+
+long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes)
+{
+	(void)pv;
+	if (cmd == XENVER_version)
+		return 4 << 16 | 17;
+	if (bytes)
+		memset(arg, 0, bytes);
+	return cmd == XENVER_pagesize ? 4096 : 0;
+}
+
+int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	(void)gfn;
+	if (broken(pv) || pages > pv->f->free_pages || d->pages + pages > d->max_pages)
+		return -ENOMEM;
+	pv->f->free_pages -= pages;
+	d->pages += pages;
+	return 0;
+}
+
+void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n)
+{
+	void *p;
+
+	(void)domid;
+	(void)gfn;
+	if (broken(pv)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	p = mmap(NULL, n * PV_PAGE_SIZE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void *pv_map_grant_table(struct pv *pv, uint32_t domid, uint32_t first, uint32_t n)
+{
+	(void)first;
+	return pv_map_range(pv, domid, PROT_READ | PROT_WRITE, 0, n);
+}
+
+void pv_unmap(void *addr, size_t n)
+{
+	if (addr)
+		munmap(addr, n * PV_PAGE_SIZE);
+}
+
+int pv_param_set(struct pv *pv, uint32_t domid, uint32_t index, uint64_t value)
+{
+	(void)domid;
+	(void)index;
+	(void)value;
+	return broken(pv) ? -EINVAL : 0;
+}
+
+int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port)
+{
+	(void)remote;
+	if (broken(pv))
+		return -ENOSPC;
+	*port = ++find(pv, domid)->ports;
+	return 0;
+}
+
+int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_guest_context *ctx)
+{
+	(void)domid;
+	(void)vcpu;
+	(void)ctx;
+	return broken(pv) ? -EINVAL : 0;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The meaning of xl.cfg's keys: defaults, limits, and the exact message for each mistake.
+ * Owns the promise "a wrong config names file, line and key".
+ */
+#include "test.h"
+
+#include "config.h"
+
+static char *messages;
+
+static int read_text(struct xl_config *c, const char *text, char *const *args, int nr)
+{
+	FILE *f = fopen("t.cfg", "w"), *log;
+	size_t size;
+	int rc;
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	free(messages);
+	messages = NULL;
+	log = open_memstream(&messages, &size);
+	rc = config_read(c, "t.cfg", args, nr, log);
+	fclose(log);
+	c->tree.log = NULL;
+	unlink("t.cfg");
+	return rc;
+}
+
+#define MINIMAL "name = 'g'\nkernel = '/k'\n"
+
+static void test_defaults(void **state)
+{
+	struct xl_config c;
+
+	(void)state;
+	assert_int_equal(read_text(&c, MINIMAL, NULL, 0), 0);
+	assert_string_equal(messages, "");
+	assert_string_equal(c.name, "g");
+	assert_string_equal(c.kernel, "/k");
+	assert_null(c.ramdisk);
+	assert_string_equal(c.cmdline, "");
+	assert_int_equal(c.memory, 32);
+	assert_int_equal(c.maxmem, 32);
+	assert_int_equal(c.vcpus, 1);
+	assert_int_equal(c.maxvcpus, 1);
+	assert_int_equal(c.nr_disks, 0);
+	assert_false(c.have_uuid);
+	assert_int_equal(c.on_poweroff, ACTION_DESTROY);
+	assert_int_equal(c.on_reboot, ACTION_RESTART);
+	assert_int_equal(c.on_crash, ACTION_DESTROY);
+	config_free(&c);
+}
+
+static void test_all_keys(void **state)
+{
+	struct xl_config c;
+	char text[37];
+
+	(void)state;
+	assert_int_equal(
+		read_text(
+			&c,
+			MINIMAL
+			"ramdisk = '/r'\nroot = '/dev/xvda ro'\nextra = 'quiet'\nmemory = \"256\"\n"
+			"maxmem = 512\nvcpus = 2\nmaxvcpus = 4\nvif = [ ]\ntype = 'pvh'\n"
+			"uuid = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'\n"
+			"disk = [ 'vdev=xvda,target=/a', '/b,raw,xvdb,ro' ]\n"
+			"on_poweroff = 'preserve'\non_reboot = 'destroy'\non_crash = 'rename-restart'\n",
+			NULL, 0),
+		0);
+	assert_string_equal(messages, "");
+	assert_string_equal(c.cmdline, "root=/dev/xvda ro quiet");
+	assert_int_equal(c.memory, 256);
+	assert_int_equal(c.maxmem, 512);
+	assert_int_equal(c.maxvcpus, 4);
+	assert_int_equal(c.nr_disks, 2);
+	assert_string_equal(c.disk[1].target, "/b");
+	assert_true(c.disk[1].readonly);
+	uuid_format(c.uuid, text);
+	assert_string_equal(text, "6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+	assert_int_equal(c.on_poweroff, ACTION_PRESERVE);
+	assert_int_equal(c.on_reboot, ACTION_DESTROY);
+	assert_int_equal(c.on_crash, ACTION_RENAME_RESTART);
+	config_free(&c);
+}
+
+static void test_mistakes(void **state)
+{
+	static const struct {
+		const char *text, *messages;
+	} cases[] = {
+		{ "memory = 'abc'", "t.cfg:3: memory: 'abc' is not a number\n" },
+		{ "memory = -5", "t.cfg:3: memory: '-5' is not a number\n" },
+		{ "memory = 0", "t.cfg:3: memory: 0 is not between 1 and 1073741824\n" },
+		{ "memory = 99999999999999999999",
+		  "t.cfg:3: memory: 99999999999999999999 is not between 1 and 1073741824\n" },
+		{ "memory = [ 1 ]", "t.cfg:3: memory: expected a number, found a list\n" },
+		{ "vcpus = 65", "t.cfg:3: vcpus: 65 is not between 1 and 64\n" },
+		{ "vcpus = 2\nmaxvcpus = 1",
+		  "t.cfg:4: maxvcpus: 1 is less than vcpus, which is 2\n" },
+		{ "memory = 64\n\nmaxmem = 32",
+		  "t.cfg:5: maxmem: 32 is less than memory, which is 64\n" },
+		{ "ramdisk = ''", "t.cfg:3: ramdisk: the path is empty\n" },
+		{ "ramdisk = ['x']", "t.cfg:3: ramdisk: expected a string, found a list\n" },
+		{ "uuid = '12'", "t.cfg:3: uuid: '12' is not a UUID\n" },
+		{ "disk = '/a,raw,xvda,w'",
+		  "t.cfg:3: disk: expected a list of strings: disk = [ '...' ]\n" },
+		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow2,xvdb,w' ]",
+		  "t.cfg:5: disk: format 'qcow2' is not supported, only raw in "
+		  "'/b,qcow2,xvdb,w'\n" },
+		{ "disk = [ '/a,raw,xvda,w',\n '/b,raw,xvda,w' ]",
+		  "t.cfg:4: disk: vdev xvda is given twice\n" },
+		{ "vif = [ 'bridge=xenbr0' ]",
+		  "t.cfg:3: vif: network interfaces are not supported yet\n" },
+		{ "on_crash = 'coredump-destroy'",
+		  "t.cfg:3: on_crash: 'coredump-destroy' is not supported\n" },
+		{ "on_poweroff = 'explode'",
+		  "t.cfg:3: on_poweroff: 'explode' is none of destroy, restart, preserve, "
+		  "rename-restart\n" },
+		{ "type = 'hvm'", "t.cfg:3: type: type 'hvm' is not supported, only pv and pvh\n" },
+		{ "name = '17'",
+		  "t.cfg:3: warning: name: given again; the value of line 1 is ignored\n"
+		  "t.cfg:3: name: a domain's name cannot be a number: it would be taken for a "
+		  "domid\n" },
+	};
+	struct xl_config c;
+	unsigned int i;
+	char text[512];
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		snprintf(text, sizeof(text), MINIMAL "%s\n", cases[i].text);
+		assert_int_equal(read_text(&c, text, NULL, 0), -1);
+		assert_string_equal(messages, cases[i].messages);
+		config_free(&c);
+	}
+}
+
+static void test_warnings(void **state)
+{
+	struct xl_config c;
+
+	(void)state;
+	assert_int_equal(read_text(&c, MINIMAL "cpu_weight = 256\n", NULL, 0), 0);
+	assert_string_equal(messages, "t.cfg:3: warning: cpu_weight: unknown key, ignored\n");
+	config_free(&c);
+	assert_int_equal(read_text(&c, MINIMAL "cmdline = 'a'\nroot = 'b'\n", NULL, 0), 0);
+	assert_string_equal(messages, "t.cfg:3: warning: cmdline: root and extra are ignored when "
+				      "cmdline is given\n");
+	assert_string_equal(c.cmdline, "a");
+	config_free(&c);
+}
+
+static void test_missing(void **state)
+{
+	struct xl_config c;
+
+	(void)state;
+	assert_int_equal(read_text(&c, "memory = 64\n", NULL, 0), -1);
+	assert_string_equal(messages, "t.cfg: name: missing, and it has no default\n"
+				      "t.cfg: kernel: missing, and it has no default\n");
+	config_free(&c);
+	messages[0] = '\0';
+	assert_int_equal(config_read(&c, "/does/not/exist", NULL, 0, NULL), -1);
+	config_free(&c);
+}
+
+static void test_overrides(void **state)
+{
+	char *args[] = { "memory=512", "extra=a b", "name=other" };
+	struct xl_config c;
+
+	(void)state;
+	assert_int_equal(read_text(&c, MINIMAL "memory = 64\n", args, 3), 0);
+	assert_string_equal(messages, "");
+	assert_int_equal(c.memory, 512);
+	assert_string_equal(c.cmdline, "a b");
+	assert_string_equal(c.name, "other");
+	config_free(&c);
+	args[0] = "vcpus=many";
+	assert_int_equal(read_text(&c, MINIMAL, args, 1), -1);
+	assert_string_equal(messages, "command line:1: vcpus: 'many' is not a number\n");
+	config_free(&c);
+}
+
+static void test_names(void **state)
+{
+	char longest[66];
+
+	(void)state;
+	memset(longest, 'a', 65);
+	longest[65] = '\0';
+	assert_null(config_bad_name("demo-1.2_x+y"));
+	assert_non_null(config_bad_name(""));
+	assert_non_null(config_bad_name("a/b"));
+	assert_non_null(config_bad_name("a b"));
+	assert_non_null(config_bad_name(".."));
+	assert_non_null(config_bad_name("-p"));
+	assert_non_null(config_bad_name("12"));
+	assert_non_null(config_bad_name(longest));
+	assert_null(config_bad_name(longest + 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_keys),
+		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_missing),	 cmocka_unit_test(test_overrides),
+		cmocka_unit_test(test_names),
+	};
+	char dir[] = "/tmp/test_config.XXXXXX";
+	int rc;
+
+	if (!mkdtemp(dir) || chdir(dir))
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	free(messages);
+	rmdir(dir);
+	return rc;
+}

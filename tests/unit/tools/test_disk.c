@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Disk specifications: both forms, and the numbers that Linux's blkfront makes names from.
+ * Owns the messages for what is not supported.
+ */
+#include "test.h"
+
+#include "disk.h"
+
+static void test_good(void **state)
+{
+	static const struct {
+		const char *spec, *target;
+		unsigned int devid;
+		int readonly;
+	} cases[] = {
+		{ "/dev/vg/x,raw,xvda,w", "/dev/vg/x", 51712, 0 },
+		{ "/dev/vg/x,raw,xvda,rw", "/dev/vg/x", 51712, 0 },
+		{ "/x,,xvdb,r", "/x", 51728, 1 },
+		{ "/x,raw,xvdb", "/x", 51728, 0 },
+		{ " format=raw, vdev=xvda, access=rw, target=/i/d.img", "/i/d.img", 51712, 0 },
+		{ "vdev=xvda1,access=ro,target=/a,b=c.img ", "/a,b=c.img", 51713, 1 },
+		{ "vdev=sda,devtype=disk,backendtype=phy,discard,target=/x", "/x", 2048, 0 },
+		{ "phy:/dev/vg/x,xvda,w", "/dev/vg/x", 51712, 0 },
+		{ "file:/x.img,hda,r", "/x.img", 768, 1 },
+		{ "/with=equals,raw,xvda,w", "/with=equals", 51712, 0 },
+		{ "/x,raw,xvda,w,", "/x", 51712, 0 },
+	};
+	struct xl_disk d;
+	char msg[256] = "";
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		int rc = disk_parse(cases[i].spec, &d, msg, sizeof(msg));
+
+		if (i == count_of(cases) - 1) {
+			assert_int_equal(rc, 0);
+		} else if (rc) {
+			fail_msg("%s: %s", cases[i].spec, msg);
+		}
+		assert_string_equal(d.target, cases[i].target);
+		assert_int_equal(d.devid, cases[i].devid);
+		assert_int_equal(d.readonly, cases[i].readonly);
+		disk_free(&d);
+	}
+}
+
+static void test_bad(void **state)
+{
+	static const struct {
+		const char *spec, *msg;
+	} cases[] = {
+		{ "", "no target" },
+		{ "vdev=xvda", "no target" },
+		{ "/x", "no vdev" },
+		{ "target=/x", "no vdev" },
+		{ "x.img,raw,xvda,w", "target 'x.img' is not an absolute path" },
+		{ "/x,qcow2,xvda,w", "format 'qcow2' is not supported, only raw" },
+		{ "/x,raw,foo,w",
+		  "vdev 'foo' is not a virtual disk (xvda, xvdb1, hda, sda, d0p1, ...)" },
+		{ "/x,raw,xvda,x", "access 'x' is none of rw, w, ro, r" },
+		{ "/x,raw,xvda,w,extra",
+		  "unexpected 'extra' after the four positional parameters" },
+		{ "vdev=xvda,vdev=xvdb,target=/x", "vdev given twice" },
+		{ "vdev=xvda,backendtype=qdisk,target=/x",
+		  "backendtype 'qdisk' is not supported, only phy" },
+		{ "vdev=xvda,devtype=cdrom,target=/x",
+		  "devtype 'cdrom' is not supported, only disk" },
+		{ "vdev=xvda,cdrom,target=/x", "devtype 'cdrom' is not supported, only disk" },
+		{ "vdev=xvda,colour=blue,target=/x", "unknown key 'colour'" },
+		{ "vdev=xvda,target=", "target is empty" },
+	};
+	struct xl_disk d;
+	char msg[256];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		assert_int_equal(disk_parse(cases[i].spec, &d, msg, sizeof(msg)), -1);
+		assert_string_equal(msg, cases[i].msg);
+	}
+}
+
+static void test_devid(void **state)
+{
+	static const struct {
+		const char *vdev;
+		int ok;
+		unsigned int devid;
+	} cases[] = {
+		{ "xvda", 1, 0xca00 },
+		{ "xvda15", 1, 0xca0f },
+		{ "xvdp", 1, 0xcaf0 },
+		{ "xvdq", 1, 1u << 28 | 16 << 8 },
+		{ "xvdaa", 1, 1u << 28 | 26 << 8 },
+		{ "xvda16", 1, 1u << 28 | 16 },
+		{ "d0", 1, 0xca00 },
+		{ "d2p3", 1, 0xca23 },
+		{ "hda", 1, 0x300 },
+		{ "hdb1", 1, 0x341 },
+		{ "hdc", 1, 0x1600 },
+		{ "hde", 0, 0 },
+		{ "sda2", 1, 0x802 },
+		{ "sdq", 0, 0 },
+		{ "51712", 1, 51712 },
+		{ "0xca00", 1, 0xca00 },
+		{ "xvd", 0, 0 },
+		{ "xvda-1", 0, 0 },
+		{ "xvda1x", 0, 0 },
+		{ "xvdaaaaaaaaaaaaaaaaaa", 0, 0 },
+		{ "xvda999999999999", 0, 0 },
+		{ "99999999999999999999", 0, 0 },
+		{ "", 0, 0 },
+	};
+	unsigned int i, devid;
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		devid = 0;
+		if (disk_devid(cases[i].vdev, &devid) != (cases[i].ok ? 0 : -1))
+			fail_msg("%s", cases[i].vdev);
+		if (cases[i].ok)
+			assert_int_equal(devid, cases[i].devid);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_devid),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

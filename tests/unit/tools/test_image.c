@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The RISC-V Image header, good and bad.
+ * Owns the exact message for each kind of file that is no kernel.
+ */
+#include "test.h"
+
+#include "pavise.h"
+
+static void header(uint8_t h[64], uint64_t text_offset, uint64_t size, uint64_t flags)
+{
+	memset(h, 0, 64);
+	memcpy(h + 8, &text_offset, 8);
+	memcpy(h + 16, &size, 8);
+	memcpy(h + 24, &flags, 8);
+	memcpy(h + 48, "RISCV\0\0\0", 8);
+	memcpy(h + 56, "RSC\x05", 4);
+}
+
+static void test_good(void **state)
+{
+	struct pv_err err = { "" };
+	struct pv_image img;
+	uint8_t h[64];
+
+	(void)state;
+	header(h, 0x200000, 0x1800000, 0);
+	assert_int_equal(pv_image_parse(h, 64, 0x1000000, "/k", &img, &err), 0);
+	assert_int_equal(img.text_offset, 0x200000);
+	assert_int_equal(img.size, 0x1800000);
+	assert_int_equal(img.file_size, 0x1000000);
+	/* image_size 0: the file's */
+	header(h, 0, 0, 0);
+	assert_int_equal(pv_image_parse(h, 64, 5000, "/k", &img, &err), 0);
+	assert_int_equal(img.size, 5000);
+	assert_string_equal(err.text, "");
+}
+
+static void expect(const void *head, size_t len, uint64_t size, const char *message)
+{
+	struct pv_err err = { "" };
+	struct pv_image img;
+
+	assert_true(pv_image_parse(head, len, size, "/k", &img, &err) < 0);
+	assert_string_equal(err.text, message);
+}
+
+static void test_bad(void **state)
+{
+	uint8_t h[64];
+
+	(void)state;
+	expect("", 0, 0, "/k: not a RISC-V Image: the file is empty");
+	expect("hello", 5, 5, "/k: not a RISC-V Image: the file is shorter than the header");
+	memset(h, 0, sizeof(h));
+	expect(h, 64, 64, "/k: not a RISC-V Image: there is no \"RSC\\x05\" at offset 56");
+	memcpy(h, "\x1f\x8b", 2);
+	expect(h, 64, 64,
+	       "/k: not a RISC-V Image: it is compressed with gzip; unpack it first "
+	       "(gunzip)");
+	memcpy(h,
+	       "\x7f"
+	       "ELF",
+	       4);
+	expect(h, 64, 64,
+	       "/k: not a RISC-V Image: it is an ELF file; use arch/riscv/boot/Image "
+	       "instead of vmlinux");
+	memset(h, 0, sizeof(h));
+	memcpy(h + 56, "ARM\x64", 4);
+	expect(h, 64, 64, "/k: not a RISC-V Image: it is an arm64 Image");
+	header(h, 0x200000, 0x1000, 1);
+	expect(h, 64, 64, "/k: a big-endian RISC-V Image cannot run here");
+	header(h, 0x200001, 0x1000, 0);
+	expect(h, 64, 64, "/k: RISC-V Image with a bad text_offset (0x200001)");
+	header(h, ~0xfffULL, 0x1000, 0);
+	expect(h, 64, 64, "/k: RISC-V Image with a bad text_offset (0xfffffffffffff000)");
+	header(h, 0x200000, ~0ULL, 0);
+	expect(h, 64, 64, "/k: RISC-V Image with a bad size (0xffffffffffffffff)");
+	header(h, 0x200000, 0x1000, 0);
+	expect(h, 64, 1ULL << 40, "/k: RISC-V Image with a bad size (0x10000000000)");
+	/* The magic right at the end, but one byte short. */
+	header(h, 0x200000, 0x1000, 0);
+	expect(h, 63, 63, "/k: not a RISC-V Image: the file is shorter than the header");
+}
+
+static void test_open(void **state)
+{
+	struct pv_err err = { "" };
+	struct pv_image img;
+
+	(void)state;
+	assert_true(pv_image_open("/does/not/exist", &img, &err) < 0);
+	assert_string_equal(err.text, "/does/not/exist: No such file or directory");
+	assert_int_equal(img.fd, -1);
+	err.text[0] = '\0';
+	assert_true(pv_image_open("/tmp", &img, &err) < 0);
+	assert_string_equal(err.text, "/tmp: not a regular file");
+	assert_int_equal(img.fd, -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

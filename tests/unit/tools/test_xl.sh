@@ -1,0 +1,302 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Drives the real xl, xenstored and block script against a pretended hypervisor (fake_pv.c) and
+# pretended guests (fake_backend.c). Usage: test_xl.sh <directory where the tests were built>.
+# Owns the proof that nothing is left of a guest, whatever step of its creation fails.
+set -u
+out=$1
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$out/root
+failures=0
+cases=0
+pids=
+
+rm -rf "$root"
+mkdir -p "$root/run" "$root/log/console" "$root/scripts" "$root/bin" "$root/dev" \
+	"$root/dt/cpus/cpu@0" "$root/loops"
+# A socket's path is at most 108 bytes long; the output directory's may be longer.
+sockets=$(mktemp -d) || exit 1
+export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
+export ASAN_OPTIONS=detect_leaks=0
+PATH=$out/xs:$PATH
+cd "$root" || exit 1
+
+quit() {
+	for pid in $pids; do
+		kill "$pid" 2>/dev/null
+	done
+	rm -rf "$sockets"
+}
+trap quit EXIT
+trap 'exit 1' HUP INT TERM
+
+ok() {
+	cases=$((cases + 1))
+	echo "ok $cases - $1"
+}
+bad() {
+	cases=$((cases + 1))
+	failures=$((failures + 1))
+	echo "not ok $cases - $1"
+	sed 's/^/# /' "$root/output"
+}
+# check "what" command...: the command succeeds
+check() {
+	what=$1
+	shift
+	if "$@" >"$root/output" 2>&1; then ok "$what"; else bad "$what"; fi
+}
+# says STATUS "text" command...: this exit status, and this text in the output
+says() {
+	status=$1 text=$2
+	shift 2
+	"$@" >"$root/output" 2>&1
+	got=$?
+	if [ $got = "$status" ] && grep -qF -- "$text" "$root/output"; then
+		ok "$* -> $status: $text"
+	else
+		echo "(status $got, wanted $status and: $text)" >>"$root/output"
+		bad "$*"
+	fi
+}
+xl() { "$out/fake-xl" "$@"; }
+wait_for() {
+	n=0
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		[ $n -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+snapshot() {
+	xenstore-ls / 2>/dev/null
+	xl info | grep -E 'free_pages'
+	xl list | awk 'NR > 1 { print $1, $2 }'
+	ls "$root/loops"
+}
+clean() {
+	snapshot >now
+	cmp -s before now || { diff before now; return 1; }
+}
+
+# --- the world ---
+
+printf '\0\230\226\200' >dt/cpus/timebase-frequency
+printf 'riscv\0' >dt/cpus/cpu@0/compatible
+printf 'rv64imafdc\0' >dt/cpus/cpu@0/riscv,isa
+# an Image of 1 MiB: text_offset 2 MiB, image_size 2 MiB
+{
+	printf '\0\0\0\0\0\0\0\0\0\0\040\0\0\0\0\0\0\0\040\0\0\0\0\0'
+	head -c 24 /dev/zero
+	printf 'RISCV\0\0\0RSC\005\0\0\0\0'
+	head -c 1048512 /dev/zero
+} >Image
+head -c 1048576 /dev/zero >disk.img
+echo text >text
+for n in a b crash quick boot deaf; do
+	cat >"$n.cfg" <<-END
+		name = "$n"
+		kernel = "$root/Image"
+		memory = 16
+		disk = [ "format=raw, vdev=xvda, access=rw, target=$root/$n.img" ]
+	END
+	cp disk.img "$n.img"
+done
+
+# losetup without a kernel: a link in loops/ is an attached device
+cat >bin/losetup <<'END'
+#!/bin/sh
+case $1 in
+-f)
+	n=0
+	while [ -e "$LOOPS/loop$n" ]; do n=$((n + 1)); done
+	echo "$LOOPDEV/loop$n"
+	;;
+-d) rm "$LOOPS/${2##*/}" ;;
+*)
+	[ "$1" = -r ] && shift
+	ln -s "$2" "$LOOPS/${1##*/}"
+	;;
+esac
+END
+chmod +x bin/losetup
+have_nodes=1
+for n in 0 1 2 3 4 5; do
+	mknod "dev/loop$n" b 7 $n 2>/dev/null || have_nodes=
+done
+if [ "$have_nodes" ]; then
+	cat >scripts/block <<-END
+		#!/bin/sh
+		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
+		export LOOPS=$root/loops LOOPDEV=$root/dev XEN_RUN_DIR=$root/run
+		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/block "\$@"
+	END
+else
+	echo "# no permission to make device nodes: without the real block script"
+	cat >scripts/block <<-END
+		#!/bin/sh
+		export XENSTORED_PATH=$XENSTORED_PATH PATH=$out/xs:\$PATH
+		[ "\$1" = add ] || exit 0
+		xenstore-write "\$XENBUS_PATH/physical-device" 7:0 "\$XENBUS_PATH/hotplug-status" connected
+	END
+fi
+chmod +x scripts/block
+
+xenstored -F --no-domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
+pids="$pids $!"
+wait_for xenstore-ls / || { cat xenstored.log; exit 1; }
+"$out/fake-backend" "$root/log/console" >backend.log 2>&1 &
+pids="$pids $!"
+check "init-dom0" xl init-dom0
+
+# A first guest, so that directories that stay (/vm, ...) exist in the snapshot.
+xl create -q a.cfg >output 2>&1 && xl destroy a
+snapshot >before
+
+# --- looking ---
+
+says 0 "Usage xl" xl --help
+says 0 "Dry run" xl help create
+says 1 "there is no command 'frobnicate'" xl frobnicate
+says 2 "Usage: xl [-v] destroy" xl destroy
+says 2 "Usage: xl [-v] domid" xl domid
+says 0 "free_memory            : 4096" xl info
+says 0 "Domain-0                                     0   256     2     r-----       1.5" xl list
+says 0 "log" xl dmesg
+says 1 "the hypervisor takes no debug keys" xl debug-keys x
+says 1 "'nobody' is an invalid domain identifier" xl destroy nobody
+says 1 "cannot destroy domain 0" xl destroy 0
+says 1 "cannot destroy domain 0" xl destroy Domain-0
+check "nothing has changed" clean
+
+# --- create and its errors ---
+
+says 0 "Parsing config from a.cfg" xl create a.cfg
+says 0 "a                                        " xl list a
+says 0 "-b----" xl list a
+says 0 "51712 0 " sh -c "'$out/fake-xl' block-list a | tr -s ' '"
+says 0 "\"pdev_path\": \"$root/a.img\"" xl list -l a
+says 1 "a.cfg:1: name: a domain called 'a' exists already" xl create a.cfg
+if [ "$have_nodes" ]; then
+	sed "s,b.img,a.img," b.cfg >shared.cfg
+	says 1 "shared.cfg:4: disk: $root/a.img: in use by domain 'a'" xl create shared.cfg
+	says 1 "in use by domain 'a'" xl create b.cfg "disk=['$root/a.img,raw,xvda,r']"
+fi
+check "rename" xl rename a c
+says 1 "a domain called 'c' exists already" xl create b.cfg name=c
+says 0 "c" xl domname "$(xl domid c)"
+check "pause" xl pause c
+says 0 "-bp---" xl list c
+check "unpause" xl unpause c
+says 0 "Name                                ID  VCPU   CPU State   Time(s)" xl vcpu-list c
+says 0 "0:00:0" xl uptime c
+check "destroy" xl destroy c
+check "nothing is left" clean
+
+says 1 "text: not a RISC-V Image" xl create a.cfg "kernel=$root/text"
+says 1 "kernel: $root/none: No such file or directory" xl create a.cfg "kernel=$root/none"
+says 1 "ramdisk: $root/none: No such file or directory" xl create a.cfg "ramdisk=$root/none"
+says 1 "memory: 2 MiB is too little memory" xl create a.cfg memory=2
+says 1 "memory: not enough free memory: 8000 MiB wanted, 4096 MiB free" xl create a.cfg memory=8000
+says 1 "disk: $root/none: No such file or directory" xl create a.cfg "disk=['$root/none,raw,xvda,w']"
+sed 's,Image,none,' a.cfg >nokernel.cfg
+says 1 "nokernel.cfg:2: kernel: $root/none: No such file or directory" xl create nokernel.cfg
+says 0 "memory = 16" xl create -n a.cfg
+says 1 "none.cfg: No such file or directory" xl create none.cfg
+check "nothing is left" clean
+
+# --- the guest's own doings ---
+
+says 1 "crash: ended (crash) in its first second" xl create crash.cfg
+says 1 "    Kernel panic - not syncing" xl create crash.cfg
+check "nothing is left of a crashed guest" clean
+says 0 "ended (poweroff) in its first second" xl create quick.cfg
+check "nothing is left" clean
+xl create -q crash.cfg "on_crash=preserve" >output 2>&1
+says 0 "---sc-" xl list crash
+xl destroy crash
+check "nothing is left of a preserved guest" clean
+xl create -q crash.cfg "on_crash=restart" >output 2>&1
+wait_for grep -q "not started again" log/xl-crash.log
+wait_for clean
+check "a guest that crashes at once is not restarted for ever" clean
+xl create -q crash.cfg "on_crash=rename-restart" >output 2>&1
+wait_for xl domid crash-4
+says 0 "crash-4" xl list
+for n in 1 2 3 4; do xl destroy crash-$n; done
+wait_for clean
+check "nothing is left after rename-restart" clean
+xl create -q boot.cfg >output 2>&1
+wait_for grep -q "started again as domain" log/xl-boot.log
+says 0 "boot" xl list boot
+check "shutdown -w" xl shutdown -w boot
+check "nothing is left after reboots and shutdown" clean
+check "create a" xl create -q a.cfg
+check "create b" xl create -q b.cfg
+before_reboot=$(xl domid a)
+check "reboot -w" xl reboot -w a
+wait_for xl domid a
+check "another domid after the reboot" [ "$(xl domid a)" != "$before_reboot" ]
+check "shutdown -a -w" xl shutdown -a -w
+check "nothing is left after shutdown -a" clean
+check "create -p" xl create -q -p a.cfg
+says 0 "--p---" xl list a
+check "destroy" xl destroy a
+check "nothing is left" clean
+
+# --- several at once ---
+
+for i in 1 2 3 4; do
+	xl create -q a.cfg >"out.$i" 2>&1 &
+	eval "p$i=$!"
+done
+winners=0
+for i in 1 2 3 4; do
+	eval "wait \$p$i" && winners=$((winners + 1))
+done
+check "of four creates of one name one wins" [ $winners = 1 ]
+for i in 1 2 3; do
+	xl destroy a >"out.$i" 2>&1 &
+	eval "p$i=$!"
+done
+for i in 1 2 3; do
+	eval "wait \$p$i"
+done
+check "nothing is left after destroys at once" clean
+
+# --- every step fails once ---
+
+n=1
+while :; do
+	"$out/fake-hv" "$n" || exit 1
+	if xl create -q a.cfg >output 2>&1; then
+		break
+	fi
+	[ -s output ] || bad "failure $n says nothing"
+	clean >left || { cat left >>output; bad "something is left when hypercall $n fails"; }
+	n=$((n + 1))
+	[ $n -lt 100 ] || break
+done
+"$out/fake-hv" 0
+xl destroy a
+check "each of $((n - 1)) hypercalls failed once" [ $n -gt 15 ]
+check "nothing is left" clean
+
+# --- interrupted ---
+
+for ms in 0.02 0.05 0.1 0.2; do
+	xl create -q a.cfg >output 2>&1 &
+	p=$!
+	sleep $ms
+	kill -INT $p 2>/dev/null
+	wait $p
+	xl destroy a >/dev/null 2>&1
+	wait_for clean
+	check "nothing is left after an interrupt at $ms s" clean
+done
+
+if grep -l 'ERROR: AddressSanitizer\|runtime error' "$root"/log/*.log "$root"/*.log "$root/output" 2>/dev/null; then
+	bad "a sanitizer complained"
+fi
+echo "$cases cases, $failures failed"
+[ $failures = 0 ]
