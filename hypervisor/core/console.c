@@ -33,9 +33,27 @@ void console_set_level(enum loglevel level)
 	console_level = level;
 }
 
-void console_force_unlock(void)
+/*
+ * Returns whether the lock is held. While a hart ends the machine, whoever held the lock may never give it back: then
+ * a report without it is better than none.
+ */
+static bool lock_console(void)
 {
-	console_lock = (struct spinlock)SPINLOCK_INIT;
+	if (!console_stopped()) {
+		spin_lock(&console_lock);
+		return true;
+	}
+	for (unsigned int i = 0; i < 1000000; i++) {
+		if (spin_trylock(&console_lock))
+			return true;
+	}
+	return false;
+}
+
+static void unlock_console(bool held)
+{
+	if (held)
+		spin_unlock(&console_lock);
 }
 
 /* console_lock held */
@@ -69,19 +87,20 @@ void printk_at(enum loglevel level, const char *fmt, ...)
 	char buf[256];
 	va_list ap;
 	size_t n;
+	bool held;
 
 	va_start(ap, fmt);
 	pv_vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
 	n = strlen(buf);
-	spin_lock(&console_lock);
+	held = lock_console();
 	ring_put(buf, n);
 	if (level <= console_level) {
 		if (line_start)
 			uart_put("(pavise) ", 9);
 		uart_put(buf, n);
 	}
-	spin_unlock(&console_lock);
+	unlock_console(held);
 }
 
 /* dom0's bytes go out as they are; they are not in the log ring, which is the hypervisor's. */
@@ -90,11 +109,12 @@ void console_guest_write(struct domain *d, const char *s, size_t n)
 	char clean[128];
 
 	if (d->is_privileged) {
-		spin_lock(&console_lock);
+		bool held = lock_console();
+
 		arch_console_write(s, n);
 		if (n)
 			line_start = s[n - 1] == '\n';
-		spin_unlock(&console_lock);
+		unlock_console(held);
 		return;
 	}
 	while (n) {

@@ -36,6 +36,9 @@ void arch_machine_fail(unsigned int status) __noreturn;
 #define MACHINE_FAIL_DOM0_CRASH 42
 #define MACHINE_FAIL_PANIC 43
 
+/* A hart is ending the machine after a fault: others report and stop, and the console may be printed to without its lock. */
+bool console_stopped(void);
+
 /* ---- console hardware ---- */
 
 void arch_console_write(const char *s, size_t n); /* polled */

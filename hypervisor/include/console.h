@@ -19,10 +19,6 @@ void printk_at(enum loglevel level, const char *fmt, ...) __printf(2, 3);
 #define pr_debug(...) printk_at(LOG_DEBUG, __VA_ARGS__)
 
 void console_set_level(enum loglevel level);
-/* After a fault: takes the console from whoever holds it. */
-void console_force_unlock(void);
-/* A hart is ending the machine after a fault; others should report and stop. */
-bool console_stopped(void);
 
 /* A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN) ". */
 void console_guest_write(struct domain *d, const char *s, size_t n);

@@ -191,7 +191,6 @@ static void begin_stop(void)
 	if (__atomic_exchange_n(&stopping, 1, __ATOMIC_SEQ_CST))
 		fault_dump_and_stop();
 	h->in_fault = true;
-	console_force_unlock();
 }
 
 void panic(const char *fmt, ...)

@@ -49,6 +49,8 @@ void arch_relax(void)
 {
 	struct hart *h = this_hart();
 
+	if (h->in_fault)
+		return;
 	if (console_stopped())
 		fault_dump_and_stop();
 	if (limit_ns && h->last_alive && h->online && arch_time_ns() > h->last_alive + limit_ns + PERIOD_NS)
