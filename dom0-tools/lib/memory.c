@@ -84,7 +84,8 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 		done = populate_extents(pv, domid, gfn, order, n, list);
 		if (done > (long)n)
 			done = -EIO;
-		if (done < 0 && !(order && (done == -ENOMEM || done == -EINVAL || done == -EPERM)))
+		/* Whatever is wrong with large extents, a real error shows with small ones too. */
+		if (done < 0 && !order)
 			break;
 		if (done > 0) {
 			gfn += (uint64_t)done << order;

@@ -47,7 +47,8 @@ int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
 		memcpy(all + n, buf, got * sizeof(*all));
 		n += got;
 		first = all[n - 1].domain + 1u;
-	} while (got == LIST_CHUNK && first < DOMID_FIRST_RESERVED);
+		/* A short answer is not the last: the hypervisor may stop early when it is busy. */
+	} while (first < DOMID_FIRST_RESERVED);
 	pv_buf_free(pv, buf, LIST_CHUNK * sizeof(*buf));
 	if (rc < 0) {
 		free(all);

@@ -97,6 +97,8 @@ static int unpause_one(struct xl *xl, uint32_t domid)
 {
 	int rc = pv_domain_unpause(xl->pv, domid);
 
+	if (rc == -EINVAL)
+		return xl_error("cannot unpause domain %u: it is not paused", domid);
 	return rc ? xl_error("cannot unpause domain %u: %s", domid, strerror(-rc)) : 0;
 }
 
