@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests that go wrong cost themselves only, and one can read why."""
+import re
+import time
+
+BARE = 'name=\\"bare\\" memory=32 kernel=\\"/images/test/{}\\" {}'
+
+
+def create_bare(payload, more=""):
+    return "xl create -q " + BARE.format(payload, more)
+
+
+def panic(m):
+    with m.guest("demo") as guest:
+        guest.run("(sleep 1; echo c > /proc/sysrq-trigger) & true")
+
+
+def test_panic(demo):
+    """on_crash = "destroy": it goes, its last words stay in the log."""
+    panic(demo)
+    demo.wait_gone("demo")
+    assert "sysrq triggered crash" in demo.run("tail -50 /var/log/xen/console/guest-demo.log")
+
+
+def test_panic_preserved(dom0):
+    dom0.run("xl create -q /etc/xen/demo.cfg on_crash=\\\"preserve\\\"", 60)
+    panic(dom0)
+    dom0.run("while ! xl list demo | grep -q -- '---sc-\\|----c-'; do sleep 0.3; done", 30)
+    assert re.fullmatch(r"---s?-?c-", dom0.domains()["demo"][3])
+    dom0.run("xl destroy demo")
+
+
+def test_panic_restarted(dom0):
+    dom0.run("xl create -q /etc/xen/demo.cfg on_crash=\\\"restart\\\"", 60)
+    first = dom0.domains()["demo"][0]
+    panic(dom0)
+    dom0.run(f"while [ \"$(xl domid demo 2>/dev/null || echo {first})\" = {first} ]; do sleep 0.3; done", 60)
+    with dom0.guest("demo") as guest:
+        guest.run("true")
+
+
+def test_jump_into_nowhere(dom0):
+    """No memory at the target nor at the trap vector: the guest is killed with a reason."""
+    out = dom0.fails(create_bare("nowhere"), 60)
+    assert "crash" in out and "jumping into nowhere" in out, out
+    log = dom0.run("xl dmesg")
+    assert re.search(r"d\d+.*(vector|stvec)", log[-4000:]), log[-4000:]
+    assert "bare" not in dom0.domains()
+
+
+def test_faults_arrive(dom0):
+    """Accesses outside of its memory and forbidden instructions are the guest's own traps."""
+    out = dom0.run(create_bare("faults"), 60)
+    assert "all as expected" in out, out
+
+
+def test_ends_in_its_first_second(dom0):
+    """xl create shows the last lines of a guest that dies at once, and fails."""
+    out = dom0.fails(create_bare("farewell"), 60)
+    assert "farewell, says the guest" in out, out
+    # One that ends in good order is no failure
+    dom0.run(create_bare("poweroff"), 60)
+
+
+def test_no_root(dom0):
+    """A Linux that panics early, without a disk; its log says why."""
+    dom0.shell.try_run("xl create -q /etc/xen/demo.cfg disk=[] root=\\\"/dev/nothing\\\"", 60)
+    dom0.wait_gone("demo")
+    assert "Unable to mount root" in dom0.run("tail -50 /var/log/xen/console/guest-demo.log")
+
+
+def test_hogs_share_the_harts(dom0):
+    """Three guests that never stop computing: dom0 answers, and each gets its share."""
+    names = ("hog1", "hog2", "hog3")
+    for name in names:
+        dom0.run(create_bare("spin").replace("bare", name), 60)
+    begin = {n: float(dom0.run(f"xl list {n}").split()[-1]) for n in names}
+    start = time.monotonic()
+    dom0.run("sleep 5", 60)
+    got = [float(dom0.run(f"xl list {n}").split()[-1]) - begin[n] for n in names]
+    wall = time.monotonic() - start
+    assert min(got) > wall * 0.2, (got, wall)
+    dom0.run("xl destroy hog1 hog2 hog3", 60)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Several guests and larger ones: disks side by side, an initramfs, more vCPUs."""
+import re
+
+CONFIG = """
+name = "{name}"
+kernel = "/images/boot/Image"
+root = "/dev/xvda rw"
+extra = "console=hvc0"
+memory = 96
+vcpus = {vcpus}
+disk = [ "format=raw, vdev=xvda, access=rw, target=/images/{name}.img",
+         "/images/test/{data}.img,raw,xvdb,r",
+         "format=raw, vdev=xvdc, access=rw, target=/images/{name}.out" ]
+"""
+
+
+def test_two_guests_at_once(dom0, disk):
+    """Two guests read and write at the same time; every byte is where it belongs."""
+    guests = {"one": "data1", "two": "data2"}
+    try:
+        for name, data in guests.items():
+            dom0.run(f"cp /images/demo.img /images/{name}.img; "
+                     f"truncate -s {disk.DATA_MIB}M /images/{name}.out", 60)
+            dom0.shell.write_file(f"/tmp/{name}.cfg", CONFIG.format(name=name, data=data, vcpus=1))
+        for name in guests:
+            dom0.run(f"xl create -q /tmp/{name}.cfg", 60)
+        for name in guests:
+            with dom0.guest(name) as guest:
+                # In the background, so that the other one starts before this one is done
+                guest.run("(for i in 1 2 3; do cat /dev/xvdb > /dev/xvdc; sync; done; "
+                          "sha256sum /dev/xvdb /dev/xvdc > /root/sums; touch /root/done) "
+                          "> /root/log 2>&1 & true")
+        for name, data in guests.items():
+            with dom0.guest(name) as guest:
+                guest.run("while [ ! -e /root/done ]; do sleep 0.2; done", 120)
+                sums = guest.run("cat /root/sums")
+                assert [line.split()[0] for line in sums.splitlines()] == [disk.sha256[data]] * 2, sums
+                # Read-only means that the guest cannot write
+                guest.fails("dd if=/dev/zero of=/dev/xvdb bs=4096 count=1 conv=fsync")
+        dom0.run("xl shutdown -w -a", 90)
+        for name, data in guests.items():
+            assert dom0.run(f"sha256sum /images/{name}.out", 60).split()[0] == disk.sha256[data]
+            assert dom0.run(f"sha256sum /images/test/{data}.img", 60).split()[0] == disk.sha256[data]
+    finally:
+        dom0.shell.try_run("xl destroy one two 2>/dev/null; rm -f /images/one.* /images/two.*", 60)
+
+
+def test_initramfs_guest(dom0):
+    """No disk at all: a ramdisk from the configuration, and the root console in it."""
+    dom0.run("xl create -q name=\\\"mini\\\" kernel=\\\"/images/boot/Image\\\" memory=128 "
+             "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
+    with dom0.guest("mini", prompt="guest") as guest:
+        assert guest.run("cat /sys/hypervisor/type").strip() == "xen"
+        assert "control_d" not in guest.run("cat /proc/xen/capabilities")
+        assert not re.search("xvd", guest.run("cat /proc/partitions"))
+    dom0.run("xl shutdown -w mini", 60)
+    assert "mini" not in dom0.domains()
+
+
+def test_more_vcpus_than_harts(dom0):
+    """Four vCPUs on two harts, all of them busy."""
+    dom0.run("xl create -q /etc/xen/demo.cfg vcpus=4", 90)
+    with dom0.guest("demo", 90) as guest:
+        assert guest.run("nproc").strip() == "4"
+        guest.run("for i in 1 2 3 4; do (j=0; while [ $j -lt 3000 ]; do j=$((j + 1)); done) & done; wait", 120)
+        online = guest.run("cat /sys/devices/system/cpu/online").strip()
+        assert online == "0-3"
+    lines = dom0.run("xl vcpu-list demo").splitlines()
+    assert len(lines) == 5

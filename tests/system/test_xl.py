@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each of xl's verbs does what its name says, in Xen's words."""
+import re
+
+
+def test_list(demo):
+    header, *lines = demo.run("xl list").splitlines()
+    assert header == "Name                                        ID   Mem VCPUs\tState\tTime(s)"
+    assert len(lines) == 2
+    assert re.fullmatch(r"Domain-0 +0 +512 +2 +r----- +\d+\.\d", lines[0])
+    assert re.fullmatch(r"demo +\d+ +128 +1 +[r-][b-]---- +\d+\.\d", lines[1])
+    assert len(demo.run("xl list demo").splitlines()) == 2
+    demo.fails("xl list nobody")
+
+
+def test_domid_and_domname(demo):
+    domid = demo.run("xl domid demo").strip()
+    assert int(domid) == demo.domains()["demo"][0]
+    assert demo.run(f"xl domname {domid}").strip() == "demo"
+    assert demo.run("xl domname 0").strip() == "Domain-0"
+    assert demo.run("xl domid Domain-0").strip() == "0"
+    demo.fails("xl domid nobody")
+    demo.fails("xl domname 4711")
+
+
+def test_pause(demo):
+    """A paused guest uses no time and does not answer; unpaused it goes on where it was."""
+    with demo.guest("demo") as guest:
+        guest.run("(while true; do true; done) & true")
+    demo.run("xl pause demo")
+    assert demo.domains()["demo"][3] == "--p---"
+    before = demo.run("xl list demo").split()[-1]
+    demo.run("sleep 1")
+    assert demo.run("xl list demo").split()[-1] == before
+    demo.run("xl unpause demo")
+    demo.run("sleep 1")
+    assert float(demo.run("xl list demo").split()[-1]) > float(before)
+    with demo.guest("demo") as guest:
+        guest.run("kill %1")
+
+
+def test_create_paused(dom0):
+    dom0.run("xl create -p -q /etc/xen/demo.cfg", 60)
+    assert dom0.domains()["demo"][3] == "--p---"
+    dom0.run("sleep 0.5")
+    assert dom0.run("xl list demo").split()[-1] == "0.0"
+    dom0.run("xl unpause demo")
+    dom0.wait_prompt("demo")
+
+
+def test_create_with_console(dom0):
+    """xl create -c: the console from the first line on; Ctrl-] leaves it and the guest runs on."""
+    dom0.send("xl create -c /etc/xen/demo.cfg\n")
+    dom0.expect("Linux version 6", 60)
+    dom0.expect("demo# ", 60)
+    dom0.leave_console()
+    assert "demo" in dom0.domains()
+
+
+def test_shutdown(demo):
+    demo.wait_prompt("demo")
+    assert "Shutting down domain" in demo.run("xl shutdown -w demo", 60)
+    assert list(demo.domains()) == ["Domain-0"]
+    demo.fails("xl shutdown demo")
+
+
+def test_shutdown_from_within(demo):
+    with demo.guest("demo") as guest:
+        guest.run("(sleep 1; poweroff) > /dev/null 2>&1 & true")
+    demo.wait_gone("demo")
+
+
+def test_reboot(demo):
+    """on_reboot = "restart": another domain of the same name."""
+    first = demo.domains()["demo"][0]
+    demo.wait_prompt("demo")
+    demo.run("xl reboot demo", 60)
+    demo.run(f"while [ \"$(xl domid demo 2>/dev/null)\" = {first} ] || ! xl domid demo 2>/dev/null; "
+             "do sleep 0.3; done", 60)
+    with demo.guest("demo") as guest:
+        assert float(guest.run("cut -d' ' -f1 /proc/uptime")) < 60
+    assert demo.domains()["demo"][0] > first
+
+
+def test_destroy(demo):
+    demo.run("xl destroy demo")
+    assert list(demo.domains()) == ["Domain-0"]
+    demo.fails("xl destroy demo")
+    demo.fails("xl destroy 0")
+    demo.fails("xl destroy Domain-0")
+
+
+def test_info(dom0):
+    text = dom0.run("xl info")
+    keys = dict(re.split(r" *: ?", line, maxsplit=1) for line in text.splitlines())
+    assert keys["host"] == "dom0"
+    assert keys["release"].startswith("6.12")
+    assert keys["nr_cpus"] == "2"
+    assert keys["total_memory"] == "2048"
+    assert 1024 < int(keys["free_memory"]) < 2048 - 512
+    assert keys["xen_major"] == "4"
+    assert keys["xen_minor"] == "17"
+    assert "riscv64" in keys["xen_caps"]
+    assert "dom0_mem=512M" in keys["xen_commandline"]
+
+
+def test_dmesg(dom0):
+    text = dom0.run("xl dmesg")
+    assert "Pavise" in text
+    assert "engine: hext" in text
+
+
+def test_rename(demo):
+    demo.run("xl rename demo other")
+    assert set(demo.domains()) == {"Domain-0", "other"}
+    demo.run("xl destroy other")
+
+
+def test_tables(demo):
+    demo.wait_prompt("demo")
+    assert re.search(r"^demo +\d+ +0 +[01] +[r-][b-]- ", demo.run("xl vcpu-list"), re.M)
+    assert re.search(r"^demo +\d+ +0:0\d:\d\d", demo.run("xl uptime"), re.M)
+    assert re.search(r"^51712 .*/local/domain/0/backend/vbd/\d+/51712", demo.run("xl block-list demo"), re.M)
+
+
+def test_help(dom0):
+    text = dom0.run("xl help")
+    for verb in ("create", "list", "console", "pause", "unpause", "shutdown", "destroy", "domid", "domname",
+                 "info", "dmesg"):
+        assert re.search(rf"^ {verb} ", text, re.M), verb
+    dom0.fails("xl")
+    assert "help" in dom0.fails("xl frobnicate")
+
+
+def test_xenstore_clients(demo):
+    """The store from the shell: what xl wrote, a node of one's own, and a guest's view of it."""
+    domid = demo.run("xl domid demo").strip()
+    assert demo.run(f"xenstore-read /local/domain/{domid}/name").strip() == "demo"
+    demo.run("xenstore-write /test/a 1 /test/b 2")
+    assert demo.run("xenstore-list /test").split() == ["a", "b"]
+    demo.run("xenstore-rm /test")
+    demo.fails("xenstore-read /test/a")
