@@ -291,9 +291,8 @@ static int req_rm(struct req *r)
 	if (err == -ENOENT) {
 		/* what is not there is removed already, provided that its parent is there */
 		tree_nearest(cur_root(r), path, &missing);
-		if (strchr(missing, '/'))
-			return -ENOENT;
-		return note(r, path, path_parent_len(path), 0);
+		err = note(r, path, path_parent_len(path), 0);
+		return strchr(missing, '/') && !err ? -ENOENT : err;
 	}
 	if (err)
 		return err;
