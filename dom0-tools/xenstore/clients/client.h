@@ -15,19 +15,31 @@ struct options {
 	int count; /* watch -n; -1: for ever */
 };
 
-/* One run of a mode within transaction t. Returns 0, or 1 with a message printed; may set *again's meaning by errno. */
+/*
+ * One run of a mode within transaction t. Returns 0, or 1 with a message printed; may set *again's
+ * meaning by errno.
+ */
 typedef int (*mode_fn)(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
 		       char **argv);
 
-int mode_ls(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_read(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_write(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_list(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_exists(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_rm(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_chmod(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
-int mode_control(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv);
+int mode_ls(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	    char **argv);
+int mode_read(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	      char **argv);
+int mode_write(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	       char **argv);
+int mode_list(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	      char **argv);
+int mode_exists(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+		char **argv);
+int mode_rm(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	    char **argv);
+int mode_chmod(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	       char **argv);
+int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	       char **argv);
+int mode_control(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+		 char **argv);
 
 /* Output is kept until the transaction has succeeded; a retry starts with none. */
 void out(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -73,7 +73,10 @@ static int list(struct xs_handle *h, xs_transaction_t t, const struct options *o
 	char **names = xs_directory(h, t, path, &num), *child;
 
 	if (!names) {
-		/* a node that went away meanwhile, or that we may not look into, does not end the list below it */
+		/*
+		 * a node that went away meanwhile, or that we may not look into, does not end the
+		 * list below it
+		 */
 		if (depth && (errno == ENOENT || errno == EACCES))
 			return 0;
 		err(1, "xs_directory (%s)", path);

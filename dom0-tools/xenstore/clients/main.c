@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The xenstore-* clients in one program: by name (xenstore-read) or by first argument (xenstore read).
- * It owns options, usage, the transaction around a mode and its retry.
- * Options and output are those of Xen's clients, which scripts and fingers know.
+ * The xenstore-* clients in one program: by name (xenstore-read) or by first argument (xenstore
+ * read). It owns options, usage, the transaction around a mode and its retry. Options and output
+ * are those of Xen's clients, which scripts and fingers know.
  */
 #include <err.h>
 #include <getopt.h>

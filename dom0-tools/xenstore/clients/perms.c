@@ -35,7 +35,8 @@ static void set_below(struct xs_handle *h, xs_transaction_t t, const char *path,
 	free(names);
 }
 
-int mode_chmod(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_chmod(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	       char **argv)
 {
 	unsigned int num = (unsigned int)argc - 1;
 	struct xs_permissions *p = must(calloc(num + 1, sizeof(*p)));

@@ -10,7 +10,8 @@
 #include <string.h>
 #include "client.h"
 
-int mode_read(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_read(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	      char **argv)
 {
 	unsigned int len;
 	char *val, *s;
@@ -98,7 +99,8 @@ static size_t unescape(char *s)
 	return (size_t)(p - s);
 }
 
-int mode_write(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_write(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	       char **argv)
 {
 	char *val;
 	size_t len;
@@ -117,7 +119,8 @@ int mode_write(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 	return 0;
 }
 
-int mode_list(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_list(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	      char **argv)
 {
 	unsigned int num;
 	char **names;
@@ -135,7 +138,8 @@ int mode_list(struct xs_handle *h, xs_transaction_t t, const struct options *o, 
 	return 0;
 }
 
-int mode_exists(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_exists(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+		char **argv)
 {
 	char *val;
 
@@ -190,7 +194,8 @@ int mode_rm(struct xs_handle *h, xs_transaction_t t, const struct options *o, in
 	return 0;
 }
 
-int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+	       char **argv)
 {
 	unsigned int num;
 	char **v;
@@ -210,7 +215,8 @@ int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 	return 0;
 }
 
-int mode_control(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc, char **argv)
+int mode_control(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
+		 char **argv)
 {
 	char args[XENSTORE_PAYLOAD_MAX], *reply;
 	size_t len = 0, n;

@@ -38,7 +38,8 @@ const char *xs_daemon_socket_ro(void);
 /* Writes all of it, or returns false with errno. */
 bool xs_write_all(int fd, const void *data, unsigned int len);
 
-/* Parses num strings ("r5", "n0", ...) that follow each other. False with EINVAL if one is wrong. */
+/* Parses num strings ("r5", "n0", ...) that follow each other. False with EINVAL if one is wrong.
+ */
 bool xs_strings_to_perms(struct xs_permissions *perms, unsigned int num, const char *strings);
 
 #endif

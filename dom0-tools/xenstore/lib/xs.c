@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * libxenstore: the connection, requests and watch events.
- * Replies and events come mixed on one stream. Whoever waits, for either, reads the stream and sorts what comes;
- * others who wait meanwhile are woken. So no thread of our own is needed, and a static program works as any other.
+ * Replies and events come mixed on one stream. Whoever waits, for either, reads the stream and
+ * sorts what comes; others who wait meanwhile are woken. So no thread of our own is needed, and a
+ * static program works as any other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -119,7 +120,8 @@ struct xs_handle *xs_open(unsigned long flags)
 	if (h->fd >= 0) {
 		h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->fd) && !poll_add(h, h->event_fd))
+		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->fd) &&
+		    !poll_add(h, h->event_fd))
 			return h;
 	}
 	err = errno;
@@ -287,7 +289,10 @@ static int error_number(const char *name)
 	return EIO;
 }
 
-/* Sends a request of the pieces iov[1..num-1] (iov[0] is for the header) and returns the good reply. */
+/*
+ * Sends a request of the pieces iov[1..num-1] (iov[0] is for the header) and returns the good
+ * reply.
+ */
 static struct msg *talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, struct iovec *iov,
 			int num)
 {
@@ -392,7 +397,8 @@ static char **split_strings(const char *data, size_t len, unsigned int *num)
 	return v;
 }
 
-/* A directory that does not fit into one reply, in parts that must all be of the same generation. */
+/* A directory that does not fit into one reply, in parts that must all be of the same generation.
+ */
 static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const char *path,
 			      unsigned int *num)
 {
@@ -416,7 +422,8 @@ static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const cha
 		snprintf(gen, sizeof(gen), "%s", m->body);
 		/* an empty name is the end mark */
 		last = m->hdr.len <= n || (m->hdr.len == n + 1 && !m->body[n]) ||
-		       (m->hdr.len >= n + 2 && !m->body[m->hdr.len - 1] && !m->body[m->hdr.len - 2]);
+		       (m->hdr.len >= n + 2 && !m->body[m->hdr.len - 1] &&
+			!m->body[m->hdr.len - 2]);
 		p = realloc(all, len + m->hdr.len);
 		if (!p) {
 			free(m);
@@ -599,7 +606,8 @@ static void filter_events(struct xs_handle *h, const char *path, const char *tok
 	pthread_mutex_lock(&h->lock);
 	while ((m = event_pop(h))) {
 		m->next = NULL;
-		if (!strcmp(m->body + strlen(m->body) + 1, token) && xs_path_is_subpath(path, m->body)) {
+		if (!strcmp(m->body + strlen(m->body) + 1, token) &&
+		    xs_path_is_subpath(path, m->body)) {
 			free(m);
 			continue;
 		}

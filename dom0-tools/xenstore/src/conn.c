@@ -11,7 +11,10 @@
 #include "util.h"
 #include "watch.h"
 
-/* Requests per turn: enough to make the cost of a turn small, few enough to keep others' waiting short. */
+/*
+ * Requests per turn: enough to make the cost of a turn small, few enough to keep others' waiting
+ * short.
+ */
 #define TURN_REQUESTS 8
 /* Replies that a privileged client may leave untaken before we stop to read from it. */
 #define PRIV_OUTSTANDING 256
@@ -232,8 +235,9 @@ bool conn_run_all(void)
 	struct conn *c;
 
 	/* those that are there now; who is woken meanwhile has his turn in the next round */
-	TAILQ_FOREACH(c, &runq, run)
+	for (c = TAILQ_FIRST(&runq); c; c = TAILQ_NEXT(c, run)) {
 		n++;
+	}
 	while (n-- && (c = TAILQ_FIRST(&runq))) {
 		TAILQ_REMOVE(&runq, c, run);
 		c->on_runq = false;

@@ -21,15 +21,16 @@ struct conn;
 struct watch;
 
 /*
- * How bytes move. read and write return how many moved, 0 when none can at the moment, or negative: the
- * connection is unusable, with -XENSTORE_ERROR_* saying how.
+ * How bytes move. read and write return how many moved, 0 when none can at the moment, or negative:
+ * the connection is unusable, with -XENSTORE_ERROR_* saying how.
  */
 struct transport {
 	ssize_t (*read)(struct conn *c, void *buf, size_t len);
 	ssize_t (*write)(struct conn *c, const void *buf, size_t len);
 	/* Called once per turn after bytes moved. */
 	void (*kick)(struct conn *c);
-	/* The connection failed (why: XENSTORE_ERROR_*): close it, or mark it and keep the record. */
+	/* The connection failed (why: XENSTORE_ERROR_*): close it, or mark it and keep the record.
+	 */
 	void (*fail)(struct conn *c, int why);
 	/* Frees what the transport holds. */
 	void (*close)(struct conn *c);
@@ -85,7 +86,10 @@ void conn_reset(struct conn *c);
 void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event);
 /* Marks it as having work to do. */
 void conn_wake(struct conn *c);
-/* One bounded turn: writes, reads and handles requests. Returns true if there is more to do at once. */
+/*
+ * One bounded turn: writes, reads and handles requests. Returns true if there is more to do at
+ * once.
+ */
 bool conn_turn(struct conn *c);
 /* One turn for each connection that has work. Returns true if some have more. */
 bool conn_run_all(void);

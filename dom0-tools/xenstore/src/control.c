@@ -44,8 +44,10 @@ static int ctl_check(struct req *r, char **v, int n)
 		/* dom0 inherits the nodes of the dead without being charged for them */
 		if (!d->domid || found == d->nodes)
 			continue;
-		xlog(LOG_ERR_, "check: domain %u owns %ld nodes, accounted %ld", d->domid, found, d->nodes);
-		req_printf(r, "domain %u owns %ld nodes, accounted %ld\n", d->domid, found, d->nodes);
+		xlog(LOG_ERR_, "check: domain %u owns %ld nodes, accounted %ld", d->domid, found,
+		     d->nodes);
+		req_printf(r, "domain %u owns %ld nodes, accounted %ld\n", d->domid, found,
+			   d->nodes);
 	}
 	acct_free(&a);
 	return r->rep_set ? req_put(r, "", 1) : 0;
@@ -92,7 +94,10 @@ static int ctl_print(struct req *r, char **v, int n)
 	return 0;
 }
 
-/* quota [<domid>|max|set <quota> <value>]: "set" is for domains to come, quota-set for one that is there. */
+/*
+ * quota [<domid>|max|set <quota> <value>]: "set" is for domains to come, quota-set for one that is
+ * there.
+ */
 static int ctl_quota(struct req *r, char **v, int n)
 {
 	const struct dom *d;

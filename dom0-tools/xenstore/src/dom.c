@@ -12,6 +12,7 @@
 #include "store.h"
 #include "util.h"
 
+/* clang-format off */
 const char *const quota_names[Q_MAX] = {
 	[Q_NODES] = "nodes",
 	[Q_NODE_SIZE] = "node-size",
@@ -24,8 +25,10 @@ const char *const quota_names[Q_MAX] = {
 	[Q_PATH] = "path-max",
 	[Q_MEMORY] = "memory",
 };
+/* clang-format on */
 
 /* Xen's numbers where it has them. */
+/* clang-format off */
 long quota_default[Q_MAX] = {
 	[Q_NODES] = 1000,
 	[Q_NODE_SIZE] = 2048,
@@ -38,6 +41,7 @@ long quota_default[Q_MAX] = {
 	[Q_PATH] = 2048,
 	[Q_MEMORY] = 2560 * 1024,
 };
+/* clang-format on */
 
 static struct dom *table[DOM_FIRST_RESERVED];
 static struct dom *all;
@@ -195,7 +199,8 @@ int perms_format(const struct perms *p, char *buf, unsigned int size)
 		if (i && !alive)
 			continue;
 		n = snprintf(one, sizeof(one), "%c%u", letters[alive ? e->rights & 3 : 0],
-			     alive ? e->domid : 0) + 1;
+			     alive ? e->domid : 0) +
+		    1;
 		if (len + (unsigned int)n > size)
 			return -E2BIG;
 		memcpy(buf + len, one, (size_t)n);

@@ -67,7 +67,8 @@ unsigned int perms_rights(const struct perms *p, unsigned int domid);
  * Returns 0 and the list, or -EINVAL.
  */
 int perms_parse(const char *s, unsigned int num, uint64_t gen, struct perms **out);
-/* Appends NUL-terminated strings, entries of dead domains corrected. Returns the length, or -E2BIG. */
+/* Appends NUL-terminated strings, entries of dead domains corrected. Returns the length, or -E2BIG.
+ */
 int perms_format(const struct perms *p, char *buf, unsigned int size);
 /* A copy with another owner. */
 struct perms *perms_with_owner(const struct perms *p, unsigned int domid, uint64_t gen);

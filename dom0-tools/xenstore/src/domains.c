@@ -162,8 +162,9 @@ void domains_scan(void)
 		}
 		for (int i = 0; i < n; i++)
 			if (info[i].domid < DOM_FIRST_RESERVED)
-				state[info[i].domid] = (uint8_t)(SEEN | (info[i].shutdown ? SHUTDOWN : 0) |
-								 (info[i].dying ? DYING : 0));
+				state[info[i].domid] =
+					(uint8_t)(SEEN | (info[i].shutdown ? SHUTDOWN : 0) |
+						  (info[i].dying ? DYING : 0));
 		if (n)
 			first = info[n - 1].domid + 1u;
 	} while (n == (int)ARRAY_SIZE(info));

@@ -9,7 +9,10 @@
 
 #include "dom.h"
 
-/* Serves a domain's ring, or binds its event channel anew. Returns 0 or -errno. *fresh: it was not served before. */
+/*
+ * Serves a domain's ring, or binds its event channel anew. Returns 0 or -errno. *fresh: it was not
+ * served before.
+ */
 int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, bool *fresh);
 /* Stops to serve it. */
 void domain_release(struct dom *d);

@@ -19,7 +19,10 @@ struct hv_dominfo {
 int hv_init(const char **why);
 void hv_exit(void);
 
-/* Event channels. The fd is readable when hv_next_event has something; that one is unmasked at once. */
+/*
+ * Event channels. The fd is readable when hv_next_event has something; that one is unmasked at
+ * once.
+ */
 int hv_event_fd(void);
 bool hv_next_event(uint32_t *port);
 int hv_bind(unsigned int domid, uint32_t remote_port); /* local port */

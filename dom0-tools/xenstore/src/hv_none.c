@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The host's stand-in for the hypervisor: domains without a machine.
- * A test may play guests: with XENSTORED_FAKE_DOMAINS=dir, the ring of domain N is the file dir/N, and an event is
- * N as four bytes written to the FIFO dir/events. Without it, rings are pages that nobody fills.
+ * A test may play guests: with XENSTORED_FAKE_DOMAINS=dir, the ring of domain N is the file dir/N,
+ * and an event is N as four bytes written to the FIFO dir/events. Without it, rings are pages that
+ * nobody fills.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -72,7 +72,8 @@ static void *dom0_page;
 
 int hv_init(const char **why)
 {
-	static const char *const names[] = { "/dev/xen/evtchn", "/dev/xen/gntdev", "/dev/xen/privcmd" };
+	static const char *const names[] = { "/dev/xen/evtchn", "/dev/xen/gntdev",
+					     "/dev/xen/privcmd" };
 	int *const fds[] = { &evtchn_fd, &gnt_fd, &priv_fd };
 
 	for (int i = 0; i < 3; i++) {
@@ -84,7 +85,10 @@ int hv_init(const char **why)
 	/* only dom0 has it; a xenstore domain would get its pages by grant alone */
 	back_fd = open("/dev/xen/xenbus_backend", O_RDWR | O_CLOEXEC);
 
-	/* the hypervisor reads it by virtual address: it must be there, writable and stay (also its D bit) */
+	/*
+	 * the hypervisor reads it by virtual address: it must be there, writable and stay (also its
+	 * D bit)
+	 */
 	*why = "hypercall buffer";
 	buf = mmap(NULL, sizeof(*buf), PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -113,7 +117,10 @@ bool hv_next_event(uint32_t *port)
 {
 	if (read(evtchn_fd, port, sizeof(*port)) != sizeof(*port))
 		return false;
-	/* writing a port back unmasks it: events from now on come again, and the caller looks after this */
+	/*
+	 * writing a port back unmasks it: events from now on come again, and the caller looks after
+	 * this
+	 */
 	if (write(evtchn_fd, port, sizeof(*port)) < 0)
 		return errno == EINVAL; /* unbound meanwhile: nobody listens */
 	return true;
@@ -207,7 +214,8 @@ int hv_dom0_ring(void **page, uint32_t *remote_port)
 
 int hv_dominfo(unsigned int first, unsigned int max, struct hv_dominfo *out)
 {
-	struct privcmd_call call = { .op = __HYPERVISOR_sysctl, .arg = { (uintptr_t)&buf->sysctl } };
+	struct privcmd_call call = { .op = __HYPERVISOR_sysctl,
+				     .arg = { (uintptr_t)&buf->sysctl } };
 	struct xen_sysctl_getdomaininfolist *l = &buf->sysctl.u.getdomaininfolist;
 	unsigned int n;
 

@@ -129,7 +129,8 @@ static void take_pid_file(void)
 		die(FAILED, errno, "cannot write", opt.pid_file);
 }
 
-/* Splits off the daemon. The parent waits for a byte that says "serving", or passes the failure on. */
+/* Splits off the daemon. The parent waits for a byte that says "serving", or passes the failure on.
+ */
 static int daemonize(void)
 {
 	int fds[2], status;
@@ -245,10 +246,14 @@ static void set_up(void)
 		die(FAILED, errno, "cannot make", "epoll and signal descriptors");
 	ep_add(sig_fd, EPOLLIN, &tag_signal);
 
-	/* the socket tells best whether somebody serves already, so it comes before all else that is shared */
+	/*
+	 * the socket tells best whether somebody serves already, so it comes before all else that
+	 * is shared
+	 */
 	listen_fd = sock_listen(opt.socket);
 	if (listen_fd < 0)
-		die(listen_fd == -EADDRINUSE ? RUNNING : FAILED, -listen_fd, "cannot listen at", opt.socket);
+		die(listen_fd == -EADDRINUSE ? RUNNING : FAILED, -listen_fd, "cannot listen at",
+		    opt.socket);
 	ep_add(listen_fd, EPOLLIN, &tag_listen);
 	take_pid_file();
 	store_init();

@@ -62,8 +62,9 @@ static char *one_string(struct req *r)
 }
 
 /*
- * Makes an absolute, valid path of what the client wrote. buf: XENSTORE_ABS_PATH_MAX + 1 bytes. *skip: length of
- * what was put in front of a relative path. Special paths only where they are asked for.
+ * Makes an absolute, valid path of what the client wrote. buf: XENSTORE_ABS_PATH_MAX + 1 bytes.
+ * *skip: length of what was put in front of a relative path. Special paths only where they are
+ * asked for.
  */
 static int get_path(struct req *r, const char *s, char *buf, bool special, unsigned int *skip)
 {
@@ -126,12 +127,12 @@ static int note(struct req *r, const char *path, size_t len, unsigned int what)
 }
 
 /*
- * Finds a node on which the client has the rights `need`. Where the node is missing the nearest existing ancestor
- * judges, so that nobody learns by -ENOENT what he may not read. what: TX_* that the caller is about to use.
- * create: the caller will create the node if this says -ENOENT.
+ * Finds a node on which the client has the rights `need`. Where the node is missing the nearest
+ * existing ancestor judges, so that nobody learns by -ENOENT what he may not read. what: TX_* that
+ * the caller is about to use. create: the caller will create the node if this says -ENOENT.
  */
-static int lookup(struct req *r, const char *path, unsigned int need, unsigned int what, bool create,
-		  const struct node **out)
+static int lookup(struct req *r, const char *path, unsigned int need, unsigned int what,
+		  bool create, const struct node **out)
 {
 	const char *missing, *end;
 	const struct node *n = tree_nearest(cur_root(r), path, &missing);
@@ -165,7 +166,10 @@ static void add_change(struct req *r, const char *path, bool recursive)
 	r->changes[r->num_changes++] = (struct change){ xstrdup(path), recursive };
 }
 
-/* Would these changes take the client over its quota? extra: further changes of the same transaction. */
+/*
+ * Would these changes take the client over its quota? extra: further changes of the same
+ * transaction.
+ */
 static int quota_check(struct req *r, struct acct *a, struct acct *extra)
 {
 	const struct dom *d = r->c->dom;
@@ -405,7 +409,10 @@ static int perms_of_body(struct req *r, struct perms **out)
 	if (s >= end || end[-1])
 		return -EINVAL;
 	for (p = s; p < end; p += strlen(p) + 1) {
-		/* who is given rights becomes known, so that the rights can die with him; dom0's word counts */
+		/*
+		 * who is given rights becomes known, so that the rights can die with him; dom0's
+		 * word counts
+		 */
 		if (conn_priv(r->c) && *p && parse_num(p + 1, DOM_FIRST_RESERVED - 1, &id))
 			dom_need((unsigned int)id);
 		num++;
@@ -496,9 +503,10 @@ static struct tx *tx_find(struct conn *c, uint32_t id)
 {
 	struct tx *tx;
 
-	LIST_FOREACH(tx, &c->txs, link)
+	for (tx = LIST_FIRST(&c->txs); tx; tx = LIST_NEXT(tx, link)) {
 		if (tx->id == id)
 			return tx;
+	}
 	return NULL;
 }
 

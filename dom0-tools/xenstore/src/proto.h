@@ -2,7 +2,8 @@
 /*
  * The xs protocol: requests in, replies and events out.
  * It owns the dispatch table, the permission and path checks and the order reply-then-events.
- * A request is handled whole, from (store, connection, request) to (store, reply, events), without waiting.
+ * A request is handled whole, from (store, connection, request) to (store, reply, events), without
+ * waiting.
  */
 #ifndef XS_PROTO_H
 #define XS_PROTO_H
@@ -46,7 +47,10 @@ void proto_handle(struct conn *c, const struct xsd_sockmsg *hdr, char *body);
 int req_put(struct req *r, const void *data, size_t len);
 /* Adds text without its NUL. */
 int req_printf(struct req *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Splits the body into at most max NUL-terminated strings. Returns how many, or -EINVAL if more or none. */
+/*
+ * Splits the body into at most max NUL-terminated strings. Returns how many, or -EINVAL if more or
+ * none.
+ */
 int req_strings(struct req *r, char **v, int max);
 
 /* proto_domain.c, control.c */

@@ -39,8 +39,8 @@ int req_introduce(struct req *r)
 	bool fresh;
 	int err;
 
-	if (req_strings(r, v, 4) < 3 || !get_domid(v[0], &domid) || !parse_num(v[1], -1ul >> 1, &gfn) ||
-	    !parse_num(v[2], UINT32_MAX, &port))
+	if (req_strings(r, v, 4) < 3 || !get_domid(v[0], &domid) ||
+	    !parse_num(v[1], -1ul >> 1, &gfn) || !parse_num(v[2], UINT32_MAX, &port))
 		return -EINVAL;
 	if (!domid || domid >= DOM_FIRST_RESERVED)
 		return -EINVAL;
@@ -120,7 +120,8 @@ int req_set_target(struct req *r)
 	struct dom *d;
 	char *v[2];
 
-	if (req_strings(r, v, 2) != 2 || !get_domid(v[0], &domid) || !get_domid(v[1], &target) || !domid)
+	if (req_strings(r, v, 2) != 2 || !get_domid(v[0], &domid) || !get_domid(v[1], &target) ||
+	    !domid)
 		return -EINVAL;
 	d = dom_find(domid);
 	if (!d || !dom_find(target))
@@ -149,7 +150,8 @@ int req_set_feature(struct req *r)
 	unsigned int domid;
 	char *v[2];
 
-	if (req_strings(r, v, 2) != 2 || !get_domid(v[0], &domid) || !parse_num(v[1], UINT32_MAX, &value))
+	if (req_strings(r, v, 2) != 2 || !get_domid(v[0], &domid) ||
+	    !parse_num(v[1], UINT32_MAX, &value))
 		return -EINVAL;
 	if (!dom_find(domid))
 		return -ENOENT;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The ring transport: struct xenstore_domain_interface in a page shared with a guest.
- * It owns index checks, barriers, reconnection and the error field. The guest may write anything at any time.
- * Each shared word is loaded once into a local, checked there, and used only from there.
+ * It owns index checks, barriers, reconnection and the error field. The guest may write anything at
+ * any time. Each shared word is loaded once into a local, checked there, and used only from there.
  */
 #include <string.h>
 #include "hv.h"
@@ -17,9 +17,9 @@ ssize_t ring_read(struct xenstore_domain_interface *intf, void *buf, size_t len)
 	uint32_t cons = LOAD(intf->req_cons), prod, n, first, at;
 
 	/*
-	 * Our store to req_cons must be visible before req_prod is read for the last time: the guest signals only
-	 * when it finds that we had taken everything. Pairs with the barrier between its store to req_prod and its load
-	 * of req_cons.
+	 * Our store to req_cons must be visible before req_prod is read for the last time: the
+	 * guest signals only when it finds that we had taken everything. Pairs with the barrier
+	 * between its store to req_prod and its load of req_cons.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	prod = LOAD(intf->req_prod);
@@ -80,7 +80,8 @@ static void tp_kick(struct conn *c)
 
 static void tp_fail(struct conn *c, int why)
 {
-	xlog(LOG_INFO_, "domain %u broke the ring protocol (error %d): disconnected", c->domid, why);
+	xlog(LOG_INFO_, "domain %u broke the ring protocol (error %d): disconnected", c->domid,
+	     why);
 	STORE(c->ring->error, (uint32_t)why);
 	hv_notify(c->port);
 }
@@ -109,7 +110,10 @@ struct conn *ring_conn_new(unsigned int domid, void *page, uint32_t port)
 	      XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
 	STORE(c->ring->error, XENSTORE_ERROR_NONE);
 	STORE(c->ring->connection, XENSTORE_CONNECTED);
-	/* the guest may have written before we came, and may sleep until it is told that we are here */
+	/*
+	 * the guest may have written before we came, and may sleep until it is told that we are
+	 * here
+	 */
 	c->can_read = true;
 	hv_notify(port);
 	conn_wake(c);

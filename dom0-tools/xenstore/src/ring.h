@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ring transport: struct xenstore_domain_interface in a page shared with a guest.
- * It owns index checks, barriers, reconnection and the error field. The guest may write anything at any time.
- * Specification: Xen's docs/misc/xenstore-ring.txt.
+ * It owns index checks, barriers, reconnection and the error field. The guest may write anything at
+ * any time. Specification: Xen's docs/misc/xenstore-ring.txt.
  */
 #ifndef XS_RING_H
 #define XS_RING_H

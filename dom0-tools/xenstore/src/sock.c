@@ -15,7 +15,8 @@
 #include "sock.h"
 #include "util.h"
 
-/* Given up when the process runs out of descriptors, so that a client can be told by being closed. */
+/* Given up when the process runs out of descriptors, so that a client can be told by being closed.
+ */
 static int spare_fd = -1;
 
 static ssize_t tp_read(struct conn *c, void *buf, size_t len)

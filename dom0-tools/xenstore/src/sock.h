@@ -10,8 +10,8 @@
 #include "conn.h"
 
 /*
- * Listens at path, mode 0600, making its directory when it is missing. A socket left by a dead daemon is replaced,
- * one that answers is not (-EADDRINUSE). Returns the fd or -errno.
+ * Listens at path, mode 0600, making its directory when it is missing. A socket left by a dead
+ * daemon is replaced, one that answers is not (-EADDRINUSE). Returns the fd or -errno.
  */
 int sock_listen(const char *path);
 /* Accepts one client. NULL when there is none (for the moment). */

@@ -59,7 +59,10 @@ static struct perms *inherit(const struct node *parent, unsigned int creator, ui
 	return perms_get(parent->perms);
 }
 
-/* Creates path and the ancestors that are missing from `missing` (a tail of path) on, below `above`. */
+/*
+ * Creates path and the ancestors that are missing from `missing` (a tail of path) on, below
+ * `above`.
+ */
 static struct node *create(struct node *root, const struct op *op, const struct node *above,
 			   const char *missing, uint64_t gen, struct acct *a)
 {

@@ -54,8 +54,9 @@ uint64_t store_next_gen(void);
 void store_set_gen(uint64_t gen);
 
 /*
- * Applies op to root. Returns 0, the new root (a new reference; root's own node if nothing changed) and adds the
- * change of usage to a; or -ENOENT where op needs an existing node. Checks no rights and no quotas.
+ * Applies op to root. Returns 0, the new root (a new reference; root's own node if nothing changed)
+ * and adds the change of usage to a; or -ENOENT where op needs an existing node. Checks no rights
+ * and no quotas.
  */
 int op_apply(struct node *root, const struct op *op, struct acct *a, struct node **out);
 void op_free(struct op *op);
@@ -67,8 +68,8 @@ unsigned int tx_note(struct tx *tx, const char *path, size_t len, unsigned int w
 /* Adds an operation that was applied: takes over op's contents and the new root. */
 void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct *a);
 /*
- * Computes the store after the transaction. Returns 0 with *root (a new reference) and the usage changes,
- * or -EAGAIN on a conflict. Changes nothing.
+ * Computes the store after the transaction. Returns 0 with *root (a new reference) and the usage
+ * changes, or -EAGAIN on a conflict. Changes nothing.
  */
 int tx_commit(struct tx *tx, struct node **root, struct acct *a);
 

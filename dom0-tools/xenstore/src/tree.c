@@ -2,7 +2,8 @@
 /*
  * The immutable store: nodes that never change once they can be reached.
  * It owns nodes, values, permission lists, their reference counts and the path-copying updates.
- * Children are kept in a persistent weight-balanced tree, so an insert shares all but O(log n) entries.
+ * Children are kept in a persistent weight-balanced tree, so an insert shares all but O(log n)
+ * entries.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -221,7 +222,10 @@ static struct ent *rotate_right(struct ent *l, struct node *n, struct ent *r)
 	return res;
 }
 
-/* Weight-balanced with the parameters (3, 2) that are proved to keep the balance (Hirai, Yamamoto 2011). */
+/*
+ * Weight-balanced with the parameters (3, 2) that are proved to keep the balance (Hirai, Yamamoto
+ * 2011).
+ */
 static struct ent *ent_balance(struct ent *l, struct node *n, struct ent *r)
 {
 	uint32_t nl = ent_count(l), nr = ent_count(r);

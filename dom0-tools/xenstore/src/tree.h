@@ -68,8 +68,12 @@ void node_add(struct node *parent, struct node *child, uint64_t gen);
 
 size_t node_children(const struct node *n); /* how many */
 size_t node_dir_bytes(const struct node *n); /* length of the list of names, NULs included */
-/* Calls fn for each child in order of name whose offset in that list is >= off, until it says false. */
-void node_list(const struct node *n, size_t off, bool (*fn)(const struct node *, void *), void *ctx);
+/*
+ * Calls fn for each child in order of name whose offset in that list is >= off, until it says
+ * false.
+ */
+void node_list(const struct node *n, size_t off, bool (*fn)(const struct node *, void *),
+	       void *ctx);
 
 /* The node at path, or NULL. Borrowed from root. */
 const struct node *tree_get(const struct node *root, const char *path);
@@ -79,8 +83,8 @@ const struct node *tree_get(const struct node *root, const char *path);
  */
 const struct node *tree_nearest(const struct node *root, const char *path, const char **missing);
 /*
- * A new root in which the node at path is replaced by n (whose reference is taken over), inserted, or, with
- * n NULL, removed with all below it. The parent must exist. root itself stays as it is.
+ * A new root in which the node at path is replaced by n (whose reference is taken over), inserted,
+ * or, with n NULL, removed with all below it. The parent must exist. root itself stays as it is.
  */
 struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen);
 /* Calls fn on n and every node below it. Needs no stack that grows with the tree's depth. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Transactions: a snapshot, a list of operations and a record of what was read.
- * It owns the conflict rule: a commit fails only where another commit touched what this one read or wrote.
- * Start costs O(1); commit costs O(paths touched x log n).
+ * It owns the conflict rule: a commit fails only where another commit touched what this one read or
+ * wrote. Start costs O(1); commit costs O(paths touched x log n).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,8 +116,8 @@ void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct 
 }
 
 /*
- * Did a commit since our start touch what we touched here? Values, permission lists and nodes are immutable and
- * our base holds references, so an unchanged pointer is an unchanged thing.
+ * Did a commit since our start touch what we touched here? Values, permission lists and nodes are
+ * immutable and our base holds references, so an unchanged pointer is an unchanged thing.
  */
 static bool conflict(const struct tx *tx, const struct tx_path *p)
 {
@@ -154,7 +154,10 @@ int tx_commit(struct tx *tx, struct node **root, struct acct *a)
 	cur = node_get(store_root);
 	for (unsigned int i = 0; i < tx->num_ops; i++) {
 		if (op_apply(cur, &tx->ops[i], a, &next)) {
-			/* cannot be while the rule above holds; if it were, failing is the safe side */
+			/*
+			 * cannot be while the rule above holds; if it were, failing is the safe
+			 * side
+			 */
 			node_put(cur);
 			return -EAGAIN;
 		}

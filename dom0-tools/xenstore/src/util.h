@@ -17,7 +17,8 @@ enum log_level { LOG_ERR_, LOG_INFO_, LOG_TRACE_ };
 
 /*
  * Memory that is gone means that the quotas were set too high for this machine: there is nothing
- * sensible left to do, and a restart is safer than a half-applied request. So these never return NULL.
+ * sensible left to do, and a restart is safer than a half-applied request. So these never return
+ * NULL.
  */
 void *xmalloc(size_t n);
 void *xzalloc(size_t n);

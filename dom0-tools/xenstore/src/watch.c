@@ -106,7 +106,8 @@ static void point_del(struct watch_point *p)
 
 static long watch_cost(const struct watch *w)
 {
-	return (long)(sizeof(*w) + sizeof(*w->point) + strlen(w->point->path) + strlen(w->token) + 64);
+	return (long)(sizeof(*w) + sizeof(*w->point) + strlen(w->point->path) + strlen(w->token) +
+		      64);
 }
 
 static struct watch *find(struct conn *c, const char *path, const char *token)
@@ -115,9 +116,10 @@ static struct watch *find(struct conn *c, const char *path, const char *token)
 	struct watch *w;
 
 	if (p)
-		LIST_FOREACH(w, &p->watches, of_point)
+		for (w = LIST_FIRST(&p->watches); w; w = LIST_NEXT(w, of_point)) {
 			if (w->conn == c && !strcmp(w->token, token))
 				return w;
+		}
 	return NULL;
 }
 
@@ -236,7 +238,7 @@ void watch_refill(struct conn *c)
 	    (!conn_priv(c) && (long)c->out_events > c->dom->limit[Q_EVENTS] / 2))
 		return;
 	c->overflow = false;
-	LIST_FOREACH(w, &c->watches, of_conn) {
+	for (w = LIST_FIRST(&c->watches); w; w = LIST_NEXT(w, of_conn)) {
 		if (!w->lost)
 			continue;
 		w->lost = false;
@@ -256,8 +258,8 @@ struct subject {
 };
 
 /*
- * One may hear of a node that one may read, now or before. Of a removal one hears too when one may read the
- * parent, whose list of children changed (Xen's documentation asks for the first only).
+ * One may hear of a node that one may read, now or before. Of a removal one hears too when one may
+ * read the parent, whose list of children changed (Xen's documentation asks for the first only).
  */
 static bool permitted(const struct conn *c, const struct subject *s)
 {
@@ -269,7 +271,7 @@ static void fire_point(const struct watch_point *p, const struct subject *s, boo
 {
 	struct watch *w;
 
-	LIST_FOREACH(w, &p->watches, of_point) {
+	for (w = LIST_FIRST(&p->watches); w; w = LIST_NEXT(w, of_point)) {
 		if (!below && w->depth >= 0 &&
 		    path_levels(p->path, s->path) > (unsigned int)w->depth)
 			continue;
@@ -355,9 +357,10 @@ void watch_fire_special(const char *name, unsigned int domid)
 	for (int i = 0; i < 2; i++, p = point_find(full, strlen(full))) {
 		if (!p)
 			continue;
-		LIST_FOREACH(w, &p->watches, of_point)
+		for (w = LIST_FIRST(&p->watches); w; w = LIST_NEXT(w, of_point)) {
 			if (perms_rights(perms, w->conn->domid) & PERM_READ)
 				send_event(w, i || w->depth == 1 ? full : name);
+		}
 	}
 }
 

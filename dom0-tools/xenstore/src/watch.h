@@ -18,12 +18,14 @@ struct watch {
 	char *token;
 	int depth; /* -1: unlimited */
 	uint16_t skip; /* bytes of the path that a relative watch does not show */
-	bool lost; /* an event was dropped for want of room: one for the watched path itself is due */
+	bool lost; /* an event was dropped for want of room: one for the watched path itself is due
+		    */
 };
 
 /*
- * path absolute and valid, or special; skip: length of the prefix that was added to a relative path.
- * Returns 0 or -EEXIST. Queues no event; the caller does it after its reply, with watch_fire_one().
+ * path absolute and valid, or special; skip: length of the prefix that was added to a relative
+ * path. Returns 0 or -EEXIST. Queues no event; the caller does it after its reply, with
+ * watch_fire_one().
  */
 int watch_add(struct conn *c, const char *path, const char *token, unsigned int skip, int depth,
 	      struct watch **out);
@@ -31,8 +33,8 @@ int watch_del(struct conn *c, const char *path, const char *token); /* 0 or -ENO
 void watch_del_all(struct conn *c);
 void watch_fire_one(struct watch *w);
 /*
- * Tells everybody who watches path and may know: old and new are the stores before and after. recursive: path was
- * removed with all below it, so watches below hear of it too.
+ * Tells everybody who watches path and may know: old and new are the stores before and after.
+ * recursive: path was removed with all below it, so watches below hear of it too.
  */
 void watch_fire(const char *path, bool recursive, const struct node *old, const struct node *new_);
 /* @introduceDomain and @releaseDomain */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * libFuzzer target: a hostile guest's ring and requests, beside dom0's.
- * The input is a list of steps: bytes into the ring, raw writes to its control words, whole requests, dom0's doings.
- * After each input the accounts must be right and everything must be freed.
+ * The input is a list of steps: bytes into the ring, raw writes to its control words, whole
+ * requests, dom0's doings. After each input the accounts must be right and everything must be
+ * freed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,15 +22,47 @@ static char *d0_in;
 static size_t d0_len;
 static struct conn *d0;
 
-int hv_event_fd(void) { return -1; }
-bool hv_next_event(uint32_t *port) { (void)port; return false; }
-int hv_bind(unsigned int domid, uint32_t remote_port) { (void)remote_port; return (int)domid + 1; }
-void hv_unbind(uint32_t port) { (void)port; }
-void hv_notify(uint32_t port) { (void)port; }
-int hv_bind_dom_exc(void) { return 0; }
-void *hv_map_ring(unsigned int domid) { (void)domid; return page; }
-void hv_unmap_ring(void *p) { (void)p; }
-int hv_dom0_ring(void **p, uint32_t *port) { (void)p; (void)port; return -ENODEV; }
+int hv_event_fd(void)
+{
+	return -1;
+}
+bool hv_next_event(uint32_t *port)
+{
+	(void)port;
+	return false;
+}
+int hv_bind(unsigned int domid, uint32_t remote_port)
+{
+	(void)remote_port;
+	return (int)domid + 1;
+}
+void hv_unbind(uint32_t port)
+{
+	(void)port;
+}
+void hv_notify(uint32_t port)
+{
+	(void)port;
+}
+int hv_bind_dom_exc(void)
+{
+	return 0;
+}
+void *hv_map_ring(unsigned int domid)
+{
+	(void)domid;
+	return page;
+}
+void hv_unmap_ring(void *p)
+{
+	(void)p;
+}
+int hv_dom0_ring(void **p, uint32_t *port)
+{
+	(void)p;
+	(void)port;
+	return -ENODEV;
+}
 int hv_dominfo(unsigned int first, unsigned int max, struct hv_dominfo *out)
 {
 	(void)first;
@@ -68,7 +101,10 @@ static void d0_close(struct conn *c)
 }
 
 static const struct transport d0_transport = {
-	.read = d0_read, .write = d0_write, .fail = d0_fail, .close = d0_close,
+	.read = d0_read,
+	.write = d0_write,
+	.fail = d0_fail,
+	.close = d0_close,
 };
 
 static void work(void)
@@ -140,7 +176,8 @@ static void step(const uint8_t **p, const uint8_t *end)
 		break;
 	case 2:
 	case 3:
-	case 4: /* a framed request of the guest; its first byte is the type, its second the transaction */
+	case 4: /* a framed request of the guest; its first byte is the type, its second the
+		   transaction */
 		if (n >= 2) {
 			hdr.type = (*p)[0] % 32;
 			hdr.tx_id = (*p)[1] % 4;

@@ -290,9 +290,10 @@ void ring_put(struct client *cl, const void *data, size_t len)
 int request(struct client *cl, uint32_t type, uint32_t tx, const void *body, size_t len)
 {
 	static uint32_t id;
-	struct xsd_sockmsg hdr = { .type = type, .req_id = ++id, .tx_id = tx, .len = (uint32_t)len };
+	struct xsd_sockmsg hdr = { .type = type, .tx_id = tx, .len = (uint32_t)len };
 	char msg[MSG_MAX];
 
+	hdr.req_id = ++id;
 	memcpy(msg, &hdr, sizeof(hdr));
 	memcpy(msg + sizeof(hdr), body, len);
 	memset(&cl->rep.hdr, 0xff, sizeof(cl->rep.hdr));
@@ -377,7 +378,8 @@ void expect_events(struct client *cl, const char *list)
 
 	run(cl);
 	for (unsigned int i = 0; i < cl->num_events && i < ARRAY_SIZE(cl->events); i++)
-		sprintf(all + strlen(all), "%s%s:%s", i ? " " : "", cl->events[i][0], cl->events[i][1]);
+		sprintf(all + strlen(all), "%s%s:%s", i ? " " : "", cl->events[i][0],
+			cl->events[i][1]);
 	cl->num_events = 0;
 	assert_string_equal(all, list);
 }

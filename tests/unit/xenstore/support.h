@@ -57,7 +57,8 @@ void ring_put(struct client *cl, const void *data, size_t len);
 
 int xread(struct client *cl, uint32_t tx, const char *path); /* value in cl->rep.body */
 int xwrite(struct client *cl, uint32_t tx, const char *path, const char *val);
-int xpath(struct client *cl, uint32_t type, uint32_t tx, const char *path); /* RM, MKDIR, DIRECTORY, ... */
+int xpath(struct client *cl, uint32_t type, uint32_t tx, const char *path); /* RM, MKDIR, DIRECTORY,
+									       ... */
 /* perms: "n0 r3", blanks between */
 int xperms(struct client *cl, uint32_t tx, const char *path, const char *perms);
 int xwatch(struct client *cl, const char *path, const char *token);

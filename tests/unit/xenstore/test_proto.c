@@ -87,12 +87,20 @@ static void test_directory_parts(void **state)
 	for (char *p = all; *p; p += strlen(p) + 1)
 		assert_int_equal(atoi(p), names++);
 	assert_int_equal(names, 1000);
-	assert_int_equal(request(d0, XS_DIRECTORY_PART, 0, "/d\0" "99999", 9), 0);
+	assert_int_equal(request(d0, XS_DIRECTORY_PART, 0,
+				 "/d\0"
+				 "99999",
+				 9),
+			 0);
 	n = strlen(d0->rep.body) + 1;
 	assert_int_equal(d0->rep.hdr.len, n + 1);
 	/* a change of the list changes the generation */
 	xpath(d0, XS_RM, 0, "/d/000500");
-	assert_int_equal(request(d0, XS_DIRECTORY_PART, 0, "/d\0" "0", 5), 0);
+	assert_int_equal(request(d0, XS_DIRECTORY_PART, 0,
+				 "/d\0"
+				 "0",
+				 5),
+			 0);
 	assert_true(strtoull(d0->rep.body, NULL, 10) != gen);
 }
 
@@ -104,11 +112,15 @@ static void test_rights(void **state)
 		const char *perms;
 		bool read, write, owner;
 	} cases[] = {
-		{ "n0", false, false, false }, { "r0", true, false, false }, { "w0", false, true, false },
-		{ "b0", true, true, false }, { "n3", true, true, true }, { "n0 r3", true, false, false },
-		{ "n0 w3", false, true, false }, { "n0 b3", true, true, false }, { "b0 n3", false, false, false },
-		{ "n0 r4", false, false, false }, { "r0 n4", true, false, false }, { "n0 n4 b3", true, true, false },
+		/* clang-format off */
+		{ "n0", false, false, false }, { "r0", true, false, false },
+		{ "w0", false, true, false }, { "b0", true, true, false },
+		{ "n3", true, true, true }, { "n0 r3", true, false, false },
+		{ "n0 w3", false, true, false }, { "n0 b3", true, true, false },
+		{ "b0 n3", false, false, false }, { "n0 r4", false, false, false },
+		{ "r0 n4", true, false, false }, { "n0 n4 b3", true, true, false },
 		{ "n0 r3 b3", true, false, false }, { "n3 n3", true, true, true },
+		/* clang-format on */
 	};
 
 	(void)state;
@@ -206,10 +218,19 @@ static void test_dom0_only(void **state)
 	struct client *g = guest_new(3);
 
 	(void)state;
-	assert_int_equal(request(g, XS_INTRODUCE, 0, "4\0" "1\0" "1", 6), -EACCES);
+	assert_int_equal(request(g, XS_INTRODUCE, 0,
+				 "4\0"
+				 "1\0"
+				 "1",
+				 6),
+			 -EACCES);
 	assert_int_equal(xpath(g, XS_RELEASE, 0, "4"), -EACCES);
 	assert_int_equal(xpath(g, XS_RESUME, 0, "4"), -EACCES);
-	assert_int_equal(request(g, XS_SET_TARGET, 0, "3\0" "4", 4), -EACCES);
+	assert_int_equal(request(g, XS_SET_TARGET, 0,
+				 "3\0"
+				 "4",
+				 4),
+			 -EACCES);
 	assert_int_equal(xpath(g, XS_CONTROL, 0, "check"), -EACCES);
 	assert_int_equal(xpath(g, XS_SET_QUOTA_, 0, "nodes"), -EACCES);
 	assert_int_equal(xperms(g, 0, "@releaseDomain", "r3"), -EACCES);
@@ -223,21 +244,59 @@ static void test_domains(void **state)
 	expect_events(d0, "@introduceDomain:i @releaseDomain:r");
 	assert_int_equal(xpath(d0, XS_IS_DOMAIN_INTRODUCED, 0, "3"), 0);
 	assert_string_equal(d0->rep.body, "F");
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "3\0" "1\0" "1", 6), -EINVAL); /* no page */
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "0\0" "1\0" "1", 6), -EINVAL);
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "32752\0" "1\0" "1", 10), -EINVAL);
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "3\0" "1", 4), -EINVAL);
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "3\0x\0" "1", 6), -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "1",
+				 6),
+			 -EINVAL); /* no page */
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "0\0"
+				 "1\0"
+				 "1",
+				 6),
+			 -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "32752\0"
+				 "1\0"
+				 "1",
+				 10),
+			 -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1",
+				 4),
+			 -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0x\0"
+				 "1",
+				 6),
+			 -EINVAL);
 	expect_events(d0, "");
 	client_free(guest_new(3)); /* makes the page */
 	assert_int_equal(xpath(d0, XS_RELEASE, 0, "3"), 0);
 	assert_string_equal(d0->rep.body, "OK");
 	expect_events(d0, "@releaseDomain:r");
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "3\0" "1\0" "666", 8), -EINVAL); /* no such port */
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "666",
+				 8),
+			 -EINVAL); /* no such port */
 	assert_int_equal(fake_maps, 0);
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "3\0" "1\0" "1", 6), 0);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "1",
+				 6),
+			 0);
 	expect_events(d0, "@introduceDomain:i");
-	assert_int_equal(request(d0, XS_INTRODUCE, 0, "3\0" "1\0" "2", 6), 0); /* a new port: no new domain */
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "2",
+				 6),
+			 0); /* a new port: no new domain */
 	expect_events(d0, "");
 	assert_int_equal(xpath(d0, XS_IS_DOMAIN_INTRODUCED, 0, "3"), 0);
 	assert_string_equal(d0->rep.body, "T");
@@ -260,8 +319,16 @@ static void test_target(void **state)
 	xwrite(d0, 0, "/l3", "");
 	xperms(d0, 0, "/l3", "n0 r3");
 	assert_int_equal(xread(stub, 0, "/t3"), -EACCES);
-	assert_int_equal(request(d0, XS_SET_TARGET, 0, "5\0" "9", 4), -ENOENT);
-	assert_int_equal(request(d0, XS_SET_TARGET, 0, "5\0" "3", 4), 0);
+	assert_int_equal(request(d0, XS_SET_TARGET, 0,
+				 "5\0"
+				 "9",
+				 4),
+			 -ENOENT);
+	assert_int_equal(request(d0, XS_SET_TARGET, 0,
+				 "5\0"
+				 "3",
+				 4),
+			 0);
 	assert_int_equal(xread(stub, 0, "/t3"), 0);
 	assert_int_equal(xwrite(stub, 0, "/t3/x", ""), 0);
 	assert_int_equal(xread(stub, 0, "/l3"), 0);
@@ -384,8 +451,16 @@ static void test_watches(void **state)
 static void test_watch_depth(void **state)
 {
 	(void)state;
-	assert_int_equal(request(d0, XS_WATCH, 0, "/a\0t0\0" "0", 8), 0);
-	assert_int_equal(request(d0, XS_WATCH, 0, "/a\0t1\0" "1", 8), 0);
+	assert_int_equal(request(d0, XS_WATCH, 0,
+				 "/a\0t0\0"
+				 "0",
+				 8),
+			 0);
+	assert_int_equal(request(d0, XS_WATCH, 0,
+				 "/a\0t1\0"
+				 "1",
+				 8),
+			 0);
 	assert_int_equal(request(d0, XS_WATCH, 0, "/a\0tx\0x", 8), -EINVAL);
 	expect_events(d0, "/a:t0 /a:t1");
 	xwrite(d0, 0, "/a", "");
@@ -489,8 +564,16 @@ static void test_control(void **state)
 	assert_int_equal(request(d0, XS_CONTROL, 0, "log\0maybe", 10), -EINVAL);
 	assert_int_equal(xpath(d0, XS_CONTROL, 0, "nonsense"), -EINVAL);
 	assert_int_equal(xpath(d0, XS_CONTROL, 0, "quota"), 0);
-	assert_int_equal(request(d0, XS_CONTROL, 0, "quota\0" "0", 8), 0);
-	assert_int_equal(request(d0, XS_CONTROL, 0, "quota\0" "9", 8), -ENOENT);
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota\0"
+				 "0",
+				 8),
+			 0);
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota\0"
+				 "9",
+				 8),
+			 -ENOENT);
 	assert_int_equal(xpath(d0, XS_CONTROL, 0, "memreport"), 0);
 	assert_int_equal(request(d0, XS_CONTROL, 0, "print\0hello", 12), 0);
 	assert_int_equal(request(d0, XS_CONTROL, 0, "a\0b\0c\0d\0e\0f", 12), -EINVAL);
@@ -500,6 +583,7 @@ static void test_control(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		T(test_read_write),
 		T(test_malformed),
@@ -522,6 +606,7 @@ int main(void)
 		T(test_xsa_72_323_sizes),
 		T(test_control),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

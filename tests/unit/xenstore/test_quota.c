@@ -71,7 +71,11 @@ static void test_watches(void **state)
 	assert_int_equal(xwatch(g, "/g", "2"), 0);
 	assert_int_equal(xwatch(g, "/g", "3"), -E2BIG);
 	assert_int_equal(xwatch(other, "/o", "1"), 0);
-	assert_int_equal(request(g, XS_UNWATCH, 0, "/g\0" "1", 5), 0);
+	assert_int_equal(request(g, XS_UNWATCH, 0,
+				 "/g\0"
+				 "1",
+				 5),
+			 0);
 	assert_int_equal(xwatch(g, "/g", "3"), 0);
 }
 
@@ -180,7 +184,10 @@ static void test_xsa_326_memory(void **state)
 	assert_int_equal(xwrite(g, 0, "/g/1", "x"), 0);
 }
 
-/* A guest that takes no events: they are bounded, and folded into one per watch when it takes them again. */
+/*
+ * A guest that takes no events: they are bounded, and folded into one per watch when it takes them
+ * again.
+ */
 static void test_xsa_326_events(void **state)
 {
 	char path[32];
@@ -259,7 +266,12 @@ static void test_settings(void **state)
 	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, "nope"), -EINVAL);
 	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, "9\0nodes", 8), -ENOENT);
 	assert_int_equal(request(d0, XS_SET_QUOTA_, 0, "nodes\0x", 8), -EINVAL);
-	assert_int_equal(request(d0, XS_CONTROL, 0, "quota-set\0" "3\0nodes\0" "7", 20), 0);
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota-set\0"
+				 "3\0nodes\0"
+				 "7",
+				 20),
+			 0);
 	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, "3\0nodes", 8), 0);
 	assert_string_equal(d0->rep.body, "7");
 }
@@ -268,6 +280,7 @@ static void test_settings(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		T(test_nodes),
 		T(test_node_size),
@@ -283,6 +296,7 @@ int main(void)
 		T(test_fair),
 		T(test_settings),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,7 @@ static void test_release_busy(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		T(test_start),
 		T(test_wrap),
@@ -229,6 +230,7 @@ int main(void)
 		T(test_noise),
 		T(test_release_busy),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

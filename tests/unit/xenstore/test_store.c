@@ -11,8 +11,8 @@
 static void test_path_valid(void **state)
 {
 	static const char *const good[] = { "/", "/a", "/a/b-c_D@9/x", "/local/domain/0" };
-	static const char *const bad[] = { "", "a", "//", "/a/", "/a//b", "/a b", "/a.b", "/\xc3", "a/b",
-					   "/a/\n" };
+	static const char *const bad[] = { "",	   "a",	   "//",    "/a/", "/a//b",
+					   "/a b", "/a.b", "/\xc3", "a/b", "/a/\n" };
 	char path[3200];
 
 	(void)state;
@@ -49,7 +49,9 @@ static void test_path_below(void **state)
 
 static struct node *put(struct node *root, const char *path, const char *val)
 {
-	struct op op = { .kind = OP_WRITE, .path = (char *)path, .value = blob_new(val, strlen(val)) };
+	struct op op = { .kind = OP_WRITE,
+			 .path = (char *)path,
+			 .value = blob_new(val, strlen(val)) };
 	struct acct a = { 0 };
 	struct node *next;
 
@@ -176,7 +178,8 @@ static void test_directory_large(void **state)
 
 	(void)state;
 	for (int i = 0; i < N; i++) {
-		snprintf(path, sizeof(path), "/d/%05d", i); /* in order: the worst case of a naive tree */
+		snprintf(path, sizeof(path), "/d/%05d", i); /* in order: the worst case of a naive
+							       tree */
 		next = put(root, path, "");
 		node_put(root);
 		root = next;
@@ -211,6 +214,7 @@ static void test_xsa_418_deep_tree(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path_valid),
 		cmocka_unit_test(test_path_below),
@@ -219,6 +223,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_directory_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_xsa_418_deep_tree, setup, teardown),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

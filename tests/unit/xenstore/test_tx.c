@@ -72,7 +72,10 @@ static void test_events_at_commit(void **state)
 	assert_int_equal(xread(d0, 0, "/w/c"), -ENOENT);
 }
 
-/* One step: letter and path. r read, d directory, p get perms, w write, e write empty, m mkdir, x rm, s set perms */
+/*
+ * One step: letter and path. r read, d directory, p get perms, w write, e write empty, m mkdir, x
+ * rm, s set perms
+ */
 static void step(uint32_t t, const char *s)
 {
 	switch (s[0]) {
@@ -102,7 +105,11 @@ static void step(uint32_t t, const char *s)
 
 static void test_conflict_rule(void **state)
 {
-	/* ours: steps in the transaction (a last write of /other makes it a writer); theirs: a commit meanwhile */
+	/* clang-format off */
+	/*
+	 * ours: steps in the transaction (a last write of /other makes it a writer);
+	 * theirs: a commit meanwhile
+	 */
 	static const struct {
 		const char *ours, *theirs;
 		bool conflict;
@@ -126,6 +133,7 @@ static void test_conflict_rule(void **state)
 		{ "m/a", "w/a/k", false },	{ "m/new", "m/new", true },
 		{ "m/new", "m/new2", false },	{ "d/", "m/new", true },
 	};
+	/* clang-format on */
 
 	(void)state;
 	dom_need(5);
@@ -258,6 +266,7 @@ static void test_client_leaves(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		T(test_isolation),
 		T(test_misuse),
@@ -268,6 +277,7 @@ int main(void)
 		T(test_xsa_421_accounting),
 		T(test_client_leaves),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
