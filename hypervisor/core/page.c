@@ -32,6 +32,12 @@ struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 		return NULL;
 	}
 	spin_lock(&d->page_lock);
+	if (d->dying) { /* its pages may all have been released already: nobody would release these */
+		d->tot_pages -= n;
+		spin_unlock(&d->page_lock);
+		free_pages(pg, order);
+		return NULL;
+	}
 	if (!d->owned_pages)
 		domain_hold(d); /* while it owns pages; page_put() drops it */
 	d->owned_pages += n;
