@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The host as an "architecture" under core/, with knobs, and the small world that tests run in:
+ * dom0 (direct-mapped, 2 vCPUs) and two guests u1, u2 (2 vCPUs, 64 pages each).
+ */
+#ifndef TEST_HOST_H
+#define TEST_HOST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <arch-api.h>
+#include <console.h>
+#include <control.h>
+#include <domain.h>
+#include <event.h>
+#include <grant.h>
+#include <handlers.h>
+#include <hypercall.h>
+#include <lib.h>
+#include <page.h>
+#include <sched.h>
+#include <timer.h>
+#include <xsm.h>
+
+#define NR_HARTS 4
+#define RAM_BASE_MFN 0x80000UL
+#define RAM_PAGES 16384UL /* 64 MiB */
+#define NR_TEST_PIRQS 64
+#define UART_PIRQ 10 /* the hypervisor's own */
+
+enum machine_end { RUNNING, POWEROFF, REBOOT, FAIL_DOM0, PANIC };
+
+struct host {
+	unsigned int hart;
+	u64 now; /* ns */
+	struct vcpu *current[NR_HARTS];
+	struct domain *idle;
+	u64 timer[NR_HARTS];
+	u64 kicked; /* mask of harts */
+
+	/* arch_preempt_pending() is true at each n-th call; 0: never */
+	unsigned int preempt_every, preempt_calls;
+
+	/* guest memory: addresses in [fault_start, fault_end) fault; so does all after copies_left (< 0: never) */
+	u64 fault_start, fault_end;
+	long copies_left;
+
+	/* the last arch_hypercall_restart() */
+	unsigned int restarts, restart_nr;
+	u64 restart_args[5];
+	void (*between)(void); /* called between a hypercall's parts */
+
+	/* P2M: so many maps and superpage splits work before -ENOMEM (< 0: all) */
+	long maps_left, splits_left;
+	/* Called once, then cleared: what "another hart" does at that moment. */
+	void (*before_map)(void), (*after_lookup)(void), (*on_scrub)(void), (*on_relax)(void);
+	unsigned int relaxed; /* spins since the last hypercall: too many are a deadlock */
+
+	bool pirq_enabled[NR_TEST_PIRQS];
+	unsigned int pirq_eois[NR_TEST_PIRQS];
+
+	/* END(): the machine's end comes here instead of failing the test */
+	bool end_expected;
+	enum machine_end end;
+	jmp_buf end_jmp;
+
+	char console[16384]; /* what the UART printed, the latest */
+	size_t console_len;
+	const char *typed; /* input that the UART has */
+};
+
+struct arch_vcpu {
+	unsigned int upcalls;
+	bool has_interrupt;
+	u64 deadline;
+	struct vcpu_guest_context context;
+};
+
+extern struct host host;
+
+void host_boot(void); /* once per program: RAM, idle vCPUs */
+void host_reset(void); /* knobs back to harmless */
+void console_clear(void);
+
+/* ---- world.c ---- */
+
+extern struct domain *u1, *u2;
+extern u64 free_at_start;
+
+int world_up(void **state);
+int world_down(void **state); /* kills all and checks that no page is lost */
+
+#define RAM_GFN (GUEST_RAM0_BASE >> PAGE_SHIFT)
+#define U_PAGES 64
+
+struct xen_domctl_createdomain default_config(unsigned int vcpus);
+/* A running domain with so many vCPUs (up) and pages of RAM from RAM_GFN on. */
+struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages);
+/* Kills to the end; the caller has no reference. */
+void kill_domain(struct domain *d);
+void *guest_page(struct domain *d, gfn_t gfn);
+
+/* The vCPU on whose behalf hypercalls are made from here on (the scheduler knows nothing of it). */
+void become(struct vcpu *v);
+#define AS(d) become((d)->vcpu[0])
+
+/* Lets the time pass on all harts, with timer interrupts. */
+void advance(u64 ns);
+/* Runs the exit path of a hart; returns who runs there then. */
+struct vcpu *run_hart(unsigned int hart);
+
+/* A hypercall of the current vCPU to its end, through all continuations. */
+long hypercall(unsigned int nr, const u64 args[5]);
+#define HC(nr, ...) hypercall(nr, (u64[5]){ __VA_ARGS__ })
+#define U(x) ((u64)(uintptr_t)(x))
+#define EVTCHN(op, p) HC(__HYPERVISOR_event_channel_op, op, U(p))
+#define SCHED(op, p) HC(__HYPERVISOR_sched_op, op, U(p))
+#define GNTTAB(op, p, n) HC(__HYPERVISOR_grant_table_op, op, U(p), n)
+#define MEMORY(op, p) HC(__HYPERVISOR_memory_op, op, U(p))
+#define VCPUOP(op, id, p) HC(__HYPERVISOR_vcpu_op, op, id, U(p))
+long domctl(domid_t dom, u32 cmd, struct xen_domctl *op);
+long sysctl(u32 cmd, struct xen_sysctl *op);
+
+/* END(statement) == POWEROFF etc.: how the machine ended in it. */
+#define END(stmt) \
+	({ \
+		host.end_expected = true; \
+		host.end = RUNNING; \
+		if (!setjmp(host.end_jmp)) { \
+			stmt; \
+		} \
+		host.end_expected = false; \
+		host.end; \
+	})
+
+/* ---- events ---- */
+evtchn_port_t unbound(struct domain *owner, domid_t remote); /* owner becomes current */
+/* Connects; *a's and *b's ends. b becomes current. */
+void join(struct domain *a, struct domain *b, evtchn_port_t *pa, evtchn_port_t *pb);
+bool pending(struct domain *d, evtchn_port_t port);
+void clear_pending(struct domain *d); /* as a guest's upcall handler does */
+
+/* ---- grants ---- */
+grant_entry_v1_t *grant_entry(struct domain *d, u32 ref);
+void grant_access(struct domain *d, u32 ref, domid_t to, gfn_t gfn, u16 flags);
+/* The current domain maps; returns the status, *handle. */
+s16 map_grant(domid_t dom, u32 ref, gfn_t at, u32 flags, u32 *handle);
+s16 unmap_grant(u32 handle, gfn_t at);
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_up, world_down)
+
+#endif

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * include/arch-api.h for the host: RAM is an array, a P2M a sorted array of leaves, guest virtual
+ * addresses are host pointers, harts are a number that tests change.
+ */
+#include <sanitizer/lsan_interface.h>
+#include <sys/mman.h>
+
+#include "host.h"
+
+struct leaf {
+	gfn_t gfn;
+	mfn_t mfn;
+	unsigned int order, access;
+	enum p2m_type type;
+};
+
+struct arch_domain {
+	struct leaf *leaf;
+	size_t n, room;
+	gfn_t max_gfn;
+};
+
+struct host host;
+struct machine machine = { .nr_harts = NR_HARTS,
+			   .timebase_hz = 10000000,
+			   .total_pages = RAM_PAGES,
+			   .isa = "rv64imac",
+			   .cmdline = "console=uart secret" };
+static char *ram;
+static struct page frames[RAM_PAGES];
+
+/* ---- the machine's end ---- */
+
+static void __noreturn ended(enum machine_end how)
+{
+	host.end = how;
+	if (host.end_expected)
+		longjmp(host.end_jmp, 1);
+	print_error("the machine ended (%d); console:\n%.*s\n", how, (int)host.console_len,
+		    host.console);
+	fail();
+	abort();
+}
+
+void arch_machine_poweroff(void)
+{
+	ended(POWEROFF);
+}
+
+void arch_machine_reboot(void)
+{
+	ended(REBOOT);
+}
+
+void arch_machine_fail(unsigned int status)
+{
+	ended(status == MACHINE_FAIL_DOM0_CRASH ? FAIL_DOM0 : PANIC);
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (!host.end_expected)
+		vprint_error(fmt, ap);
+	va_end(ap);
+	ended(PANIC);
+}
+
+bool console_stopped(void)
+{
+	return false;
+}
+
+/* ---- harts ---- */
+
+/* A spinning hart gives the others time: those that were kicked run their exit path. */
+void arch_relax(void)
+{
+	unsigned int self = host.hart;
+	void (*hook)(void) = host.on_relax;
+
+	if (++host.relaxed > 1000000)
+		panic("deadlock: spinning for ever\n");
+	host.on_relax = NULL;
+	if (hook)
+		hook();
+	for (unsigned int h = 0; h < NR_HARTS; h++) {
+		if (h == self || !(host.kicked & BIT(h)))
+			continue;
+		host.kicked &= ~BIT(h);
+		host.hart = h;
+		schedule();
+	}
+	host.hart = self;
+}
+
+unsigned int arch_hart(void)
+{
+	return host.hart;
+}
+
+u64 arch_time_ns(void)
+{
+	return host.now;
+}
+
+struct vcpu *arch_current(void)
+{
+	return host.current[host.hart];
+}
+
+void arch_set_timer(u64 ns)
+{
+	host.timer[host.hart] = ns;
+}
+
+void arch_kick_hart(unsigned int hart)
+{
+	assert_true(hart < NR_HARTS);
+	host.kicked |= BIT(hart);
+}
+
+bool arch_preempt_pending(void)
+{
+	return host.preempt_every && ++host.preempt_calls % host.preempt_every == 0;
+}
+
+void arch_context_switch(struct vcpu *prev, struct vcpu *next)
+{
+	assert_ptr_equal(host.current[host.hart], prev);
+	host.current[host.hart] = next;
+}
+
+long arch_hypercall_restart(unsigned int nr, const u64 args[5])
+{
+	host.restarts++;
+	host.restart_nr = nr;
+	memcpy(host.restart_args, args, sizeof(host.restart_args));
+	return -ERESTART;
+}
+
+/* ---- console ---- */
+
+void arch_console_write(const char *s, size_t n)
+{
+	if (n > sizeof(host.console) - 1)
+		return;
+	if (host.console_len + n > sizeof(host.console) - 1)
+		host.console_len = 0;
+	memcpy(host.console + host.console_len, s, n);
+	host.console_len += n;
+	host.console[host.console_len] = '\0';
+}
+
+int arch_console_getc(void)
+{
+	return host.typed && *host.typed ? (u8)*host.typed++ : -1;
+}
+
+void console_clear(void)
+{
+	host.console_len = 0;
+	host.console[0] = '\0';
+}
+
+/* ---- memory ---- */
+
+void *arch_mfn_to_virt(mfn_t mfn)
+{
+	void (*hook)(void) = host.on_scrub;
+
+	assert_in_range(mfn, RAM_BASE_MFN, RAM_BASE_MFN + RAM_PAGES - 1);
+	host.on_scrub = NULL;
+	if (hook)
+		hook();
+	return ram + ((mfn - RAM_BASE_MFN) << PAGE_SHIFT);
+}
+
+mfn_t arch_virt_to_mfn(const void *v)
+{
+	return RAM_BASE_MFN + (((const char *)v - ram) >> PAGE_SHIFT);
+}
+
+struct page *mfn_to_page(mfn_t mfn)
+{
+	if (mfn < RAM_BASE_MFN || mfn >= RAM_BASE_MFN + RAM_PAGES)
+		return NULL;
+	return &frames[mfn - RAM_BASE_MFN];
+}
+
+mfn_t page_to_mfn(const struct page *pg)
+{
+	return RAM_BASE_MFN + (pg - frames);
+}
+
+static bool faults(u64 gva, size_t n)
+{
+	if (host.copies_left >= 0 && host.copies_left-- == 0) {
+		host.copies_left = 0;
+		return true;
+	}
+	/* Nothing of the host is below 64 KiB or in the upper half, so these are safe to pass by hostile callers. */
+	return gva < 0x10000 || gva + n < gva || (gva + n) >> 47 ||
+	       (gva + n > host.fault_start && gva < host.fault_end);
+}
+
+int copy_from_guest(void *dst, u64 gva, size_t n)
+{
+	if (n && faults(gva, n))
+		return -EFAULT;
+	memcpy(dst, (const void *)gva, n);
+	return 0;
+}
+
+int copy_to_guest(u64 gva, const void *src, size_t n)
+{
+	if (n && faults(gva, n))
+		return -EFAULT;
+	memcpy((void *)gva, src, n);
+	return 0;
+}
+
+gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
+{
+	struct arch_domain *a = v->domain->arch;
+	mfn_t mfn;
+
+	if (gva < U(ram) || gva >= U(ram) + (RAM_PAGES << PAGE_SHIFT))
+		return INVALID_GFN;
+	mfn = arch_virt_to_mfn((void *)gva);
+	for (size_t i = 0; i < a->n; i++) {
+		if (mfn >= a->leaf[i].mfn && mfn - a->leaf[i].mfn < BIT(a->leaf[i].order) &&
+		    a->leaf[i].access & P2M_W)
+			return a->leaf[i].gfn + (mfn - a->leaf[i].mfn);
+	}
+	return INVALID_GFN;
+}
+
+/* ---- P2M ---- */
+
+/* The first leaf that ends behind gfn. */
+static size_t leaf_at(struct arch_domain *a, gfn_t gfn)
+{
+	size_t low = 0, high = a->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (a->leaf[mid].gfn + BIT(a->leaf[mid].order) <= gfn)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void insert(struct arch_domain *a, size_t at, const struct leaf *l)
+{
+	if (a->n == a->room) {
+		a->room = a->room ? 2 * a->room : 64;
+		a->leaf = realloc(a->leaf, a->room * sizeof(*l));
+		assert_non_null(a->leaf);
+	}
+	memmove(&a->leaf[at + 1], &a->leaf[at], (a->n - at) * sizeof(*l));
+	a->leaf[at] = *l;
+	a->n++;
+}
+
+static void cut(struct arch_domain *a, size_t at)
+{
+	a->n--;
+	memmove(&a->leaf[at], &a->leaf[at + 1], (a->n - at) * sizeof(a->leaf[0]));
+}
+
+int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+	    unsigned int access)
+{
+	struct leaf l = { gfn, mfn, order, access, type };
+	struct arch_domain *a = d->arch;
+	void (*hook)(void) = host.before_map;
+	size_t at;
+
+	host.before_map = NULL;
+	if (hook)
+		hook();
+	if (gfn >> 29 || (order != 0 && order != 9 && order != 18) ||
+	    !IS_ALIGNED(gfn | mfn, BIT(order)))
+		return -EINVAL;
+	at = leaf_at(a, gfn);
+	if (at < a->n && a->leaf[at].gfn < gfn + BIT(order))
+		return -EEXIST;
+	if (host.maps_left >= 0 && host.maps_left-- == 0) {
+		host.maps_left = 0;
+		return -ENOMEM;
+	}
+	insert(a, at, &l);
+	a->max_gfn = max(a->max_gfn, gfn + BIT(order) - 1);
+	return 0;
+}
+
+static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)
+{
+	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order };
+}
+
+int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old)
+{
+	struct arch_domain *a = d->arch;
+
+	for (;;) {
+		size_t at = leaf_at(a, gfn);
+		struct leaf l;
+
+		if (gfn >> 29 || at == a->n || a->leaf[at].gfn > gfn)
+			return -ENOENT;
+		l = a->leaf[at];
+		if (!l.order) {
+			if (old)
+				describe(&l, gfn, old);
+			cut(a, at);
+			return 0;
+		}
+		if (host.splits_left >= 0 && host.splits_left-- == 0) {
+			host.splits_left = 0;
+			return -ENOMEM;
+		}
+		cut(a, at);
+		l.order -= 9;
+		for (unsigned int i = 0; i < 512; i++, l.gfn += BIT(l.order), l.mfn += BIT(l.order))
+			insert(a, at + i, &l);
+	}
+}
+
+bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
+{
+	struct arch_domain *a = d->arch;
+	void (*hook)(void) = host.after_lookup;
+	size_t at = leaf_at(a, gfn);
+	bool found = !(gfn >> 29) && at < a->n && a->leaf[at].gfn <= gfn;
+
+	if (found)
+		describe(&a->leaf[at], gfn, e);
+	host.after_lookup = NULL;
+	if (hook)
+		hook();
+	return found;
+}
+
+int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
+		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))
+{
+	struct arch_domain *a = d->arch;
+	struct p2m_entry e;
+
+	for (unsigned int n = 0; n < max; n++) {
+		size_t at = leaf_at(a, *gfn);
+
+		if (at == a->n)
+			return 0;
+		describe(&a->leaf[at], a->leaf[at].gfn, &e);
+		*gfn = a->leaf[at].gfn + BIT(e.order);
+		cut(a, at);
+		fn(d, *gfn - BIT(e.order), &e);
+	}
+	return leaf_at(a, *gfn) == a->n ? 0 : -ERESTART;
+}
+
+gfn_t p2m_max_gfn(struct domain *d)
+{
+	return d->arch->max_gfn;
+}
+
+/* ---- domains and vCPUs ---- */
+
+int arch_domain_init(struct domain *d, struct xen_arch_domainconfig *config)
+{
+	if (config && config->engine > XEN_DOMCTL_CONFIG_ENGINE_HEXT)
+		return -EINVAL;
+	d->arch = calloc(1, sizeof(*d->arch));
+	return d->arch ? 0 : -ENOMEM;
+}
+
+void arch_domain_free(struct domain *d)
+{
+	free(d->arch->leaf);
+	free(d->arch);
+}
+
+int arch_vcpu_init(struct vcpu *v)
+{
+	v->arch = calloc(1, sizeof(*v->arch));
+	if (!v->arch)
+		return -ENOMEM;
+	v->arch->deadline = ~0ULL;
+	return 0;
+}
+
+void arch_vcpu_free(struct vcpu *v)
+{
+	free(v->arch);
+}
+
+int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	assert_false(v->running);
+	if (c->user_regs.pc & 1)
+		return -EINVAL;
+	v->arch->context = *c;
+	v->is_initialised = true;
+	return 0;
+}
+
+void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+	*c = v->arch->context;
+}
+
+void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque)
+{
+	v->arch->context.user_regs.pc = pc;
+	v->arch->context.user_regs.a1 = opaque;
+	v->is_initialised = true;
+}
+
+void arch_raise_upcall(struct vcpu *v)
+{
+	v->arch->upcalls++;
+}
+
+bool arch_vcpu_has_interrupt(struct vcpu *v)
+{
+	return v->arch->has_interrupt;
+}
+
+u64 arch_vcpu_timer_deadline(struct vcpu *v)
+{
+	return v->arch->deadline;
+}
+
+void arch_dump_vcpu(struct vcpu *v)
+{
+	printk("registers of d%uv%u\n", v->domain->id, v->id);
+}
+
+/* ---- physical interrupts ---- */
+
+unsigned int arch_nr_pirqs(void)
+{
+	return NR_TEST_PIRQS;
+}
+
+bool arch_pirq_assignable(unsigned int pirq)
+{
+	return pirq && pirq < NR_TEST_PIRQS && pirq != UART_PIRQ;
+}
+
+void arch_pirq_enable(unsigned int pirq)
+{
+	assert_true(pirq < NR_TEST_PIRQS);
+	host.pirq_enabled[pirq] = true;
+}
+
+void arch_pirq_disable(unsigned int pirq)
+{
+	assert_true(pirq < NR_TEST_PIRQS);
+	host.pirq_enabled[pirq] = false;
+}
+
+void arch_pirq_eoi(unsigned int pirq)
+{
+	assert_true(pirq < NR_TEST_PIRQS);
+	host.pirq_eois[pirq]++;
+}
+
+/* ---- start ---- */
+
+void host_reset(void)
+{
+	host.hart = 0;
+	host.preempt_every = host.preempt_calls = host.restarts = host.relaxed = 0;
+	host.fault_start = host.fault_end = 0;
+	host.copies_left = host.maps_left = host.splits_left = -1;
+	host.between = host.before_map = host.after_lookup = host.on_scrub = host.on_relax = NULL;
+	host.typed = NULL;
+	host.end_expected = false;
+	host.kicked = 0;
+	memset(host.pirq_eois, 0, sizeof(host.pirq_eois));
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		host.timer[h] = ~0ULL;
+	console_clear();
+}
+
+void host_boot(void)
+{
+	if (ram)
+		return;
+	/* Aligned as the frames' numbers are, so that large blocks are large pages' size and alignment. */
+	ram = mmap(NULL, 2 * (RAM_PAGES << PAGE_SHIFT), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(ram != MAP_FAILED);
+	ram = (char *)ROUND_UP(U(ram), RAM_PAGES << PAGE_SHIFT);
+	__lsan_register_root_region(ram, RAM_PAGES << PAGE_SHIFT);
+	memset(ram, 0xa5, RAM_PAGES << PAGE_SHIFT); /* RAM is not zero when the machine starts */
+	host_reset();
+	host.now = 1000000;
+	heap_add(RAM_BASE_MFN, RAM_BASE_MFN + RAM_PAGES);
+	host.idle = domain_create_idle(NR_HARTS);
+	assert_non_null(host.idle);
+	for (unsigned int h = 0; h < NR_HARTS; h++) {
+		host.current[h] = host.idle->vcpu[h];
+		sched_init_hart(h, host.idle->vcpu[h]);
+	}
+}

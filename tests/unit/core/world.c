@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The world of a test: three domains at its start, none at its end, and not a page lost between.
+ * Also short forms of what guests and tools do all the time.
+ */
+#include "host.h"
+
+struct domain *u1, *u2;
+u64 free_at_start;
+
+struct xen_domctl_createdomain default_config(unsigned int vcpus)
+{
+	return (struct xen_domctl_createdomain){ .max_vcpus = vcpus,
+						 .max_evtchn_port = ~0U,
+						 .max_grant_frames = 4,
+						 .max_maptrack_frames = 2,
+						 .grant_opts = 1 };
+}
+
+static void start(struct domain *d, unsigned int vcpus)
+{
+	struct vcpu_guest_context c = { .flags = VGCF_online | VGCF_in_kernel,
+					.user_regs.pc = 0x1000 };
+
+	for (unsigned int i = 0; i < vcpus; i++) {
+		assert_int_equal(vcpu_create(d, i), 0);
+		assert_int_equal(arch_set_context(d->vcpu[i], &c), 0);
+		clear_bit(VPF_DOWN, &d->vcpu[i]->pause_flags);
+	}
+	d->controller_paused = false;
+	d->creation_finished = true;
+	domain_unpause(d);
+}
+
+struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages)
+{
+	struct xen_domctl_createdomain config = default_config(vcpus);
+	struct domain *d = NULL;
+
+	assert_int_equal(domain_create(id, &config, &d), 0);
+	d->max_pages = pages + 1024;
+	for (u64 i = 0; i < pages; i++) {
+		struct page *pg = alloc_domain_pages(d, 0);
+
+		assert_non_null(pg);
+		assert_int_equal(p2m_map(d, RAM_GFN + i, page_to_mfn(pg), 0, P2M_RAM, P2M_RWX), 0);
+	}
+	start(d, vcpus);
+	return d;
+}
+
+static struct domain *make_dom0(void)
+{
+	struct xen_domctl_createdomain config = default_config(2);
+	struct domain *d = NULL;
+	struct page *pg;
+
+	assert_int_equal(domain_create(0, &config, &d), 0);
+	d->is_privileged = d->direct_mapped = true;
+	d->max_pages = 256;
+	pg = alloc_domain_pages(d, 8);
+	assert_non_null(pg);
+	for (mfn_t m = page_to_mfn(pg); m < page_to_mfn(pg) + 256; m++)
+		assert_int_equal(p2m_map(d, m, m, 0, P2M_RAM, P2M_RWX), 0);
+	start(d, 2);
+	return d;
+}
+
+int world_up(void **state)
+{
+	(void)state;
+	host_boot();
+	host_reset();
+	free_at_start = heap_free_pages();
+	dom0 = make_dom0();
+	u1 = make_domain(1, 2, U_PAGES);
+	u2 = make_domain(2, 2, U_PAGES);
+	AS(dom0);
+	return 0;
+}
+
+void kill_domain(struct domain *d)
+{
+	int rc;
+
+	while ((rc = domain_kill(d)) == -ERESTART)
+		;
+	assert_int_equal(rc, 0);
+}
+
+/* become() goes past the scheduler: back to what it believes. */
+static void current_as_scheduled(void)
+{
+	struct domain *d;
+	struct vcpu *v;
+	unsigned int i;
+
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		host.current[h] = host.idle->vcpu[h];
+	list_for_each(d, &domain_list, list)
+	{
+		domain_for_each_vcpu(d, v, i)
+		{
+			if (v->running)
+				host.current[v->hart] = v;
+		}
+	}
+}
+
+struct vcpu *run_hart(unsigned int hart)
+{
+	current_as_scheduled();
+	host.hart = hart;
+	host.kicked &= ~BIT(hart);
+	schedule();
+	return host.current[hart];
+}
+
+int world_down(void **state)
+{
+	struct domain *d, *tmp;
+
+	(void)state;
+	host_reset();
+	list_for_each(d, &domain_list, list) domain_pause_nosync(d);
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		assert_ptr_equal(run_hart(h), host.idle->vcpu[h]);
+	host.hart = 0;
+	dom0->is_privileged = false; /* else it cannot die */
+	d = dom0;
+	dom0 = NULL;
+	kill_domain(d);
+	list_for_each_safe(d, tmp, &domain_list, list)
+	{
+		/* The others' deaths may free this one: hold it, and the next. */
+		domain_hold(d);
+		if (&tmp->list != &domain_list)
+			domain_hold(tmp);
+		kill_domain(d);
+		domain_put(d);
+		if (&tmp->list != &domain_list)
+			domain_put(tmp);
+	}
+	assert_true(list_empty(&domain_list));
+	assert_int_equal(heap_free_pages(), free_at_start);
+	return 0;
+}
+
+/* ---- short forms ---- */
+
+void *guest_page(struct domain *d, gfn_t gfn)
+{
+	struct p2m_entry e;
+
+	assert_true(p2m_lookup(d, gfn, &e));
+	return arch_mfn_to_virt(e.mfn);
+}
+
+void become(struct vcpu *v)
+{
+	host.current[host.hart] = v;
+}
+
+void advance(u64 ns)
+{
+	unsigned int self = host.hart;
+	u64 end = host.now + ns;
+
+	/* From one timer to the next, so that callbacks see their own time. */
+	for (;;) {
+		unsigned int first = 0;
+
+		for (unsigned int h = 1; h < NR_HARTS; h++) {
+			if (host.timer[h] < host.timer[first])
+				first = h;
+		}
+		if (host.timer[first] > end)
+			break;
+		host.now = max(host.now, host.timer[first]);
+		host.hart = first;
+		timer_interrupt();
+	}
+	host.now = end;
+	host.hart = self;
+}
+
+long hypercall(unsigned int nr, const u64 args[5])
+{
+	long rc;
+
+	host.relaxed = 0;
+	rc = hypercall_dispatch(nr, args);
+	while (rc == -ERESTART) {
+		u64 again[5];
+
+		/* Only a hypercall that asked for it may come back so. */
+		assert_true(host.restarts);
+		if (host.between)
+			host.between();
+		memcpy(again, host.restart_args, sizeof(again));
+		rc = hypercall_dispatch(host.restart_nr, again);
+	}
+	return rc;
+}
+
+long domctl(domid_t dom, u32 cmd, struct xen_domctl *op)
+{
+	struct xen_domctl none = { 0 };
+
+	op = op ? op : &none;
+	op->cmd = cmd;
+	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	op->domain = dom;
+	return HC(__HYPERVISOR_domctl, U(op));
+}
+
+long sysctl(u32 cmd, struct xen_sysctl *op)
+{
+	op->cmd = cmd;
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	return HC(__HYPERVISOR_sysctl, U(op));
+}
+
+/* ---- events ---- */
+
+evtchn_port_t unbound(struct domain *owner, domid_t remote)
+{
+	struct evtchn_alloc_unbound a = { .dom = DOMID_SELF, .remote_dom = remote };
+
+	AS(owner);
+	assert_int_equal(EVTCHN(EVTCHNOP_alloc_unbound, &a), 0);
+	return a.port;
+}
+
+void join(struct domain *a, struct domain *b, evtchn_port_t *pa, evtchn_port_t *pb)
+{
+	struct evtchn_bind_interdomain bind = { .remote_dom = a->id };
+
+	bind.remote_port = *pa = unbound(a, b->id);
+	AS(b);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_interdomain, &bind), 0);
+	*pb = bind.local_port;
+}
+
+bool pending(struct domain *d, evtchn_port_t port)
+{
+	return test_bit(port, d->shared_info->evtchn_pending);
+}
+
+void clear_pending(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	domain_for_each_vcpu(d, v, i)
+	{
+		if (!v->info)
+			continue;
+		v->info->evtchn_upcall_pending = 0;
+		v->info->evtchn_pending_sel = 0;
+	}
+	memset(d->shared_info->evtchn_pending, 0, sizeof(d->shared_info->evtchn_pending));
+}
+
+/* ---- grants ---- */
+
+grant_entry_v1_t *grant_entry(struct domain *d, u32 ref)
+{
+	unsigned int per_frame = PAGE_SIZE / sizeof(grant_entry_v1_t);
+	mfn_t mfn;
+
+	assert_int_equal(grant_table_frame(d, ref / per_frame, &mfn), 0);
+	return (grant_entry_v1_t *)arch_mfn_to_virt(mfn) + ref % per_frame;
+}
+
+void grant_access(struct domain *d, u32 ref, domid_t to, gfn_t gfn, u16 flags)
+{
+	*grant_entry(d, ref) = (grant_entry_v1_t){ GTF_permit_access | flags, to, gfn };
+}
+
+s16 map_grant(domid_t dom, u32 ref, gfn_t at, u32 flags, u32 *handle)
+{
+	struct gnttab_map_grant_ref op = { .host_addr = at << PAGE_SHIFT,
+					   .flags = GNTMAP_host_map | flags,
+					   .ref = ref,
+					   .dom = dom,
+					   .status = 77 };
+
+	assert_int_equal(GNTTAB(GNTTABOP_map_grant_ref, &op, 1), 0);
+	if (handle)
+		*handle = op.handle;
+	return op.status;
+}
+
+s16 unmap_grant(u32 handle, gfn_t at)
+{
+	struct gnttab_unmap_grant_ref op = { .host_addr = at << PAGE_SHIFT,
+					     .handle = handle,
+					     .status = 77 };
+
+	assert_int_equal(GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1), 0);
+	return op.status;
+}
