@@ -165,9 +165,12 @@ void domains_scan(void)
 				state[info[i].domid] =
 					(uint8_t)(SEEN | (info[i].shutdown ? SHUTDOWN : 0) |
 						  (info[i].dying ? DYING : 0));
+		if (n && info[n - 1].domid < first)
+			return; /* no list can be made of such answers, so nobody is declared dead */
 		if (n)
 			first = info[n - 1].domid + 1u;
-	} while (n == (int)ARRAY_SIZE(info));
+		/* a short answer is not the last one: the hypervisor may stop early */
+	} while (n);
 
 	for (d = dom_first(); d; d = next) {
 		next = d->next;

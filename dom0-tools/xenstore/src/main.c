@@ -108,6 +108,9 @@ static void parse_options(int argc, char **argv)
 static void die(int code, int err, const char *what, const char *name)
 {
 	fprintf(stderr, "xenstored: %s %s: %s\n", what, name, strerror(err));
+	/* a socket that nobody serves would make clients wait instead of fail */
+	if (listen_fd >= 0)
+		unlink(opt.socket);
 	exit(code);
 }
 
