@@ -619,7 +619,7 @@ void evtchn_free(struct domain *d)
 
 void evtchn_dump(struct domain *d)
 {
-	static const char *const states[] = { "closed", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi" };
+	static const char *const states[] = { "closed", "unbound", "interdomain", "pirq", "virq", "ipi" };
 
 	if (!spin_trylock(&d->evtchn_lock)) {
 		printk("d%u: event channels are busy\n", d->id);

@@ -312,7 +312,7 @@ static s16 map_one(struct gnttab_map_grant_ref *op)
 	if (op->host_addr & ~PAGE_MASK)
 		return GNTST_bad_virt_addr;
 	rd = domain_get(op->dom);
-	if (!rd || !xsm_may_talk(d, rd) || rd == d) {
+	if (!rd || !xsm_may_talk(d, rd)) {
 		if (rd)
 			domain_put(rd);
 		return GNTST_bad_domain;
