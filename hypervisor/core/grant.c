@@ -27,6 +27,7 @@ struct maptrack {
 	struct domain *granter; /* held; NULL: free */
 	u32 ref; /* or the next free one */
 	bool readonly;
+	bool live; /* mapped: before that the handle is taken, but nobody can unmap it */
 	gfn_t gfn; /* where it is mapped */
 };
 
@@ -48,7 +49,7 @@ int grant_table_init(struct domain *d, s32 max_frames, s32 max_maptrack_frames)
 	t->free_track = NO_TRACK;
 	t->shared = xzalloc(t->max_frames * sizeof(t->shared[0]));
 	t->pins = xzalloc(t->max_frames * sizeof(t->pins[0]));
-	t->tracks = xzalloc(DIV_ROUND_UP(t->max_tracks, TRACKS_PER_CHUNK) * sizeof(t->tracks[0]) + 1);
+	t->tracks = xzalloc(DIV_ROUND_UP(t->max_tracks, TRACKS_PER_CHUNK) * sizeof(t->tracks[0]));
 	if (!t->shared || !t->pins || !t->tracks)
 		return -ENOMEM;
 	return grant_grow(d, 1);
@@ -139,8 +140,8 @@ static s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 			return GNTST_permission_denied;
 		new = old;
 		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
-		if (__atomic_compare_exchange_n((u32 *)e, &old.word, new.word, false, __ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n((u32 *)e, &old.word, new.word, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return GNTST_okay;
 	}
 	pr_debug("grant entry changes under us\n");
@@ -154,7 +155,8 @@ static void unmark_entry(grant_entry_v1_t *e, u16 flags)
 }
 
 /* t->lock held; ref is within the table. */
-static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p, domid_t to, bool readonly)
+static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p, domid_t to,
+		     bool readonly)
 {
 	unsigned int access = 0;
 	s16 status = mark_entry(e, to, readonly);
@@ -166,6 +168,7 @@ static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p
 	p->page = page_get_from_gfn(rd, p->gfn, &access);
 	if (p->page && (readonly || access & P2M_W)) {
 		p->domid = to;
+		p->writable = access & P2M_W;
 		return GNTST_okay;
 	}
 	if (p->page)
@@ -193,6 +196,8 @@ s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page
 		status = pin_first(rd, e, p, to, readonly);
 	else if (p->domid != to)
 		status = GNTST_bad_gntref;
+	else if (!readonly && !p->writable)
+		status = GNTST_bad_page;
 	else if (p->readers + p->writers >= ~0U >> 1)
 		status = GNTST_no_space;
 	else
@@ -259,7 +264,7 @@ static int track_grow(struct grant_table *t)
 	return 0;
 }
 
-/* The granter's reference goes to the entry. NO_TRACK: none free. */
+/* The granter's reference goes to the entry. NO_TRACK: none free. track_live() or track_cancel() follows. */
 static u32 track_alloc(struct grant_table *t, const struct maptrack *m)
 {
 	u32 handle = NO_TRACK;
@@ -274,6 +279,31 @@ static u32 track_alloc(struct grant_table *t, const struct maptrack *m)
 	return handle;
 }
 
+static void track_live(struct grant_table *t, u32 handle)
+{
+	spin_lock(&t->track_lock);
+	track(t, handle)->live = true;
+	spin_unlock(&t->track_lock);
+}
+
+/* track_lock held */
+static void track_free(struct grant_table *t, u32 handle)
+{
+	struct maptrack *e = track(t, handle);
+
+	e->granter = NULL;
+	e->live = false;
+	e->ref = t->free_track;
+	t->free_track = handle;
+}
+
+static void track_cancel(struct grant_table *t, u32 handle)
+{
+	spin_lock(&t->track_lock);
+	track_free(t, handle);
+	spin_unlock(&t->track_lock);
+}
+
 /* Takes the entry out, so that one of two unmaps of a handle wins. gfn ~0: whatever it is. */
 static bool track_take(struct grant_table *t, u32 handle, gfn_t gfn, struct maptrack *m)
 {
@@ -284,13 +314,11 @@ static bool track_take(struct grant_table *t, u32 handle, gfn_t gfn, struct mapt
 	ok = handle < t->nr_tracks;
 	if (ok) {
 		e = track(t, handle);
-		ok = e->granter && (gfn == INVALID_GFN || e->gfn == gfn);
+		ok = e->live && (gfn == INVALID_GFN || e->gfn == gfn);
 	}
 	if (ok) {
 		*m = *e;
-		e->granter = NULL;
-		e->ref = t->free_track;
-		t->free_track = handle;
+		track_free(t, handle);
 	}
 	spin_unlock(&t->track_lock);
 	return ok;
@@ -307,7 +335,8 @@ static s16 map_one(struct gnttab_map_grant_ref *op)
 	s16 status;
 	int rc;
 
-	if (!(op->flags & GNTMAP_host_map) || op->flags & (GNTMAP_application_map | GNTMAP_contains_pte))
+	if (!(op->flags & GNTMAP_host_map) ||
+	    op->flags & (GNTMAP_application_map | GNTMAP_contains_pte))
 		return GNTST_general_error;
 	if (op->host_addr & ~PAGE_MASK)
 		return GNTST_bad_virt_addr;
@@ -320,7 +349,7 @@ static s16 map_one(struct gnttab_map_grant_ref *op)
 	status = grant_pin(rd, d->id, op->ref, readonly, &pg);
 	if (status != GNTST_okay)
 		goto put;
-	m = (struct maptrack){ rd, op->ref, readonly, op->host_addr >> PAGE_SHIFT };
+	m = (struct maptrack){ rd, op->ref, readonly, false, op->host_addr >> PAGE_SHIFT };
 	op->handle = track_alloc(d->grant, &m);
 	if (op->handle == NO_TRACK) {
 		status = GNTST_no_space;
@@ -329,12 +358,12 @@ static s16 map_one(struct gnttab_map_grant_ref *op)
 	rc = p2m_map(d, m.gfn, page_to_mfn(pg), 0, P2M_GRANT, readonly ? P2M_R : P2M_RW);
 	if (!rc) {
 		op->dev_bus_addr = page_to_mfn(pg) << PAGE_SHIFT;
+		/* Only now may another vCPU unmap it: sooner, it would drop the pin under the mapping to come. */
+		track_live(d->grant, op->handle);
 		return GNTST_okay; /* the entry keeps rd */
 	}
 	status = rc == -ENOMEM ? GNTST_no_space : GNTST_bad_virt_addr;
-	/* Another vCPU may have unmapped the guessed handle meanwhile; then pin and domain are gone already. */
-	if (!track_take(d->grant, op->handle, m.gfn, &m))
-		return status;
+	track_cancel(d->grant, op->handle);
 unpin:
 	grant_unpin(rd, op->ref, readonly);
 put:
@@ -346,7 +375,7 @@ static void release(struct domain *d, const struct maptrack *m)
 {
 	struct p2m_entry e;
 
-	/* A handle can be guessed between track_alloc and p2m_map: then nothing, or something else, is there. */
+	/* Something else is there only if the domain's vCPUs raced each other in memory operations. */
 	if (p2m_lookup(d, m->gfn, &e) && e.type == P2M_GRANT)
 		p2m_unmap(d, m->gfn, NULL);
 	grant_unpin(m->granter, m->ref, m->readonly);
@@ -385,8 +414,8 @@ long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *o
 	BUG_ON(size > sizeof(buf));
 	for (; (u32)count; count = (u32)count - 1, arg += size) {
 		if (hypercall_preempt_check())
-			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK, arg, (u32)count, 0,
-						  0);
+			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK,
+						  arg, (u32)count, 0, 0);
 		if (copy_from_guest(buf, arg, size))
 			return -EFAULT;
 		fn(buf);
@@ -430,13 +459,14 @@ void grant_dump(struct domain *d)
 		printk("d%u: grant table is busy\n", d->id);
 		return;
 	}
-	printk("d%u: %u of %u grant frames, %u map handles\n", d->id, t->nr_frames, t->max_frames, t->nr_tracks);
+	printk("d%u: %u of %u grant frames, %u map handles\n", d->id, t->nr_frames, t->max_frames,
+	       t->nr_tracks);
 	for (u32 ref = 0; ref < t->nr_frames * GRANTS_PER_FRAME; ref++) {
 		struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 
 		if (p->readers || p->writers)
-			printk("  ref %u: gfn %lx, d%u, %u readers, %u writers\n", ref, p->gfn, p->domid, p->readers,
-			       p->writers);
+			printk("  ref %u: gfn %lx, d%u, %u readers, %u writers\n", ref, p->gfn,
+			       p->domid, p->readers, p->writers);
 	}
 	spin_unlock(&t->lock);
 }

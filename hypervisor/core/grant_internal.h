@@ -16,6 +16,7 @@ struct grant_pin {
 	gfn_t gfn; /* as the granter named it when the grant came into use */
 	u32 readers, writers;
 	domid_t domid; /* to whom */
+	bool writable; /* the granter itself may write the page */
 };
 
 struct maptrack;
