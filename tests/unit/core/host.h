@@ -155,6 +155,8 @@ void grant_access(struct domain *d, u32 ref, domid_t to, gfn_t gfn, u16 flags);
 s16 map_grant(domid_t dom, u32 ref, gfn_t at, u32 flags, u32 *handle);
 s16 unmap_grant(u32 handle, gfn_t at);
 
+#define RUN(tests) \
+	(cmocka_set_test_filter(getenv("CASE")), cmocka_run_group_tests(tests, NULL, NULL))
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_up, world_down)
 
 #endif

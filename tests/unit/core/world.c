@@ -141,6 +141,8 @@ int world_down(void **state)
 		if (&tmp->list != &domain_list)
 			domain_put(tmp);
 	}
+	list_for_each(d, &domain_list, list)
+		print_error("d%u is left: refs %u, %lu pages\n", d->id, d->refs, d->tot_pages);
 	assert_true(list_empty(&domain_list));
 	assert_int_equal(heap_free_pages(), free_at_start);
 	return 0;
