@@ -6,6 +6,7 @@
 #include <console.h>
 #include <event.h>
 #include <handlers.h>
+#include <hypercall.h>
 #include <lib.h>
 #include <lock.h>
 #include <sched.h>
@@ -26,7 +27,8 @@ struct evtchn {
 	u32 port;
 	union {
 		struct {
-			struct domain *domain; /* held by a reference for as long as we are connected */
+			struct domain
+				*domain; /* held by a reference for as long as we are connected */
 			u32 port;
 		} remote;
 		u32 virq;
@@ -164,7 +166,8 @@ static void wake_pollers(struct domain *d, u32 port)
 	struct vcpu *v;
 	unsigned int i;
 
-	domain_for_each_vcpu(d, v, i) {
+	domain_for_each_vcpu(d, v, i)
+	{
 		if (READ_ONCE(v->pause_flags) & BIT(VPF_POLL) &&
 		    (READ_ONCE(v->poll_port) == port || !READ_ONCE(v->poll_port)))
 			vcpu_unblock(v);
@@ -232,8 +235,8 @@ long evtchn_unmask_op(struct evtchn_unmask *a)
 	c = port_get(d, a->port);
 	if (!c) {
 		rc = -EINVAL;
-	} else if (test_and_clear_bit(a->port, s->evtchn_mask) && test_bit(a->port, s->evtchn_pending) &&
-		   d->vcpu[c->vcpu]) {
+	} else if (test_and_clear_bit(a->port, s->evtchn_mask) &&
+		   test_bit(a->port, s->evtchn_pending) && d->vcpu[c->vcpu]) {
 		select_port(d->vcpu[c->vcpu], a->port);
 	}
 	spin_unlock(&d->evtchn_lock);
@@ -398,7 +401,8 @@ long evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
 	rc = port_alloc(d, &c);
 	if (!rc) {
 		c->state = EVTCHNSTAT_unbound;
-		c->remote_domid = a->remote_dom == DOMID_SELF ? current_domain()->id : a->remote_dom;
+		c->remote_domid = a->remote_dom == DOMID_SELF ? current_domain()->id :
+								a->remote_dom;
 		a->port = c->port;
 	}
 	spin_unlock(&d->evtchn_lock);
@@ -418,8 +422,8 @@ long evtchn_bind_interdomain(struct evtchn_bind_interdomain *a)
 	lock_both(ld, rd);
 	rc_port = port_get(rd, a->remote_port);
 	/* A domain may also connect to a port of its own that it offered to itself. */
-	if (!rc_port || rc_port->state != EVTCHNSTAT_unbound || rc_port->remote_domid != ld->id || rd->dying ||
-	    !xsm_may_talk(ld, rd)) {
+	if (!rc_port || rc_port->state != EVTCHNSTAT_unbound || rc_port->remote_domid != ld->id ||
+	    rd->dying || !xsm_may_talk(ld, rd)) {
 		rc = -EINVAL;
 		goto out;
 	}
@@ -529,7 +533,8 @@ long evtchn_bind_vcpu(struct evtchn_bind_vcpu *a)
 		return -ENOENT;
 	spin_lock(&d->evtchn_lock);
 	c = port_get(d, a->port);
-	if (!c || c->state == EVTCHNSTAT_ipi || (c->state == EVTCHNSTAT_virq && !virq_is_global(c->virq)))
+	if (!c || c->state == EVTCHNSTAT_ipi ||
+	    (c->state == EVTCHNSTAT_virq && !virq_is_global(c->virq)))
 		rc = -EINVAL;
 	else
 		c->vcpu = a->vcpu;
@@ -578,18 +583,27 @@ out:
 	return rc;
 }
 
-long evtchn_reset_op(struct evtchn_reset *a)
+/* Raw, for its continuation. That starts again from the first port: those closed cost a look each, and no progress is to be
+ * had from the guest's registers. */
+long evtchn_reset_op(u64 cmd, u64 arg, u64 arg3)
 {
+	struct evtchn_reset a;
 	struct domain *d;
 	long rc;
 
-	d = xsm_target(a->dom, &rc);
+	(void)arg3;
+	if (copy_from_guest(&a, arg, sizeof(a)))
+		return -EFAULT;
+	d = xsm_target(a.dom, &rc);
 	if (!d)
 		return rc;
-	for (u32 port = 1; port < d->evtchn->max_ports; port++)
-		close_port(d, port);
+	rc = 0;
+	for (u32 port = 1; port < d->evtchn->max_ports && !rc; port++) {
+		if (!close_port(d, port) && hypercall_preempt_check())
+			rc = hypercall_continue(__HYPERVISOR_event_channel_op, cmd, arg, 0, 0, 0);
+	}
 	domain_put(d);
-	return 0;
+	return rc;
 }
 
 /* ---- death ---- */
@@ -619,7 +633,8 @@ void evtchn_free(struct domain *d)
 
 void evtchn_dump(struct domain *d)
 {
-	static const char *const states[] = { "closed", "unbound", "interdomain", "pirq", "virq", "ipi" };
+	static const char *const states[] = { "closed", "unbound", "interdomain",
+					      "pirq",	"virq",	   "ipi" };
 
 	if (!spin_trylock(&d->evtchn_lock)) {
 		printk("d%u: event channels are busy\n", d->id);
@@ -630,8 +645,9 @@ void evtchn_dump(struct domain *d)
 
 		if (!c)
 			continue;
-		printk("d%u port %u: %s v%u%s%s", d->id, port, c->state < ARRAY_SIZE(states) ? states[c->state] : "?",
-		       c->vcpu, test_bit(port, d->shared_info->evtchn_pending) ? " pending" : "",
+		printk("d%u port %u: %s v%u%s%s", d->id, port,
+		       c->state < ARRAY_SIZE(states) ? states[c->state] : "?", c->vcpu,
+		       test_bit(port, d->shared_info->evtchn_pending) ? " pending" : "",
 		       test_bit(port, d->shared_info->evtchn_mask) ? " masked" : "");
 		if (c->state == EVTCHNSTAT_interdomain)
 			printk(" d%u port %u", c->remote.domain->id, c->remote.port);
