@@ -141,6 +141,10 @@ long sysctl(u32 cmd, struct xen_sysctl *op);
 		host.end; \
 	})
 
+/* ---- memory ---- */
+void take_all_memory(void); /* every page and every small object */
+void give_memory_back(void);
+
 /* ---- events ---- */
 evtchn_port_t unbound(struct domain *owner, domid_t remote); /* owner becomes current */
 /* Connects; *a's and *b's ends. b becomes current. */

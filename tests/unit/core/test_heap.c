@@ -230,20 +230,6 @@ static void pages_by_guest_frame(void **state)
 	assert_int_equal(p2m_unmap(u2, 0x50000, NULL), 0);
 }
 
-static void make_all_dirty(void)
-{
-	struct page *list = NULL, *pg;
-
-	while ((pg = alloc_pages(0))) {
-		*(struct page **)page_to_virt(pg) = list;
-		list = pg;
-	}
-	while ((pg = list)) {
-		list = *(struct page **)page_to_virt(pg);
-		free_pages(pg, 0);
-	}
-}
-
 static void kill_u1(void)
 {
 	kill_domain(u1);
@@ -252,7 +238,8 @@ static void kill_u1(void)
 /* The domain dies while its new page is being scrubbed. */
 static void dying_during_an_allocation(void **state)
 {
-	make_all_dirty(); /* so that the allocation scrubs */
+	take_all_memory();
+	give_memory_back(); /* dirty, so that the allocation scrubs */
 	domain_hold(u1);
 	host.on_scrub = kill_u1;
 	assert_null(alloc_domain_pages(u1, 0));

@@ -122,6 +122,7 @@ int world_down(void **state)
 
 	(void)state;
 	host_reset();
+	give_memory_back();
 	list_for_each(d, &domain_list, list) domain_pause_nosync(d);
 	for (unsigned int h = 0; h < NR_HARTS; h++)
 		assert_ptr_equal(run_hart(h), host.idle->vcpu[h]);
@@ -221,6 +222,51 @@ long sysctl(u32 cmd, struct xen_sysctl *op)
 	op->cmd = cmd;
 	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
 	return HC(__HYPERVISOR_sysctl, U(op));
+}
+
+/* ---- memory ---- */
+
+struct hoard {
+	struct hoard *next;
+	bool page;
+};
+
+static struct hoard *hoard;
+
+static bool keep(void *p, bool page)
+{
+	struct hoard *h = p;
+
+	if (h)
+		*h = (struct hoard){ hoard, page };
+	hoard = h ? h : hoard;
+	return h;
+}
+
+void take_all_memory(void)
+{
+	struct page *pg;
+
+	while ((pg = alloc_pages(0)))
+		keep(page_to_virt(pg), true);
+	/* What is left in pages of small objects. */
+	for (unsigned int size = 2048; size >= 32; size /= 2) {
+		while (keep(xzalloc(size), false))
+			;
+	}
+}
+
+void give_memory_back(void)
+{
+	while (hoard) {
+		struct hoard h = *hoard;
+
+		if (h.page)
+			free_pages(virt_to_page(hoard), 0);
+		else
+			xfree(hoard);
+		hoard = h.next;
+	}
 }
 
 /* ---- events ---- */
