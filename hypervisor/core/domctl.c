@@ -226,9 +226,9 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 		if (!(mask & all))
 			return -EINVAL;
 		v->pinned = (mask & all) == all ? 0 : mask & all;
-		/* It moves when it is next scheduled. */
-		vcpu_pause(v);
-		vcpu_unpause(v);
+		/* It moves when it is next scheduled. Not waited for: two could wait for each other. */
+		if (READ_ONCE(v->running))
+			arch_kick_hart(READ_ONCE(v->hart));
 	}
 	if (a->flags & XEN_VCPUAFFINITY_HARD)
 		rc = bitmap_to_guest(&a->cpumap_hard, v->pinned ? v->pinned : all);
@@ -293,7 +293,7 @@ static long domctl_on(struct domain *d, struct xen_domctl *op, u64 arg)
 static bool not_on_self(u32 cmd)
 {
 	return cmd == XEN_DOMCTL_pausedomain || cmd == XEN_DOMCTL_destroydomain || cmd == XEN_DOMCTL_setvcpucontext ||
-	       cmd == XEN_DOMCTL_resumedomain;
+	       cmd == XEN_DOMCTL_getvcpucontext || cmd == XEN_DOMCTL_resumedomain;
 }
 
 long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)

@@ -285,6 +285,7 @@ void vcpu_block(void)
 		clear_bit(VPF_BLOCKED, &v->pause_flags);
 		return;
 	}
+	/* One left over from an earlier block only wakes us too early, which is harmless. */
 	deadline = arch_vcpu_timer_deadline(v);
 	if (deadline != ~0ULL)
 		timer_set(&v->block_timer, deadline);
@@ -367,9 +368,6 @@ void schedule(void)
 	spin_unlock(&sched_lock);
 	if (other != ~0U && other != hart && is_idle(READ_ONCE(sched_harts[other].curr)))
 		arch_kick_hart(other);
-	if (prev != next && !is_idle(prev) && prev->block_timer.armed &&
-	    !(READ_ONCE(prev->pause_flags) & BIT(VPF_BLOCKED)))
-		timer_stop(&prev->block_timer);
 }
 
 void sched_dump(void)

@@ -76,6 +76,8 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 	h->current_arch = next->arch;
 	if (!next->domain->is_idle)
 		engine->load(next);
+	else
+		engine->unload();
 }
 
 void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque)

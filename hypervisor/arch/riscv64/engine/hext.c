@@ -153,6 +153,12 @@ static void hext_load(struct vcpu *v)
 	__asm__ volatile("fence.i" : : : "memory");
 }
 
+/* A hart that idles must not walk the tables of a domain that may be destroyed meanwhile. */
+static void hext_unload(void)
+{
+	csr_write(CSR_HGATP, 0);
+}
+
 static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 {
 	struct arch_vcpu *a = v->arch;
@@ -178,6 +184,21 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 	a->regs.pc = vector;
 }
 
+/*
+ * The second stage has a mapping that allows the access: the hart remembered that there was none. (New mappings are
+ * not fenced; the specification lets a hart cache their absence.)
+ */
+static bool stale_translation(struct vcpu *v, unsigned int access)
+{
+	gfn_t gfn = csr_read(CSR_HTVAL) >> (PAGE_SHIFT - 2);
+	struct p2m_entry e;
+
+	if (!gfn || !p2m_lookup(v->domain, gfn, &e) || !(e.access & access))
+		return false;
+	hfence_gvma_all();
+	return true;
+}
+
 void hext_trap(struct vcpu *v, u64 scause)
 {
 	struct arch_vcpu *a = v->arch;
@@ -197,13 +218,16 @@ void hext_trap(struct vcpu *v, u64 scause)
 		}
 		break;
 	case EXC_INST_GUEST_PAGE_FAULT:
-		hext_inject(v, EXC_INST_ACCESS, stval);
+		if (!stale_translation(v, P2M_X))
+			hext_inject(v, EXC_INST_ACCESS, stval);
 		break;
 	case EXC_LOAD_GUEST_PAGE_FAULT:
-		hext_inject(v, EXC_LOAD_ACCESS, stval);
+		if (!stale_translation(v, P2M_R))
+			hext_inject(v, EXC_LOAD_ACCESS, stval);
 		break;
 	case EXC_STORE_GUEST_PAGE_FAULT:
-		hext_inject(v, EXC_STORE_ACCESS, stval);
+		if (!stale_translation(v, P2M_W))
+			hext_inject(v, EXC_STORE_ACCESS, stval);
 		break;
 	case EXC_INST_ACCESS:
 	case EXC_LOAD_ACCESS:
@@ -308,6 +332,7 @@ const struct engine engine_hext = {
 	.vcpu_init = hext_vcpu_init,
 	.save = hext_save,
 	.load = hext_load,
+	.unload = hext_unload,
 	.start = hext_start,
 	.inject = hext_inject,
 	.apply_pending = hext_apply_pending,

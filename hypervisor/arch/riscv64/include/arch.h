@@ -154,6 +154,8 @@ struct engine {
 	int (*vcpu_init)(struct vcpu *v);
 	void (*save)(struct vcpu *v);
 	void (*load)(struct vcpu *v);
+	/* The hart idles: nothing of a domain that may go away stays in it. */
+	void (*unload)(void);
 	void (*start)(struct vcpu *v, u64 pc, u64 opaque);
 	/* Current vCPU: delivers an exception as hardware would; kills the guest if its vector cannot take it. */
 	void (*inject)(struct vcpu *v, u64 cause, u64 tval);

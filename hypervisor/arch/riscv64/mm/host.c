@@ -153,6 +153,8 @@ void mm_init(void)
 	frames = frame_end - frame_base;
 	size = ROUND_UP(frames * sizeof(struct page), PAGE_SIZE);
 	early_init(size + 256 * PAGE_SIZE);
+	if (boot.nr_reserved == MAX_RANGES)
+		panic("the FDT lists more than %u reserved ranges", MAX_RANGES - 1);
 	boot.reserved[boot.nr_reserved].start = early_next;
 	boot.reserved[boot.nr_reserved++].end = early_end;
 	frame_table = early_alloc(size);
