@@ -34,8 +34,8 @@ void console_set_level(enum loglevel level)
 }
 
 /*
- * Returns whether the lock is held. While a hart ends the machine, whoever held the lock may never give it back: then
- * a report without it is better than none.
+ * Returns whether the lock is held. While a hart ends the machine, whoever held the lock may never
+ * give it back: then a report without it is better than none.
  */
 static bool lock_console(void)
 {

@@ -19,13 +19,13 @@ static void dump_domain(struct domain *d)
 	struct vcpu *v;
 	unsigned int i;
 
-	printk("d%u: refs %u, pages %lu of %lu, paused %u%s%s%s\n", d->id, d->refs, d->tot_pages, d->max_pages,
-	       d->pause_count, d->is_shut_down ? ", shut down" : "", d->dying ? ", dying" : "",
-	       d->is_privileged ? ", privileged" : "");
+	printk("d%u: refs %u, pages %lu of %lu, paused %u%s%s%s\n", d->id, d->refs, d->tot_pages,
+	       d->max_pages, d->pause_count, d->is_shut_down ? ", shut down" : "",
+	       d->dying ? ", dying" : "", d->is_privileged ? ", privileged" : "");
 	domain_for_each_vcpu(d, v, i)
-		printk("  v%u: flags %lx, paused %u, hart %u%s, upcall %d, ran %lu ms\n", v->id, v->pause_flags,
-		       v->pause_count, v->hart, v->running ? " (running)" : "", vcpu_event_pending(v),
-		       vcpu_cpu_time(v) / 1000000);
+		printk("  v%u: flags %lx, paused %u, hart %u%s, upcall %d, ran %lu ms\n", v->id,
+		       v->pause_flags, v->pause_count, v->hart, v->running ? " (running)" : "",
+		       vcpu_event_pending(v), vcpu_cpu_time(v) / 1000000);
 }
 
 static void for_each_domain(void (*fn)(struct domain *d))
@@ -55,8 +55,8 @@ static void key_grants(void)
 
 static void key_memory(void)
 {
-	printk("memory: %lu pages, %lu free (%lu of them to be scrubbed)\n", machine.total_pages, heap_free_pages(),
-	       heap_dirty_pages());
+	printk("memory: %lu pages, %lu free (%lu of them to be scrubbed)\n", machine.total_pages,
+	       heap_free_pages(), heap_dirty_pages());
 }
 
 static void dump_dom0_vcpus(struct domain *d)

@@ -46,8 +46,8 @@ struct domain *domain_get(domid_t id)
 				d = NULL;
 				break;
 			}
-		} while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
-						      __ATOMIC_RELAXED));
+		} while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true,
+						      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 	}
 	spin_unlock(&domain_list_lock);
 	return d;
@@ -67,7 +67,10 @@ static void vcpu_free(struct vcpu *v)
 	xfree(v);
 }
 
-/* Everything that is still there of a domain that nobody refers to, or of one whose creation failed. */
+/*
+ * Everything that is still there of a domain that nobody refers to, or of one whose creation
+ * failed.
+ */
 static void domain_free(struct domain *d)
 {
 	if (d->evtchn)
@@ -315,7 +318,8 @@ static void dom0_shutdown(u8 reason)
 		arch_machine_reboot();
 	default:
 		pr_err("Domain 0 ended (%s): the machine stops, exit status %u.\n",
-		       reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "unknown reason",
+		       reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] :
+							     "unknown reason",
 		       MACHINE_FAIL_DOM0_CRASH);
 		arch_machine_fail(MACHINE_FAIL_DOM0_CRASH);
 	}
@@ -381,7 +385,10 @@ static void release_mapping(struct domain *d, gfn_t gfn, const struct p2m_entry 
 		page_put(mfn_to_page(e->mfn));
 }
 
-/* Drops the allocation's reference of each page. Those that others still map wait on dead_pages for their last put. */
+/*
+ * Drops the allocation's reference of each page. Those that others still map wait on dead_pages for
+ * their last put.
+ */
 static int release_pages(struct domain *d)
 {
 	for (unsigned int n = 0; n < KILL_BATCH; n++) {

@@ -54,7 +54,10 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->arch_config.timebase_frequency = machine.timebase_hz;
 }
 
-/* The lowest number that was not given for longest: numbers are not reused at once. control_lock held. */
+/*
+ * The lowest number that was not given for longest: numbers are not reused at once. control_lock
+ * held.
+ */
 static domid_t free_domid(void)
 {
 	static domid_t last;
@@ -83,7 +86,8 @@ static long create(struct xen_domctl *op)
 	long rc;
 
 	if (c->flags & ~(XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap) ||
-	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 1 || c->iommu_opts || c->vmtrace_size || c->cpupool_id)
+	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 1 || c->iommu_opts || c->vmtrace_size ||
+	    c->cpupool_id)
 		return -EINVAL;
 	spin_lock(&control_lock);
 	if (!id || id >= DOMID_FIRST_RESERVED)
@@ -226,7 +230,10 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 		if (!(mask & all))
 			return -EINVAL;
 		v->pinned = (mask & all) == all ? 0 : mask & all;
-		/* It moves when it is next scheduled. Not waited for: two could wait for each other. */
+		/*
+		 * It moves when it is next scheduled. Not waited for: two could wait for each
+		 * other.
+		 */
 		if (READ_ONCE(v->running))
 			arch_kick_hart(READ_ONCE(v->hart));
 	}
@@ -292,8 +299,9 @@ static long domctl_on(struct domain *d, struct xen_domctl *op, u64 arg)
 /* Pausing oneself would wait for oneself; the control domain's end is the machine's. */
 static bool not_on_self(u32 cmd)
 {
-	return cmd == XEN_DOMCTL_pausedomain || cmd == XEN_DOMCTL_destroydomain || cmd == XEN_DOMCTL_setvcpucontext ||
-	       cmd == XEN_DOMCTL_getvcpucontext || cmd == XEN_DOMCTL_resumedomain;
+	return cmd == XEN_DOMCTL_pausedomain || cmd == XEN_DOMCTL_destroydomain ||
+	       cmd == XEN_DOMCTL_setvcpucontext || cmd == XEN_DOMCTL_getvcpucontext ||
+	       cmd == XEN_DOMCTL_resumedomain;
 }
 
 long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
@@ -316,7 +324,8 @@ long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
 		d = domain_get(op.domain);
 		if (!d)
 			return -ESRCH;
-		rc = d == current_domain() && not_on_self(op.cmd) ? -EINVAL : domctl_on(d, &op, arg);
+		rc = d == current_domain() && not_on_self(op.cmd) ? -EINVAL :
+								    domctl_on(d, &op, arg);
 		domain_put(d);
 	}
 	if (!rc && copy_to_guest(arg, &op, sizeof(op)))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Event channels: ports, their bindings, and delivery through the 2-level bitmaps of shared_info.
- * A domain's ports are under its evtchn_lock; the pending and mask words are shared with the guest and atomic.
+ * A domain's ports are under its evtchn_lock; the pending and mask words are shared with the guest
+ * and atomic.
  */
 #include <console.h>
 #include <event.h>
@@ -166,8 +167,7 @@ static void wake_pollers(struct domain *d, u32 port)
 	struct vcpu *v;
 	unsigned int i;
 
-	domain_for_each_vcpu(d, v, i)
-	{
+	domain_for_each_vcpu(d, v, i) {
 		if (READ_ONCE(v->pause_flags) & BIT(VPF_POLL) &&
 		    (READ_ONCE(v->poll_port) == port || !READ_ONCE(v->poll_port)))
 			vcpu_unblock(v);
@@ -194,7 +194,10 @@ void evtchn_vcpu_info_changed(struct vcpu *v)
 	upcall(v);
 }
 
-/* evtchn_lock of the sender's domain held; the other end's lock is not needed: it cannot close without ours. */
+/*
+ * evtchn_lock of the sender's domain held; the other end's lock is not needed: it cannot close
+ * without ours.
+ */
 static void send_locked(struct evtchn *c)
 {
 	struct domain *rd = c->remote.domain;
@@ -454,7 +457,10 @@ static long close_interdomain(struct domain *d, u32 port)
 	struct domain *rd;
 	struct evtchn *c, *other;
 
-	/* Both locks are needed, and the other's domain is known only under ours: look, then lock both, then look again. */
+	/*
+	 * Both locks are needed, and the other's domain is known only under ours: look, then lock
+	 * both, then look again.
+	 */
 	spin_lock(&d->evtchn_lock);
 	c = port_get(d, port);
 	if (!c || c->state != EVTCHNSTAT_interdomain) {

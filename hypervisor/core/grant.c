@@ -127,7 +127,10 @@ union head {
 	};
 };
 
-/* t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it permits the use. */
+/*
+ * t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it
+ * permits the use.
+ */
 static s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 {
 	union head old, new;
@@ -264,7 +267,10 @@ static int track_grow(struct grant_table *t)
 	return 0;
 }
 
-/* The granter's reference goes to the entry. NO_TRACK: none free. track_live() or track_cancel() follows. */
+/*
+ * The granter's reference goes to the entry. NO_TRACK: none free. track_live() or track_cancel()
+ * follows.
+ */
 static u32 track_alloc(struct grant_table *t, const struct maptrack *m)
 {
 	u32 handle = NO_TRACK;
@@ -358,7 +364,10 @@ static s16 map_one(struct gnttab_map_grant_ref *op)
 	rc = p2m_map(d, m.gfn, page_to_mfn(pg), 0, P2M_GRANT, readonly ? P2M_R : P2M_RW);
 	if (!rc) {
 		op->dev_bus_addr = page_to_mfn(pg) << PAGE_SHIFT;
-		/* Only now may another vCPU unmap it: sooner, it would drop the pin under the mapping to come. */
+		/*
+		 * Only now may another vCPU unmap it: sooner, it would drop the pin under the
+		 * mapping to come.
+		 */
 		track_live(d->grant, op->handle);
 		return GNTST_okay; /* the entry keeps rd */
 	}
@@ -375,7 +384,9 @@ static void release(struct domain *d, const struct maptrack *m)
 {
 	struct p2m_entry e;
 
-	/* Something else is there only if the domain's vCPUs raced each other in memory operations. */
+	/*
+	 * Something else is there only if the domain's vCPUs raced each other in memory operations.
+	 */
 	if (p2m_lookup(d, m->gfn, &e) && e.type == P2M_GRANT)
 		p2m_unmap(d, m->gfn, NULL);
 	grant_unpin(m->granter, m->ref, m->readonly);

@@ -68,11 +68,12 @@ static s16 copy_one(const struct gnttab_copy *op)
 	struct copy_end src, dst;
 	s16 status;
 
-	if (op->source.offset >= PAGE_SIZE || op->dest.offset >= PAGE_SIZE || op->len > PAGE_SIZE - op->source.offset ||
-	    op->len > PAGE_SIZE - op->dest.offset)
+	if (op->source.offset >= PAGE_SIZE || op->dest.offset >= PAGE_SIZE ||
+	    op->len > PAGE_SIZE - op->source.offset || op->len > PAGE_SIZE - op->dest.offset)
 		return GNTST_bad_copy_arg;
 	status = end_get(&src, op->source.domid, op->flags & GNTCOPY_source_gref,
-			 op->flags & GNTCOPY_source_gref ? op->source.u.ref : op->source.u.gmfn, true);
+			 op->flags & GNTCOPY_source_gref ? op->source.u.ref : op->source.u.gmfn,
+			 true);
 	if (status != GNTST_okay)
 		return status;
 	status = end_get(&dst, op->dest.domid, op->flags & GNTCOPY_dest_gref,
@@ -122,7 +123,10 @@ long grant_op_query_size(u64 cmd, u64 arg, u64 count)
 	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_query_size), query_size_fn);
 }
 
-/* Frames are mapped by XENMEM_add_to_physmap, so there are no frame numbers to tell an auto-translated guest. */
+/*
+ * Frames are mapped by XENMEM_add_to_physmap, so there are no frame numbers to tell an
+ * auto-translated guest.
+ */
 static void setup_table_fn(void *arg)
 {
 	struct gnttab_setup_table *op = arg;
@@ -189,7 +193,8 @@ long grant_op_cache_flush(u64 cmd, u64 arg, u64 count)
 						  arg + i * sizeof(op), (u32)count - i, 0, 0);
 		if (copy_from_guest(&op, arg + i * sizeof(op), sizeof(op)))
 			return -EFAULT;
-		if (op.offset >= PAGE_SIZE || op.length > PAGE_SIZE || op.offset + op.length > PAGE_SIZE ||
+		if (op.offset >= PAGE_SIZE || op.length > PAGE_SIZE ||
+		    op.offset + op.length > PAGE_SIZE ||
 		    op.op & ~(GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_SOURCE_GREF))
 			return -EINVAL;
 	}

@@ -36,8 +36,8 @@ struct grant_table {
 };
 
 /*
- * Takes one more use of rd's grant ref by domain to. Status is GNTST_okay with *page (valid until the
- * unpin) or the error that the guest sees. Takes rd->grant->lock.
+ * Takes one more use of rd's grant ref by domain to. Status is GNTST_okay with *page (valid until
+ * the unpin) or the error that the guest sees. Takes rd->grant->lock.
  */
 s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page);
 void grant_unpin(struct domain *rd, u32 ref, bool readonly);
@@ -46,8 +46,8 @@ void grant_unpin(struct domain *rd, u32 ref, bool readonly);
 int grant_grow(struct domain *d, unsigned int nr);
 
 /*
- * Runs fn over count structures of size bytes at arg, each copied in, and back out with its status, and continues
- * where it was interrupted. Returns 0 or -EFAULT.
+ * Runs fn over count structures of size bytes at arg, each copied in, and back out with its status,
+ * and continues where it was interrupted. Returns 0 or -EFAULT.
  */
 long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *op));
 

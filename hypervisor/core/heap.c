@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The buddy heap and the allocator of small objects.
- * Blocks are zero when handed out: freed ones are scrubbed by idle harts, or at allocation if it comes sooner.
+ * Blocks are zero when handed out: freed ones are scrubbed by idle harts, or at allocation if it
+ * comes sooner.
  */
 #include <console.h>
 #include <domain.h>
@@ -79,7 +80,10 @@ void heap_add(mfn_t start, mfn_t end)
 	spin_unlock(&heap_lock);
 }
 
-/* heap_lock held. Takes a block off the lists, splitting a larger one; *dirty says whether it wants scrubbing. */
+/*
+ * heap_lock held. Takes a block off the lists, splitting a larger one; *dirty says whether it wants
+ * scrubbing.
+ */
 static struct page *take_block(unsigned int order, bool *dirty)
 {
 	for (unsigned int o = order; o <= MAX_ORDER; o++) {
@@ -155,7 +159,8 @@ u64 heap_dirty_pages(void)
 }
 
 /*
- * The block is out of the lists while it is scrubbed, so for a moment it is not free: at most 2 MiB of it.
+ * The block is out of the lists while it is scrubbed, so for a moment it is not free: at most 2 MiB
+ * of it.
  */
 bool heap_scrub(unsigned int n)
 {
@@ -197,15 +202,15 @@ bool heap_scrub(unsigned int n)
 }
 
 /*
- * Small objects: powers of two from 32 bytes to 2 KiB cut from pages; larger ones are whole blocks. In struct page of
- * such a page, owner is the page's list of free objects, count the size class and the objects in use,
- * list its place among the class's pages with free objects. An empty page goes back to the heap at once,
- * so that the count of free pages tells a leak.
+ * Small objects: powers of two from 32 bytes to 2 KiB cut from pages; larger ones are whole blocks.
+ * In struct page of such a page, owner is the page's list of free objects, count the size class and
+ * the objects in use, list its place among the class's pages with free objects. An empty page goes
+ * back to the heap at once, so that the count of free pages tells a leak.
  */
 #define MIN_SHIFT 5
 #define MAX_SHIFT 11
 #define CLASS_BLOCK 64
-#define COUNT_CLASS(c) ((c) & 0xff)
+#define COUNT_CLASS(c) ((c)&0xff)
 #define COUNT_ONE 0x100U
 
 static struct spinlock small_lock = SPINLOCK_INIT; /* outside heap_lock */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Dispatch from C, continuations, multicall. The short way goes from arch's trap entry straight through hypercall_table.
+ * Dispatch from C, continuations, multicall. The short way goes from arch's trap entry straight
+ * through hypercall_table.
  */
 #include <arch-api.h>
 #include <domain.h>
@@ -9,7 +10,10 @@
 #include <lib.h>
 #include <xsm.h>
 
-/* Which multicall entry runs on each hart, so that a continuation changes the entry and not the registers. */
+/*
+ * Which multicall entry runs on each hart, so that a continuation changes the entry and not the
+ * registers.
+ */
 static struct multicall_entry *running_entry[CONFIG_NR_CPUS];
 
 bool hypercall_preempt_check(void)
@@ -65,7 +69,8 @@ long do_multicall(u64 list, u64 count, u64 a3, u64 a4, u64 a5)
 			return hypercall_continue(__HYPERVISOR_multicall, list, count - i, 0, 0, 0);
 		}
 		e.result = rc;
-		if (copy_to_guest(list + offsetof(struct multicall_entry, result), &e.result, sizeof(e.result)))
+		if (copy_to_guest(list + offsetof(struct multicall_entry, result), &e.result,
+				  sizeof(e.result)))
 			return -EFAULT;
 	}
 	return 0;

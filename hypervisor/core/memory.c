@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * memory_op: giving and taking a domain's memory, and mapping others' frames into it.
- * All operations over many items stop at a bound and continue; their progress is in the guest's arguments.
+ * All operations over many items stop at a bound and continue; their progress is in the guest's
+ * arguments.
  */
 #include <console.h>
 #include <grant.h>
@@ -13,7 +14,10 @@
 
 #define CMD_MASK 0x3f
 #define EXTENT_SHIFT 6
-/* Largest extent: a guest's own requests must not hold a hart for long, the tools build domains with 1 GiB ones. */
+/*
+ * Largest extent: a guest's own requests must not hold a hart for long, the tools build domains
+ * with 1 GiB ones.
+ */
 #define MAX_GUEST_ORDER 9
 #define MAX_TOOLS_ORDER 18
 
@@ -90,8 +94,8 @@ static int populate(struct domain *d, gfn_t gfn, unsigned int order)
 }
 
 /*
- * Takes one frame back. A direct-mapped domain only loses sight of it: the frame stays its own, so that it can have it
- * again (1:1 means that no other would do).
+ * Takes one frame back. A direct-mapped domain only loses sight of it: the frame stays its own, so
+ * that it can have it again (1:1 means that no other would do).
  */
 static int decrease(struct domain *d, gfn_t gfn)
 {
@@ -119,7 +123,10 @@ static int one_extent(struct domain *d, unsigned int op, gfn_t gfn, unsigned int
 	return rc;
 }
 
-/* The extents that were done, as Xen counts; a later one's failure ends the loop without an error of its own. */
+/*
+ * The extents that were done, as Xen counts; a later one's failure ends the loop without an error
+ * of its own.
+ */
 long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 {
 	unsigned int op = cmd & CMD_MASK;
@@ -144,7 +151,8 @@ long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 		xen_pfn_t gfn;
 
 		if (hypercall_preempt_check()) {
-			rc = hypercall_continue(__HYPERVISOR_memory_op, op | i << EXTENT_SHIFT, arg, 0, 0, 0);
+			rc = hypercall_continue(__HYPERVISOR_memory_op, op | i << EXTENT_SHIFT, arg,
+						0, 0, 0);
 			goto out;
 		}
 		if (copy_from_guest(&gfn, r.extent_start.q + i * sizeof(gfn), sizeof(gfn)))
@@ -215,7 +223,10 @@ long memory_claim_pages(struct xen_memory_reservation *r)
 
 /* ---- physmap ---- */
 
-/* Puts a frame of the hypervisor's that is lent to d, or another domain's, at gfn; replaces one of the same kinds. */
+/*
+ * Puts a frame of the hypervisor's that is lent to d, or another domain's, at gfn; replaces one of
+ * the same kinds.
+ */
 static int map_lent(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
 {
 	int rc = memory_unmap_lent(d, gfn);
@@ -250,7 +261,10 @@ long memory_add_to_physmap(struct xen_add_to_physmap *a)
 		rc = -EOPNOTSUPP;
 	}
 	if (!rc) {
-		/* The mapping holds a reference of its own, so it may outlive whatever lends the frame. */
+		/*
+		 * The mapping holds a reference of its own, so it may outlive whatever lends the
+		 * frame.
+		 */
 		pg = mfn_to_page(mfn);
 		if (!page_get(pg, d)) {
 			rc = -EINVAL;
@@ -295,7 +309,8 @@ static int add_foreign(struct domain *d, gfn_t gfn, struct domain *fd, gfn_t fgf
 }
 
 /* One item: its error goes to the guest's errs[], a fault of the arrays ends the whole. */
-static long batch_item(struct domain *d, struct domain *fd, const struct xen_add_to_physmap_batch *b, u64 i)
+static long batch_item(struct domain *d, struct domain *fd,
+		       const struct xen_add_to_physmap_batch *b, u64 i)
 {
 	xen_ulong_t idx;
 	xen_pfn_t gfn;
@@ -332,7 +347,8 @@ long memory_add_to_physmap_batch(u64 cmd, u64 arg, u64 arg3)
 	for (; i < b.size && !rc; i++) {
 		if (hypercall_preempt_check()) {
 			rc = hypercall_continue(__HYPERVISOR_memory_op,
-						XENMEM_add_to_physmap_batch | i << EXTENT_SHIFT, arg, 0, 0, 0);
+						XENMEM_add_to_physmap_batch | i << EXTENT_SHIFT,
+						arg, 0, 0, 0);
 			break;
 		}
 		rc = batch_item(d, fd, &b, i);
@@ -391,8 +407,9 @@ long memory_acquire_resource(u64 cmd, u64 arg, u64 arg3)
 	}
 	for (; i < a.nr_frames && !rc; i++) {
 		if (hypercall_preempt_check()) {
-			rc = hypercall_continue(__HYPERVISOR_memory_op, XENMEM_acquire_resource | i << EXTENT_SHIFT, arg,
-						0, 0, 0);
+			rc = hypercall_continue(__HYPERVISOR_memory_op,
+						XENMEM_acquire_resource | i << EXTENT_SHIFT, arg, 0,
+						0, 0);
 			break;
 		}
 		rc = map_resource_frame(current_domain(), owner, a.frame, a.frame_list.q, i);

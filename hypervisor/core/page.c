@@ -32,7 +32,8 @@ struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 		return NULL;
 	}
 	spin_lock(&d->page_lock);
-	if (d->dying) { /* its pages may all have been released already: nobody would release these */
+	/* its pages may all have been released already: nobody would release these */
+	if (d->dying) {
 		d->tot_pages -= n;
 		spin_unlock(&d->page_lock);
 		free_pages(pg, order);

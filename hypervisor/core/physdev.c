@@ -22,7 +22,10 @@ long physdev_irq_status(struct physdev_irq_status_query *a)
 	return 0;
 }
 
-/* The hypervisor has no use for the list: all devices are the control domain's, and there is no IOMMU to set up. */
+/*
+ * The hypervisor has no use for the list: all devices are the control domain's, and there is no
+ * IOMMU to set up.
+ */
 long physdev_pci_device(struct physdev_pci_device_add *a)
 {
 	(void)a;

@@ -45,7 +45,8 @@ long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
 		return -ENOSYS;
 	if (op.u.settime64.mbz || op.u.settime64.nsecs >= 1000000000)
 		return -EINVAL;
-	total = op.u.settime64.secs * 1000000000ULL + op.u.settime64.nsecs - op.u.settime64.system_time;
+	total = op.u.settime64.secs * 1000000000ULL + op.u.settime64.nsecs -
+		op.u.settime64.system_time;
 	spin_lock(&clock_lock);
 	boot_seconds = total / 1000000000ULL;
 	boot_nanoseconds = total % 1000000000ULL;

@@ -12,7 +12,10 @@
 #define SLICE_NS (CONFIG_SCHED_TIMESLICE_MS * 1000000ULL)
 /* A woken vCPU runs at once if it has had this much less than the running one. */
 #define WAKE_GRAN_NS 1000000ULL
-/* How far behind the others a long sleeper may start, so that sleep is not saved up as a right to a hart. */
+/*
+ * How far behind the others a long sleeper may start, so that sleep is not saved up as a right to a
+ * hart.
+ */
 #define SLEEPER_CREDIT_NS (SLICE_NS / 2)
 
 struct sched_hart {
@@ -35,8 +38,8 @@ static bool runnable(struct vcpu *v)
 {
 	struct domain *d = v->domain;
 
-	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) && !READ_ONCE(d->pause_count) &&
-	       !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
+	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) &&
+	       !READ_ONCE(d->pause_count) && !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
 }
 
 static bool allowed(const struct vcpu *v, unsigned int hart)
@@ -149,7 +152,9 @@ u64 vcpu_cpu_time(struct vcpu *v)
 
 u64 sched_idle_time(unsigned int hart)
 {
-	return hart < CONFIG_NR_CPUS && sched_harts[hart].idle ? vcpu_cpu_time(sched_harts[hart].idle) : 0;
+	return hart < CONFIG_NR_CPUS && sched_harts[hart].idle ?
+		       vcpu_cpu_time(sched_harts[hart].idle) :
+		       0;
 }
 
 /* ---- queue (sched_lock held) ---- */
@@ -183,13 +188,17 @@ static struct vcpu *first_for(unsigned int hart)
 	return NULL;
 }
 
-/* Which hart should look at the queue because v came: an idle one, the last one first; else the one furthest ahead. */
+/*
+ * Which hart should look at the queue because v came: an idle one, the last one first; else the one
+ * furthest ahead.
+ */
 static unsigned int hart_for(struct vcpu *v)
 {
 	unsigned int best = ~0U;
 	u64 most = 0;
 
-	if (harts_online & BIT(v->hart) && allowed(v, v->hart) && is_idle(sched_harts[v->hart].curr))
+	if (harts_online & BIT(v->hart) && allowed(v, v->hart) &&
+	    is_idle(sched_harts[v->hart].curr))
 		return v->hart;
 	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
 		struct vcpu *curr = sched_harts[h].curr;
@@ -216,7 +225,9 @@ void vcpu_wake(struct vcpu *v)
 
 		runstate_set(v, waiting_state(v), now);
 		if (runnable(v)) {
-			u64 floor = min_vruntime > SLEEPER_CREDIT_NS ? min_vruntime - SLEEPER_CREDIT_NS : 0;
+			u64 floor = min_vruntime > SLEEPER_CREDIT_NS ?
+					    min_vruntime - SLEEPER_CREDIT_NS :
+					    0;
 
 			v->vruntime = max(v->vruntime, floor);
 			enqueue(v);
@@ -298,8 +309,9 @@ void vcpu_yield(void)
 
 	spin_lock(&sched_lock);
 	if (!list_empty(&queue))
-		v->vruntime = max(v->vruntime,
-				  list_entry(queue.prev, struct vcpu, run_list)->vruntime + WAKE_GRAN_NS + 1);
+		v->vruntime =
+			max(v->vruntime, list_entry(queue.prev, struct vcpu, run_list)->vruntime +
+						 WAKE_GRAN_NS + 1);
 	spin_unlock(&sched_lock);
 	arch_kick_hart(arch_hart());
 }
@@ -360,7 +372,10 @@ void schedule(void)
 			other = hart_for(prev);
 		}
 	}
-	/* Alone, a vCPU needs no slices; who comes to the queue kicks a hart, which then arms one here. */
+	/*
+	 * Alone, a vCPU needs no slices; who comes to the queue kicks a hart, which then arms one
+	 * here.
+	 */
 	if (!is_idle(next) && !list_empty(&queue))
 		timer_set(&s->slice, now + SLICE_NS);
 	else

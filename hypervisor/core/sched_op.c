@@ -106,7 +106,10 @@ static void watchdog_fired(void *domain)
 	domain_shutdown(d, SHUTDOWN_watchdog);
 }
 
-/* id 0: takes a free timer and returns its number; else re-arms (timeout > 0) or stops (0) that one. */
+/*
+ * id 0: takes a free timer and returns its number; else re-arms (timeout > 0) or stops (0) that
+ * one.
+ */
 long sched_op_watchdog(struct sched_watchdog *a)
 {
 	struct domain *d = current_domain();
@@ -129,7 +132,8 @@ long sched_op_watchdog(struct sched_watchdog *a)
 	} else if (d->watchdog_used & BIT(a->id - 1)) {
 		rc = 0;
 		if (a->timeout) {
-			timer_set(&d->watchdog[a->id - 1], arch_time_ns() + a->timeout * 1000000000ULL);
+			timer_set(&d->watchdog[a->id - 1],
+				  arch_time_ns() + a->timeout * 1000000000ULL);
 		} else {
 			timer_stop(&d->watchdog[a->id - 1]);
 			d->watchdog_used &= ~BIT(a->id - 1);

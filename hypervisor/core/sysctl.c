@@ -15,8 +15,8 @@ static long readconsole(struct xen_sysctl_readconsole *a)
 	bool incremental = a->incremental;
 
 	while (done < a->count) {
-		size_t n = console_ring_read(buf, min((size_t)(a->count - done), sizeof(buf)), &index, incremental,
-					     false);
+		size_t n = console_ring_read(buf, min((size_t)(a->count - done), sizeof(buf)),
+					     &index, incremental, false);
 
 		if (!n)
 			break;

@@ -17,7 +17,8 @@ static struct timer_queue queues[CONFIG_NR_CPUS];
 /* q->lock held, on the queue's own hart. */
 static void program(struct timer_queue *q)
 {
-	arch_set_timer(list_empty(&q->list) ? ~0ULL : list_first(&q->list, struct timer, list)->expires);
+	arch_set_timer(list_empty(&q->list) ? ~0ULL :
+					      list_first(&q->list, struct timer, list)->expires);
 }
 
 static struct timer_queue *queue_of(unsigned int hart)

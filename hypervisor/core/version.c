@@ -72,7 +72,8 @@ long do_xen_version(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 	case XENVER_guest_handle:
 		return put(arg, current_domain()->handle, sizeof(xen_domain_handle_t));
 	case XENVER_commandline:
-		return version_string(arg, sizeof(xen_commandline_t), xsm_privileged() ? machine.cmdline : "<denied>");
+		return version_string(arg, sizeof(xen_commandline_t),
+				      xsm_privileged() ? machine.cmdline : "<denied>");
 	default:
 		return -ENOSYS;
 	}
@@ -99,7 +100,8 @@ static long console_write(u64 count, u64 buffer)
 		u64 n = min(count, (u64)sizeof(buf));
 
 		if (hypercall_preempt_check())
-			return hypercall_continue(__HYPERVISOR_console_io, CONSOLEIO_write, count, buffer, 0, 0);
+			return hypercall_continue(__HYPERVISOR_console_io, CONSOLEIO_write, count,
+						  buffer, 0, 0);
 		if (copy_from_guest(buf, buffer, n))
 			return -EFAULT;
 		console_guest_write(current_domain(), buf, n);

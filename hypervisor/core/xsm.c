@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The access checks. Today's policy: the control domain may do everything, a guest only what names itself, and
- * any two domains may talk over grants and event channels that one of them offered to the other.
+ * The access checks. Today's policy: the control domain may do everything, a guest only what names
+ * itself, and any two domains may talk over grants and event channels that one of them offered to
+ * the other.
  */
 #include <xsm.h>
 

@@ -26,7 +26,10 @@ void arch_set_timer(u64 ns);
 /* Makes another hart leave its guest or its idle loop and run its exit path soon. */
 void arch_kick_hart(unsigned int hart);
 
-/* An interrupt or other exit work waits on this hart: long operations should stop and continue later. */
+/*
+ * An interrupt or other exit work waits on this hart: long operations should stop and continue
+ * later.
+ */
 bool arch_preempt_pending(void);
 
 void arch_machine_poweroff(void) __noreturn;
@@ -36,7 +39,10 @@ void arch_machine_fail(unsigned int status) __noreturn;
 #define MACHINE_FAIL_DOM0_CRASH 42
 #define MACHINE_FAIL_PANIC 43
 
-/* A hart is ending the machine after a fault: others report and stop, and the console may be printed to without its lock. */
+/*
+ * A hart is ending the machine after a fault: others report and stop, and the console may be
+ * printed to without its lock.
+ */
 bool console_stopped(void);
 
 /* ---- console hardware ---- */
@@ -51,7 +57,8 @@ void *arch_mfn_to_virt(mfn_t mfn);
 mfn_t arch_virt_to_mfn(const void *v);
 
 /*
- * Guest memory of the current vCPU by guest virtual address, with the guest's own rights. Returns 0 or
+ * Guest memory of the current vCPU by guest virtual address, with the guest's own rights. Returns 0
+ * or
  * -EFAULT (after a partial copy perhaps). The bytes may change meanwhile: copy once, then validate.
  */
 int copy_from_guest(void *dst, u64 gva, size_t n);
@@ -64,7 +71,8 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva);
 enum p2m_type {
 	P2M_RAM = 0, /* a page the domain owns; no reference is held for the mapping */
 	P2M_GRANT = 1, /* mapped by GNTTABOP_map_grant_ref; changed by grant operations only */
-	P2M_FOREIGN = 2, /* another domain's page (gmfn_foreign); the mapping holds a page reference */
+	P2M_FOREIGN =
+		2, /* another domain's page (gmfn_foreign); the mapping holds a page reference */
 	P2M_SPECIAL = 3, /* device memory, shared_info, grant table frames: no references */
 };
 
@@ -82,20 +90,22 @@ struct p2m_entry {
 };
 
 /*
- * Maps 2^order frames (order 0, 9 or 18; both frames aligned to it). Nothing may be mapped there: -EEXIST.
+ * Maps 2^order frames (order 0, 9 or 18; both frames aligned to it). Nothing may be mapped there:
+ * -EEXIST.
  * -ENOMEM: no page-table page, nothing changed. Takes the p2m lock.
  */
 int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
 	    unsigned int access);
 /*
- * Unmaps one frame, splitting a superpage if needed (-ENOMEM), and returns what was there in *old (may be
- * NULL). -ENOENT: nothing was. On return no hart of the domain can use the old translation.
+ * Unmaps one frame, splitting a superpage if needed (-ENOMEM), and returns what was there in *old
+ * (may be NULL). -ENOENT: nothing was. On return no hart of the domain can use the old translation.
  */
 int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old);
 /* Returns whether gfn is mapped, and how. */
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
 /*
- * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for each; returns
+ * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for
+ * each; returns
  * -ERESTART while more are left (*gfn updated), 0 at the end, when the tables are freed too.
  */
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
@@ -105,7 +115,8 @@ gfn_t p2m_max_gfn(struct domain *d);
 
 /* ---- domains and vCPUs ---- */
 
-int arch_domain_init(struct domain *d, struct xen_arch_domainconfig *config); /* config NULL: dom0, idle */
+int arch_domain_init(struct domain *d,
+		     struct xen_arch_domainconfig *config); /* config NULL: dom0, idle */
 void arch_domain_free(struct domain *d);
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_free(struct vcpu *v);
@@ -120,14 +131,17 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next);
 
 /* The event upcall (supervisor software interrupt): raised on a vCPU, running or not. */
 void arch_raise_upcall(struct vcpu *v);
-/* The guest has an interrupt that would end its wfi (pending and enabled in sie, whatever sstatus.SIE). */
+/*
+ * The guest has an interrupt that would end its wfi (pending and enabled in sie, whatever
+ * sstatus.SIE).
+ */
 bool arch_vcpu_has_interrupt(struct vcpu *v);
 /* When (arch_time_ns()) the blocked vCPU's own timer fires; ~0 = never. */
 u64 arch_vcpu_timer_deadline(struct vcpu *v);
 
 /*
- * Arranges that the current hypercall runs again with these arguments when the guest next runs; its handler
- * returns the -ERESTART that comes back. nr: hypercall number; args: a1..a5.
+ * Arranges that the current hypercall runs again with these arguments when the guest next runs; its
+ * handler returns the -ERESTART that comes back. nr: hypercall number; args: a1..a5.
  */
 long arch_hypercall_restart(unsigned int nr, const u64 args[5]);
 

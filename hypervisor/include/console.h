@@ -20,28 +20,34 @@ void printk_at(enum loglevel level, const char *fmt, ...) __printf(2, 3);
 
 void console_set_level(enum loglevel level);
 
-/* A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN) ". */
+/*
+ * A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN)
+ * ".
+ */
 void console_guest_write(struct domain *d, const char *s, size_t n);
 /* Input for dom0: returns how many were taken. */
 size_t console_guest_read(char *s, size_t n);
 
-/* The UART has input (interrupt): reads it, handles Ctrl-A three times and debug keys, wakes dom0. */
+/*
+ * The UART has input (interrupt): reads it, handles Ctrl-A three times and debug keys, wakes dom0.
+ */
 void console_input(void);
 /* Runs one debug key as if typed ('h' lists them). */
 void console_debug_key(char c);
 
 /*
- * Log ring: copies from *index on (updated) up to n bytes; clear: empties it afterwards. Returns bytes copied.
+ * Log ring: copies from *index on (updated) up to n bytes; clear: empties it afterwards. Returns
+ * bytes copied.
  */
 size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool clear);
 
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 
 /* A condition that is a hypervisor bug, never reachable through a guest's values. */
-#define BUG_ON(c)                                                                  \
-	do {                                                                       \
-		if (unlikely(c))                                                   \
-			panic("bug at %s:%d: %s", __FILE__, __LINE__, #c);         \
+#define BUG_ON(c) \
+	do { \
+		if (unlikely(c)) \
+			panic("bug at %s:%d: %s", __FILE__, __LINE__, #c); \
 	} while (0)
 
 #endif

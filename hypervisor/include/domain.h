@@ -110,8 +110,8 @@ struct vcpu {
 	struct arch_vcpu *arch;
 };
 
-#define domain_for_each_vcpu(d, v, i)                             \
-	for (i = 0; i < (d)->max_vcpus; i++)                      \
+#define domain_for_each_vcpu(d, v, i) \
+	for (i = 0; i < (d)->max_vcpus; i++) \
 		if (((v) = (d)->vcpu[i]) != NULL)
 
 extern struct domain *dom0; /* NULL until it is built */
@@ -129,7 +129,8 @@ void domain_hold(struct domain *d); /* one more; the caller has one */
 void domain_put(struct domain *d);
 
 /*
- * Creates a paused domain (pause_count 1 through controller_paused). Errors: -EEXIST, -ENOMEM, -EINVAL.
+ * Creates a paused domain (pause_count 1 through controller_paused). Errors: -EEXIST, -ENOMEM,
+ * -EINVAL.
  */
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
 /* The domain of the idle vCPUs, at boot. NULL: no memory. */
@@ -146,17 +147,21 @@ void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
 /*
- * SCHEDOP_shutdown: marks the domain, stops its vCPUs, tells dom0 (VIRQ_DOM_EXC). For dom0 acts on the machine.
+ * SCHEDOP_shutdown: marks the domain, stops its vCPUs, tells dom0 (VIRQ_DOM_EXC). For dom0 acts on
+ * the machine.
  */
 void domain_shutdown(struct domain *d, u8 reason);
-/* The guest did what it must not: logs why and shuts it down with SHUTDOWN_crash. Any lock but console's may be held. */
+/*
+ * The guest did what it must not: logs why and shuts it down with SHUTDOWN_crash. Any lock but
+ * console's may be held.
+ */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 /* SCHEDOP_shutdown's opposite for domains that resume after a suspend. */
 void domain_resume(struct domain *d);
 
 /*
- * Destruction in bounded steps: -ERESTART while there is more to do, 0 when nothing but references of others
- * is left. The domain is paused for good at the first call.
+ * Destruction in bounded steps: -ERESTART while there is more to do, 0 when nothing but references
+ * of others is left. The domain is paused for good at the first call.
  */
 int domain_kill(struct domain *d);
 

@@ -7,14 +7,20 @@
 
 #include <domain.h>
 
-int evtchn_init(struct domain *d, u32 max_port); /* max_port: highest number + 1 allowed; ~0: the ABI's limit */
-/* Closes all ports in bounded steps: -ERESTART while more are left. The domain is paused and dying. */
+int evtchn_init(struct domain *d,
+		u32 max_port); /* max_port: highest number + 1 allowed; ~0: the ABI's limit */
+/*
+ * Closes all ports in bounded steps: -ERESTART while more are left. The domain is paused and dying.
+ */
 int evtchn_destroy(struct domain *d);
 void evtchn_free(struct domain *d);
 
 void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq);
 void send_guest_global_virq(struct domain *d, unsigned int virq); /* d may be NULL */
-/* A physical interrupt was claimed: false when nobody has it bound (the caller then completes and disables it). */
+/*
+ * A physical interrupt was claimed: false when nobody has it bound (the caller then completes and
+ * disables it).
+ */
 bool send_guest_pirq(struct domain *d, unsigned int pirq);
 
 /* vcpu_info has been registered: marks everything pending so that nothing is lost. */

@@ -13,7 +13,10 @@ int grant_table_init(struct domain *d, s32 max_frames, s32 max_maptrack_frames);
 int grant_release_mappings(struct domain *d);
 void grant_table_free(struct domain *d);
 
-/* XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame, growing the table up to its limit. */
+/*
+ * XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame, growing the table up to its
+ * limit.
+ */
 int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn);
 
 unsigned int grant_table_max_frames(struct domain *d);

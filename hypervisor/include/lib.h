@@ -23,12 +23,16 @@ char *strrchr(const char *s, int c);
 /* Bounded copy that always terminates; returns the length copied. */
 size_t pv_strlcpy(char *dst, const char *src, size_t size);
 
-/* As C's: %d %i %u %x %X %p %s %c %% with -, 0, width, .precision, h hh l ll z; returns the full length. */
+/*
+ * As C's: %d %i %u %x %X %p %s %c %% with -, 0, width, .precision, h hh l ll z; returns the full
+ * length.
+ */
 int pv_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int pv_snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
 
 /*
- * Parses an unsigned number in C's notation with an optional K, M or G suffix; *end is where it stopped.
+ * Parses an unsigned number in C's notation with an optional K, M or G suffix; *end is where it
+ * stopped.
  */
 u64 parse_size(const char *s, const char **end);
 

@@ -12,7 +12,10 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
-#define LIST_HEAD_INIT(name) { &(name), &(name) }
+#define LIST_HEAD_INIT(name) \
+	{ \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list_head *h)
 {
@@ -24,7 +27,8 @@ static inline bool list_empty(const struct list_head *h)
 	return h->next == h;
 }
 
-static inline void __list_insert(struct list_head *e, struct list_head *prev, struct list_head *next)
+static inline void __list_insert(struct list_head *e, struct list_head *prev,
+				 struct list_head *next)
 {
 	e->prev = prev;
 	e->next = next;
@@ -51,14 +55,13 @@ static inline void list_del(struct list_head *e)
 
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
-#define list_for_each(pos, head, member)                               \
-	for (pos = list_entry((head)->next, typeof(*pos), member);     \
-	     &pos->member != (head);                                   \
+#define list_for_each(pos, head, member) \
+	for (pos = list_entry((head)->next, typeof(*pos), member); &pos->member != (head); \
 	     pos = list_entry(pos->member.next, typeof(*pos), member))
-#define list_for_each_safe(pos, tmp, head, member)                     \
-	for (pos = list_entry((head)->next, typeof(*pos), member),     \
-	    tmp = list_entry(pos->member.next, typeof(*pos), member);  \
-	     &pos->member != (head);                                   \
+#define list_for_each_safe(pos, tmp, head, member) \
+	for (pos = list_entry((head)->next, typeof(*pos), member), \
+	    tmp = list_entry(pos->member.next, typeof(*pos), member); \
+	     &pos->member != (head); \
 	     pos = tmp, tmp = list_entry(tmp->member.next, typeof(*pos), member))
 
 #endif

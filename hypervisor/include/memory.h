@@ -8,7 +8,8 @@
 #include <domain.h>
 
 /*
- * Removes what is mapped at gfn if hypercalls of this domain may: drops a foreign mapping's reference. -ENOENT: nothing there;
+ * Removes what is mapped at gfn if hypercalls of this domain may: drops a foreign mapping's
+ * reference. -ENOENT: nothing there;
  * -EBUSY: RAM or a granted page, which have operations of their own.
  */
 int memory_unmap_lent(struct domain *d, gfn_t gfn);

@@ -21,12 +21,13 @@ enum page_state {
 };
 
 /*
- * count: references. An owned page has one for its allocation (dropped by page_release_alloc() or the
- * owner's death) and one for each grant or foreign mapping. The last reference frees it.
+ * count: references. An owned page has one for its allocation (dropped by page_release_alloc() or
+ * the owner's death) and one for each grant or foreign mapping. The last reference frees it.
  */
 struct page {
 	struct list_head list; /* buddy list, or the owner's page_list */
-	struct domain *owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
+	struct domain
+		*owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
 	u32 count;
 	u8 state; /* enum page_state */
 	u8 order; /* PAGE_FREE and PAGE_DIRTY: of the block whose first page this is */
@@ -45,8 +46,9 @@ struct page *alloc_pages(unsigned int order);
 void free_pages(struct page *pg, unsigned int order);
 
 /*
- * The same for a domain: pages PAGE_OWNED by d with the allocation's reference each, on d's page_list, counted in
- * d->tot_pages. NULL: no memory, d->max_pages would be exceeded, or d is dying. Takes page_lock.
+ * The same for a domain: pages PAGE_OWNED by d with the allocation's reference each, on d's
+ * page_list, counted in d->tot_pages. NULL: no memory, d->max_pages would be exceeded, or d is
+ * dying. Takes page_lock.
  */
 struct page *alloc_domain_pages(struct domain *d, unsigned int order);
 
@@ -57,7 +59,10 @@ bool heap_scrub(unsigned int n);
 /* Boot: gives a range of RAM [start, end) to the heap. */
 void heap_add(mfn_t start, mfn_t end);
 
-/* Small objects, zeroed. NULL when there is no memory; at most PAGE_SIZE << 4. xfree(NULL) is harmless. */
+/*
+ * Small objects, zeroed. NULL when there is no memory; at most PAGE_SIZE << 4. xfree(NULL) is
+ * harmless.
+ */
 void *xzalloc(size_t size);
 void xfree(void *p);
 
@@ -77,23 +82,27 @@ static inline struct page *virt_to_page(const void *v)
 	return mfn_to_page(arch_virt_to_mfn(v));
 }
 
-/* Takes a reference if the page is owned by d (still, atomically): false otherwise, or on overflow. */
+/*
+ * Takes a reference if the page is owned by d (still, atomically): false otherwise, or on overflow.
+ */
 bool page_get(struct page *pg, struct domain *d);
 /*
- * Makes a PAGE_HYP page one that d may be given to see (shared_info, grant frames): count 1, page_get(pg, d) works
- * on it, and the last page_put() frees it.
+ * Makes a PAGE_HYP page one that d may be given to see (shared_info, grant frames): count 1,
+ * page_get(pg, d) works on it, and the last page_put() frees it.
  */
 void page_lend(struct page *pg, struct domain *d);
 /* Drops one; the last frees the page (dirty) and takes it off the owner's account. */
 void page_put(struct page *pg);
 /*
- * Drops the allocation's reference once, whoever calls first (decrease_reservation, teardown): false when it
- * was dropped already. The page stays on the owner's list and account while others hold references.
+ * Drops the allocation's reference once, whoever calls first (decrease_reservation, teardown):
+ * false when it was dropped already. The page stays on the owner's list and account while others
+ * hold references.
  */
 bool page_release_alloc(struct page *pg);
 
 /*
- * Looks gfn up in d and takes a page reference on RAM that d owns (P2M_RAM). *access gets the mapping's P2M_R etc.
+ * Looks gfn up in d and takes a page reference on RAM that d owns (P2M_RAM). *access gets the
+ * mapping's P2M_R etc.
  * (may be NULL). NULL: no such page.
  */
 struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access);

@@ -24,7 +24,8 @@ void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
 
 /*
- * SCHEDOP_block and wfi: the current vCPU stops until an interrupt or event is pending (at once if one is).
+ * SCHEDOP_block and wfi: the current vCPU stops until an interrupt or event is pending (at once if
+ * one is).
  */
 void vcpu_block(void);
 void vcpu_yield(void);

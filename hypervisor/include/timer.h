@@ -22,8 +22,8 @@ void timer_init(struct timer *t, void (*fn)(void *), void *arg);
 /* (Re-)arms on this hart. A time in the past fires soon. */
 void timer_set(struct timer *t, u64 expires);
 /*
- * Disarms. The callback may still be running on another hart when this returns; callers that free the object
- * use timer_kill().
+ * Disarms. The callback may still be running on another hart when this returns; callers that free
+ * the object use timer_kill().
  */
 void timer_stop(struct timer *t);
 void timer_kill(struct timer *t);

@@ -7,7 +7,10 @@
 
 #include <domain.h>
 
-/* Writes the wall clock into d's shared_info: at its creation, and when the clock or its offset changes. */
+/*
+ * Writes the wall clock into d's shared_info: at its creation, and when the clock or its offset
+ * changes.
+ */
 void wallclock_publish(struct domain *d);
 
 #endif

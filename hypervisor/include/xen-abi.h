@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The Xen public headers as the hypervisor uses them (a prepared copy, see pvabi/scripts/prepare-headers),
- * and Xen's error numbers.
+ * The Xen public headers as the hypervisor uses them (a prepared copy, see
+ * pvabi/scripts/prepare-headers), and Xen's error numbers.
  */
 #ifndef PAVISE_XEN_ABI_H
 #define PAVISE_XEN_ABI_H
@@ -27,7 +27,9 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
-/* xen/errno.h names them XEN_E…; the hypervisor says E…. On the host the C library's would differ. */
+/*
+ * xen/errno.h names them XEN_E…; the hypervisor says E…. On the host the C library's would differ.
+ */
 #undef EPERM
 #undef ENOENT
 #undef ESRCH

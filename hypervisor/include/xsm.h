@@ -11,8 +11,8 @@
 bool xsm_privileged(void);
 
 /*
- * The domain that an operation names, with a reference: DOMID_SELF or the own number always, another's only for the
- * control domain. NULL with *error -ESRCH or -EPERM.
+ * The domain that an operation names, with a reference: DOMID_SELF or the own number always,
+ * another's only for the control domain. NULL with *error -ESRCH or -EPERM.
  */
 struct domain *xsm_target(domid_t id, long *error);
 

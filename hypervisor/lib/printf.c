@@ -154,7 +154,9 @@ static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 
 static u64 fetch(va_list *ap, int size, bool is_signed)
 {
-	u64 v = size >= 1 ? va_arg(*ap, u64) : is_signed ? (u64)(s64)va_arg(*ap, int) : va_arg(*ap, u32);
+	u64 v = size >= 1 ? va_arg(*ap, u64) :
+		is_signed ? (u64)(s64)va_arg(*ap, int) :
+			    va_arg(*ap, u32);
 
 	if (size == -1)
 		v = is_signed ? (u64)(short)v : (u16)v;

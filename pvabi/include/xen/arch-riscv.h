@@ -21,8 +21,14 @@
 #ifndef __ASSEMBLY__
 
 #define ___DEFINE_XEN_GUEST_HANDLE(name, type) \
-	typedef union { type *p; unsigned long q; } __guest_handle_##name; \
-	typedef union { type *p; uint64_aligned_t q; } __guest_handle_64_##name
+	typedef union { \
+		type *p; \
+		unsigned long q; \
+	} __guest_handle_##name; \
+	typedef union { \
+		type *p; \
+		uint64_aligned_t q; \
+	} __guest_handle_64_##name
 #define __DEFINE_XEN_GUEST_HANDLE(name, type) \
 	___DEFINE_XEN_GUEST_HANDLE(name, type); \
 	___DEFINE_XEN_GUEST_HANDLE(const_##name, const type)
@@ -40,7 +46,10 @@ typedef uint64_t xen_pfn_t;
 typedef uint64_t xen_ulong_t;
 #define PRI_xen_ulong PRIx64
 
-/* shared_info has the vcpu_info of vCPU 0 only; the others register theirs (VCPUOP_register_vcpu_info). */
+/*
+ * shared_info has the vcpu_info of vCPU 0 only; the others register theirs
+ * (VCPUOP_register_vcpu_info).
+ */
 #define XEN_LEGACY_MAX_VCPUS 1
 
 struct arch_vcpu_info {
@@ -125,8 +134,14 @@ struct xen_arch_domainconfig {
 #define GUEST_RAM1_SIZE 0xfe00000000ULL
 #define GUEST_RAM_BASE GUEST_RAM0_BASE
 #define GUEST_RAM_MAX (GUEST_RAM0_SIZE + GUEST_RAM1_SIZE)
-#define GUEST_RAM_BANK_BASES { GUEST_RAM0_BASE, GUEST_RAM1_BASE }
-#define GUEST_RAM_BANK_SIZES { GUEST_RAM0_SIZE, GUEST_RAM1_SIZE }
+#define GUEST_RAM_BANK_BASES \
+	{ \
+		GUEST_RAM0_BASE, GUEST_RAM1_BASE \
+	}
+#define GUEST_RAM_BANK_SIZES \
+	{ \
+		GUEST_RAM0_SIZE, GUEST_RAM1_SIZE \
+	}
 
 #define GUEST_MAX_VCPUS 64
 

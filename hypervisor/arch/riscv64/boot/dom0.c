@@ -36,7 +36,8 @@ static u64 dom0_mem_option(void)
 	} else {
 		want = ROUND_DOWN(parse_size(value, &end), KERNEL_ALIGN);
 		if (*end || want < MIN_DOM0_MIB << 20)
-			panic("dom0_mem=%s: want a size of at least %luM, such as dom0_mem=512M", value, MIN_DOM0_MIB);
+			panic("dom0_mem=%s: want a size of at least %luM, such as dom0_mem=512M",
+			      value, MIN_DOM0_MIB);
 	}
 	if (want < MIN_DOM0_MIB << 20 || want > free)
 		panic("too little memory: Domain 0 wants %lu MiB (dom0_mem=), %lu MiB are free. "
@@ -81,7 +82,9 @@ static void add_bank(paddr_t start, u64 size)
 	}
 }
 
-/* As few and as large pieces as the heap has; 1:1, so where they are is where the guest sees them. */
+/*
+ * As few and as large pieces as the heap has; 1:1, so where they are is where the guest sees them.
+ */
 static void alloc_ram(struct domain *d, u64 pages)
 {
 	unsigned int order = MAX_ORDER;
@@ -95,7 +98,8 @@ static void alloc_ram(struct domain *d, u64 pages)
 		pg = alloc_domain_pages(d, order);
 		if (!pg) {
 			if (order-- == 9)
-				panic("Domain 0's memory is too scattered: %lu MiB are missing", pages >> 8);
+				panic("Domain 0's memory is too scattered: %lu MiB are missing",
+				      pages >> 8);
 			continue;
 		}
 		if (layout.nr_banks == MAX_RANGES - 1)
@@ -126,25 +130,31 @@ static bool in_ram(paddr_t start, paddr_t end)
 static void map_devices(struct domain *d, const struct device_range *dev, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		paddr_t pos = ROUND_DOWN(dev[i].start, PAGE_SIZE), end = ROUND_UP(dev[i].end, PAGE_SIZE);
+		paddr_t pos = ROUND_DOWN(dev[i].start, PAGE_SIZE),
+			end = ROUND_UP(dev[i].end, PAGE_SIZE);
 
 		if (!dev[i].give || in_ram(pos, end))
 			continue;
 		while (pos < end) {
 			unsigned int order = 18;
 
-			while (order && (!IS_ALIGNED(pos, PAGE_SIZE << order) || end - pos < PAGE_SIZE << order))
+			while (order && (!IS_ALIGNED(pos, PAGE_SIZE << order) ||
+					 end - pos < PAGE_SIZE << order))
 				order -= 9;
 			/* -EEXIST: two devices share a page */
-			p2m_map(d, pos >> PAGE_SHIFT, pos >> PAGE_SHIFT, order, P2M_SPECIAL, P2M_RW);
+			p2m_map(d, pos >> PAGE_SHIFT, pos >> PAGE_SHIFT, order, P2M_SPECIAL,
+				P2M_RW);
 			pos += PAGE_SIZE << order;
 		}
 	}
 }
 
-/* The first gap of size (aligned to align) in [from, to) that neither RAM nor any device of the FDT touches. */
-static bool find_gap(const struct device_range *dev, unsigned int n, paddr_t from, paddr_t to, u64 size, u64 align,
-		     struct range *gap)
+/*
+ * The first gap of size (aligned to align) in [from, to) that neither RAM nor any device of the FDT
+ * touches.
+ */
+static bool find_gap(const struct device_range *dev, unsigned int n, paddr_t from, paddr_t to,
+		     u64 size, u64 align, struct range *gap)
 {
 	for (paddr_t pos = ROUND_UP(from, align); pos + size <= to; pos += align) {
 		bool taken = in_ram(pos, pos + size);
@@ -200,7 +210,8 @@ static void load_modules(struct domain *d)
 	}
 	if (!bank)
 		panic("Domain 0's memory is too small: kernel and initrd need %lu MiB in one piece; "
-		      "raise dom0_mem=", span >> 20);
+		      "raise dom0_mem=",
+		      span >> 20);
 	pos = ROUND_UP(bank->start, KERNEL_ALIGN) + h->text_offset;
 	layout.entry = pos;
 	memcpy(pa_to_va(pos), h, boot.kernel.size);
@@ -222,13 +233,16 @@ static void load_modules(struct domain *d)
 static void release_module(const struct boot_module *m)
 {
 	if (m->present)
-		heap_add(m->start >> PAGE_SHIFT, ROUND_UP(m->start + m->size, PAGE_SIZE) >> PAGE_SHIFT);
+		heap_add(m->start >> PAGE_SHIFT,
+			 ROUND_UP(m->start + m->size, PAGE_SIZE) >> PAGE_SHIFT);
 }
 
 int dom0_build(void)
 {
 	struct xen_domctl_createdomain config = {
-		.max_evtchn_port = -1, .max_grant_frames = -1, .max_maptrack_frames = -1,
+		.max_evtchn_port = -1,
+		.max_grant_frames = -1,
+		.max_maptrack_frames = -1,
 	};
 	static struct device_range devices[MAX_DEVICE_RANGES];
 	unsigned int nr_devices;
@@ -262,11 +276,11 @@ int dom0_build(void)
 	arch_vcpu_start(d->vcpu[0], layout.entry, layout.fdt);
 	clear_bit(VPF_DOWN, &d->vcpu[0]->pause_flags);
 	dom0 = d;
-	printk("Domain 0: %lu MiB in %u piece%s at %lx, %u vCPU%s, kernel at %lx\n", mem >> 20, layout.nr_banks,
-	       layout.nr_banks == 1 ? "" : "s", layout.bank[0].start, layout.nr_vcpus,
-	       layout.nr_vcpus == 1 ? "" : "s", layout.entry);
-	printk("Domain 0: grant region %lx-%lx, extended region %lx-%lx\n", layout.grant.start, layout.grant.end,
-	       layout.ext.start, layout.ext.end);
+	printk("Domain 0: %lu MiB in %u piece%s at %lx, %u vCPU%s, kernel at %lx\n", mem >> 20,
+	       layout.nr_banks, layout.nr_banks == 1 ? "" : "s", layout.bank[0].start,
+	       layout.nr_vcpus, layout.nr_vcpus == 1 ? "" : "s", layout.entry);
+	printk("Domain 0: grant region %lx-%lx, extended region %lx-%lx\n", layout.grant.start,
+	       layout.grant.end, layout.ext.start, layout.ext.end);
 	release_module(&boot.kernel);
 	release_module(&boot.ramdisk);
 	printk("Domain 0 starts; Ctrl-A three times switches the input to the hypervisor.\n");

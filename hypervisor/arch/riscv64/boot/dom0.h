@@ -25,7 +25,10 @@ struct device_range {
 	bool give;
 };
 
-/* All device addresses that the firmware's FDT names, PCI windows included. Returns their number, at most max. */
+/*
+ * All device addresses that the firmware's FDT names, PCI windows included. Returns their number,
+ * at most max.
+ */
 unsigned int dom0_devices(struct device_range *dev, unsigned int max);
 /* dom0's FDT from the firmware's. Returns 0 or a negative libfdt error. */
 int dom0_fdt_make(void *buf, int size, const struct dom0_layout *l);

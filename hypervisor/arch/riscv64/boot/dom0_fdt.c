@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The FDT that dom0 gets: the machine's, less what the hypervisor owns, with the PV interrupt controller in the PLIC's
- * place and /hypervisor added (docs/abi.md, "Start"). Also the list of device addresses in it.
+ * The FDT that dom0 gets: the machine's, less what the hypervisor owns, with the PV interrupt
+ * controller in the PLIC's place and /hypervisor added (docs/abi.md, "Start"). Also the list of
+ * device addresses in it.
  */
 #include <arch.h>
 #include <boot/dom0.h>
@@ -11,8 +12,9 @@
 
 /* Nodes that dom0 must not see: with them it could drive what the hypervisor drives. */
 static const char *const owned[] = {
-	"riscv,clint0", "sifive,clint0", "riscv,aclint-mswi", "riscv,aclint-sswi", "riscv,aclint-mtimer",
-	"sifive,test0", "sifive,test1", "syscon-poweroff", "syscon-reboot", "riscv,pmu", "riscv,imsics", "riscv,aplic",
+	"riscv,clint0",	       "sifive,clint0", "riscv,aclint-mswi", "riscv,aclint-sswi",
+	"riscv,aclint-mtimer", "sifive,test0",	"sifive,test1",	     "syscon-poweroff",
+	"syscon-reboot",       "riscv,pmu",	"riscv,imsics",	     "riscv,aplic",
 };
 
 static bool is_owned(const void *fdt, int node)
@@ -23,7 +25,8 @@ static bool is_owned(const void *fdt, int node)
 		if (!fdt_node_check_compatible(fdt, node, owned[i]))
 			return true;
 	}
-	return boot.uart_path[0] && !fdt_get_path(fdt, node, path, sizeof(path)) && !strcmp(path, boot.uart_path);
+	return boot.uart_path[0] && !fdt_get_path(fdt, node, path, sizeof(path)) &&
+	       !strcmp(path, boot.uart_path);
 }
 
 static bool is_plic(const void *fdt, int node)
@@ -74,7 +77,8 @@ static void node_ranges(const void *fdt, int node, int ac, int sc, struct dev_li
 		return;
 	p = fdt_getprop(fdt, node, "ranges", &len);
 	for (int i = 0; p && (i + 1) * (3 + ac + 2) * 4 <= len; i++)
-		add_dev(l, cells(p + i * (5 + ac) + 3, ac), cells(p + i * (5 + ac) + 3 + ac, 2), give);
+		add_dev(l, cells(p + i * (5 + ac) + 3, ac), cells(p + i * (5 + ac) + 3 + ac, 2),
+			give);
 }
 
 /* Children of the root and of 1:1 buses (empty ranges). */
@@ -85,7 +89,8 @@ static void bus_ranges(const void *fdt, int bus, unsigned int depth, struct dev_
 	fdt_for_each_subnode(node, fdt, bus) {
 		const char *name = fdt_get_name(fdt, node, NULL);
 
-		if (!strcmp(name, "cpus") || !strcmp(name, "chosen") || !strcmp(name, "reserved-memory"))
+		if (!strcmp(name, "cpus") || !strcmp(name, "chosen") ||
+		    !strcmp(name, "reserved-memory"))
 			continue;
 		node_ranges(fdt, node, ac, sc, l);
 		if (depth < 4 && fdt_getprop(fdt, node, "ranges", &len) && !len)
@@ -103,11 +108,11 @@ unsigned int dom0_devices(struct device_range *dev, unsigned int max)
 
 /* ---- edits ---- */
 
-#define TRY(x)                          \
-	do {                            \
-		int _rc = (x);          \
-		if (_rc < 0)            \
-			return _rc;     \
+#define TRY(x) \
+	do { \
+		int _rc = (x); \
+		if (_rc < 0) \
+			return _rc; \
 	} while (0)
 
 /* Offsets move with each deletion, so the search starts again after one. */
@@ -119,8 +124,8 @@ static int delete_owned(void *fdt)
 		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
 		const char *name = fdt_get_name(fdt, node, NULL);
 
-		if (!is_owned(fdt, node) && !(type && !strcmp(type, "memory")) && strcmp(name, "reserved-memory") &&
-		    strcmp(name, "cpu-map"))
+		if (!is_owned(fdt, node) && !(type && !strcmp(type, "memory")) &&
+		    strcmp(name, "reserved-memory") && strcmp(name, "cpu-map"))
 			continue;
 		TRY(fdt_del_node(fdt, node));
 		node = 0;

@@ -111,21 +111,25 @@ static void parse_cpus(const void *fdt)
 		if (!machine.timebase_hz)
 			machine.timebase_hz = prop_u32(fdt, node, "timebase-frequency", 0);
 		if (id == boot.boot_hartid) {
-			pv_strlcpy(machine.isa, isa ? isa : "(not in the FDT)", sizeof(machine.isa));
+			pv_strlcpy(machine.isa, isa ? isa : "(not in the FDT)",
+				   sizeof(machine.isa));
 			continue;
 		}
 		if (boot.nr_harts < CONFIG_NR_CPUS)
 			boot.hartids[boot.nr_harts++] = id;
 		else
-			printk("hart %lu is not used: this build knows %u (NR_CPUS, make menuconfig)\n", id,
-			       CONFIG_NR_CPUS);
+			printk("hart %lu is not used: this build knows %u (NR_CPUS, make menuconfig)\n",
+			       id, CONFIG_NR_CPUS);
 	}
 	machine.nr_harts = boot.nr_harts;
 	if (!machine.timebase_hz)
 		panic("the FDT's /cpus has no timebase-frequency");
 }
 
-/* QEMU's guest-loader writes 64-bit address and size without saying so in /chosen: the length tells. */
+/*
+ * QEMU's guest-loader writes 64-bit address and size without saying so in /chosen: the length
+ * tells.
+ */
 static bool module_reg(const void *fdt, int node, u64 *addr, u64 *size)
 {
 	int len;
@@ -196,7 +200,10 @@ static void parse_uart(const void *fdt)
 	fdt_get_path(fdt, node, boot.uart_path, sizeof(boot.uart_path));
 }
 
-/* The S-mode context of each hart: entries of interrupts-extended that name interrupt 9 of its controller. */
+/*
+ * The S-mode context of each hart: entries of interrupts-extended that name interrupt 9 of its
+ * controller.
+ */
 static void parse_plic(const void *fdt)
 {
 	int node = fdt_node_offset_by_compatible(fdt, -1, "riscv,plic0"), len;
@@ -277,16 +284,17 @@ const char *cmdline_get(const char *name, char *buf, size_t size)
 }
 
 /*
- * Hidden: h (no nested guests), v (not switched), AIA and Ssnpm-like ones that need state of their own. Everything else that
- * is unprivileged and switched or stateless stays.
+ * Hidden: h (no nested guests), v (not switched), AIA and Ssnpm-like ones that need state of their
+ * own. Everything else that is unprivileged and switched or stateless stays.
  */
 void isa_filter(const char *in, char *out, size_t size)
 {
-	static const char *const hidden[] = { "smaia",	"ssaia",  "sscofpmf", "smstateen", "ssstateen", "sscsrind",
-					      "smcsrind", "svadu",  "svade",	"smepmp",    "smrnmi",	  "smmtt",
-					      "zkr",	"ssccptr", "smcdeleg", "ssccfg",    "smcntrpmf", "sdtrig",
-					      "smdbltrp", "ssdbltrp", "smctr", "ssctr", "ssnpm", "smnpm", "smmpm",
-					      "zicfilp", "zicfiss", "zcmt" };
+	static const char *const hidden[] = {
+		"smaia",    "ssaia",  "sscofpmf",  "smstateen", "ssstateen", "sscsrind", "smcsrind",
+		"svadu",    "svade",  "smepmp",	   "smrnmi",	"smmtt",     "zkr",	 "ssccptr",
+		"smcdeleg", "ssccfg", "smcntrpmf", "sdtrig",	"smdbltrp",  "ssdbltrp", "smctr",
+		"ssctr",    "ssnpm",  "smnpm",	   "smmpm",	"zicfilp",   "zicfiss",	 "zcmt"
+	};
 	const char *s = in;
 	size_t n = 0;
 

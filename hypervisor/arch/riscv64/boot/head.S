@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * First instructions of each hart, MMU off: boot page tables, then the link address.
- * The image may be loaded at any 2 MiB boundary below 255 GiB; its head is a RISC-V Linux Image header,
- * so that QEMU, OpenSBI and U-Boot's booti know how to load it.
+ * The image may be loaded at any 2 MiB boundary below 255 GiB; its head is a RISC-V Linux Image
+ * header, so that QEMU, OpenSBI and U-Boot's booti know how to load it.
  */
 #include <asm-offsets.h>
 #include <csr.h>
@@ -30,7 +30,10 @@ boot_hart:
 	csrw	CSR_SIP, zero
 	mv	s0, a0
 	mv	s1, a1
-	/* The first hart to come clears .bss and goes on; fw_dynamic starts only one, others are parked. */
+	/*
+	 * The first hart to come clears .bss and goes on; fw_dynamic starts only one, others are
+	 * parked.
+	 */
 	lla	t0, boot_lottery
 	li	t1, 1
 	amoadd.w t1, t1, (t0)
@@ -41,7 +44,9 @@ boot_hart:
 	addi	t0, t0, 8
 	bltu	t0, t1, 1b
 
-	/* Boot tables: 1:1 for this gigabyte, all of the direct map, and the image in 2 MiB leaves. */
+	/*
+	 * Boot tables: 1:1 for this gigabyte, all of the direct map, and the image in 2 MiB leaves.
+	 */
 	lla	s2, _start		/* where we are */
 	lla	s3, boot_pgt_root
 	lla	s4, boot_pgt_image

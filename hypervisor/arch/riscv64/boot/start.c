@@ -13,8 +13,7 @@ u64 image_pa;
 static struct domain *idle_domain;
 static u32 harts_ready;
 
-__section(".stacks") __aligned(4096) __used
-static char stacks[CONFIG_NR_CPUS][STACK_GUARD + STACK_SIZE];
+static char stacks[CONFIG_NR_CPUS][STACK_GUARD + STACK_SIZE] __section(".stacks") __aligned(4096);
 
 static void setup_hart(unsigned int i)
 {
@@ -30,13 +29,17 @@ static void setup_hart(unsigned int i)
 static void heap_from_ram(void)
 {
 	for (unsigned int i = 0; i < boot.nr_mem; i++) {
-		paddr_t pos = ROUND_UP(boot.mem[i].start, PAGE_SIZE), end = ROUND_DOWN(boot.mem[i].end, PAGE_SIZE);
+		paddr_t pos = ROUND_UP(boot.mem[i].start, PAGE_SIZE),
+			end = ROUND_DOWN(boot.mem[i].end, PAGE_SIZE);
 
 		machine.total_pages += (end - pos) >> PAGE_SHIFT;
 		while (pos < end) {
 			paddr_t stop = end, next = end;
 
-			/* The first reservation that covers pos, or the nearest that begins behind it */
+			/*
+			 * The first reservation that covers pos, or the nearest that begins behind
+			 * it
+			 */
 			for (unsigned int r = 0; r < boot.nr_reserved; r++) {
 				struct range *res = &boot.reserved[r];
 
@@ -70,10 +73,11 @@ static void log_machine(void)
 		printk("memory: %lx-%lx (%lu MiB)\n", boot.mem[i].start, boot.mem[i].end,
 		       (boot.mem[i].end - boot.mem[i].start) >> 20);
 	if (boot.kernel.present)
-		printk("module: kernel at %lx, %lu KiB, options: %s\n", boot.kernel.start, boot.kernel.size >> 10,
-		       boot.kernel.cmdline);
+		printk("module: kernel at %lx, %lu KiB, options: %s\n", boot.kernel.start,
+		       boot.kernel.size >> 10, boot.kernel.cmdline);
 	if (boot.ramdisk.present)
-		printk("module: ramdisk at %lx, %lu KiB\n", boot.ramdisk.start, boot.ramdisk.size >> 10);
+		printk("module: ramdisk at %lx, %lu KiB\n", boot.ramdisk.start,
+		       boot.ramdisk.size >> 10);
 	if (cmdline_get("loglvl", value, sizeof(value))) {
 		if (!strcmp(value, "all") || !strcmp(value, "debug"))
 			console_set_level(LOG_DEBUG);
@@ -113,11 +117,12 @@ void smp_start(void)
 
 	for (unsigned int i = 1; i < boot.nr_harts; i++) {
 		u64 entry = image_pa + ((u64)secondary_entry - IMAGE_VA);
-		struct sbiret r = sbi_call(0x48534D, 0, harts[i].hartid, entry, (u64)&harts[i], 0, 0);
+		struct sbiret r =
+			sbi_call(0x48534D, 0, harts[i].hartid, entry, (u64)&harts[i], 0, 0);
 
 		if (r.error)
-			pr_warn("hart %lu does not start (SBI error %ld); going on without it\n", harts[i].hartid,
-				r.error);
+			pr_warn("hart %lu does not start (SBI error %ld); going on without it\n",
+				harts[i].hartid, r.error);
 		else
 			harts_ready--; /* counted up by itself */
 	}

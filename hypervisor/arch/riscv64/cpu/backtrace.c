@@ -35,7 +35,10 @@ const char *symbol_name(u64 addr, u64 *offset)
 	return symbol_names + symbol_table[lo].name;
 }
 
-/* A return address may lie behind its function's end (a call that does not return): look one byte before it. */
+/*
+ * A return address may lie behind its function's end (a call that does not return): look one byte
+ * before it.
+ */
 static void print_frame(u64 pc, bool is_return)
 {
 	u64 offset = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the compiler calls where RV64IMAC lacks an instruction. (The cross compiler's libgcc is for the lp64d ABI, the
- * hypervisor uses no floating point.)
+ * What the compiler calls where RV64IMAC lacks an instruction. (The cross compiler's libgcc is for
+ * the lp64d ABI, the hypervisor uses no floating point.)
  */
 #include <types.h>
 
@@ -48,8 +48,8 @@ u8 __atomic_exchange_1(volatile void *p, u8 v, int order)
 	u32 old = __atomic_load_n(word, __ATOMIC_RELAXED);
 
 	(void)order;
-	while (!__atomic_compare_exchange_n(word, &old, (old & ~(0xffU << shift)) | (u32)v << shift, true,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	while (!__atomic_compare_exchange_n(word, &old, (old & ~(0xffU << shift)) | (u32)v << shift,
+					    true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		;
 	return old >> shift;
 }

@@ -2,9 +2,9 @@
 /*
  * Trap entry and exit.
  *
- * In a guest: sscratch = this hart's struct hart. In the hypervisor: sscratch = 0, tp = struct hart,
- * interrupts off, one stack a hart that is empty whenever a guest runs. gp is never used by the
- * hypervisor (no linker relaxation through it), so it stays the guest's from entry to exit.
+ * In a guest: sscratch = this hart's struct hart. In the hypervisor: sscratch = 0, tp = struct
+ * hart, interrupts off, one stack a hart that is empty whenever a guest runs. gp is never used by
+ * the hypervisor (no linker relaxation through it), so it stays the guest's from entry to exit.
  */
 #include <asm-offsets.h>
 #include <csr.h>
@@ -26,9 +26,9 @@ trap_vector:
 	bne	a7, t0, trap_from_guest
 
 /*
- * The short way for hypercalls. The ABI zeroes a1-a7 and t0-t6, C preserves s0-s11: what is left to save is
- * ra, sp, tp and pc. Only if there is work at the end is the rest of the vCPU's state saved.
- * t0 = the vCPU's registers, a6 = number, a1-a5 = arguments.
+ * The short way for hypercalls. The ABI zeroes a1-a7 and t0-t6, C preserves s0-s11: what is left to
+ * save is ra, sp, tp and pc. Only if there is work at the end is the rest of the vCPU's state
+ * saved. t0 = the vCPU's registers, a6 = number, a1-a5 = arguments.
  */
 hypercall:
 	ld	t0, HART_CURRENT_ARCH(tp)
@@ -161,8 +161,8 @@ trap_from_guest:
 	/* fall through */
 
 /*
- * Does the exit work (interrupts, scheduling), then runs whatever vCPU is current, all of its registers
- * loaded. Nothing on the stack is needed any more.
+ * Does the exit work (interrupts, scheduling), then runs whatever vCPU is current, all of its
+ * registers loaded. Nothing on the stack is needed any more.
  */
 	.globl enter_guest
 enter_guest:
@@ -207,8 +207,9 @@ enter_guest:
 	sret
 
 /*
- * A trap in the hypervisor: a guest access or CSR probe with a fixup, or a bug. The frame is a struct hyp_frame
- * (cpu/trap.c). A stack that is used up is replaced, so that the report can be printed.
+ * A trap in the hypervisor: a guest access or CSR probe with a fixup, or a bug. The frame is a
+ * struct hyp_frame (cpu/trap.c). A stack that is used up is replaced, so that the report can be
+ * printed.
  */
 trap_from_hypervisor:
 	csrrw	tp, CSR_SSCRATCH, zero
@@ -320,7 +321,8 @@ fp_load:
 
 /*
  * hext_copy_from(dst, gva, n) and hext_copy_to(gva, src, n): 0, or -EFAULT (-14).
- * a3 = gva, a4 = host address, a2 = bytes left. HLV and HSV act with the guest's rights (hstatus.SPVP).
+ * a3 = gva, a4 = host address, a2 = bytes left. HLV and HSV act with the guest's rights
+ * (hstatus.SPVP).
  * A fault overwrites sepc, sstatus.SPP and hstatus.SPV of the return to the guest: t4-t6 keep them.
  */
 #define HLV_D(rd, rs)	.insn r 0x73, 4, 0x36, rd, rs, x0

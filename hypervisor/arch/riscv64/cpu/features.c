@@ -40,6 +40,7 @@ void features_probe(void)
 	csr_write(CSR_HGATP, SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x3fffUL << 44);
 	cpu.vmid_bits = fls64(csr_read(CSR_HGATP) >> 44 & 0x3fff);
 	csr_write(CSR_HGATP, 0);
-	printk("features: H%s%s%s%s, %u VMID bits\n", cpu.sstc ? " Sstc" : "", cpu.svpbmt ? " Svpbmt" : "",
-	       cpu.zicbom ? " Zicbom" : "", cpu.zicboz ? " Zicboz" : "", cpu.vmid_bits);
+	printk("features: H%s%s%s%s, %u VMID bits\n", cpu.sstc ? " Sstc" : "",
+	       cpu.svpbmt ? " Svpbmt" : "", cpu.zicbom ? " Zicbom" : "",
+	       cpu.zicboz ? " Zicboz" : "", cpu.vmid_bits);
 }

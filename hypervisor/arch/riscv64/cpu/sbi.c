@@ -43,7 +43,8 @@ void sbi_send_ipi(u64 hartid)
 }
 
 /*
- * Hart ids may be sparse, the SBI's mask is relative to a base: one call for each run that fits into a word.
+ * Hart ids may be sparse, the SBI's mask is relative to a base: one call for each run that fits
+ * into a word.
  */
 void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 asid)
 {

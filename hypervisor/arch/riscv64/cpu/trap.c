@@ -31,7 +31,10 @@ void guest_trap(u64 scause)
 		hext_trap(current(), scause);
 }
 
-/* Scrubs freed memory while there is nothing else to do, then sleeps. Interrupts are off; wfi ends all the same. */
+/*
+ * Scrubs freed memory while there is nothing else to do, then sleeps. Interrupts are off; wfi ends
+ * all the same.
+ */
 static void idle(void)
 {
 	while (!READ_ONCE(this_hart()->work) && !(csr_read(CSR_SIP) & csr_read(CSR_SIE))) {
@@ -42,8 +45,8 @@ static void idle(void)
 }
 
 /*
- * Until the hart has nothing left to do but run its current vCPU. An IPI that comes after the last look at the
- * work word traps as soon as the guest runs.
+ * Until the hart has nothing left to do but run its current vCPU. An IPI that comes after the last
+ * look at the work word traps as soon as the guest runs.
  */
 void exit_work(void)
 {
@@ -89,13 +92,20 @@ long arch_hypercall_restart(unsigned int nr, const u64 args[5])
 /* ---- faults of the hypervisor ---- */
 
 static const char *const causes[] = {
-	[0] = "instruction address misaligned", [1] = "instruction access fault",
-	[2] = "illegal instruction",		[3] = "breakpoint",
-	[4] = "load address misaligned",	[5] = "load access fault",
-	[6] = "store address misaligned",	[7] = "store access fault",
-	[12] = "instruction page fault",	[13] = "load page fault",
-	[15] = "store page fault",		[20] = "instruction guest-page fault",
-	[21] = "load guest-page fault",		[22] = "virtual instruction",
+	[0] = "instruction address misaligned",
+	[1] = "instruction access fault",
+	[2] = "illegal instruction",
+	[3] = "breakpoint",
+	[4] = "load address misaligned",
+	[5] = "load access fault",
+	[6] = "store address misaligned",
+	[7] = "store access fault",
+	[12] = "instruction page fault",
+	[13] = "load page fault",
+	[15] = "store page fault",
+	[20] = "instruction guest-page fault",
+	[21] = "load guest-page fault",
+	[22] = "virtual instruction",
 	[23] = "store guest-page fault",
 };
 
@@ -106,14 +116,15 @@ static const char *cause_name(u64 scause)
 
 static void dump_regs(const struct cpu_regs *r)
 {
-	static const char names[][4] = { "pc",	"ra", "sp", "gp", "tp", "t0", "t1", "t2",  "s0",  "s1", "a0",
-					 "a1",	"a2", "a3", "a4", "a5", "a6", "a7", "s2",  "s3",  "s4", "s5",
-					 "s6",	"s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6" };
+	static const char names[][4] = { "pc", "ra", "sp",  "gp",  "tp", "t0", "t1", "t2",
+					 "s0", "s1", "a0",  "a1",  "a2", "a3", "a4", "a5",
+					 "a6", "a7", "s2",  "s3",  "s4", "s5", "s6", "s7",
+					 "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6" };
 	const u64 *v = &r->pc;
 
 	for (unsigned int i = 0; i < 32; i += 4)
-		pr_err(" %3s %016lx %3s %016lx %3s %016lx %3s %016lx\n", names[i], v[i], names[i + 1], v[i + 1],
-		       names[i + 2], v[i + 2], names[i + 3], v[i + 3]);
+		pr_err(" %3s %016lx %3s %016lx %3s %016lx %3s %016lx\n", names[i], v[i],
+		       names[i + 1], v[i + 1], names[i + 2], v[i + 2], names[i + 3], v[i + 3]);
 }
 
 void arch_dump_vcpu(struct vcpu *v)
@@ -143,8 +154,8 @@ void fault_dump_and_stop(void)
 
 	if (!h->in_fault) {
 		h->in_fault = true;
-		pr_err("hart %u: stopped; vCPU d%uv%u\n", h->index, h->current ? h->current->domain->id : 0,
-		       h->current ? h->current->id : 0);
+		pr_err("hart %u: stopped; vCPU d%uv%u\n", h->index,
+		       h->current ? h->current->domain->id : 0, h->current ? h->current->id : 0);
 		backtrace(0, (u64)__builtin_frame_address(0));
 	}
 	__atomic_store_n(&h->online, false, __ATOMIC_RELEASE);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The watchdog: each hart says once a second that it still takes its timer interrupt and looks at all others.
+ * The watchdog: each hart says once a second that it still takes its timer interrupt and looks at
+ * all others.
  * A hart that spins for a lock notices by itself (arch_relax), so that one alone is watched too.
  */
 #include <arch.h>
@@ -53,6 +54,7 @@ void arch_relax(void)
 		return;
 	if (console_stopped())
 		fault_dump_and_stop();
-	if (limit_ns && h->last_alive && h->online && arch_time_ns() > h->last_alive + limit_ns + PERIOD_NS)
+	if (limit_ns && h->last_alive && h->online &&
+	    arch_time_ns() > h->last_alive + limit_ns + PERIOD_NS)
 		panic("watchdog: this hart spins for more than %lu s", limit_ns / 1000000000UL);
 }

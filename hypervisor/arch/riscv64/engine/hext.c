@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The engine for CPUs with the H extension (RISC-V Privileged Specification, "H"): the guest kernel runs in VS-mode
- * on its own page tables, second-stage translation keeps it in its memory.
+ * The engine for CPUs with the H extension (RISC-V Privileged Specification, "H"): the guest kernel
+ * runs in VS-mode on its own page tables, second-stage translation keeps it in its memory.
  */
 #include <arch.h>
 #include <console.h>
@@ -9,10 +9,10 @@
 #include <lib.h>
 #include <sched.h>
 
-#define HEDELEG                                                                                                  \
-	(BIT(EXC_INST_MISALIGNED) | BIT(EXC_ILLEGAL_INST) | BIT(EXC_BREAKPOINT) | BIT(EXC_LOAD_MISALIGNED) |     \
-	 BIT(EXC_STORE_MISALIGNED) | BIT(EXC_ECALL_U) | BIT(EXC_INST_PAGE_FAULT) | BIT(EXC_LOAD_PAGE_FAULT) |    \
-	 BIT(EXC_STORE_PAGE_FAULT))
+#define HEDELEG \
+	(BIT(EXC_INST_MISALIGNED) | BIT(EXC_ILLEGAL_INST) | BIT(EXC_BREAKPOINT) | \
+	 BIT(EXC_LOAD_MISALIGNED) | BIT(EXC_STORE_MISALIGNED) | BIT(EXC_ECALL_U) | \
+	 BIT(EXC_INST_PAGE_FAULT) | BIT(EXC_LOAD_PAGE_FAULT) | BIT(EXC_STORE_PAGE_FAULT))
 #define HIDELEG (IP_VSSIP | IP_VSTIP | IP_VSEIP)
 #define INSN_WFI 0x10500073
 
@@ -41,7 +41,8 @@ static void hext_hart_init(void)
 	if (cpu.svpbmt)
 		envcfg |= HENVCFG_PBMTE;
 	if (cpu.zicbom)
-		envcfg |= HENVCFG_CBCFE | (1UL << 4); /* CBIE 01: cbo.inval flushes, and so shows no old data */
+		envcfg |= HENVCFG_CBCFE |
+			  (1UL << 4); /* CBIE 01: cbo.inval flushes, and so shows no old data */
 	if (cpu.zicboz)
 		envcfg |= HENVCFG_CBZE;
 	if (envcfg)
@@ -145,8 +146,9 @@ static void hext_load(struct vcpu *v)
 	fp_load(a);
 	csr_write(CSR_SSTATUS, a->sstatus);
 	/*
-	 * No VMIDs are used, so both stages go at each switch. (QEMU 7.2 needs it even with VMIDs: it does not flush
-	 * when hgatp is written.) A remote fence for a vCPU that was not running is thereby done, too.
+	 * No VMIDs are used, so both stages go at each switch. (QEMU 7.2 needs it even with VMIDs:
+	 * it does not flush when hgatp is written.) A remote fence for a vCPU that was not running
+	 * is thereby done, too.
 	 */
 	hfence_gvma_all();
 	hfence_vvma_all();
@@ -166,8 +168,10 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 	u64 vector = csr_read(CSR_VSTVEC) & ~3UL;
 
 	if ((cause == EXC_INST_ACCESS || cause == EXC_ILLEGAL_INST) && a->regs.pc == vector) {
-		domain_crash(v->domain, "its trap vector %lx cannot be executed (%s at %lx)", vector,
-			     cause == EXC_INST_ACCESS ? "access fault" : "illegal instruction", tval);
+		domain_crash(v->domain, "its trap vector %lx cannot be executed (%s at %lx)",
+			     vector,
+			     cause == EXC_INST_ACCESS ? "access fault" : "illegal instruction",
+			     tval);
 		return;
 	}
 	csr_write(CSR_VSEPC, a->regs.pc);
@@ -185,8 +189,8 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 }
 
 /*
- * The second stage has a mapping that allows the access: the hart remembered that there was none. (New mappings are
- * not fenced; the specification lets a hart cache their absence.)
+ * The second stage has a mapping that allows the access: the hart remembered that there was none.
+ * (New mappings are not fenced; the specification lets a hart cache their absence.)
  */
 static bool stale_translation(struct vcpu *v, unsigned int access)
 {

@@ -70,7 +70,8 @@ void fdt_parse(paddr_t fdt_pa); /* fills boot and machine; panics with what is m
 void __noreturn start_secondary(struct hart *h);
 void smp_start(void);
 int dom0_build(void);
-const char *cmdline_get(const char *name, char *buf, size_t size); /* value of name=, "" for a bare name, NULL */
+const char *cmdline_get(const char *name, char *buf,
+			size_t size); /* value of name=, "" for a bare name, NULL */
 /* ISA string as guests see it: extensions that are hidden are dropped. */
 void isa_filter(const char *in, char *out, size_t size);
 
@@ -84,20 +85,22 @@ extern struct cpu_features cpu;
 
 void features_probe(void);
 /* Reads a CSR that may not exist: false if it traps. */
-#define csr_probe(csr, val)                                                                 \
-	({                                                                                  \
-		unsigned long _v = 0, _ok = 1;                                              \
-		__asm__ volatile("1: csrr %0, " CSR_STR(csr) "\n"                           \
-				 "2:\n"                                                     \
-				 ".pushsection .extable, \"a\"\n"                           \
-				 ".balign 8\n.dword 1b, 3f\n"                               \
-				 ".popsection\n"                                            \
-				 ".pushsection .fixup, \"ax\"\n"                            \
-				 "3: li %1, 0\n j 2b\n"                                     \
-				 ".popsection\n"                                            \
-				 : "+r"(_v), "+r"(_ok) : : "memory");                       \
-		*(val) = _v;                                                                \
-		_ok != 0;                                                                   \
+#define csr_probe(csr, val) \
+	({ \
+		unsigned long _v = 0, _ok = 1; \
+		__asm__ volatile("1: csrr %0, " CSR_STR(csr) "\n" \
+							     "2:\n" \
+							     ".pushsection .extable, \"a\"\n" \
+							     ".balign 8\n.dword 1b, 3f\n" \
+							     ".popsection\n" \
+							     ".pushsection .fixup, \"ax\"\n" \
+							     "3: li %1, 0\n j 2b\n" \
+							     ".popsection\n" \
+				 : "+r"(_v), "+r"(_ok) \
+				 : \
+				 : "memory"); \
+		*(val) = _v; \
+		_ok != 0; \
 	})
 
 void fault_dump_and_stop(void) __noreturn;
@@ -131,7 +134,12 @@ void sbi_set_timer(u64 ticks);
 void sbi_send_ipi(u64 hartid);
 /* mask: of hart indices, this one included if set. */
 void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 asid);
-enum { RFENCE_FENCE_I = 0, RFENCE_HFENCE_GVMA = 4, RFENCE_HFENCE_VVMA_ASID = 5, RFENCE_HFENCE_VVMA = 6 };
+enum {
+	RFENCE_FENCE_I = 0,
+	RFENCE_HFENCE_GVMA = 4,
+	RFENCE_HFENCE_VVMA_ASID = 5,
+	RFENCE_HFENCE_VVMA = 6
+};
 
 /* ---- mm ---- */
 
@@ -141,7 +149,10 @@ int p2m_init(struct domain *d);
 void p2m_free(struct domain *d);
 /* The domain's hardware translations are gone from all harts on return. */
 void p2m_flush(struct domain *d);
-/* GPA of a guest virtual address by the guest's own tables; false: no such mapping with these rights. */
+/*
+ * GPA of a guest virtual address by the guest's own tables; false: no such mapping with these
+ * rights.
+ */
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa);
 
 /* ---- engine ---- */
@@ -157,7 +168,10 @@ struct engine {
 	/* The hart idles: nothing of a domain that may go away stays in it. */
 	void (*unload)(void);
 	void (*start)(struct vcpu *v, u64 pc, u64 opaque);
-	/* Current vCPU: delivers an exception as hardware would; kills the guest if its vector cannot take it. */
+	/*
+	 * Current vCPU: delivers an exception as hardware would; kills the guest if its vector
+	 * cannot take it.
+	 */
 	void (*inject)(struct vcpu *v, u64 cause, u64 tval);
 	/* Current vCPU: moves ->pending into the hardware. */
 	void (*apply_pending)(struct vcpu *v);

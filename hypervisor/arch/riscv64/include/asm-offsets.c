@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Makes asm-offsets.h: structure offsets for assembly. Compiled to assembly and read by the Makefile.
+ * Makes asm-offsets.h: structure offsets for assembly. Compiled to assembly and read by the
+ * Makefile.
  */
 #include <hart.h>
 
@@ -10,10 +11,38 @@
 void asm_offsets(void);
 void asm_offsets(void)
 {
-	REG(pc); REG(ra); REG(sp); REG(gp); REG(tp); REG(t0); REG(t1); REG(t2); REG(s0); REG(s1);
-	REG(a0); REG(a1); REG(a2); REG(a3); REG(a4); REG(a5); REG(a6); REG(a7);
-	REG(s2); REG(s3); REG(s4); REG(s5); REG(s6); REG(s7); REG(s8); REG(s9); REG(s10); REG(s11);
-	REG(t3); REG(t4); REG(t5); REG(t6);
+	REG(pc);
+	REG(ra);
+	REG(sp);
+	REG(gp);
+	REG(tp);
+	REG(t0);
+	REG(t1);
+	REG(t2);
+	REG(s0);
+	REG(s1);
+	REG(a0);
+	REG(a1);
+	REG(a2);
+	REG(a3);
+	REG(a4);
+	REG(a5);
+	REG(a6);
+	REG(a7);
+	REG(s2);
+	REG(s3);
+	REG(s4);
+	REG(s5);
+	REG(s6);
+	REG(s7);
+	REG(s8);
+	REG(s9);
+	REG(s10);
+	REG(s11);
+	REG(t3);
+	REG(t4);
+	REG(t5);
+	REG(t6);
 	DEFINE(REGS_SIZE, sizeof(struct cpu_regs));
 	DEFINE(VCPU_FP, offsetof(struct arch_vcpu, fp));
 	DEFINE(VCPU_FCSR, offsetof(struct arch_vcpu, fcsr));

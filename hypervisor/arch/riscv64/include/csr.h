@@ -118,11 +118,11 @@
 #define __CSR_STR(x) #x
 #define CSR_STR(x) __CSR_STR(x)
 
-#define csr_read(csr)                                                              \
-	({                                                                         \
-		unsigned long _v;                                                  \
+#define csr_read(csr) \
+	({ \
+		unsigned long _v; \
 		__asm__ volatile("csrr %0, " CSR_STR(csr) : "=r"(_v) : : "memory"); \
-		_v;                                                                \
+		_v; \
 	})
 #define csr_write(csr, val) \
 	__asm__ volatile("csrw " CSR_STR(csr) ", %0" : : "rK"((unsigned long)(val)) : "memory")
@@ -131,7 +131,10 @@
 #define csr_clear(csr, val) \
 	__asm__ volatile("csrc " CSR_STR(csr) ", %0" : : "rK"((unsigned long)(val)) : "memory")
 
-/* HFENCE.GVMA x0, x0 and HFENCE.VVMA x0, x0: all guest physical, all guest virtual translations of this hart. */
+/*
+ * HFENCE.GVMA x0, x0 and HFENCE.VVMA x0, x0: all guest physical, all guest virtual translations of
+ * this hart.
+ */
 #define hfence_gvma_all() __asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, x0" : : : "memory")
 #define hfence_vvma_all() __asm__ volatile(".insn r 0x73, 0, 0x11, x0, x0, x0" : : : "memory")
 #define sfence_vma_all() __asm__ volatile("sfence.vma" : : : "memory")

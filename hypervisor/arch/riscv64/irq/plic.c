@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The PLIC. All sources are enabled on one fixed S-mode context (the boot hart's): the PLIC ignores the completion of
- * a source that the completing context has not enabled, and so any hart may complete there.
+ * The PLIC. All sources are enabled on one fixed S-mode context (the boot hart's): the PLIC ignores
+ * the completion of a source that the completing context has not enabled, and so any hart may
+ * complete there.
  */
 #include <arch.h>
 #include <console.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hypervisor's own address space (Sv39): its image with W^X and guard pages below each stack, RAM as data,
- * the devices it owns, and the frame table.
+ * The hypervisor's own address space (Sv39): its image with W^X and guard pages below each stack,
+ * RAM as data, the devices it owns, and the frame table.
  */
 #include <arch.h>
 #include <console.h>
@@ -66,11 +66,13 @@ static void map_one(u64 va, paddr_t pa, unsigned int level, u64 prot)
 		u64 *pte = &table[va >> (PAGE_SHIFT + 9 * l) & 511];
 
 		if (l == level) {
-			*pte = pa >> PAGE_SHIFT << PTE_PPN_SHIFT | prot | PTE_A | PTE_D | PTE_G | PTE_V;
+			*pte = pa >> PAGE_SHIFT << PTE_PPN_SHIFT | prot | PTE_A | PTE_D | PTE_G |
+			       PTE_V;
 			return;
 		}
 		if (!(*pte & PTE_V))
-			*pte = va_to_pa(early_alloc(PAGE_SIZE)) >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V;
+			*pte = va_to_pa(early_alloc(PAGE_SIZE)) >> PAGE_SHIFT << PTE_PPN_SHIFT |
+			       PTE_V;
 		table = pa_to_va((*pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT);
 	}
 }
@@ -80,7 +82,8 @@ static void map_range(u64 va, paddr_t pa, u64 size, u64 prot)
 	while (size) {
 		unsigned int level = 2;
 
-		while (level && (!IS_ALIGNED(va | pa, PAGE_SIZE << 9 * level) || size < PAGE_SIZE << 9 * level))
+		while (level && (!IS_ALIGNED(va | pa, PAGE_SIZE << 9 * level) ||
+				 size < PAGE_SIZE << 9 * level))
 			level--;
 		map_one(va, pa, level, prot);
 		va += PAGE_SIZE << 9 * level;
@@ -107,7 +110,9 @@ static bool overlaps_reserved(paddr_t start, paddr_t end, paddr_t *skip_to)
 	return false;
 }
 
-/* A free piece of RAM for tables and the frame table, before there is a heap. It becomes reserved. */
+/*
+ * A free piece of RAM for tables and the frame table, before there is a heap. It becomes reserved.
+ */
 static void early_init(u64 size)
 {
 	for (unsigned int i = 0; i < boot.nr_mem; i++) {
@@ -124,7 +129,8 @@ static void early_init(u64 size)
 			pos = ROUND_UP(skip, PAGE_SIZE);
 		}
 	}
-	panic("no %lu KiB of free memory for the frame table: give the machine more (QEMU: -m 512M)", size >> 10);
+	panic("no %lu KiB of free memory for the frame table: give the machine more (QEMU: -m 512M)",
+	      size >> 10);
 }
 
 static void map_image(void)
@@ -135,9 +141,11 @@ static void map_image(void)
 	map_range((u64)text_end, va_to_pa(text_end), rodata_end - text_end, PTE_R);
 	map_range((u64)rodata_end, va_to_pa(rodata_end), stacks_start - rodata_end, PTE_R | PTE_W);
 	for (va = (u64)stacks_start; va < (u64)stacks_end; va += STACK_GUARD + STACK_SIZE)
-		map_range(va + STACK_GUARD, va_to_pa((void *)(va + STACK_GUARD)), STACK_SIZE, PTE_R | PTE_W);
+		map_range(va + STACK_GUARD, va_to_pa((void *)(va + STACK_GUARD)), STACK_SIZE,
+			  PTE_R | PTE_W);
 	if ((u64)image_end > (u64)stacks_end)
-		map_range((u64)stacks_end, va_to_pa(stacks_end), image_end - stacks_end, PTE_R | PTE_W);
+		map_range((u64)stacks_end, va_to_pa(stacks_end), image_end - stacks_end,
+			  PTE_R | PTE_W);
 }
 
 void mm_init(void)
@@ -158,9 +166,13 @@ void mm_init(void)
 	boot.reserved[boot.nr_reserved].start = early_next;
 	boot.reserved[boot.nr_reserved++].end = early_end;
 	frame_table = early_alloc(size);
-	/* Until the heap gets them: firmware, modules and image stay so, and are nobody's to give away. */
+	/*
+	 * Until the heap gets them: firmware, modules and image stay so, and are nobody's to give
+	 * away.
+	 */
 	for (unsigned int i = 0; i < boot.nr_mem; i++) {
-		for (mfn_t m = boot.mem[i].start >> PAGE_SHIFT; m < boot.mem[i].end >> PAGE_SHIFT; m++)
+		for (mfn_t m = boot.mem[i].start >> PAGE_SHIFT; m < boot.mem[i].end >> PAGE_SHIFT;
+		     m++)
 			frame_table[m - frame_base].state = PAGE_HYP;
 	}
 	root = early_alloc(PAGE_SIZE);

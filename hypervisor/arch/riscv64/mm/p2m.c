@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A domain's second-stage tables (Sv39x4): 4 KiB, 2 MiB and 1 GiB leaves, the entry's type in the RSW bits.
+ * A domain's second-stage tables (Sv39x4): 4 KiB, 2 MiB and 1 GiB leaves, the entry's type in the
+ * RSW bits.
  * Also the walk of a guest's own tables, in software.
  */
 #include <arch.h>
@@ -31,7 +32,8 @@ static u64 make_leaf(mfn_t mfn, enum p2m_type type, unsigned int access)
 {
 	u64 pte = mfn << PTE_PPN_SHIFT | PTE_V | PTE_U | PTE_A | PTE_D | (u64)type << PTE_RSW_SHIFT;
 
-	return pte | (access & P2M_R ? PTE_R : 0) | (access & P2M_W ? PTE_W : 0) | (access & P2M_X ? PTE_X : 0);
+	return pte | (access & P2M_R ? PTE_R : 0) | (access & P2M_W ? PTE_W : 0) |
+	       (access & P2M_X ? PTE_X : 0);
 }
 
 int p2m_init(struct domain *d)
@@ -73,7 +75,10 @@ void p2m_flush(struct domain *d)
 	struct vcpu *v;
 	unsigned int i;
 
-	/* A vCPU that is loaded later flushes then (hext_load); the order is table write, fence, look. */
+	/*
+	 * A vCPU that is loaded later flushes then (hext_load); the order is table write, fence,
+	 * look.
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	domain_for_each_vcpu(d, v, i) {
 		if (READ_ONCE(v->running))
@@ -88,10 +93,11 @@ void p2m_flush(struct domain *d)
 }
 
 /*
- * p2m_lock held. The entry for gfn at level, or the leaf or hole above it that ends the walk; *found_level says
- * which. alloc: makes missing tables (NULL: no memory).
+ * p2m_lock held. The entry for gfn at level, or the leaf or hole above it that ends the walk;
+ * *found_level says which. alloc: makes missing tables (NULL: no memory).
  */
-static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc, unsigned int *found_level)
+static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
+		 unsigned int *found_level)
 {
 	u64 *table = d->arch->p2m_root;
 
@@ -109,13 +115,15 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc, un
 			pg = alloc_pages(0);
 			if (!pg)
 				return NULL;
-			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_RELEASE);
+			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V,
+					 __ATOMIC_RELEASE);
 		}
 		table = table_of(*pte);
 	}
 }
 
-int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type, unsigned int access)
+int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+	    unsigned int access)
 {
 	struct arch_domain *a = d->arch;
 	unsigned int level = order / 9, found;
@@ -173,7 +181,8 @@ static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e
 {
 	e->mfn = ((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT) + (gfn & (BIT(9 * level) - 1));
 	e->type = (pte & PTE_RSW) >> PTE_RSW_SHIFT;
-	e->access = (pte & PTE_R ? P2M_R : 0) | (pte & PTE_W ? P2M_W : 0) | (pte & PTE_X ? P2M_X : 0);
+	e->access = (pte & PTE_R ? P2M_R : 0) | (pte & PTE_W ? P2M_W : 0) |
+		    (pte & PTE_X ? P2M_X : 0);
 	e->order = 9 * level;
 }
 
@@ -291,7 +300,8 @@ bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)
 	for (int l = levels - 1; l >= 0; l--) {
 		u64 size = PAGE_SIZE << 9 * l;
 
-		if (!read_guest_phys(v->domain, table + (gva / size & 511) * 8, &pte) || !(pte & PTE_V))
+		if (!read_guest_phys(v->domain, table + (gva / size & 511) * 8, &pte) ||
+		    !(pte & PTE_V))
 			return false;
 		table = (pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT;
 		if (!is_leaf(pte))

@@ -72,8 +72,12 @@ static struct sbiret vsbi_time(struct vcpu *v, u64 fid, const struct cpu_regs *r
 
 /* ---- hart masks (IPI, RFENCE) ---- */
 
-/* Calls fn for each vCPU of the mask; SBI_ERR_INVALID_PARAM if one does not exist or is not started. */
-static long for_mask(struct domain *d, u64 mask, u64 base, void (*fn)(struct vcpu *v, void *arg), void *arg)
+/*
+ * Calls fn for each vCPU of the mask; SBI_ERR_INVALID_PARAM if one does not exist or is not
+ * started.
+ */
+static long for_mask(struct domain *d, u64 mask, u64 base, void (*fn)(struct vcpu *v, void *arg),
+		     void *arg)
 {
 	if (base == ~0ULL) {
 		mask = d->max_vcpus == 64 ? ~0ULL : BIT(d->max_vcpus) - 1;
@@ -249,7 +253,8 @@ static struct sbiret dbcn_read(struct vcpu *v, u64 len, u64 gpa)
 	pg = page_get_from_gfn(v->domain, gpa >> PAGE_SHIFT, &access);
 	if (!pg)
 		return result(SBI_ERR_INVALID_PARAM, 0);
-	n = access & P2M_W ? console_guest_read((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK), n) : 0;
+	n = access & P2M_W ? console_guest_read((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK), n) :
+			     0;
 	page_put(pg);
 	return result(SBI_SUCCESS, n);
 }
@@ -277,8 +282,9 @@ static const struct {
 	u32 eid;
 	handler fn;
 } extensions[] = {
-	{ EXT_RFENCE, vsbi_rfence }, { EXT_IPI, vsbi_ipi },   { EXT_TIME, vsbi_time }, { EXT_BASE, vsbi_base },
-	{ EXT_HSM, vsbi_hsm },	     { EXT_SRST, vsbi_srst }, { EXT_DBCN, vsbi_dbcn },
+	{ EXT_RFENCE, vsbi_rfence }, { EXT_IPI, vsbi_ipi }, { EXT_TIME, vsbi_time },
+	{ EXT_BASE, vsbi_base },     { EXT_HSM, vsbi_hsm }, { EXT_SRST, vsbi_srst },
+	{ EXT_DBCN, vsbi_dbcn },
 };
 
 static handler find(u64 eid)
