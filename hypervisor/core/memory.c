@@ -41,7 +41,7 @@ int memory_unmap_lent(struct domain *d, gfn_t gfn)
 /* ---- reservations ---- */
 
 /*
- * The direct-mapped domain gets back the frame that it gave up and still owns (see decrease()).
+ * The direct-mapped domain gets back the frame that it gave up and still owns (see take_frame()).
  */
 static int populate_direct(struct domain *d, gfn_t gfn)
 {
@@ -52,9 +52,32 @@ static int populate_direct(struct domain *d, gfn_t gfn)
 	return p2m_map(d, gfn, gfn, 0, P2M_RAM, P2M_RWX);
 }
 
-/* Maps an extent with the largest leaves that alignment allows; all or nothing. */
-static int map_extent(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order)
+/*
+ * Unmaps a frame and lets go of it. Other vCPUs may change what is there until p2m_unmap(): only what that returns counts.
+ * A direct-mapped domain only loses sight of its RAM: the frame stays its own, so that it can have it again (1:1 means that
+ * no other would do).
+ */
+static int take_frame(struct domain *d, gfn_t gfn)
 {
+	struct p2m_entry e;
+	int rc = p2m_unmap(d, gfn, &e);
+
+	if (rc)
+		return rc;
+	if (e.type == P2M_FOREIGN)
+		page_put(mfn_to_page(e.mfn));
+	else if (e.type == P2M_RAM && !d->direct_mapped)
+		page_release_alloc(mfn_to_page(e.mfn));
+	return 0;
+}
+
+/*
+ * Maps an extent with the largest leaves that alignment allows. After an error nothing of it is mapped and its pages are
+ * released, but for those whose superpage could not be split: they stay the domain's and mapped.
+ */
+static int map_extent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int order)
+{
+	mfn_t mfn = page_to_mfn(pg);
 	unsigned int leaf = order >= 18 ? 18 : order >= 9 ? 9 : 0;
 	u64 done = 0;
 	int rc = 0;
@@ -68,7 +91,9 @@ static int map_extent(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order
 	}
 	if (rc) {
 		for (u64 i = 0; i < done; i++)
-			p2m_unmap(d, gfn + i, NULL);
+			take_frame(d, gfn + i);
+		for (u64 i = done; i < BIT(order); i++)
+			page_release_alloc(&pg[i]);
 	}
 	return rc;
 }
@@ -76,7 +101,6 @@ static int map_extent(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order
 static int populate(struct domain *d, gfn_t gfn, unsigned int order)
 {
 	struct page *pg;
-	int rc;
 
 	if (d->direct_mapped)
 		return order ? -EINVAL : populate_direct(d, gfn);
@@ -85,31 +109,16 @@ static int populate(struct domain *d, gfn_t gfn, unsigned int order)
 	pg = alloc_domain_pages(d, order);
 	if (!pg)
 		return -ENOMEM;
-	rc = map_extent(d, gfn, page_to_mfn(pg), order);
-	if (rc) {
-		for (u64 i = 0; i < BIT(order); i++)
-			page_release_alloc(&pg[i]);
-	}
-	return rc;
+	return map_extent(d, gfn, pg, order);
 }
 
-/*
- * Takes one frame back. A direct-mapped domain only loses sight of it: the frame stays its own, so
- * that it can have it again (1:1 means that no other would do).
- */
 static int decrease(struct domain *d, gfn_t gfn)
 {
 	struct p2m_entry e;
-	int rc;
 
 	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
 		return -EINVAL;
-	rc = p2m_unmap(d, gfn, &e);
-	if (rc)
-		return rc;
-	if (!d->direct_mapped)
-		page_release_alloc(mfn_to_page(e.mfn));
-	return 0;
+	return take_frame(d, gfn);
 }
 
 static int one_extent(struct domain *d, unsigned int op, gfn_t gfn, unsigned int order)
@@ -229,8 +238,11 @@ long memory_claim_pages(struct xen_memory_reservation *r)
  */
 static int map_lent(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
 {
-	int rc = memory_unmap_lent(d, gfn);
+	int rc;
 
+	if (d->dying) /* its P2M may be torn down already: the reference would be lost */
+		return -EINVAL;
+	rc = memory_unmap_lent(d, gfn);
 	if (rc && rc != -ENOENT)
 		return rc;
 	return p2m_map(d, gfn, mfn, 0, type, access);
