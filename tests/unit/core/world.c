@@ -97,10 +97,8 @@ static void current_as_scheduled(void)
 
 	for (unsigned int h = 0; h < NR_HARTS; h++)
 		host.current[h] = host.idle->vcpu[h];
-	list_for_each(d, &domain_list, list)
-	{
-		domain_for_each_vcpu(d, v, i)
-		{
+	list_for_each(d, &domain_list, list) {
+		domain_for_each_vcpu(d, v, i) {
 			if (v->running)
 				host.current[v->hart] = v;
 		}
@@ -123,7 +121,8 @@ int world_down(void **state)
 	(void)state;
 	host_reset();
 	give_memory_back();
-	list_for_each(d, &domain_list, list) domain_pause_nosync(d);
+	list_for_each(d, &domain_list, list)
+		domain_pause_nosync(d);
 	for (unsigned int h = 0; h < NR_HARTS; h++)
 		assert_ptr_equal(run_hart(h), host.idle->vcpu[h]);
 	host.hart = 0;
@@ -131,8 +130,7 @@ int world_down(void **state)
 	d = dom0;
 	dom0 = NULL;
 	kill_domain(d);
-	list_for_each_safe(d, tmp, &domain_list, list)
-	{
+	list_for_each_safe(d, tmp, &domain_list, list) {
 		/* The others' deaths may free this one: hold it, and the next. */
 		domain_hold(d);
 		if (&tmp->list != &domain_list)
@@ -300,8 +298,7 @@ void clear_pending(struct domain *d)
 	struct vcpu *v;
 	unsigned int i;
 
-	domain_for_each_vcpu(d, v, i)
-	{
+	domain_for_each_vcpu(d, v, i) {
 		if (!v->info)
 			continue;
 		v->info->evtchn_upcall_pending = 0;

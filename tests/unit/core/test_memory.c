@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * memory_op: reservations, mappings of lent and foreign frames, resources, dom0's own frames.
+ */
+#include "host.h"
+
+#define HOLE 0x60000UL /* u1 and u2 have nothing here */
+
+static long reserve(unsigned int op, domid_t dom, xen_pfn_t *list, u64 n, unsigned int order)
+{
+	struct xen_memory_reservation r = { .nr_extents = n, .extent_order = order, .domid = dom };
+
+	set_xen_guest_handle(r.extent_start, list);
+	return MEMORY(op, &r);
+}
+
+static long populate(domid_t dom, xen_pfn_t gfn, unsigned int order)
+{
+	return reserve(XENMEM_populate_physmap, dom, &gfn, 1, order);
+}
+
+static long decrease(domid_t dom, xen_pfn_t gfn, unsigned int order)
+{
+	return reserve(XENMEM_decrease_reservation, dom, &gfn, 1, order);
+}
+
+static long add(domid_t dom, unsigned int space, unsigned long idx, gfn_t gfn)
+{
+	struct xen_add_to_physmap a = { .domid = dom, .space = space, .idx = idx, .gpfn = gfn };
+
+	return MEMORY(XENMEM_add_to_physmap, &a);
+}
+
+static long remove_gfn(domid_t dom, gfn_t gfn)
+{
+	struct xen_remove_from_physmap a = { .domid = dom, .gpfn = gfn };
+
+	return MEMORY(XENMEM_remove_from_physmap, &a);
+}
+
+/* dom0 maps a frame of another at gfn; returns the item's error. */
+static int foreign(domid_t dom, gfn_t theirs, gfn_t gfn)
+{
+	struct xen_add_to_physmap_batch b = { .domid = DOMID_SELF,
+					      .space = XENMAPSPACE_gmfn_foreign,
+					      .size = 1,
+					      .u.foreign_domid = dom };
+	xen_ulong_t idx = theirs;
+	xen_pfn_t at = gfn;
+	int err = 77;
+
+	set_xen_guest_handle(b.idxs, &idx);
+	set_xen_guest_handle(b.gpfns, &at);
+	set_xen_guest_handle(b.errs, &err);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), 0);
+	return err;
+}
+
+static u32 refs(struct domain *d, gfn_t gfn)
+{
+	return mfn_to_page(arch_virt_to_mfn(guest_page(d, gfn)))->count;
+}
+
+static void populate_and_decrease(void **state)
+{
+	u64 before = heap_free_pages();
+	xen_pfn_t list[8];
+	domid_t self = DOMID_SELF;
+
+	for (unsigned int i = 0; i < 8; i++)
+		list[i] = HOLE + 3 * i;
+	AS(u1);
+	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, list, 8, 0), 8);
+	assert_int_equal(MEMORY(XENMEM_current_reservation, &self), U_PAGES + 8);
+	assert_int_equal(MEMORY(XENMEM_maximum_reservation, &self), U_PAGES + 1024);
+	assert_int_equal(MEMORY(XENMEM_maximum_gpfn, &self), RAM_GFN + U_PAGES - 1);
+	assert_int_equal(heap_free_pages(), before - 8);
+	memset(guest_page(u1, HOLE), 0xcc, PAGE_SIZE);
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, list, 8, 0), 8);
+	assert_int_equal(heap_free_pages(), before);
+	assert_int_equal(u1->tot_pages, U_PAGES);
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, list, 8, 0),
+			 0); /* nothing there */
+}
+
+/* What fails ends the loop: the number done before is the result. */
+static void counts_of_what_was_done(void **state)
+{
+	xen_pfn_t list[] = { HOLE, HOLE + 1, RAM_GFN, HOLE + 2 };
+
+	AS(u1);
+	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, list, 4, 0), 2);
+	assert_int_equal(u1->tot_pages, U_PAGES + 2);
+	list[1] = HOLE + 9;
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, list, 4, 0), 1);
+	assert_int_equal(u1->tot_pages, U_PAGES + 1);
+	u1->max_pages = U_PAGES + 3;
+	for (unsigned int i = 0; i < 4; i++)
+		list[i] = HOLE + 20 + i;
+	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, list, 4, 0), 2);
+	/* A fault after the first. */
+	host.copies_left = 2;
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, list, 2, 0), 1);
+	host.copies_left = 0;
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, list, 2, 0), -EFAULT);
+	host.copies_left = -1;
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, NULL, 2, 0), 0);
+	assert_int_equal(reserve(XENMEM_increase_reservation, DOMID_SELF, list, 2, 0), 0);
+}
+
+static void xsa_31_158_orders(void **state)
+{
+	AS(u1);
+	assert_int_equal(populate(DOMID_SELF, HOLE, 9), 1);
+	assert_int_equal(populate(DOMID_SELF, HOLE + 512, 10), 0); /* too large for a guest */
+	assert_int_equal(populate(DOMID_SELF, HOLE + 512, 18), 0);
+	assert_int_equal(populate(DOMID_SELF, HOLE + 512, 63), 0);
+	assert_int_equal(populate(DOMID_SELF, HOLE + 512, ~0U), 0);
+	assert_int_equal(decrease(DOMID_SELF, HOLE, 10), 0);
+	assert_int_equal(decrease(DOMID_SELF, HOLE, ~0U), 0);
+	assert_int_equal(u1->tot_pages, U_PAGES + 512);
+	assert_int_equal(populate(DOMID_SELF, HOLE + 513, 1), 0); /* not aligned */
+	assert_int_equal(populate(DOMID_SELF, ~0UL, 0), 0);
+	assert_int_equal(populate(DOMID_SELF, 1UL << 29, 0), 0); /* beyond 41 bits */
+	assert_int_equal(decrease(DOMID_SELF, ~0UL, 0), 0);
+	assert_int_equal(decrease(DOMID_SELF, ~0UL - 1, 3), 0);
+	AS(dom0);
+	assert_int_equal(populate(1, HOLE + 1024, 19), 0);
+	u1->max_pages = 1 << 20;
+	assert_int_equal(populate(1, 1 << 18, 18), 0); /* so much there is not */
+	assert_int_equal(u1->tot_pages, U_PAGES + 512);
+	assert_int_equal(decrease(1, HOLE, 9), 1); /* a superpage, frame by frame */
+	assert_int_equal(u1->tot_pages, U_PAGES);
+	host.splits_left = 0;
+	assert_int_equal(populate(1, HOLE, 9), 1);
+	assert_int_equal(decrease(1, HOLE, 0), 0); /* no memory to split it: stays whole */
+	assert_int_equal(u1->tot_pages, U_PAGES + 512);
+}
+
+static void superpages_where_alignment_allows(void **state)
+{
+	struct p2m_entry e;
+
+	u1->max_pages = 4096;
+	AS(dom0);
+	assert_int_equal(populate(1, HOLE, 10), 1);
+	assert_true(p2m_lookup(u1, HOLE + 700, &e));
+	assert_int_equal(e.order, 9);
+	assert_true(IS_ALIGNED(e.mfn - 700, 512));
+	assert_int_equal(populate(1, HOLE + 1024, 3), 1);
+	assert_true(p2m_lookup(u1, HOLE + 1024 + 7, &e));
+	assert_int_equal(e.order, 0);
+	assert_int_equal(decrease(1, HOLE + 5, 0), 1);
+	assert_false(p2m_lookup(u1, HOLE + 5, &e));
+	assert_true(p2m_lookup(u1, HOLE + 6, &e));
+	assert_int_equal(e.order, 0);
+	assert_true(p2m_lookup(u1, HOLE + 512, &e));
+	assert_int_equal(e.order, 9);
+}
+
+/* Half an extent mapped, then no memory: not even for undoing it. No page is released that is still mapped. */
+static void xsa_29_extent_that_fails_half_way(void **state)
+{
+	struct p2m_entry e;
+	struct page *pg;
+
+	AS(dom0);
+	host.maps_left = 1;
+	host.splits_left = 0;
+	assert_int_equal(populate(1, HOLE, 10), 0);
+	host.maps_left = host.splits_left = -1;
+	for (u64 i = 0; i < 1024; i++) {
+		if (!p2m_lookup(u1, HOLE + i, &e))
+			continue;
+		pg = mfn_to_page(e.mfn);
+		assert_int_equal(pg->state, PAGE_OWNED);
+		assert_ptr_equal(pg->owner, u1);
+	}
+	/* With memory for it, all is undone. */
+	host.maps_left = 1;
+	assert_int_equal(populate(1, HOLE + 1024, 10), 0);
+	host.maps_left = -1;
+	for (u64 i = 0; i < 1024; i++)
+		assert_false(p2m_lookup(u1, HOLE + 1024 + i, &e));
+	/* Something in the way of the last frame. */
+	assert_int_equal(populate(1, HOLE + 2048 + 7, 0), 1);
+	assert_int_equal(populate(1, HOLE + 2048, 3), 0);
+	assert_false(p2m_lookup(u1, HOLE + 2048, &e));
+	assert_true(p2m_lookup(u1, HOLE + 2048 + 7, &e));
+}
+
+static void map_instead(void)
+{
+	xen_pfn_t gfn = RAM_GFN;
+	u32 handle;
+
+	assert_int_equal(decrease(DOMID_SELF, gfn, 0), 1);
+	assert_int_equal(map_grant(2, 1, gfn, 0, &handle), GNTST_okay);
+}
+
+/* Between the look and the unmap, another vCPU puts a granted page there: the granter must not lose it. */
+static void xsa_212_decrease_races_with_map(void **state)
+{
+	struct page *theirs = mfn_to_page(arch_virt_to_mfn(guest_page(u2, RAM_GFN)));
+
+	grant_access(u2, 1, 1, RAM_GFN, 0);
+	AS(u1);
+	host.after_lookup = map_instead;
+	decrease(DOMID_SELF, RAM_GFN, 0);
+	assert_int_equal(theirs->state, PAGE_OWNED);
+	assert_ptr_equal(theirs->owner, u2);
+	assert_int_equal(theirs->alloc_ref, 1);
+	assert_int_equal(u2->tot_pages, U_PAGES);
+	unmap_grant(0, RAM_GFN);
+	assert_int_equal(theirs->count, 1);
+	assert_int_equal(grant_entry(u2, 1)->flags, GTF_permit_access);
+}
+
+static void free_the_first(void)
+{
+	/* One map is done; take it back, so that its page is another's when the populate fails. */
+	assert_int_equal(decrease(DOMID_SELF, HOLE, 0), 1);
+	AS(u2);
+	assert_int_equal(populate(DOMID_SELF, HOLE, 0), 1);
+	AS(u1);
+}
+
+static void arm_free_the_first(void)
+{
+	host.before_map = free_the_first;
+}
+
+static void populate_that_fails_races_with_decrease(void **state)
+{
+	AS(u1);
+	assert_int_equal(populate(DOMID_SELF, HOLE + 1, 0), 1); /* in the way */
+	host.before_map = arm_free_the_first; /* before the second map */
+	assert_int_equal(populate(DOMID_SELF, HOLE, 1), 0);
+	assert_int_equal(u2->tot_pages, U_PAGES + 1);
+	assert_int_equal(refs(u2, HOLE), 1);
+	assert_int_equal(mfn_to_page(arch_virt_to_mfn(guest_page(u2, HOLE)))->state, PAGE_OWNED);
+}
+
+static void continuation(void **state)
+{
+	struct xen_memory_reservation r = { .nr_extents = 100, .domid = DOMID_SELF };
+	xen_pfn_t list[100];
+
+	for (unsigned int i = 0; i < 100; i++)
+		list[i] = HOLE + i;
+	AS(u1);
+	host.preempt_every = 4;
+	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, list, 100, 0), 100);
+	assert_in_range(host.restarts, 20, 40);
+	assert_int_equal(u1->tot_pages, U_PAGES + 100);
+	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, list, 100, 0), 100);
+	assert_int_equal(u1->tot_pages, U_PAGES);
+	/* Progress that no one made, as a guest may claim. */
+	set_xen_guest_handle(r.extent_start, list);
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_populate_physmap | 101 << 6, U(&r)),
+			 -EINVAL);
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_populate_physmap | ~0UL << 6, U(&r)),
+			 -EINVAL);
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_populate_physmap | 100 << 6, U(&r)),
+			 100);
+	r.nr_extents = ~0UL;
+	assert_int_equal(MEMORY(XENMEM_populate_physmap, &r), -EINVAL);
+}
+
+static void another_domains_id(void **state)
+{
+	xen_pfn_t gfn = HOLE;
+	domid_t other = 2, none = 99;
+
+	AS(u1);
+	assert_int_equal(reserve(XENMEM_populate_physmap, 2, &gfn, 1, 0), -EPERM);
+	assert_int_equal(reserve(XENMEM_decrease_reservation, 2, &gfn, 1, 0), -EPERM);
+	assert_int_equal(reserve(XENMEM_decrease_reservation, 0, &gfn, 1, 0), -EPERM);
+	assert_int_equal(reserve(XENMEM_populate_physmap, 99, &gfn, 1, 0), -ESRCH);
+	assert_int_equal(MEMORY(XENMEM_current_reservation, &other), -EPERM);
+	assert_int_equal(MEMORY(XENMEM_maximum_reservation, &other), -EPERM);
+	assert_int_equal(MEMORY(XENMEM_maximum_gpfn, &other), -EPERM);
+	assert_int_equal(MEMORY(XENMEM_maximum_gpfn, &none), -ESRCH);
+	assert_int_equal(add(2, XENMAPSPACE_shared_info, 0, HOLE), -EPERM);
+	assert_int_equal(remove_gfn(2, RAM_GFN), -EPERM);
+	assert_int_equal(u2->refs, 2);
+	assert_int_equal(reserve(XENMEM_populate_physmap, 1, &gfn, 1, 0),
+			 1); /* one's own by number */
+	AS(dom0);
+	assert_int_equal(MEMORY(XENMEM_current_reservation, &other), U_PAGES);
+	assert_int_equal(MEMORY(XENMEM_current_reservation, &none), -ESRCH);
+}
+
+static void shared_info_and_grant_frames(void **state)
+{
+	struct page *pg = virt_to_page(u1->shared_info);
+
+	AS(u1);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, 0x39002), 0);
+	assert_ptr_equal(guest_page(u1, 0x39002), u1->shared_info);
+	assert_int_equal(pg->count, 2);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, 0x39002),
+			 0); /* again: replaced */
+	assert_int_equal(pg->count, 2);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 1, HOLE), -EINVAL);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN), -EBUSY);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, ~0UL), -EINVAL);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, 1UL << 29), -EINVAL);
+	assert_int_equal(pg->count, 2);
+	for (unsigned long i = 0; i < 4; i++)
+		assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, i, 0x38000 + i), 0);
+	assert_ptr_equal(guest_page(u1, 0x38001), grant_entry(u1, 512));
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, 4, 0x38004), -EINVAL);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, ~0UL, 0x38004), -EINVAL);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, XENMAPIDX_grant_table_status,
+			     0x38004),
+			 -EINVAL);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_gmfn, RAM_GFN, 0x38004), -EOPNOTSUPP);
+	assert_int_equal(add(DOMID_SELF, 99, 0, 0x38004), -EOPNOTSUPP);
+	/* Lent frames are no RAM: not to be decreased, not to be registered. */
+	assert_int_equal(decrease(DOMID_SELF, 0x39002, 0), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, 0x39002), 0);
+	assert_int_equal(pg->count, 1);
+	assert_int_equal(remove_gfn(DOMID_SELF, 0x39002), -ENOENT);
+	assert_int_equal(remove_gfn(DOMID_SELF, RAM_GFN), -EINVAL);
+	assert_int_equal(remove_gfn(DOMID_SELF, ~0UL), -ENOENT);
+	/* The rest is mapped when the domain dies (world_down). */
+}
+
+static void granted_frames_are_not_for_memory_ops(void **state)
+{
+	u32 handle;
+
+	grant_access(u2, 1, 1, RAM_GFN, 0);
+	AS(u1);
+	assert_int_equal(map_grant(2, 1, HOLE, 0, &handle), GNTST_okay);
+	assert_int_equal(decrease(DOMID_SELF, HOLE, 0), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, HOLE), -EINVAL);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, HOLE), -EBUSY);
+	assert_int_equal(populate(DOMID_SELF, HOLE, 0), 0);
+	assert_int_equal(unmap_grant(handle, HOLE), GNTST_okay);
+}
+
+static void foreign_mappings(void **state)
+{
+	gfn_t at = 0x1000; /* dom0's RAM is elsewhere */
+	struct p2m_entry e;
+
+	AS(dom0);
+	assert_int_equal(foreign(1, RAM_GFN, at), 0);
+	assert_ptr_equal(guest_page(dom0, at), guest_page(u1, RAM_GFN));
+	assert_true(p2m_lookup(dom0, at, &e));
+	assert_int_equal(e.type, P2M_FOREIGN);
+	assert_int_equal(e.access, P2M_RW);
+	assert_int_equal(refs(u1, RAM_GFN), 2);
+	assert_int_equal(foreign(1, RAM_GFN + 1, at), 0); /* replaces */
+	assert_int_equal(refs(u1, RAM_GFN), 1);
+	assert_int_equal(refs(u1, RAM_GFN + 1), 2);
+	assert_int_equal(foreign(1, RAM_GFN + U_PAGES, at + 1), -EINVAL);
+	assert_int_equal(foreign(1, ~0UL, at + 1), -EINVAL);
+	assert_int_equal(foreign(1, RAM_GFN,
+				 page_to_mfn(list_first(&dom0->page_list, struct page, list))),
+			 -EBUSY);
+	assert_int_equal(refs(u1, RAM_GFN), 1);
+	/* The mapping outlives the domain; the page goes with it. */
+	kill_domain(u1);
+	assert_int_equal(u1->tot_pages, 1);
+	assert_int_equal(remove_gfn(DOMID_SELF, at), 0);
+	assert_null(domain_get(1));
+	assert_int_equal(remove_gfn(DOMID_SELF, at), -ENOENT);
+}
+
+static void batches(void **state)
+{
+	struct xen_add_to_physmap_batch b = { .domid = DOMID_SELF,
+					      .space = XENMAPSPACE_gmfn_foreign,
+					      .size = 32,
+					      .u.foreign_domid = 1 };
+	xen_ulong_t idx[32];
+	xen_pfn_t at[32];
+	int err[32];
+
+	for (unsigned int i = 0; i < 32; i++) {
+		idx[i] = i == 7 ? HOLE : RAM_GFN + i;
+		at[i] = 0x1000 + i;
+		err[i] = 77;
+	}
+	set_xen_guest_handle(b.idxs, idx);
+	set_xen_guest_handle(b.gpfns, at);
+	set_xen_guest_handle(b.errs, err);
+	AS(u2);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EPERM);
+	AS(dom0);
+	host.preempt_every = 5;
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), 0);
+	assert_true(host.restarts);
+	host.preempt_every = 0;
+	for (unsigned int i = 0; i < 32; i++)
+		assert_int_equal(err[i], i == 7 ? -EINVAL : 0);
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch | 33 << 6, U(&b)),
+			 -EINVAL);
+	set_xen_guest_handle(b.errs, NULL);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EFAULT);
+	set_xen_guest_handle(b.idxs, NULL);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EFAULT);
+	b.u.foreign_domid = 99;
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -ESRCH);
+	b.u.foreign_domid = 0;
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EINVAL); /* itself */
+	b.space = XENMAPSPACE_shared_info;
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EOPNOTSUPP);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, NULL), -EFAULT);
+}
+
+/* Nothing may be put into a P2M that has been torn down: nobody would take it out again. */
+static void xsa_236_mapping_into_a_dead_domain(void **state)
+{
+	struct xen_add_to_physmap_batch b = {
+		.domid = 1, .space = XENMAPSPACE_gmfn_foreign, .size = 1, .u.foreign_domid = 2
+	};
+	xen_ulong_t idx = RAM_GFN;
+	xen_pfn_t at = HOLE;
+	int err = 77;
+
+	set_xen_guest_handle(b.idxs, &idx);
+	set_xen_guest_handle(b.gpfns, &at);
+	set_xen_guest_handle(b.errs, &err);
+	AS(dom0);
+	domain_hold(u1);
+	kill_domain(u1);
+	assert_int_equal(add(1, XENMAPSPACE_shared_info, 0, HOLE), -EINVAL);
+	assert_int_equal(add(1, XENMAPSPACE_grant_table, 0, HOLE), -EINVAL);
+	assert_int_equal(populate(1, HOLE, 0), 0);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), 0);
+	assert_int_equal(err, -EINVAL);
+	assert_int_equal(foreign(2, RAM_GFN, 0x1000), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, 0x1000), 0);
+	domain_put(u1);
+	assert_null(domain_get(1));
+}
+
+static long acquire(struct xen_mem_acquire_resource *a)
+{
+	return MEMORY(XENMEM_acquire_resource, a);
+}
+
+static void resources(void **state)
+{
+	struct xen_mem_acquire_resource a = { .domid = 1, .type = XENMEM_resource_grant_table };
+	xen_pfn_t at[5] = { 0x1000, 0x1001, 0x1002, 0x1003, 0x1004 };
+
+	AS(u2);
+	assert_int_equal(acquire(&a), -EPERM);
+	AS(dom0);
+	assert_int_equal(acquire(&a), 0);
+	assert_int_equal(a.nr_frames, 4);
+	set_xen_guest_handle(a.frame_list, at);
+	host.preempt_every = 3;
+	assert_int_equal(acquire(&a), 0);
+	assert_true(host.restarts);
+	host.preempt_every = 0;
+	assert_ptr_equal(guest_page(dom0, 0x1001), grant_entry(u1, 512));
+	a.nr_frames = 5;
+	assert_int_equal(acquire(&a), -EINVAL);
+	a.nr_frames = 1;
+	a.frame = ~0ULL;
+	assert_int_equal(acquire(&a), -EINVAL);
+	a.frame = 4;
+	assert_int_equal(acquire(&a), -EINVAL);
+	a.frame = 0;
+	a.pad = 1;
+	assert_int_equal(acquire(&a), -EINVAL);
+	a.pad = 0;
+	a.id = XENMEM_resource_grant_table_id_status;
+	assert_int_equal(acquire(&a), -EOPNOTSUPP);
+	a.id = 0;
+	a.type = XENMEM_resource_ioreq_server;
+	assert_int_equal(acquire(&a), -EOPNOTSUPP);
+	a.type = XENMEM_resource_grant_table;
+	a.domid = 99;
+	assert_int_equal(acquire(&a), -ESRCH);
+	a.domid = 1;
+	at[0] = page_to_mfn(list_first(&dom0->page_list, struct page, list));
+	assert_int_equal(acquire(&a), -EBUSY);
+	set_xen_guest_handle(a.frame_list, (xen_pfn_t *)8);
+	assert_int_equal(acquire(&a), -EFAULT);
+	/* The frames outlive their domain while mapped. */
+	kill_domain(u1);
+	assert_null(domain_get(1));
+	memset(guest_page(dom0, 0x1002), 1, PAGE_SIZE);
+	assert_int_equal(remove_gfn(DOMID_SELF, 0x1002), 0);
+}
+
+/* dom0's RAM is 1:1: what it gives up stays its own and comes back as the same frame. */
+static void direct_mapped_give_back(void **state)
+{
+	mfn_t mine = page_to_mfn(list_first(&dom0->page_list, struct page, list));
+	mfn_t theirs = arch_virt_to_mfn(guest_page(u1, RAM_GFN));
+	u64 before = heap_free_pages();
+	struct p2m_entry e;
+
+	AS(dom0);
+	assert_int_equal(decrease(DOMID_SELF, mine, 0), 1);
+	assert_false(p2m_lookup(dom0, mine, &e));
+	assert_int_equal(heap_free_pages(), before);
+	assert_int_equal(foreign(1, RAM_GFN, mine),
+			 0); /* a foreign page in the hole, as privcmd does */
+	assert_int_equal(populate(DOMID_SELF, mine, 0), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, mine), 0);
+	assert_int_equal(populate(DOMID_SELF, mine, 0), 1);
+	assert_true(p2m_lookup(dom0, mine, &e));
+	assert_int_equal(e.mfn, mine);
+	assert_int_equal(populate(DOMID_SELF, mine, 0), 0); /* there already */
+	assert_int_equal(populate(DOMID_SELF, theirs, 0), 0); /* another's */
+	assert_int_equal(populate(DOMID_SELF, mine, 1), 0); /* one at a time */
+	assert_int_equal(populate(DOMID_SELF, 0x1000, 0), 0); /* no RAM */
+	assert_int_equal(populate(DOMID_SELF, ~0UL, 0), 0);
+	assert_int_equal(dom0->tot_pages, 256);
+	/* Given up and still granted to another: still dom0's. */
+	assert_int_equal(decrease(DOMID_SELF, mine, 0), 1);
+	kill_domain(u1);
+	assert_int_equal(dom0->tot_pages, 256);
+}
+
+static void claims_and_the_machines_size(void **state)
+{
+	struct xen_memory_reservation r = { .nr_extents = heap_free_pages(), .domid = 1 };
+
+	AS(dom0);
+	assert_int_equal(MEMORY(XENMEM_claim_pages, &r), 0);
+	r.nr_extents++;
+	assert_int_equal(MEMORY(XENMEM_claim_pages, &r), -ENOMEM);
+	r.extent_order = 1;
+	assert_int_equal(MEMORY(XENMEM_claim_pages, &r), -EINVAL);
+	assert_int_equal(MEMORY(XENMEM_maximum_ram_page, NULL), RAM_PAGES);
+	assert_int_equal(MEMORY(XENMEM_exchange, &r), -ENOSYS);
+	assert_int_equal(MEMORY(XENMEM_machphys_mapping, &r), -ENOSYS);
+	assert_int_equal(MEMORY(63, &r), -ENOSYS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(populate_and_decrease),
+		TEST(counts_of_what_was_done),
+		TEST(xsa_31_158_orders),
+		TEST(superpages_where_alignment_allows),
+		TEST(xsa_29_extent_that_fails_half_way),
+		TEST(xsa_212_decrease_races_with_map),
+		TEST(populate_that_fails_races_with_decrease),
+		TEST(continuation),
+		TEST(another_domains_id),
+		TEST(shared_info_and_grant_frames),
+		TEST(granted_frames_are_not_for_memory_ops),
+		TEST(foreign_mappings),
+		TEST(batches),
+		TEST(xsa_236_mapping_into_a_dead_domain),
+		TEST(resources),
+		TEST(direct_mapped_give_back),
+		TEST(claims_and_the_machines_size),
+	};
+
+	return RUN(tests);
+}
