@@ -189,6 +189,28 @@ static struct vcpu *first_for(unsigned int hart)
 }
 
 /*
+ * Brings min_vruntime up to the least of those that run or wait. The running ones are charged only
+ * when their hart schedules, which one that is alone there may not do for hours.
+ */
+static void update_min_vruntime(u64 now)
+{
+	u64 least = ~0ULL;
+
+	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
+		struct vcpu *curr = sched_harts[h].curr;
+
+		if (!(harts_online & BIT(h)) || is_idle(curr))
+			continue;
+		least = min(least, curr->vruntime +
+					   (now > curr->slice_start ? now - curr->slice_start : 0));
+	}
+	if (!list_empty(&queue))
+		least = min(least, list_first(&queue, struct vcpu, run_list)->vruntime);
+	if (least != ~0ULL)
+		min_vruntime = max(min_vruntime, least);
+}
+
+/*
  * Which hart should look at the queue because v came: an idle one, the last one first; else the one
  * furthest ahead.
  */
@@ -225,10 +247,12 @@ void vcpu_wake(struct vcpu *v)
 
 		runstate_set(v, waiting_state(v), now);
 		if (runnable(v)) {
-			u64 floor = min_vruntime > SLEEPER_CREDIT_NS ?
-					    min_vruntime - SLEEPER_CREDIT_NS :
-					    0;
+			u64 floor;
 
+			update_min_vruntime(now);
+			floor = min_vruntime > SLEEPER_CREDIT_NS ?
+					min_vruntime - SLEEPER_CREDIT_NS :
+					0;
 			v->vruntime = max(v->vruntime, floor);
 			enqueue(v);
 			hart = hart_for(v);
@@ -354,6 +378,7 @@ void schedule(void)
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
 	charge(prev, now);
+	update_min_vruntime(now);
 	next = pick(s, hart, prev);
 	if (next != prev) {
 		s->curr = next;
@@ -362,8 +387,6 @@ void schedule(void)
 		next->slice_start = now;
 		next->hart = hart;
 		next->running = true;
-		if (!is_idle(next))
-			min_vruntime = max(min_vruntime, next->vruntime);
 		arch_context_switch(prev, next);
 		/* Its state is in its struct now; before, no other hart may take it. */
 		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
