@@ -118,11 +118,12 @@ void console_guest_write(struct domain *d, const char *s, size_t n)
 		return;
 	}
 	while (n) {
-		const char *nl = memchr(s, '\n', n);
-		size_t take = nl ? (size_t)(nl - s) : n, len = 0;
+		size_t room = min(n, sizeof(clean) - 1), len = 0;
+		const char *nl = memchr(s, '\n', room);
+		size_t take = nl ? (size_t)(nl - s) : room;
 
 		/* A guest's bytes do not control the administrator's terminal. */
-		for (size_t i = 0; i < take && len < sizeof(clean) - 1; i++) {
+		for (size_t i = 0; i < take; i++) {
 			if ((u8)s[i] >= ' ' || s[i] == '\t')
 				clean[len++] = s[i];
 		}
