@@ -330,6 +330,8 @@ void domain_shutdown(struct domain *d, u8 reason)
 	struct vcpu *v;
 	unsigned int i;
 
+	if (READ_ONCE(d->shutdown_code) >= 0) /* SCHEDOP_shutdown_code said it in advance */
+		reason = d->shutdown_code;
 	if (d->is_privileged)
 		dom0_shutdown(reason);
 	if (__atomic_exchange_n(&d->is_shutting_down, true, __ATOMIC_SEQ_CST))

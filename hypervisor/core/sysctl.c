@@ -51,18 +51,24 @@ static void physinfo(struct xen_sysctl_physinfo *a)
 /* The first domain with a number of at least id, held. */
 static struct domain *next_domain(u32 id)
 {
-	struct domain *d, *found = NULL;
+	struct domain *d;
+	bool found;
 
-	spin_lock(&domain_list_lock);
-	list_for_each(d, &domain_list, list) {
-		/* refs 0: about to leave the list */
-		if (d->id >= id && READ_ONCE(d->refs)) {
-			found = d;
-			break;
+	do {
+		found = false;
+		spin_lock(&domain_list_lock);
+		list_for_each(d, &domain_list, list) {
+			if (d->id >= id) {
+				id = d->id;
+				found = true;
+				break;
+			}
 		}
-	}
-	spin_unlock(&domain_list_lock);
-	return found ? domain_get(found->id) : NULL;
+		spin_unlock(&domain_list_lock);
+		/* It may be gone by now: then the one behind it. */
+		d = found ? domain_get(id++) : NULL;
+	} while (found && !d);
+	return d;
 }
 
 static long domain_list_op(struct xen_sysctl_getdomaininfolist *a)
