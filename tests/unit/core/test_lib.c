@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * lib/printf.c against the C library's, parse_size, bits; the console's log ring, guests' lines, input.
+ */
+#include "host.h"
+
+#define SAME(fmt, ...) \
+	do { \
+		char ours[128], theirs[128]; \
+		int n = pv_snprintf(ours, sizeof(ours), fmt, ##__VA_ARGS__); \
+		assert_int_equal(n, snprintf(theirs, sizeof(theirs), fmt, ##__VA_ARGS__)); \
+		assert_string_equal(ours, theirs); \
+	} while (0)
+
+static void formats(void **state)
+{
+	SAME("plain %% text");
+	SAME("%d %d %d %i", 0, -1, 2147483647, -2147483647 - 1);
+	SAME("%u %x %X %lu %lx", ~0U, 0xdeadbeefU, 0xdeadbeefU, ~0UL, ~0UL);
+	SAME("%ld %lld %zu", -9223372036854775807L - 1, 9223372036854775807LL, sizeof(int));
+	SAME("%5d|%-5d|%05d|%+d|%+05d|%5d", 42, 42, 42, 42, 42, -42);
+	SAME("%.3d|%8.3d|%-8.3d|", 7, 7, 7);
+	SAME("%016lx|%8x|%-8x|", 0x1234UL, 0x12, 0x12);
+	SAME("%s|%10s|%-10s|%.3s|%10.2s|", "hello", "hello", "hello", "hello", "hello");
+	SAME("%c%c", 'a', 'z');
+	SAME("%hhx %hx %hhd %hd", 0x1ff, 0x1ffff, 0x1ff, 0x18000);
+	SAME("%*d|%.*s", 6, 42, 2, "hello");
+	SAME("%p", (void *)0x1234);
+}
+
+static void formats_of_its_own(void **state)
+{
+	char buf[32];
+	const char *volatile none = NULL;
+
+	assert_int_equal(pv_snprintf(buf, sizeof(buf), "%s", none), 6);
+	assert_string_equal(buf, "(null)");
+	/* A format that ends too soon. */
+	memcpy(buf, "ab%", 4);
+	assert_int_equal(pv_snprintf(buf + 8, 8, buf), 2);
+	assert_string_equal(buf + 8, "ab");
+}
+
+static void output_is_bounded_and_terminated(void **state)
+{
+	char buf[8];
+
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(pv_snprintf(buf, 4, "%s", "abcdef"), 6);
+	assert_string_equal(buf, "abc");
+	assert_int_equal(buf[4], 'x');
+	assert_int_equal(pv_snprintf(buf, 1, "%d", 12345), 5);
+	assert_string_equal(buf, "");
+	assert_int_equal(pv_snprintf(NULL, 0, "%d", 12345), 5);
+	/* %.ns reads no further than n. */
+	memset(buf, 'y', sizeof(buf));
+	assert_int_equal(pv_snprintf(NULL, 0, "%.8s", buf), 8);
+	assert_int_equal(pv_strlcpy(buf, "abcdefghij", sizeof(buf)), 7);
+	assert_string_equal(buf, "abcdefg");
+	assert_int_equal(pv_strlcpy(buf, "abc", 0), 0);
+	assert_int_equal(pv_strlcpy(buf, "abc", 1), 0);
+	assert_string_equal(buf, "");
+}
+
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		u64 value;
+		const char *rest;
+	} cases[] = {
+		{ "0", 0, "" },
+		{ "123", 123, "" },
+		{ "0x1F", 31, "" },
+		{ "64M", 64UL << 20, "" },
+		{ "1g", 1UL << 30, "" },
+		{ "4k,rest", 4096, ",rest" },
+		{ "512 M", 512, " M" },
+		{ "", 0, "" },
+		{ "x", 0, "x" },
+		{ "18446744073709551615", ~0UL, "" },
+		{ "0xffffffffffffffff", ~0UL, "" },
+		{ "2GB", 2UL << 30, "B" },
+	};
+	const char *end;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(parse_size(cases[i].text, &end), cases[i].value);
+		assert_string_equal(end, cases[i].rest);
+	}
+	assert_int_equal(parse_size("5", NULL), 5);
+}
+
+static void bits(void **state)
+{
+	u64 w[2] = { 0 };
+
+	assert_int_equal(fls64(0), 0);
+	assert_int_equal(fls64(1), 1);
+	assert_int_equal(fls64(~0ULL), 64);
+	assert_int_equal(ffs64(0), 0);
+	assert_int_equal(ffs64(0x80), 8);
+	assert_false(test_and_set_bit(64, w));
+	assert_true(test_and_set_bit(64, w));
+	assert_int_equal(w[1], 1);
+	set_bit(63, w);
+	assert_true(test_bit(63, w));
+	assert_true(test_and_clear_bit(63, w));
+	assert_false(test_and_clear_bit(63, w));
+	clear_bit(64, w);
+	assert_int_equal(w[0] | w[1], 0);
+}
+
+static void guests_lines(void **state)
+{
+	char line[300];
+
+	console_clear();
+	console_guest_write(u1, "hello\nworld", 11);
+	assert_non_null(strstr(host.console, "(d1) hello\r\n"));
+	assert_non_null(strstr(host.console, "(d1) world"));
+	console_clear();
+	/* A guest does not control the administrator's terminal. */
+	console_guest_write(u1, "a\x1b[2Jb\rc\0d\n", 11);
+	assert_null(strchr(host.console, '\x1b'));
+	assert_non_null(strstr(host.console, "(d1) a[2Jbcd"));
+	/* Nothing of a long line is lost. */
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (unsigned int i = 0; i < 3; i++) {
+		unsigned int xs = 0;
+
+		console_clear();
+		console_guest_write(u1, line + sizeof(line) - (126 + i) - 1, 126 + i + 1);
+		for (const char *p = host.console; *p; p++)
+			xs += *p == 'x';
+		assert_int_equal(xs, 126 + i);
+	}
+	console_clear();
+	console_guest_write(dom0, "raw\x1b[m", 6);
+	assert_string_equal(host.console, "raw\x1b[m");
+	console_guest_write(dom0, "\n", 1);
+}
+
+static void log_ring(void **state)
+{
+	char buf[CONFIG_CONSOLE_RING_SIZE];
+	u32 index = 0, from;
+	size_t n;
+
+	console_ring_read(buf, 0, &index, false, true);
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, false, false), 0);
+	printk("one\n");
+	from = index;
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), 4);
+	assert_memory_equal(buf, "one\n", 4);
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), 0);
+	assert_int_equal(console_ring_read(buf, 2, &from, true, false), 2);
+	assert_int_equal(console_ring_read(buf, 9, &from, true, false), 2);
+	index = from + 1000; /* not written yet: from the start */
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), 4);
+	for (unsigned int i = 0; i < CONFIG_CONSOLE_RING_SIZE / 8 + 10; i++)
+		pr_debug("%07u\n", i);
+	n = console_ring_read(buf, sizeof(buf), &index, false, false);
+	assert_int_equal(n, sizeof(buf));
+	assert_memory_equal(buf + n - 8, "0008201\n", 8);
+	console_ring_read(buf, 0, &index, false, true);
+}
+
+static void input(void **state)
+{
+	struct evtchn_bind_virq bind = { .virq = VIRQ_CONSOLE };
+	char buf[8];
+
+	AS(dom0);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &bind), 0);
+	host.typed = "ab\x01z";
+	console_input();
+	assert_true(pending(dom0, bind.port));
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_read, 2, U(buf)), 2);
+	assert_memory_equal(buf, "ab", 2);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_read, 8, U(buf)), 2);
+	assert_memory_equal(buf, "\x01z", 2);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_read, 8, U(buf)), 0);
+	/* Three times Ctrl-A: to the hypervisor's keys and back. */
+	host.typed = "\x01\x01\x01";
+	console_input();
+	console_clear();
+	host.typed = "qregmh";
+	console_input();
+	assert_non_null(strstr(host.console, "d1: refs"));
+	assert_non_null(strstr(host.console, "free"));
+	assert_int_equal(console_guest_read(buf, 8), 0);
+	host.typed = "R";
+	assert_int_equal(END(console_input()), REBOOT);
+	host.typed = "\x01\x01\x01x";
+	console_input();
+	assert_int_equal(console_guest_read(buf, 8), 1);
+	/* More than there is room for is dropped. */
+	host.typed =
+		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+	console_input();
+	for (unsigned int i = 0; i < 32; i++)
+		assert_int_equal(console_guest_read(buf, 8), 8);
+	assert_int_equal(console_guest_read(buf, 8), 0);
+}
+
+static void console_io(void **state)
+{
+	char text[1000], c;
+
+	memset(text, 'k', sizeof(text));
+	AS(dom0);
+	console_clear();
+	host.preempt_every = 2;
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, sizeof(text), U(text)), 0);
+	assert_true(host.restarts);
+	assert_int_equal(host.console_len, sizeof(text));
+	host.preempt_every = 0;
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, 0, 0), 0);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, 5, 8), -EFAULT);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, ~0UL, U(text)), -EINVAL);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, 1UL << 32, U(text)), -EINVAL);
+	assert_int_equal(HC(__HYPERVISOR_console_io, 7, 1, U(text)), -ENOSYS);
+	AS(u1);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_read, 1, U(&c)), -EPERM);
+	console_clear();
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, 3, U("abc")), 0);
+	assert_non_null(strstr(host.console, "(d1) abc"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(formats),
+		TEST(formats_of_its_own),
+		TEST(output_is_bounded_and_terminated),
+		TEST(sizes),
+		TEST(bits),
+		TEST(guests_lines),
+		TEST(log_ring),
+		TEST(input),
+		TEST(console_io),
+	};
+
+	return RUN(tests);
+}

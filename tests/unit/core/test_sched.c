@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Timers, and the scheduler on four harts: order, waking, blocking, pausing, affinity, runstates.
+ */
+#include "host.h"
+
+#define MS 1000000ULL
+
+/* ---- timers ---- */
+
+static unsigned int fired[8], nr_fired;
+static struct timer timers[8];
+
+static void fire(void *arg)
+{
+	fired[nr_fired++ % 8] = (struct timer *)arg - timers;
+}
+
+static void again(void *arg)
+{
+	if (nr_fired++ < 3)
+		timer_set(arg, arch_time_ns()); /* at once, from its own callback */
+}
+
+static void timers_fire_in_order(void **state)
+{
+	static const u64 at[] = { 50, 10, 30, 30, 20 };
+
+	nr_fired = 0;
+	for (unsigned int i = 0; i < 5; i++) {
+		timer_init(&timers[i], fire, &timers[i]);
+		timer_set(&timers[i], host.now + at[i]);
+	}
+	assert_int_equal(host.timer[0], host.now + 10);
+	advance(9);
+	assert_int_equal(nr_fired, 0);
+	advance(21);
+	assert_int_equal(nr_fired, 4);
+	assert_int_equal(fired[0], 1);
+	assert_int_equal(fired[1], 4);
+	assert_int_equal(fired[2], 2); /* equal ones in the order they were armed */
+	assert_int_equal(fired[3], 3);
+	timer_stop(&timers[0]);
+	timer_stop(&timers[0]);
+	advance(100);
+	assert_int_equal(nr_fired, 4);
+	assert_true(host.timer[0] == ~0ULL);
+}
+
+static void timers_are_set_again_and_past_ones_fire(void **state)
+{
+	nr_fired = 0;
+	timer_init(&timers[0], fire, &timers[0]);
+	timer_set(&timers[0], host.now + 100);
+	timer_set(&timers[0], host.now + 500); /* moved */
+	advance(200);
+	assert_int_equal(nr_fired, 0);
+	timer_set(&timers[0], 0);
+	advance(0);
+	assert_int_equal(nr_fired, 1);
+	timer_init(&timers[1], again, &timers[1]);
+	nr_fired = 0;
+	timer_set(&timers[1], host.now + 1);
+	advance(5);
+	assert_int_equal(nr_fired, 4);
+	timer_kill(&timers[1]);
+}
+
+static void timers_belong_to_the_hart_that_armed_them(void **state)
+{
+	nr_fired = 0;
+	timer_init(&timers[0], fire, &timers[0]);
+	host.hart = 2;
+	timer_set(&timers[0], host.now + 10);
+	assert_int_equal(host.timer[2], host.now + 10);
+	host.hart = 0;
+	timer_set(&timers[0], host.now + 20); /* moves here */
+	host.now += 15;
+	host.hart = 2;
+	timer_interrupt();
+	assert_int_equal(nr_fired, 0);
+	host.now += 10;
+	host.hart = 0;
+	timer_interrupt();
+	assert_int_equal(nr_fired, 1);
+	host.hart = 2;
+	timer_set(&timers[0], ~0ULL);
+	host.hart = 0;
+	timer_stop(&timers[0]); /* from another hart */
+	assert_false(timers[0].armed);
+}
+
+/* ---- the scheduler ---- */
+
+/* Only these run; all others are down. */
+static void only(unsigned int n, struct vcpu *v[])
+{
+	struct domain *all[] = { dom0, u1, u2 };
+
+	for (unsigned int i = 0; i < 6; i++) {
+		struct vcpu *w = all[i / 2]->vcpu[i % 2];
+		bool runs = false;
+
+		for (unsigned int j = 0; j < n; j++)
+			runs |= v[j] == w;
+		if (!runs) {
+			set_bit(VPF_DOWN, &w->pause_flags);
+			vcpu_sleep_nosync(w);
+		}
+	}
+}
+
+static void all_harts_work(void **state)
+{
+	struct vcpu *seen[NR_HARTS];
+
+	for (unsigned int h = 0; h < NR_HARTS; h++) {
+		seen[h] = run_hart(h);
+		assert_false(seen[h]->domain->is_idle);
+		assert_true(seen[h]->running);
+		assert_int_equal(seen[h]->hart, h);
+		for (unsigned int i = 0; i < h; i++)
+			assert_ptr_not_equal(seen[h], seen[i]);
+	}
+	/* Two wait; whoever gives its hart away makes room for them. */
+	set_bit(VPF_DOWN, &seen[1]->pause_flags);
+	vcpu_sleep_nosync(seen[1]);
+	assert_true(host.kicked & BIT(1));
+	assert_false(run_hart(1)->domain->is_idle);
+}
+
+static void shares_are_fair(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0], u2->vcpu[1] };
+	u64 start[3];
+
+	only(3, v);
+	for (unsigned int i = 0; i < 3; i++)
+		start[i] = vcpu_cpu_time(v[i]);
+	for (unsigned int i = 0; i < 300; i++) {
+		run_hart(0);
+		assert_int_not_equal(host.timer[0], ~0ULL); /* a slice, for there is competition */
+		advance(10 * MS);
+		assert_true(host.kicked & 1); /* its end */
+	}
+	for (unsigned int i = 0; i < 3; i++)
+		assert_in_range(vcpu_cpu_time(v[i]) - start[i], 950 * MS, 1050 * MS);
+}
+
+static void a_sleeper_saves_little_up(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] };
+	u64 start;
+
+	only(2, v);
+	set_bit(VPF_BLOCKED, &v[1]->pause_flags);
+	vcpu_sleep_nosync(v[1]);
+	for (unsigned int i = 0; i < 100; i++) {
+		run_hart(0);
+		advance(10 * MS);
+	}
+	host.kicked = 0;
+	vcpu_unblock(v[1]);
+	assert_true(host.kicked); /* somebody looks at the queue */
+	assert_ptr_equal(run_hart(0), v[1]); /* at once: it has had less */
+	start = vcpu_cpu_time(v[1]);
+	for (unsigned int i = 0; i < 100; i++) {
+		advance(10 * MS);
+		run_hart(0);
+	}
+	/* Half of what followed and a slice or two, not all of the second it slept. */
+	assert_in_range(vcpu_cpu_time(v[1]) - start, 480 * MS, 530 * MS);
+}
+
+static void alone_there_is_no_slice(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] };
+
+	only(1, v);
+	assert_ptr_equal(run_hart(0), v[0]);
+	assert_true(host.timer[0] == ~0ULL);
+	assert_ptr_equal(run_hart(1), host.idle->vcpu[1]);
+	assert_ptr_equal(run_hart(0), v[0]);
+}
+
+static void blocking(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+	struct vcpu_info *info = me->info;
+
+	only(1, v);
+	assert_ptr_equal(run_hart(0), me);
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	assert_true(me->pause_flags & BIT(VPF_BLOCKED));
+	assert_true(host.kicked & 1);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	assert_int_equal(me->runstate, RUNSTATE_blocked);
+	vcpu_unblock(me);
+	assert_int_equal(me->runstate, RUNSTATE_runnable);
+	assert_ptr_equal(run_hart(0), me);
+	/* Something is pending already: no block. */
+	info->evtchn_upcall_pending = 1;
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	assert_false(me->pause_flags);
+	info->evtchn_upcall_pending = 0;
+	me->arch->has_interrupt = true;
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	assert_false(me->pause_flags);
+	me->arch->has_interrupt = false;
+	/* The guest's own timer ends it. */
+	me->arch->deadline = host.now + 3 * MS;
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	advance(2 * MS);
+	assert_true(me->pause_flags);
+	advance(2 * MS);
+	assert_false(me->pause_flags);
+	assert_ptr_equal(run_hart(0), me);
+	me->arch->deadline = ~0ULL;
+}
+
+/* The wake comes between the flag and the switch: nothing is lost. */
+static void wake_before_the_switch(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] }, *me;
+
+	only(2, v);
+	me = run_hart(0);
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	host.hart = 1;
+	host.current[1] = host.idle->vcpu[1];
+	vcpu_unblock(me); /* still on hart 0 */
+	assert_true(me->running);
+	assert_false(me->on_queue);
+	run_hart(0);
+	assert_true(me->running || me->on_queue);
+	run_hart(1);
+	assert_true(me->running);
+}
+
+static void yielding(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] }, *first;
+
+	only(2, v);
+	first = run_hart(0);
+	assert_ptr_equal(run_hart(0), first);
+	assert_int_equal(SCHED(SCHEDOP_yield, NULL), 0);
+	assert_ptr_not_equal(run_hart(0), first);
+	assert_false(run_hart(0)->domain->is_idle);
+}
+
+static void pause_counts(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+
+	only(1, v);
+	domain_pause(u1);
+	vcpu_pause(me);
+	vcpu_pause(me);
+	assert_false(me->on_queue);
+	vcpu_unpause(me);
+	domain_unpause(u1);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	vcpu_unpause(me);
+	assert_true(me->on_queue);
+	assert_ptr_equal(run_hart(0), me);
+	/* From another hart: waits until it has left this one, which the kick brings about. */
+	host.hart = 1;
+	host.current[1] = host.idle->vcpu[1];
+	domain_pause(u1);
+	assert_false(me->running);
+	assert_int_equal(me->runstate, RUNSTATE_offline);
+	domain_unpause(u1);
+	assert_ptr_equal(run_hart(1), me);
+	/* Paused by itself: runs to its exit path. */
+	vcpu_pause(me);
+	assert_true(me->running);
+	assert_ptr_equal(run_hart(1), host.idle->vcpu[1]);
+	vcpu_unpause(me);
+}
+
+static void affinity(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+	u8 map = 0x4, got = 0;
+	struct xen_domctl op = { .u.vcpuaffinity = { .flags = XEN_VCPUAFFINITY_HARD } };
+
+	only(1, v);
+	assert_ptr_equal(run_hart(0), me);
+	host.hart = 3;
+	AS(dom0);
+	set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, &map);
+	op.u.vcpuaffinity.cpumap_hard.nr_bits = 8;
+	assert_int_equal(domctl(1, XEN_DOMCTL_setvcpuaffinity, &op), 0);
+	assert_true(host.kicked & 1);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	assert_true(host.kicked & BIT(2)); /* where it may go */
+	assert_ptr_equal(run_hart(1), host.idle->vcpu[1]);
+	assert_ptr_equal(run_hart(2), me);
+	host.hart = 3;
+	AS(dom0);
+	set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, &got);
+	assert_int_equal(domctl(1, XEN_DOMCTL_getvcpuaffinity, &op), 0);
+	assert_int_equal(got, 4);
+	got = 0xf0; /* none of the harts there are */
+	assert_int_equal(domctl(1, XEN_DOMCTL_setvcpuaffinity, &op), -EINVAL);
+	op.u.vcpuaffinity.cpumap_hard.nr_bits = 0;
+	assert_int_equal(domctl(1, XEN_DOMCTL_setvcpuaffinity, &op), -EINVAL);
+	op.u.vcpuaffinity.cpumap_hard.nr_bits = 8;
+	op.u.vcpuaffinity.vcpu = 2;
+	assert_int_equal(domctl(1, XEN_DOMCTL_getvcpuaffinity, &op), -ESRCH);
+	op.u.vcpuaffinity.vcpu = 0;
+	got = 0xff;
+	assert_int_equal(domctl(1, XEN_DOMCTL_setvcpuaffinity, &op), 0);
+	assert_int_equal(me->pinned, 0);
+	assert_int_equal(got, 0xf);
+}
+
+static void runstates(void **state)
+{
+	struct vcpu_register_runstate_memory_area reg;
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+	struct vcpu_runstate_info info, *area;
+	u64 base[4];
+
+	only(1, v);
+	area = (void *)((char *)guest_page(u1, RAM_GFN) + 128);
+	vcpu_runstate_get(me, &info);
+	memcpy(base, info.time, sizeof(base));
+	assert_int_equal(info.state, RUNSTATE_runnable);
+	host.now += 5 * MS;
+	assert_ptr_equal(run_hart(0), me);
+	reg.addr.p = U(area);
+	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), 0);
+	assert_int_equal(area->state, RUNSTATE_running);
+	host.now += 7 * MS;
+	assert_int_equal(VCPUOP(VCPUOP_get_runstate_info, 0, &info), 0);
+	assert_int_equal(info.time[RUNSTATE_running] - base[RUNSTATE_running], 7 * MS);
+	assert_int_equal(info.time[RUNSTATE_runnable] - base[RUNSTATE_runnable], 5 * MS);
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	run_hart(0);
+	assert_int_equal(area->state, RUNSTATE_blocked);
+	assert_int_equal(area->state_entry_time, host.now); /* XEN_RUNSTATE_UPDATE is off again */
+	assert_int_equal(area->time[RUNSTATE_running] - base[RUNSTATE_running], 7 * MS);
+	host.now += 2 * MS;
+	vcpu_unblock(me);
+	assert_int_equal(area->time[RUNSTATE_blocked] - base[RUNSTATE_blocked], 2 * MS);
+	/* Wrong areas, and none. */
+	AS(u1);
+	reg.addr.p = U(area) + 4;
+	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL);
+	reg.addr.p = U(guest_page(u1, RAM_GFN)) + PAGE_SIZE - 40;
+	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL);
+	reg.addr.p = U(guest_page(u2, RAM_GFN));
+	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EFAULT);
+	reg.addr.p = ~7UL;
+	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EFAULT);
+	reg.addr.p = 0;
+	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), 0);
+	assert_null(me->runstate_page);
+}
+
+/* ---- polling ---- */
+
+static long poll_ports(evtchn_port_t *ports, unsigned int n, u64 timeout)
+{
+	struct sched_poll a = { .nr_ports = n, .timeout = timeout };
+
+	set_xen_guest_handle(a.ports, ports);
+	return SCHED(SCHEDOP_poll, &a);
+}
+
+static void polling(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+	evtchn_port_t p1, p2, other, ports[129] = { 0 };
+
+	join(u1, u2, &p1, &p2);
+	other = unbound(u1, 0);
+	AS(host.idle);
+	only(1, v);
+	assert_ptr_equal(run_hart(0), me);
+	set_bit(p1, u1->shared_info->evtchn_mask);
+	ports[0] = p1;
+	assert_int_equal(poll_ports(ports, 1, 0), 0);
+	assert_true(me->pause_flags & BIT(VPF_POLL));
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	/* A masked port wakes, another one does not. */
+	host.hart = 1;
+	AS(u2);
+	assert_int_equal(EVTCHN(EVTCHNOP_send, &(struct evtchn_send){ p2 }), 0);
+	assert_false(me->pause_flags);
+	assert_ptr_equal(run_hart(0), me);
+	assert_int_equal(poll_ports(ports, 1, 0), 0); /* pending: returns at once */
+	assert_false(me->pause_flags);
+	clear_pending(u1);
+	assert_int_equal(poll_ports(ports, 1, host.now + 5 * MS), 0);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	advance(6 * MS);
+	assert_false(me->pause_flags);
+	assert_ptr_equal(run_hart(0), me);
+	/* Several. */
+	ports[1] = other;
+	assert_int_equal(poll_ports(ports, 2, 0), 0);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	host.hart = 1;
+	AS(u2);
+	assert_int_equal(EVTCHN(EVTCHNOP_send, &(struct evtchn_send){ p2 }), 0);
+	assert_false(me->pause_flags);
+	assert_ptr_equal(run_hart(0), me);
+	/* Wrong ones leave it running. */
+	clear_pending(u1);
+	assert_int_equal(poll_ports(ports, 129, 0), -EINVAL);
+	assert_int_equal(poll_ports(ports, ~0U, 0), -EINVAL);
+	ports[1] = 4096;
+	assert_int_equal(poll_ports(ports, 2, 0), -EINVAL);
+	ports[1] = ~0U;
+	assert_int_equal(poll_ports(ports, 2, 0), -EINVAL);
+	assert_int_equal(poll_ports(NULL, 2, 0), -EFAULT);
+	assert_false(me->pause_flags);
+}
+
+static void death_while_running(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u1->vcpu[1] };
+
+	only(2, v);
+	assert_false(run_hart(0)->domain->is_idle);
+	assert_false(run_hart(1)->domain->is_idle);
+	host.hart = 2;
+	host.current[2] = dom0->vcpu[0];
+	kill_domain(u1); /* waits for both harts */
+	assert_null(domain_get(1));
+	assert_true(host.current[0]->domain->is_idle);
+	assert_true(host.current[1]->domain->is_idle);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(timers_fire_in_order),
+		TEST(timers_are_set_again_and_past_ones_fire),
+		TEST(timers_belong_to_the_hart_that_armed_them),
+		TEST(all_harts_work),
+		TEST(shares_are_fair),
+		TEST(a_sleeper_saves_little_up),
+		TEST(alone_there_is_no_slice),
+		TEST(blocking),
+		TEST(wake_before_the_switch),
+		TEST(yielding),
+		TEST(pause_counts),
+		TEST(affinity),
+		TEST(runstates),
+		TEST(polling),
+		TEST(death_while_running),
+	};
+
+	return RUN(tests);
+}
