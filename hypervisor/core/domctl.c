@@ -105,17 +105,19 @@ static long create(struct xen_domctl *op)
 
 static long set_controller_pause(struct domain *d, bool pause)
 {
+	bool already;
 	long rc = 0;
 
 	spin_lock(&d->lock);
-	if (pause == d->controller_paused)
+	already = pause == d->controller_paused;
+	if (already)
 		rc = pause ? 0 : -EINVAL;
 	else if (!pause && d->dying)
 		rc = -EINVAL;
 	else
 		d->controller_paused = pause;
 	spin_unlock(&d->lock);
-	if (rc)
+	if (rc || already)
 		return rc;
 	if (pause) {
 		domain_pause(d);
