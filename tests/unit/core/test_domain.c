@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Domains from creation to death, through domctl and sysctl; shutdown, watchdogs, who may do what.
+ */
+#include "host.h"
+
+#define DOMCTL_PAUSED(d) (info(d).flags & XEN_DOMINF_paused)
+
+static struct xen_domctl_getdomaininfo info(domid_t id)
+{
+	struct xen_domctl op = { 0 };
+
+	assert_int_equal(domctl(id, XEN_DOMCTL_getdomaininfo, &op), 0);
+	assert_int_equal(op.domain, id);
+	return op.u.getdomaininfo;
+}
+
+static long create(domid_t *id, struct xen_domctl_createdomain config)
+{
+	struct xen_domctl op = { .u.createdomain = config };
+	long rc = domctl(*id, XEN_DOMCTL_createdomain, &op);
+
+	*id = op.domain;
+	return rc;
+}
+
+static struct domain *peek(domid_t id)
+{
+	struct domain *d = domain_get(id);
+
+	if (d)
+		domain_put(d);
+	return d;
+}
+
+static void lifecycle(void **state)
+{
+	struct vcpu_guest_context c = { .flags = VGCF_online | VGCF_in_kernel,
+					.user_regs.pc = 0x80200000 },
+				  got;
+	struct xen_domctl op = { .u.max_vcpus.max = 2 };
+	u64 before = heap_free_pages();
+	domid_t id = 0;
+	struct domain *d;
+
+	assert_int_equal(create(&id, default_config(2)), 0);
+	d = peek(id);
+	assert_non_null(d);
+	assert_int_equal(info(id).flags & 0xffff, XEN_DOMINF_hvm_guest | XEN_DOMINF_hap |
+							  XEN_DOMINF_paused | XEN_DOMINF_blocked);
+	assert_int_equal(info(id).max_vcpu_id, XEN_INVALID_MAX_VCPU_ID);
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_vcpus, &op), 0);
+	assert_int_equal(info(id).max_vcpu_id, 1);
+	assert_int_equal(info(id).nr_online_vcpus, 0);
+	op.u.max_vcpus.max = 3;
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_vcpus, &op), -EINVAL);
+	op.u.max_vcpus.max = 0;
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_vcpus, &op), -EINVAL);
+	op.u.max_mem.max_memkb = 64;
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_mem, &op), 0);
+	assert_int_equal(info(id).max_pages, 16);
+	assert_non_null(alloc_domain_pages(d, 4));
+	op.u.max_mem.max_memkb = 60;
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_mem, &op), -EINVAL);
+	assert_int_equal(info(id).tot_pages, 16);
+	op.u.vcpucontext.vcpu = 0;
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &got);
+	assert_int_equal(domctl(id, XEN_DOMCTL_getvcpucontext, &op), -ENODATA);
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+	assert_int_equal(domctl(id, XEN_DOMCTL_setvcpucontext, &op), 0);
+	assert_int_equal(info(id).nr_online_vcpus, 1);
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &got);
+	assert_int_equal(domctl(id, XEN_DOMCTL_getvcpucontext, &op), 0);
+	assert_int_equal(got.user_regs.pc, 0x80200000);
+	c.user_regs.pc = 1;
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+	assert_int_equal(domctl(id, XEN_DOMCTL_setvcpucontext, &op), -EINVAL);
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, NULL);
+	assert_int_equal(domctl(id, XEN_DOMCTL_setvcpucontext, &op), -EFAULT);
+	op.u.vcpucontext.vcpu = 2;
+	assert_int_equal(domctl(id, XEN_DOMCTL_setvcpucontext, &op), -ESRCH);
+	assert_int_equal(domctl(id, XEN_DOMCTL_getvcpucontext, &op), -ESRCH);
+	assert_int_equal(domctl(id, XEN_DOMCTL_getvcpuinfo, &op), -ESRCH);
+	assert_false(d->vcpu[0]->on_queue);
+	assert_int_equal(domctl(id, XEN_DOMCTL_unpausedomain, NULL), 0);
+	assert_true(d->vcpu[0]->on_queue);
+	assert_int_equal(info(id).flags & (XEN_DOMINF_paused | XEN_DOMINF_blocked), 0);
+	assert_int_equal(domctl(id, XEN_DOMCTL_unpausedomain, NULL), -EINVAL);
+	assert_int_equal(domctl(id, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_null(peek(id));
+	assert_int_equal(domctl(id, XEN_DOMCTL_destroydomain, NULL), -ESRCH);
+	assert_int_equal(heap_free_pages(), before);
+}
+
+static void creation_errors(void **state)
+{
+	struct xen_domctl_createdomain good = default_config(1), c;
+	u64 before = heap_free_pages();
+	domid_t id = 1;
+
+	assert_int_equal(create(&id, good), -EEXIST);
+	id = 7;
+	c = good;
+	c.max_vcpus = 0;
+	assert_int_equal(create(&id, c), -EINVAL);
+	c = good;
+	c.max_vcpus = GUEST_MAX_VCPUS + 1;
+	assert_int_equal(create(&id, c), -EINVAL);
+	c = good;
+	c.max_vcpus = ~0U;
+	assert_int_equal(create(&id, c), -EINVAL);
+	c = good;
+	c.flags = XEN_DOMCTL_CDF_iommu;
+	assert_int_equal(create(&id, c), -EINVAL);
+	c = good;
+	c.grant_opts = 2;
+	assert_int_equal(create(&id, c), -EINVAL);
+	c = good;
+	c.arch.engine = 9;
+	assert_int_equal(create(&id, c), -EINVAL);
+	c = good;
+	c.cpupool_id = 1;
+	assert_int_equal(create(&id, c), -EINVAL);
+	assert_null(peek(7));
+	assert_int_equal(heap_free_pages(), before);
+}
+
+/* No memory at any point of the creation: nothing is left behind. */
+static void creation_without_memory(void **state)
+{
+	struct xen_domctl_createdomain config = default_config(64);
+	struct page *pg[64];
+	unsigned int failed = 0;
+
+	for (unsigned int n = 0; n < 64; n++) {
+		struct domain *d = NULL;
+		u64 before = heap_free_pages();
+		int rc;
+
+		for (unsigned int i = 0; i < n; i++)
+			pg[i] = alloc_pages(0);
+		take_all_memory();
+		for (unsigned int i = 0; i < n; i++)
+			free_pages(pg[i], 0);
+		rc = domain_create(5, &config, &d);
+		for (unsigned int i = 0; !rc && i < 64; i++) {
+			if (vcpu_create(d, i)) {
+				rc = -ENOMEM;
+				break;
+			}
+		}
+		if (d)
+			kill_domain(d);
+		failed += rc == -ENOMEM;
+		give_memory_back();
+		assert_int_equal(heap_free_pages(), before);
+		assert_null(peek(5));
+	}
+	assert_in_range(failed, 3, 63);
+}
+
+static void numbers_are_not_reused_at_once(void **state)
+{
+	domid_t a = 0, b = 0, c = DOMID_INVALID;
+
+	assert_int_equal(create(&a, default_config(1)), 0);
+	assert_int_equal(domctl(a, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_int_equal(create(&b, default_config(1)), 0);
+	assert_int_not_equal(a, b);
+	assert_int_equal(create(&c, default_config(1)), 0);
+	assert_int_not_equal(c, a);
+	assert_int_not_equal(c, b);
+	assert_true(c < DOMID_FIRST_RESERVED);
+	a = DOMID_FIRST_RESERVED - 1;
+	assert_int_equal(create(&a, default_config(1)), 0);
+	assert_int_equal(a, DOMID_FIRST_RESERVED - 1);
+}
+
+static void pausing_is_not_counted(void **state)
+{
+	assert_false(DOMCTL_PAUSED(1));
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_true(DOMCTL_PAUSED(1));
+	assert_int_equal(u1->pause_count, 1);
+	assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), 0);
+	assert_false(DOMCTL_PAUSED(1));
+	assert_int_equal(u1->pause_count, 0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), -EINVAL);
+}
+
+static void death_in_steps(void **state)
+{
+	struct domain *d;
+	int rc, parts = 0;
+	u64 before;
+
+	give_memory_back();
+	before = heap_free_pages();
+	d = make_domain(5, 2, 3000);
+	host.preempt_every = 1;
+	while ((rc = domain_kill(d)) == -ERESTART) {
+		parts++;
+		assert_int_equal(d->dying, DOMDYING_DYING);
+		assert_null(alloc_domain_pages(d, 0));
+	}
+	assert_int_equal(rc, 0);
+	assert_true(parts > 20); /* P2M and pages in batches of 256 */
+	assert_int_equal(heap_free_pages(), before);
+	/* The same as a hypercall that continues. */
+	d = make_domain(5, 2, 3000);
+	AS(dom0);
+	host.preempt_every = 2;
+	assert_int_equal(domctl(5, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_true(host.restarts > 5);
+	assert_int_equal(heap_free_pages(), before);
+}
+
+static void a_zombie_until_the_last_reference(void **state)
+{
+	struct evtchn_bind_virq bind = { .virq = VIRQ_DOM_EXC };
+	struct xen_domctl op = { 0 };
+	u32 handle;
+
+	AS(dom0);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &bind), 0);
+	grant_access(u1, 1, 0, RAM_GFN, 0);
+	assert_int_equal(map_grant(1, 1, 0x1000, 0, &handle), GNTST_okay);
+	assert_int_equal(domctl(1, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_true(pending(dom0, bind.port));
+	assert_true(info(1).flags & XEN_DOMINF_dying);
+	assert_int_equal(info(1).tot_pages, 1);
+	/* What one may try on it. */
+	assert_int_equal(domctl(1, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), -EINVAL);
+	op.u.max_vcpus.max = 2;
+	assert_int_equal(domctl(1, XEN_DOMCTL_max_vcpus, &op), 0);
+	op.u.settimeoffset.time_offset_seconds = 5;
+	assert_int_equal(domctl(1, XEN_DOMCTL_settimeoffset, &op), 0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_resumedomain, NULL), 0);
+	assert_false(u1->vcpu[0]->on_queue);
+	clear_pending(dom0);
+	assert_int_equal(unmap_grant(handle, 0x1000), GNTST_okay);
+	assert_null(peek(1));
+	assert_true(pending(dom0, bind.port)); /* its number is free: told too */
+}
+
+static void shutdown_codes(void **state)
+{
+	struct evtchn_bind_virq bind = { .virq = VIRQ_DOM_EXC };
+	struct sched_shutdown a = { SHUTDOWN_reboot };
+
+	AS(dom0);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &bind), 0);
+	AS(u1);
+	a.reason = SHUTDOWN_MAX + 1;
+	assert_int_equal(SCHED(SCHEDOP_shutdown, &a), -EINVAL);
+	assert_int_equal(SCHED(SCHEDOP_shutdown_code, &a), -EINVAL);
+	a.reason = SHUTDOWN_reboot;
+	assert_int_equal(SCHED(SCHEDOP_shutdown, &a), 0);
+	assert_true(pending(dom0, bind.port));
+	a.reason = SHUTDOWN_poweroff;
+	assert_int_equal(SCHED(SCHEDOP_shutdown, &a), 0); /* too late: the first one counts */
+	AS(dom0);
+	assert_true(info(1).flags & XEN_DOMINF_shutdown);
+	assert_int_equal(info(1).flags >> XEN_DOMINF_shutdownshift & 255, SHUTDOWN_reboot);
+	assert_false(u1->vcpu[0]->on_queue);
+	/* A code given in advance. */
+	AS(u2);
+	a.reason = SHUTDOWN_crash;
+	assert_int_equal(SCHED(SCHEDOP_shutdown_code, &a), 0);
+	a.reason = SHUTDOWN_poweroff;
+	assert_int_equal(SCHED(SCHEDOP_shutdown, &a), 0);
+	assert_int_equal(u2->shutdown_code, SHUTDOWN_crash);
+	/* Resumed after a suspend. */
+	AS(dom0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_resumedomain, NULL), 0);
+	assert_true(u1->vcpu[0]->on_queue);
+	assert_int_equal(u1->shutdown_code, -1);
+	domain_crash(u1, "at %d", 5);
+	assert_int_equal(u1->shutdown_code, SHUTDOWN_crash);
+	assert_non_null(strstr(host.console, "d1 crashed: at 5"));
+}
+
+static void remote_shutdown_and_the_machines_end(void **state)
+{
+	struct sched_remote_shutdown r = { .domain_id = 1, .reason = SHUTDOWN_suspend };
+	struct sched_shutdown a;
+
+	AS(dom0);
+	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &r), 0);
+	assert_int_equal(u1->shutdown_code, SHUTDOWN_suspend);
+	r.domain_id = 99;
+	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &r), -ESRCH);
+	r.reason = SHUTDOWN_MAX + 1;
+	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &r), -EINVAL);
+	AS(u2);
+	r = (struct sched_remote_shutdown){ .domain_id = 0 };
+	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &r), -EPERM);
+	AS(dom0);
+	a.reason = SHUTDOWN_poweroff;
+	assert_int_equal(END(SCHED(SCHEDOP_shutdown, &a)), POWEROFF);
+	a.reason = SHUTDOWN_reboot;
+	assert_int_equal(END(SCHED(SCHEDOP_shutdown, &a)), REBOOT);
+	a.reason = SHUTDOWN_crash;
+	assert_int_equal(END(SCHED(SCHEDOP_shutdown, &a)), FAIL_DOM0);
+	assert_int_equal(END(domain_crash(dom0, "gone")), FAIL_DOM0);
+}
+
+static void watchdogs(void **state)
+{
+	struct sched_watchdog w = { .id = 0, .timeout = 2 };
+
+	AS(u1);
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), 1);
+	w.timeout = 30;
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), 2);
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), -ENOSPC);
+	w.timeout = 0;
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), -EINVAL);
+	w.id = 3;
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), -EINVAL);
+	w.id = ~0U;
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), -EINVAL);
+	advance(1900000000);
+	w = (struct sched_watchdog){ .id = 1, .timeout = 2 };
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), 0); /* kicked */
+	advance(1900000000);
+	assert_false(u1->is_shut_down);
+	w.timeout = 0;
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), 0); /* stopped */
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), -EINVAL);
+	advance(10000000000);
+	assert_false(u1->is_shut_down);
+	advance(20000000000); /* the second one */
+	assert_true(u1->is_shut_down);
+	assert_int_equal(u1->shutdown_code, SHUTDOWN_watchdog);
+	/* Armed at its domain's death. */
+	AS(u2);
+	w = (struct sched_watchdog){ .id = 0, .timeout = 1 };
+	assert_int_equal(SCHED(SCHEDOP_watchdog, &w), 1);
+	AS(dom0);
+	kill_domain(u2);
+	advance(5000000000);
+}
+
+static void not_on_oneself(void **state)
+{
+	struct xen_domctl op = { 0 };
+
+	AS(dom0);
+	assert_int_equal(domctl(0, XEN_DOMCTL_pausedomain, NULL), -EINVAL);
+	assert_int_equal(domctl(DOMID_SELF, XEN_DOMCTL_pausedomain, NULL), -EINVAL);
+	assert_int_equal(domctl(0, XEN_DOMCTL_destroydomain, NULL), -EINVAL);
+	assert_int_equal(domctl(0, XEN_DOMCTL_setvcpucontext, &op), -EINVAL);
+	assert_int_equal(domctl(0, XEN_DOMCTL_getvcpucontext, &op), -EINVAL);
+	assert_int_equal(domctl(99, XEN_DOMCTL_pausedomain, NULL), -ESRCH);
+	assert_int_equal(domctl(DOMID_IDLE, XEN_DOMCTL_pausedomain, NULL), -ESRCH);
+	assert_int_equal(domctl(1, 0x7fff, NULL), -ENOSYS);
+	op.cmd = XEN_DOMCTL_getdomaininfo;
+	op.interface_version = XEN_DOMCTL_INTERFACE_VERSION + 1;
+	assert_int_equal(HC(__HYPERVISOR_domctl, U(&op)), -EACCES);
+	assert_int_equal(HC(__HYPERVISOR_domctl, 0), -EFAULT);
+	host.copies_left = 1;
+	assert_int_equal(domctl(1, XEN_DOMCTL_getdomaininfo, &op), -EFAULT);
+}
+
+static void handle_and_time(void **state)
+{
+	struct xen_platform_op p = { .cmd = XENPF_settime64,
+				     .interface_version = XENPF_INTERFACE_VERSION };
+	struct xen_domctl op = { 0 };
+	xen_domain_handle_t got;
+
+	AS(dom0);
+	for (unsigned int i = 0; i < sizeof(got); i++)
+		op.u.setdomainhandle.handle[i] = i;
+	assert_int_equal(domctl(1, XEN_DOMCTL_setdomainhandle, &op), 0);
+	assert_int_equal(info(1).handle[15], 15);
+	AS(u1);
+	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_guest_handle, U(got)), 0);
+	assert_int_equal(got[15], 15);
+	AS(dom0);
+	p.u.settime64.secs = 5000000000ULL; /* beyond 32 bits */
+	p.u.settime64.nsecs = 600;
+	p.u.settime64.system_time = 100;
+	assert_int_equal(HC(__HYPERVISOR_platform_op, U(&p)), 0);
+	assert_int_equal(u1->shared_info->wc_sec, (u32)5000000000ULL);
+	assert_int_equal(u1->shared_info->wc_sec_hi, 1);
+	assert_int_equal(u1->shared_info->wc_nsec, 500);
+	assert_int_equal(u1->shared_info->wc_version & 1, 0);
+	u1->shared_info->wc_version = ~0U; /* a guest's nonsense */
+	op.u.settimeoffset.time_offset_seconds = -10;
+	assert_int_equal(domctl(1, XEN_DOMCTL_settimeoffset, &op), 0);
+	assert_int_equal(u1->shared_info->wc_sec, (u32)4999999990ULL);
+	assert_int_equal(u1->shared_info->wc_version & 1, 0);
+	assert_int_equal(u2->shared_info->wc_sec, (u32)5000000000ULL);
+	p.u.settime64.nsecs = 1000000000;
+	assert_int_equal(HC(__HYPERVISOR_platform_op, U(&p)), -EINVAL);
+	p.u.settime64.nsecs = 0;
+	p.u.settime64.mbz = 1;
+	assert_int_equal(HC(__HYPERVISOR_platform_op, U(&p)), -EINVAL);
+	p.cmd = XENPF_add_memtype;
+	assert_int_equal(HC(__HYPERVISOR_platform_op, U(&p)), -ENOSYS);
+	p.interface_version = 0;
+	assert_int_equal(HC(__HYPERVISOR_platform_op, U(&p)), -EACCES);
+}
+
+static void vcpus(void **state)
+{
+	struct vcpu_set_singleshot_timer t = { .timeout_abs_ns = host.now + 1000 };
+	struct evtchn_bind_virq bind = { .virq = VIRQ_TIMER };
+	struct xen_domctl op = { 0 };
+	struct domain *d;
+
+	AS(u1);
+	assert_int_equal(VCPUOP(VCPUOP_is_up, 1, NULL), 1);
+	assert_int_equal(VCPUOP(VCPUOP_down, 1, NULL), 0);
+	assert_int_equal(VCPUOP(VCPUOP_is_up, 1, NULL), 0);
+	assert_false(u1->vcpu[1]->on_queue);
+	assert_int_equal(VCPUOP(VCPUOP_up, 1, NULL), 0);
+	assert_true(u1->vcpu[1]->on_queue);
+	assert_int_equal(VCPUOP(VCPUOP_is_up, 2, NULL), -ENOENT);
+	assert_int_equal(VCPUOP(VCPUOP_is_up, ~0UL, NULL), -ENOENT);
+	assert_int_equal(VCPUOP(VCPUOP_is_up, 1UL << 32, NULL), -ENOENT);
+	assert_int_equal(VCPUOP(VCPUOP_initialise, 1, NULL), -EOPNOTSUPP);
+	assert_int_equal(VCPUOP(99, 1, NULL), -ENOSYS);
+	/* One that never had a context is not started. */
+	d = make_domain(5, 1, 1);
+	d->vcpu[0]->is_initialised = false;
+	AS(d);
+	assert_int_equal(VCPUOP(VCPUOP_up, 0, NULL), -EINVAL);
+	AS(u1);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &bind), 0);
+	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 1, &t), -EINVAL); /* its own only */
+	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 0, &t), 0);
+	advance(2000);
+	assert_true(pending(u1, bind.port));
+	clear_pending(u1);
+	t.flags = VCPU_SSHOTTMR_future;
+	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 0, &t), -ETIME);
+	t.flags = 0;
+	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 0, &t), 0); /* past: at once */
+	advance(1);
+	assert_true(pending(u1, bind.port));
+	clear_pending(u1);
+	t.timeout_abs_ns = host.now + 1000;
+	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 0, &t), 0);
+	assert_int_equal(VCPUOP(VCPUOP_stop_singleshot_timer, 0, NULL), 0);
+	assert_int_equal(VCPUOP(VCPUOP_stop_singleshot_timer, 1, NULL), -EINVAL);
+	advance(2000);
+	assert_false(pending(u1, bind.port));
+	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 0, NULL), -EFAULT);
+	AS(dom0);
+	op.u.getvcpuinfo.vcpu = 1;
+	assert_int_equal(domctl(1, XEN_DOMCTL_getvcpuinfo, &op), 0);
+	assert_int_equal(op.u.getvcpuinfo.online, 1);
+	assert_int_equal(op.u.getvcpuinfo.blocked, 0);
+	assert_int_equal(op.u.getvcpuinfo.running, 0);
+}
+
+static void domain_lists(void **state)
+{
+	struct xen_domctl_getdomaininfo list[4];
+	struct xen_sysctl op = { .u.getdomaininfolist = { .first_domain = 0, .max_domains = 4 } };
+	struct domain *d;
+
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
+	AS(dom0);
+	host.preempt_every = 1;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	host.preempt_every = 0;
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
+	assert_int_equal(list[2].domain, 2);
+	assert_int_equal(list[2].tot_pages, U_PAGES);
+	op.u.getdomaininfolist.first_domain = 2;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 1);
+	assert_int_equal(list[0].domain, 2);
+	op.u.getdomaininfolist.first_domain = 3;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 0);
+	op.u.getdomaininfolist.first_domain = 0;
+	op.u.getdomaininfolist.max_domains = 2;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 2);
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, NULL);
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), -EFAULT);
+	/* One whose last reference is being dropped is passed over, not the end. */
+	d = make_domain(3, 1, 1);
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
+	u2->refs -= 2;
+	op.u.getdomaininfolist.max_domains = 4;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	u2->refs += 2;
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
+	assert_int_equal(list[2].domain, d->id);
+	assert_int_equal(domctl(2, XEN_DOMCTL_getdomaininfo, NULL), 0);
+}
+
+static void the_machine(void **state)
+{
+	struct xen_sysctl op = { 0 };
+	struct xen_sysctl_cpuinfo cpu[8];
+	struct xen_sysctl_cputopo topo[8];
+	char text[64];
+
+	AS(dom0);
+	assert_int_equal(sysctl(XEN_SYSCTL_physinfo, &op), 0);
+	assert_int_equal(op.u.physinfo.nr_cpus, NR_HARTS);
+	assert_int_equal(op.u.physinfo.free_pages, heap_free_pages());
+	assert_int_equal(op.u.physinfo.total_pages, RAM_PAGES);
+	assert_int_equal(sysctl(XEN_SYSCTL_availheap, &op), 0);
+	assert_int_equal(op.u.availheap.avail_bytes, heap_free_pages() << PAGE_SHIFT);
+	assert_int_equal(sysctl(XEN_SYSCTL_sched_id, &op), 0);
+	op.u.getcpuinfo.max_cpus = 8;
+	set_xen_guest_handle(op.u.getcpuinfo.info, cpu);
+	assert_int_equal(sysctl(XEN_SYSCTL_getcpuinfo, &op), 0);
+	assert_int_equal(op.u.getcpuinfo.nr_cpus, NR_HARTS);
+	op.u.cputopoinfo.num_cpus = 8;
+	set_xen_guest_handle(op.u.cputopoinfo.cputopo, topo);
+	assert_int_equal(sysctl(XEN_SYSCTL_cputopoinfo, &op), 0);
+	assert_int_equal(op.u.cputopoinfo.num_cpus, NR_HARTS);
+	assert_int_equal(topo[3].core, 3);
+	printk("a line of the log\n");
+	op.u.readconsole = (struct xen_sysctl_readconsole){ .count = sizeof(text), .clear = 1 };
+	set_xen_guest_handle(op.u.readconsole.buffer, text);
+	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, &op), 0);
+	assert_true(op.u.readconsole.count > 10);
+	op.u.readconsole = (struct xen_sysctl_readconsole){ .count = sizeof(text) };
+	set_xen_guest_handle(op.u.readconsole.buffer, text);
+	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, &op), 0);
+	assert_int_equal(op.u.readconsole.count, 0);
+	op.u.debug_keys.nr_keys = 33;
+	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), -EINVAL);
+	op.u.debug_keys.nr_keys = 2;
+	set_xen_guest_handle(op.u.debug_keys.keys, (char *)"qm");
+	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), 0);
+	assert_non_null(strstr(host.console, "memory:"));
+	assert_int_equal(sysctl(0x7fff, &op), -ENOSYS);
+	op.interface_version = 1;
+	assert_int_equal(HC(__HYPERVISOR_sysctl, U(&op)), -EACCES);
+	assert_int_equal(HC(__HYPERVISOR_sysctl, 0), -EFAULT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(lifecycle),
+		TEST(creation_errors),
+		TEST(creation_without_memory),
+		TEST(numbers_are_not_reused_at_once),
+		TEST(pausing_is_not_counted),
+		TEST(death_in_steps),
+		TEST(a_zombie_until_the_last_reference),
+		TEST(shutdown_codes),
+		TEST(remote_shutdown_and_the_machines_end),
+		TEST(watchdogs),
+		TEST(not_on_oneself),
+		TEST(handle_and_time),
+		TEST(vcpus),
+		TEST(domain_lists),
+		TEST(the_machine),
+	};
+
+	return RUN(tests);
+}
