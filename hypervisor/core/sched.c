@@ -387,6 +387,8 @@ void schedule(void)
 		next->slice_start = now;
 		next->hart = hart;
 		next->running = true;
+		/* Whoever makes something pending for it, or unmaps from it, looks at running afterwards. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		arch_context_switch(prev, next);
 		/* Its state is in its struct now; before, no other hart may take it. */
 		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
@@ -404,7 +406,11 @@ void schedule(void)
 	else
 		timer_stop(&s->slice);
 	spin_unlock(&sched_lock);
-	if (other != ~0U && other != hart && is_idle(READ_ONCE(sched_harts[other].curr)))
+	/*
+	 * This hart is one of those that may take it: prev may have been woken between pick() and
+	 * the end of its switch, when it was still "running" and its waker left it to us.
+	 */
+	if (other != ~0U && is_idle(READ_ONCE(sched_harts[other].curr)))
 		arch_kick_hart(other);
 }
 

@@ -73,7 +73,7 @@ enum p2m_type {
 	P2M_GRANT = 1, /* mapped by GNTTABOP_map_grant_ref; changed by grant operations only */
 	P2M_FOREIGN =
 		2, /* another domain's page (gmfn_foreign); the mapping holds a page reference */
-	P2M_SPECIAL = 3, /* device memory, shared_info, grant table frames: no references */
+	P2M_SPECIAL = 3, /* device memory: no references */
 };
 
 #define P2M_R BIT(0)

@@ -83,7 +83,7 @@ struct vcpu {
 	bool on_queue;
 	bool running; /* is on a hart (READ_ONCE outside the lock) */
 	unsigned int hart; /* runs or last ran there */
-	u64 vruntime; /* ns, weighted */
+	u64 vruntime; /* ns on harts, floored when it wakes */
 	u64 slice_start; /* when it was put on the hart */
 	u64 pinned; /* bit mask of harts, 0: all */
 

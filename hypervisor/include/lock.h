@@ -16,13 +16,17 @@
  *   domain.lock             lifecycle: vCPU creation, shutdown, dying
  *   grant_table.lock        the granter's table (never two of them; copy takes them in turn)
  *   domain.evtchn_lock      event channels (two domains: lower address first)
+ *   grant_table.track_lock  the mapper's handles
  *   domain.page_lock        page list and counts
  *   p2m lock                in the engine, one domain's second-stage tables
+ *   small_lock              small objects
  *   heap lock
  *   domain_list_lock        hash of domains
  *   sched lock
  *   timer lock              one per hart, never two
- *   pirq lock
+ *   pirq lock, plic lock
+ *   clock lock              wall clock
+ *   input lock              characters for dom0
  *   console lock            anything may print
  */
 struct spinlock {

@@ -252,7 +252,7 @@ int dom0_build(void)
 
 	if (!boot.kernel.present)
 		panic("no dom0 kernel: the FDT has no multiboot,kernel module. On QEMU add "
-		      "-device guest-loader,addr=0x84000000,kernel=Image,bootargs=...; on a board see docs/boards.md");
+		      "-device guest-loader,addr=0x84000000,kernel=Image,bootargs=...; on a board, a multiboot,kernel node in /chosen");
 	mem = dom0_mem_option();
 	config.max_vcpus = layout.nr_vcpus = dom0_vcpus_option();
 	rc = domain_create(0, &config, &d);

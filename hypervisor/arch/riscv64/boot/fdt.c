@@ -244,6 +244,12 @@ void fdt_parse(paddr_t fdt_pa)
 		panic("no FDT at %lx: the firmware must pass one in a1", fdt_pa);
 	boot.fdt = fdt;
 	boot.fdt_size = fdt_totalsize(fdt);
+	/* First, so that a panic about the rest ends the machine with its status. */
+	node = fdt_node_offset_by_compatible(fdt, -1, "sifive,test0");
+	if (node < 0)
+		node = fdt_node_offset_by_compatible(fdt, -1, "sifive,test1");
+	if (node >= 0)
+		node_reg(fdt, node, 0, &boot.test_base, &size);
 	parse_memory(fdt);
 	add_range(boot.reserved, &boot.nr_reserved, ROUND_DOWN(fdt_pa, PAGE_SIZE),
 		  ROUND_UP(fdt_pa + boot.fdt_size, PAGE_SIZE));
@@ -253,11 +259,6 @@ void fdt_parse(paddr_t fdt_pa)
 	parse_modules(fdt);
 	parse_uart(fdt);
 	parse_plic(fdt);
-	node = fdt_node_offset_by_compatible(fdt, -1, "sifive,test0");
-	if (node < 0)
-		node = fdt_node_offset_by_compatible(fdt, -1, "sifive,test1");
-	if (node >= 0)
-		node_reg(fdt, node, 0, &boot.test_base, &size);
 }
 
 const char *cmdline_get(const char *name, char *buf, size_t size)

@@ -49,16 +49,19 @@ static void hext_hart_init(void)
 		csr_write(CSR_HENVCFG, envcfg);
 }
 
-static int hext_vcpu_init(struct vcpu *v)
+static void initial_csrs(struct arch_vcpu *a)
 {
-	struct arch_vcpu *a = v->arch;
-
 	a->hstatus = HSTATUS_VSXL_64 | HSTATUS_VTW | HSTATUS_SPV | HSTATUS_SPVP;
 	a->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_FS_INITIAL;
 	a->vsstatus = 2UL << 32; /* UXL: 64 */
 	a->scounteren = 7; /* TM: rdtime works in user mode from the start */
 	a->vstimecmp = ~0ULL;
-	timer_init(&a->sbi_timer, vsbi_timer_expired, v);
+}
+
+static int hext_vcpu_init(struct vcpu *v)
+{
+	timer_init(&v->arch->sbi_timer, vsbi_timer_expired, v);
+	initial_csrs(v->arch);
 	return 0;
 }
 
@@ -73,7 +76,8 @@ static void hext_start(struct vcpu *v, u64 pc, u64 opaque)
 	a->hvip = 0;
 	a->pending = 0;
 	a->senvcfg = 0;
-	hext_vcpu_init(v);
+	timer_stop(&a->sbi_timer);
+	initial_csrs(a);
 	a->regs.pc = pc;
 	a->regs.a0 = v->id;
 	a->regs.a1 = opaque;
@@ -118,8 +122,6 @@ static void hext_apply_pending(struct vcpu *v)
 		bits = __atomic_exchange_n(&a->pending, 0, __ATOMIC_SEQ_CST);
 		csr_set(CSR_HVIP, bits & (IP_VSSIP | IP_VSTIP));
 	}
-	if (READ_ONCE(a->fence_i) && __atomic_exchange_n(&a->fence_i, 0, __ATOMIC_SEQ_CST))
-		__asm__ volatile("fence.i" : : : "memory");
 }
 
 static void hext_load(struct vcpu *v)
@@ -214,7 +216,8 @@ void hext_trap(struct vcpu *v, u64 scause)
 		vsbi_call(v);
 		break;
 	case EXC_VIRTUAL_INST:
-		if (stval == INSN_WFI) {
+		/* The guest's user mode may not idle (hstatus.VTW leaves that to us). */
+		if (stval == INSN_WFI && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {
 			a->regs.pc += 4;
 			vcpu_block();
 		} else {

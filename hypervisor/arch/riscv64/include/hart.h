@@ -26,11 +26,7 @@ struct arch_vcpu {
 	u64 scounteren, senvcfg;
 	u64 fp[32];
 	u64 fcsr;
-	bool loaded; /* its CSRs are on hart ->hart_loaded */
 	u64 pending; /* hvip bits that others want raised; atomic */
-	u8 fence_i; /* a remote fence.i came while it was not running; atomic */
-	u8 hsm_state; /* SBI HSM */
-	bool timer_armed; /* without Sstc: vstimecmp is a live deadline */
 	struct timer sbi_timer;
 };
 
@@ -39,7 +35,6 @@ struct arch_domain {
 	struct spinlock p2m_lock;
 	gfn_t p2m_max_gfn;
 	u64 hgatp;
-	bool p2m_defer_flush;
 };
 
 #define WORK_RESCHED BIT(0)
@@ -62,9 +57,6 @@ struct hart {
 	bool online;
 	bool in_fault; /* printing a fault: the next one only stops */
 	u64 last_alive; /* watchdog */
-	u64 next_timer; /* ns, programmed */
-	struct vcpu *last_loaded;
-	u64 ipis;
 };
 
 extern struct hart harts[CONFIG_NR_CPUS];

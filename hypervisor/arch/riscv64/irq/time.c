@@ -57,7 +57,6 @@ void arch_kick_hart(unsigned int hart)
 void ipi_interrupt(void)
 {
 	csr_clear(CSR_SIP, IP_SSIP);
-	this_hart()->ipis++;
 	if (console_stopped())
 		fault_dump_and_stop();
 }
