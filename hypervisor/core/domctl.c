@@ -134,8 +134,10 @@ static long max_vcpus(struct domain *d, u32 max)
 
 	if (max > d->max_vcpus || !max)
 		return -EINVAL;
+	spin_lock(&control_lock);
 	for (u32 i = 0; i < max && !rc; i++)
 		rc = vcpu_create(d, i);
+	spin_unlock(&control_lock);
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What core/ asks of an architecture and its engine: the only arch header that core/ includes.
- * arch/riscv64 implements it for the machine, tests/unit/arch for the host.
+ * arch/riscv64 implements it for the machine, tests/unit/core/host_arch.c for the host.
  */
 #ifndef PAVISE_ARCH_API_H
 #define PAVISE_ARCH_API_H

@@ -135,7 +135,7 @@ void domain_put(struct domain *d);
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
 /* The domain of the idle vCPUs, at boot. NULL: no memory. */
 struct domain *domain_create_idle(unsigned int nr_harts);
-/* Allocates vCPU number id (down, not initialised). Takes d->lock. */
+/* Allocates vCPU number id (down, not initialised). control_lock held. Takes d->lock. */
 int vcpu_create(struct domain *d, unsigned int id);
 
 /* Stops all vCPUs and waits until none is on a hart (not for the current domain). Counted. */
