@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Prints a line and ends at once with a system failure. */
-#include "guest.h"
+#include "guest.inc"
 
 main:
 	la	a0, text

@@ -4,7 +4,7 @@
  * the map (causes 5, 7, 1), instructions and CSRs of the H extension and an undefined instruction
  * (cause 2). Prints "all as expected" and powers off, or the number of the step that was not.
  */
-#include "guest.h"
+#include "guest.inc"
 
 /* s0: number of the step; s1: cause of the trap; s2: an address with nothing; s3: where to go after the trap */
 main:

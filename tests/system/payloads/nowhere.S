@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Jumps to an address with nothing behind it, and so does its trap vector. */
-#include "guest.h"
+#include "guest.inc"
 
 main:
 	la	a0, text

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shortest life: prints a line and powers off. */
-#include "guest.h"
+#include "guest.inc"
 
 main:
 	la	a0, text

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Never gives its hart away: interrupts off, no hypercall, no wfi. */
-#include "guest.h"
+#include "guest.inc"
 
 main:
 	la	a0, text
