@@ -23,7 +23,6 @@ CASES = {
     "kernel is no Image": (2, 'kernel = "/bin/busybox"', r"bad\.cfg:2:.*kernel.*ELF"),
     "kernel is a directory": (2, 'kernel = "/images"', r"bad\.cfg:2:.*kernel"),
     "kernel is compressed": (2, 'kernel = "/images/test/initrd.gz"', r"bad\.cfg:2:.*kernel.*gzip"),
-    "kernel is cut off": (2, 'kernel = "/tmp/cut"', r"bad\.cfg:2:.*kernel"),
     "too little memory": (5, "memory = 4", r"bad\.cfg:5:.*memory"),
     "more memory than there is": (5, "memory = 100000", r"bad\.cfg:5:.*memory.*free"),
     "memory is a word": (5, 'memory = "much"', r"bad\.cfg:5:.*memory.*not a number"),
@@ -49,7 +48,6 @@ def test_config_error(dom0, case):
     lines = GOOD.splitlines()
     lines[number - 1] = text
     dom0.shell.write_file("/tmp/bad.cfg", "\n".join(lines))
-    dom0.run("head -c 100000 /images/boot/Image > /tmp/cut")
     out = dom0.fails("xl create /tmp/bad.cfg", 60)
     assert re.search(message, out), out
     assert list(dom0.domains()) == ["Domain-0"]

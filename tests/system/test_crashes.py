@@ -12,7 +12,7 @@ def create_bare(payload, more=""):
 
 def panic(m):
     with m.guest("demo") as guest:
-        guest.run("(sleep 1; echo c > /proc/sysrq-trigger) & true")
+        guest.run("((sleep 1; echo c > /proc/sysrq-trigger) &)")
 
 
 def test_panic(demo):

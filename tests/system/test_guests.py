@@ -2,6 +2,8 @@
 """Several guests and larger ones: disks side by side, an initramfs, more vCPUs."""
 import re
 
+import pytest
+
 CONFIG = """
 name = "{name}"
 kernel = "/images/boot/Image"
@@ -15,6 +17,7 @@ disk = [ "format=raw, vdev=xvda, access=rw, target=/images/{name}.img",
 """
 
 
+@pytest.mark.grows
 def test_two_guests_at_once(dom0, disk):
     """Two guests read and write at the same time; every byte is where it belongs."""
     guests = {"one": "data1", "two": "data2"}
@@ -26,13 +29,13 @@ def test_two_guests_at_once(dom0, disk):
         for name in guests:
             dom0.run(f"xl create -q /tmp/{name}.cfg", 60)
         for name in guests:
-            with dom0.guest(name) as guest:
+            with dom0.guest(name, prompt="demo") as guest:
                 # In the background, so that the other one starts before this one is done
-                guest.run("(for i in 1 2 3; do cat /dev/xvdb > /dev/xvdc; sync; done; "
+                guest.run("((for i in 1 2 3; do cat /dev/xvdb > /dev/xvdc; sync; done; "
                           "sha256sum /dev/xvdb /dev/xvdc > /root/sums; touch /root/done) "
-                          "> /root/log 2>&1 & true")
+                          "> /root/log 2>&1 &)")
         for name, data in guests.items():
-            with dom0.guest(name) as guest:
+            with dom0.guest(name, prompt="demo") as guest:
                 guest.run("while [ ! -e /root/done ]; do sleep 0.2; done", 120)
                 sums = guest.run("cat /root/sums")
                 assert [line.split()[0] for line in sums.splitlines()] == [disk.sha256[data]] * 2, sums
@@ -58,12 +61,13 @@ def test_initramfs_guest(dom0):
     assert "mini" not in dom0.domains()
 
 
+@pytest.mark.grows
 def test_more_vcpus_than_harts(dom0):
     """Four vCPUs on two harts, all of them busy."""
     dom0.run("xl create -q /etc/xen/demo.cfg vcpus=4", 90)
     with dom0.guest("demo", 90) as guest:
         assert guest.run("nproc").strip() == "4"
-        guest.run("for i in 1 2 3 4; do (j=0; while [ $j -lt 3000 ]; do j=$((j + 1)); done) & done; wait", 120)
+        guest.run("(for i in 1 2 3 4; do (j=0; while [ $j -lt 3000 ]; do j=$((j + 1)); done) & done; wait)", 120)
         online = guest.run("cat /sys/devices/system/cpu/online").strip()
         assert online == "0-3"
     lines = dom0.run("xl vcpu-list demo").splitlines()
