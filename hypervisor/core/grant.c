@@ -420,13 +420,15 @@ static void unmap_fn(void *arg)
 
 long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *op))
 {
+	u32 left = count;
 	u64 buf[8];
 
 	BUG_ON(size > sizeof(buf));
-	for (; (u32)count; count = (u32)count - 1, arg += size) {
-		if (hypercall_preempt_check())
+	for (; left; left--, arg += size) {
+		/* Never before the first: whoever is interrupted all the time still gets on. */
+		if (left != (u32)count && hypercall_preempt_check())
 			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK,
-						  arg, (u32)count, 0, 0);
+						  arg, left, 0, 0);
 		if (copy_from_guest(buf, arg, size))
 			return -EFAULT;
 		fn(buf);

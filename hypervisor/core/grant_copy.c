@@ -188,7 +188,7 @@ long grant_op_cache_flush(u64 cmd, u64 arg, u64 count)
 
 	(void)cmd;
 	for (u32 i = 0; i < (u32)count; i++) {
-		if (hypercall_preempt_check())
+		if (i && hypercall_preempt_check())
 			return hypercall_continue(__HYPERVISOR_grant_table_op, GNTTABOP_cache_flush,
 						  arg + i * sizeof(op), (u32)count - i, 0, 0);
 		if (copy_from_guest(&op, arg + i * sizeof(op), sizeof(op)))

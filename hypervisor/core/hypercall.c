@@ -55,7 +55,8 @@ long do_multicall(u64 list, u64 count, u64 a3, u64 a4, u64 a5)
 	for (i = 0; i < count; i++, list += sizeof(e)) {
 		long rc;
 
-		if (hypercall_preempt_check())
+		/* Never before the first: whoever is interrupted all the time still gets on. */
+		if (i && hypercall_preempt_check())
 			return hypercall_continue(__HYPERVISOR_multicall, list, count - i, 0, 0, 0);
 		if (copy_from_guest(&e, list, sizeof(e)))
 			return -EFAULT;

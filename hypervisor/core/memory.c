@@ -121,25 +121,42 @@ static int decrease(struct domain *d, gfn_t gfn)
 	return take_frame(d, gfn);
 }
 
-static int one_extent(struct domain *d, unsigned int op, gfn_t gfn, unsigned int order)
+/*
+ * Steps from *step up to total: an extent for populate_physmap (shift 0), a page of one for
+ * decrease_reservation (shift: the order). Returns -ERESTART when it should stop for a while.
+ */
+static long reservation_steps(struct domain *d, const struct xen_memory_reservation *r, u64 *step,
+			      u64 total, unsigned int shift, bool decreasing)
 {
-	int rc = 0;
+	u64 in_extent = BIT(shift) - 1, start = *step;
+	xen_pfn_t gfn = 0;
 
-	if (op == XENMEM_populate_physmap)
-		return populate(d, gfn, order);
-	for (u64 i = 0; i < BIT(order) && !rc; i++)
-		rc = decrease(d, gfn + i);
-	return rc;
+	for (; *step < total; ++*step) {
+		u64 from = r->extent_start.q + (*step >> shift) * sizeof(gfn);
+		int rc;
+
+		/* Never before the first: whoever is interrupted all the time still gets on. */
+		if (*step != start && hypercall_preempt_check())
+			return -ERESTART;
+		if ((*step == start || !(*step & in_extent)) &&
+		    copy_from_guest(&gfn, from, sizeof(gfn)))
+			return -EFAULT;
+		rc = decreasing ? decrease(d, gfn + (*step & in_extent)) :
+				  populate(d, gfn, r->extent_order);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 /*
- * The extents that were done, as Xen counts; a later one's failure ends the loop without an error
- * of its own.
+ * Returns the extents that were done, as Xen counts; a later one's failure ends the loop without an
+ * error of its own.
  */
 long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 {
-	unsigned int op = cmd & CMD_MASK;
-	u64 i = cmd >> EXTENT_SHIFT;
+	unsigned int op = cmd & CMD_MASK, shift;
+	u64 step = cmd >> EXTENT_SHIFT, total;
 	struct xen_memory_reservation r;
 	struct domain *d;
 	long rc;
@@ -149,30 +166,21 @@ long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 		return -EFAULT;
 	if (op == XENMEM_increase_reservation)
 		return 0; /* none done: without a frame number there is no place for it */
-	if (i > r.nr_extents || r.nr_extents > ~0UL >> EXTENT_SHIFT)
-		return -EINVAL;
 	if (r.extent_order > (xsm_privileged() ? MAX_TOOLS_ORDER : MAX_GUEST_ORDER))
-		return i;
+		return 0;
+	shift = op == XENMEM_decrease_reservation ? r.extent_order : 0;
+	total = r.nr_extents << shift;
+	if (r.nr_extents > ~0UL >> (EXTENT_SHIFT + shift) || step > total)
+		return -EINVAL;
 	d = xsm_target(r.domid, &rc);
 	if (!d)
 		return rc;
-	for (; i < r.nr_extents; i++) {
-		xen_pfn_t gfn;
-
-		if (hypercall_preempt_check()) {
-			rc = hypercall_continue(__HYPERVISOR_memory_op, op | i << EXTENT_SHIFT, arg,
-						0, 0, 0);
-			goto out;
-		}
-		if (copy_from_guest(&gfn, r.extent_start.q + i * sizeof(gfn), sizeof(gfn)))
-			break;
-		if (one_extent(d, op, gfn, r.extent_order))
-			break;
-	}
-	rc = i;
-out:
+	rc = reservation_steps(d, &r, &step, total, shift, op == XENMEM_decrease_reservation);
 	domain_put(d);
-	return rc;
+	if (rc == -ERESTART)
+		return hypercall_continue(__HYPERVISOR_memory_op, op | step << EXTENT_SHIFT, arg, 0,
+					  0, 0);
+	return step >> shift;
 }
 
 static long domain_number(domid_t id, u64 (*get)(struct domain *d))
@@ -356,14 +364,12 @@ long memory_add_to_physmap_batch(u64 cmd, u64 arg, u64 arg3)
 	if (!fd)
 		goto out;
 	rc = fd == d || fd->dying ? -EINVAL : 0;
-	for (; i < b.size && !rc; i++) {
-		if (hypercall_preempt_check()) {
+	while (i < b.size && !rc) {
+		rc = batch_item(d, fd, &b, i++);
+		if (!rc && i < b.size && hypercall_preempt_check())
 			rc = hypercall_continue(__HYPERVISOR_memory_op,
 						XENMEM_add_to_physmap_batch | i << EXTENT_SHIFT,
 						arg, 0, 0, 0);
-			break;
-		}
-		rc = batch_item(d, fd, &b, i);
 	}
 	domain_put(fd);
 out:
@@ -417,14 +423,12 @@ long memory_acquire_resource(u64 cmd, u64 arg, u64 arg3)
 		rc = copy_to_guest(arg, &a, sizeof(a)) ? -EFAULT : 0;
 		goto out;
 	}
-	for (; i < a.nr_frames && !rc; i++) {
-		if (hypercall_preempt_check()) {
+	while (i < a.nr_frames && !rc) {
+		rc = map_resource_frame(current_domain(), owner, a.frame, a.frame_list.q, i++);
+		if (!rc && i < a.nr_frames && hypercall_preempt_check())
 			rc = hypercall_continue(__HYPERVISOR_memory_op,
 						XENMEM_acquire_resource | i << EXTENT_SHIFT, arg, 0,
 						0, 0);
-			break;
-		}
-		rc = map_resource_frame(current_domain(), owner, a.frame, a.frame_list.q, i);
 	}
 out:
 	domain_put(owner);

@@ -99,14 +99,14 @@ static long console_write(u64 count, u64 buffer)
 	while (count) {
 		u64 n = min(count, (u64)sizeof(buf));
 
-		if (hypercall_preempt_check())
-			return hypercall_continue(__HYPERVISOR_console_io, CONSOLEIO_write, count,
-						  buffer, 0, 0);
 		if (copy_from_guest(buf, buffer, n))
 			return -EFAULT;
 		console_guest_write(current_domain(), buf, n);
 		count -= n;
 		buffer += n;
+		if (count && hypercall_preempt_check())
+			return hypercall_continue(__HYPERVISOR_console_io, CONSOLEIO_write, count,
+						  buffer, 0, 0);
 	}
 	return 0;
 }

@@ -161,6 +161,39 @@ static void continuation_within_a_multicall(void **state)
 	assert_int_equal(HC(__HYPERVISOR_multicall, U(e), 3), -EFAULT);
 }
 
+/* Interrupted at each chance, all long operations still come to their end. */
+static void progress_whatever_interrupts(void **state)
+{
+	struct xen_memory_reservation r = { .nr_extents = 9, .domid = DOMID_SELF };
+	struct gnttab_cache_flush flush[5] = { { .length = 64, .op = GNTTAB_CACHE_CLEAN } };
+	struct gnttab_copy copy[5] = { { .len = 1 } };
+	struct multicall_entry e[4] = {
+		{ .op = __HYPERVISOR_memory_op, .args = { XENMEM_populate_physmap, U(&r) } },
+		{ .op = __HYPERVISOR_xen_version, .args = { XENVER_pagesize } },
+		{ .op = __HYPERVISOR_memory_op, .args = { XENMEM_decrease_reservation, U(&r) } },
+		{ .op = __HYPERVISOR_grant_table_op, .args = { GNTTABOP_copy, U(copy), 5 } },
+	};
+	xen_pfn_t list[9];
+	char text[1000];
+
+	for (unsigned int i = 0; i < 9; i++)
+		list[i] = 0x60000 + i;
+	set_xen_guest_handle(r.extent_start, list);
+	memset(text, 'x', sizeof(text));
+	AS(u1);
+	host.preempt_every = 1;
+	assert_int_equal(HC(__HYPERVISOR_multicall, U(e), 4), 0);
+	assert_int_equal(e[0].result, 9);
+	assert_int_equal(e[1].result, PAGE_SIZE);
+	assert_int_equal(e[2].result, 9);
+	assert_int_equal(e[3].result, 0);
+	assert_int_equal(u1->tot_pages, U_PAGES);
+	/* 8, 8 and 4 in the entries, and one between each two of them */
+	assert_int_equal(host.restarts, 8 + 8 + 4 + 3);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, sizeof(text), U(text)), 0);
+	assert_int_equal(GNTTAB(GNTTABOP_cache_flush, flush, 5), 0);
+}
+
 static void versions(void **state)
 {
 	struct xen_feature_info f = { 0 };
@@ -246,6 +279,7 @@ int main(void)
 		TEST(sub_operations_are_compared_whole),
 		TEST(multicall),
 		TEST(continuation_within_a_multicall),
+		TEST(progress_whatever_interrupts),
 		TEST(versions),
 		TEST(hvm_params),
 	};

@@ -267,6 +267,44 @@ static void continuation(void **state)
 	assert_int_equal(MEMORY(XENMEM_populate_physmap, &r), -EINVAL);
 }
 
+/* Taking back a large extent stops inside it, and an unaligned or broken one ends where it breaks. */
+static void stops_inside_an_extent(void **state)
+{
+	struct xen_memory_reservation r = { .nr_extents = 2, .extent_order = 9, .domid = 1 };
+	xen_pfn_t at[2] = { 0x60000, 0x60200 };
+
+	set_xen_guest_handle(r.extent_start, at);
+	AS(dom0);
+	assert_int_equal(MEMORY(XENMEM_populate_physmap, &r), 2);
+	assert_int_equal(u1->tot_pages, U_PAGES + 1024);
+	host.preempt_every = 1;
+	assert_int_equal(MEMORY(XENMEM_decrease_reservation, &r), 2);
+	assert_int_equal(host.restarts, 1023);
+	assert_int_equal(u1->tot_pages, U_PAGES);
+	host.preempt_every = 0;
+	assert_int_equal(MEMORY(XENMEM_populate_physmap, &r), 2);
+	host.restarts = 0;
+	/* The last page of the second one is gone: one whole extent is what was done. */
+	r.nr_extents = 1;
+	r.extent_order = 0;
+	at[0] = 0x603ff;
+	assert_int_equal(MEMORY(XENMEM_decrease_reservation, &r), 1);
+	r.nr_extents = 2;
+	r.extent_order = 9;
+	at[0] = 0x60000;
+	host.preempt_every = 7;
+	assert_int_equal(MEMORY(XENMEM_decrease_reservation, &r), 1);
+	assert_int_equal(u1->tot_pages, U_PAGES);
+	host.preempt_every = 0;
+	/* Progress that no one made. */
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_decrease_reservation | 1024 << 6, U(&r)),
+			 2);
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_decrease_reservation | 1025 << 6, U(&r)),
+			 -EINVAL);
+	r.nr_extents = 1UL << 49;
+	assert_int_equal(MEMORY(XENMEM_decrease_reservation, &r), -EINVAL);
+}
+
 static void another_domains_id(void **state)
 {
 	xen_pfn_t gfn = HOLE;
@@ -549,6 +587,7 @@ int main(void)
 		TEST(xsa_212_decrease_races_with_map),
 		TEST(populate_that_fails_races_with_decrease),
 		TEST(continuation),
+		TEST(stops_inside_an_extent),
 		TEST(another_domains_id),
 		TEST(shared_info_and_grant_frames),
 		TEST(granted_frames_are_not_for_memory_ops),
