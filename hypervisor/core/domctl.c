@@ -143,16 +143,11 @@ static long max_vcpus(struct domain *d, u32 max)
 
 static long max_mem(struct domain *d, u64 kib)
 {
-	u64 pages = kib >> (PAGE_SHIFT - 10);
-	long rc = 0;
-
+	/* May be less than the domain has: then it gets nothing until it has given that back. */
 	spin_lock(&d->page_lock);
-	if (pages < d->tot_pages)
-		rc = -EINVAL;
-	else
-		d->max_pages = pages;
+	d->max_pages = kib >> (PAGE_SHIFT - 10);
 	spin_unlock(&d->page_lock);
-	return rc;
+	return 0;
 }
 
 static struct vcpu *find_vcpu(struct domain *d, u32 id)

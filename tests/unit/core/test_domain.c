@@ -60,9 +60,12 @@ static void lifecycle(void **state)
 	assert_int_equal(domctl(id, XEN_DOMCTL_max_mem, &op), 0);
 	assert_int_equal(info(id).max_pages, 16);
 	assert_non_null(alloc_domain_pages(d, 4));
+	/* Below what it has: it keeps that, and gets no more until it has given some back. */
 	op.u.max_mem.max_memkb = 60;
-	assert_int_equal(domctl(id, XEN_DOMCTL_max_mem, &op), -EINVAL);
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_mem, &op), 0);
 	assert_int_equal(info(id).tot_pages, 16);
+	assert_int_equal(info(id).max_pages, 15);
+	assert_null(alloc_domain_pages(d, 0));
 	op.u.vcpucontext.vcpu = 0;
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, &got);
 	assert_int_equal(domctl(id, XEN_DOMCTL_getvcpucontext, &op), -ENODATA);
