@@ -153,6 +153,14 @@ int vcpu_create(struct domain *d, unsigned int id)
 	return 0;
 }
 
+static void watchdog_fired(void *domain)
+{
+	struct domain *d = domain;
+
+	pr_warn("d%u: its watchdog fired\n", d->id);
+	domain_shutdown(d, SHUTDOWN_watchdog);
+}
+
 static int domain_init(struct domain *d, const struct xen_domctl_createdomain *config)
 {
 	struct xen_arch_domainconfig arch = config->arch;
@@ -197,6 +205,8 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	list_init(&d->page_list);
 	list_init(&d->list);
 	list_init(&d->dead_pages);
+	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
+		timer_init(&d->watchdog[i], watchdog_fired, d);
 
 	spin_lock(&domain_list_lock);
 	if (*hash_slot(id)) {
@@ -419,10 +429,9 @@ static int release_vcpus(struct domain *d)
 	struct vcpu *v;
 	unsigned int i;
 
-	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
-		if (d->watchdog_used & BIT(i))
-			timer_kill(&d->watchdog[i]);
-	}
+	/* All of them: one that the guest has just stopped may still be firing. */
+	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
+		timer_kill(&d->watchdog[i]);
 	domain_for_each_vcpu(d, v, i) {
 		timer_kill(&v->poll_timer);
 		timer_kill(&v->block_timer);

@@ -98,14 +98,6 @@ long sched_op_poll(struct sched_poll *a)
 	return 0;
 }
 
-static void watchdog_fired(void *domain)
-{
-	struct domain *d = domain;
-
-	pr_warn("d%u: its watchdog fired\n", d->id);
-	domain_shutdown(d, SHUTDOWN_watchdog);
-}
-
 /*
  * id 0: takes a free timer and returns its number; else re-arms (timeout > 0) or stops (0) that
  * one.
@@ -124,7 +116,6 @@ long sched_op_watchdog(struct sched_watchdog *a)
 			if (d->watchdog_used & BIT(i))
 				continue;
 			d->watchdog_used |= BIT(i);
-			timer_init(&d->watchdog[i], watchdog_fired, d);
 			timer_set(&d->watchdog[i], arch_time_ns() + a->timeout * 1000000000ULL);
 			rc = i + 1;
 			break;
