@@ -15,7 +15,8 @@ JOBS ?= $(shell nproc)
 PYTHON := /usr/bin/python3
 CROSS_COMPILE ?= riscv64-linux-gnu-
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+# A -j on the command line wins over this one.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 
@@ -149,7 +150,9 @@ test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
 
 ## check-style	clang-format for C, checkpatch for the kernel patches
-c_files = $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null)
+# A source tree without git has nothing but sources.
+c_files = $(or $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null), \
+	$(shell cd $(top) && find hypervisor pvabi dom0-tools tests -name '*.[ch]'))
 check-style: kernel-source
 	@echo "  STYLE    clang-format"
 	@cd $(top) && clang-format --dry-run -Werror $(c_files)
