@@ -78,7 +78,7 @@ static domid_t free_domid(void)
 	return DOMID_INVALID;
 }
 
-static long create(struct xen_domctl *op)
+long domctl_create(struct xen_domctl *op)
 {
 	struct xen_domctl_createdomain *c = &op->u.createdomain;
 	struct domain *d;
@@ -103,33 +103,38 @@ static long create(struct xen_domctl *op)
 	return rc;
 }
 
-static long set_controller_pause(struct domain *d, bool pause)
+long domctl_pause(struct domain *d)
 {
 	bool already;
-	long rc = 0;
 
 	spin_lock(&d->lock);
-	already = pause == d->controller_paused;
-	if (already)
-		rc = pause ? 0 : -EINVAL;
-	else if (!pause && d->dying)
-		rc = -EINVAL;
-	else
-		d->controller_paused = pause;
+	already = d->controller_paused;
+	d->controller_paused = true;
 	spin_unlock(&d->lock);
-	if (rc || already)
-		return rc;
-	if (pause) {
+	if (!already)
 		domain_pause(d);
-	} else {
-		d->creation_finished = true;
-		domain_unpause(d);
-	}
 	return 0;
 }
 
-static long max_vcpus(struct domain *d, u32 max)
+long domctl_unpause(struct domain *d)
 {
+	bool paused;
+
+	spin_lock(&d->lock);
+	paused = d->controller_paused && !d->dying;
+	if (paused)
+		d->controller_paused = false;
+	spin_unlock(&d->lock);
+	if (!paused)
+		return -EINVAL;
+	d->creation_finished = true;
+	domain_unpause(d);
+	return 0;
+}
+
+long domctl_max_vcpus(struct domain *d, struct xen_domctl_max_vcpus *a)
+{
+	u32 max = a->max;
 	long rc = 0;
 
 	if (max > d->max_vcpus || !max)
@@ -141,11 +146,11 @@ static long max_vcpus(struct domain *d, u32 max)
 	return rc;
 }
 
-static long max_mem(struct domain *d, u64 kib)
+long domctl_max_mem(struct domain *d, struct xen_domctl_max_mem *a)
 {
 	/* May be less than the domain has: then it gets nothing until it has given that back. */
 	spin_lock(&d->page_lock);
-	d->max_pages = kib >> (PAGE_SHIFT - 10);
+	d->max_pages = a->max_memkb >> (PAGE_SHIFT - 10);
 	spin_unlock(&d->page_lock);
 	return 0;
 }
@@ -155,7 +160,7 @@ static struct vcpu *find_vcpu(struct domain *d, u32 id)
 	return id < d->max_vcpus ? d->vcpu[id] : NULL;
 }
 
-static long set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
+long domctl_set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 {
 	struct vcpu_guest_context c;
 	struct vcpu *v = find_vcpu(d, a->vcpu);
@@ -177,7 +182,7 @@ static long set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 	return rc;
 }
 
-static long get_context(struct domain *d, struct xen_domctl_vcpucontext *a)
+long domctl_get_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 {
 	struct vcpu_guest_context c;
 	struct vcpu *v = find_vcpu(d, a->vcpu);
@@ -192,7 +197,7 @@ static long get_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 	return copy_to_guest(a->ctxt.q, &c, sizeof(c)) ? -EFAULT : 0;
 }
 
-static long vcpu_info_op(struct domain *d, struct xen_domctl_getvcpuinfo *a)
+long domctl_vcpu_info(struct domain *d, struct xen_domctl_getvcpuinfo *a)
 {
 	struct vcpu *v = find_vcpu(d, a->vcpu);
 
@@ -243,91 +248,48 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 	return rc;
 }
 
-static long destroy(struct domain *d, u64 arg)
+long domctl_set_affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a)
+{
+	return affinity(d, a, true);
+}
+
+long domctl_get_affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a)
+{
+	return affinity(d, a, false);
+}
+
+/* -ERESTART while there is more to do: the progress is in the domain. */
+long domctl_destroy(struct domain *d)
 {
 	long rc;
 
 	spin_lock(&control_lock);
 	rc = domain_kill(d);
 	spin_unlock(&control_lock);
-	return rc == -ERESTART ? hypercall_continue(__HYPERVISOR_domctl, arg, 0, 0, 0, 0) : rc;
-}
-
-static long domctl_on(struct domain *d, struct xen_domctl *op, u64 arg)
-{
-	switch (op->cmd) {
-	case XEN_DOMCTL_destroydomain:
-		return destroy(d, arg);
-	case XEN_DOMCTL_pausedomain:
-		return set_controller_pause(d, true);
-	case XEN_DOMCTL_unpausedomain:
-		return set_controller_pause(d, false);
-	case XEN_DOMCTL_resumedomain:
-		domain_resume(d);
-		return 0;
-	case XEN_DOMCTL_getdomaininfo:
-		domain_info(d, &op->u.getdomaininfo);
-		op->domain = d->id;
-		return 0;
-	case XEN_DOMCTL_max_mem:
-		return max_mem(d, op->u.max_mem.max_memkb);
-	case XEN_DOMCTL_max_vcpus:
-		return max_vcpus(d, op->u.max_vcpus.max);
-	case XEN_DOMCTL_setvcpucontext:
-		return set_context(d, &op->u.vcpucontext);
-	case XEN_DOMCTL_getvcpucontext:
-		return get_context(d, &op->u.vcpucontext);
-	case XEN_DOMCTL_getvcpuinfo:
-		return vcpu_info_op(d, &op->u.getvcpuinfo);
-	case XEN_DOMCTL_setvcpuaffinity:
-		return affinity(d, &op->u.vcpuaffinity, true);
-	case XEN_DOMCTL_getvcpuaffinity:
-		return affinity(d, &op->u.vcpuaffinity, false);
-	case XEN_DOMCTL_setdomainhandle:
-		memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
-		return 0;
-	case XEN_DOMCTL_settimeoffset:
-		d->time_offset_seconds = op->u.settimeoffset.time_offset_seconds;
-		wallclock_publish(d);
-		return 0;
-	default:
-		return -ENOSYS;
-	}
-}
-
-/* Pausing oneself would wait for oneself; the control domain's end is the machine's. */
-static bool not_on_self(u32 cmd)
-{
-	return cmd == XEN_DOMCTL_pausedomain || cmd == XEN_DOMCTL_destroydomain ||
-	       cmd == XEN_DOMCTL_setvcpucontext || cmd == XEN_DOMCTL_getvcpucontext ||
-	       cmd == XEN_DOMCTL_resumedomain;
-}
-
-long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
-{
-	struct xen_domctl op;
-	struct domain *d;
-	long rc;
-
-	(void)a2;
-	(void)a3;
-	(void)a4;
-	(void)a5;
-	if (copy_from_guest(&op, arg, sizeof(op)))
-		return -EFAULT;
-	if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
-		return -EACCES;
-	if (op.cmd == XEN_DOMCTL_createdomain) {
-		rc = create(&op);
-	} else {
-		d = domain_get(op.domain);
-		if (!d)
-			return -ESRCH;
-		rc = d == current_domain() && not_on_self(op.cmd) ? -EINVAL :
-								    domctl_on(d, &op, arg);
-		domain_put(d);
-	}
-	if (!rc && copy_to_guest(arg, &op, sizeof(op)))
-		rc = -EFAULT;
 	return rc;
+}
+
+long domctl_resume(struct domain *d)
+{
+	domain_resume(d);
+	return 0;
+}
+
+long domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *a)
+{
+	domain_info(d, a);
+	return 0;
+}
+
+long domctl_set_handle(struct domain *d, struct xen_domctl_setdomainhandle *a)
+{
+	memcpy(d->handle, a->handle, sizeof(d->handle));
+	return 0;
+}
+
+long domctl_set_time_offset(struct domain *d, struct xen_domctl_settimeoffset *a)
+{
+	d->time_offset_seconds = a->time_offset_seconds;
+	wallclock_publish(d);
+	return 0;
 }

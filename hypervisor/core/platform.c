@@ -27,26 +27,14 @@ void wallclock_publish(struct domain *d)
 	spin_unlock(&clock_lock);
 }
 
-long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
+long platform_settime64(struct xenpf_settime64 *arg)
 {
-	struct xen_platform_op op;
 	struct domain *d;
 	u64 total;
 
-	(void)a2;
-	(void)a3;
-	(void)a4;
-	(void)a5;
-	if (copy_from_guest(&op, arg, offsetof(struct xen_platform_op, u) + sizeof(op.u.settime64)))
-		return -EFAULT;
-	if (op.interface_version != XENPF_INTERFACE_VERSION)
-		return -EACCES;
-	if (op.cmd != XENPF_settime64)
-		return -ENOSYS;
-	if (op.u.settime64.mbz || op.u.settime64.nsecs >= 1000000000)
+	if (arg->mbz || arg->nsecs >= 1000000000)
 		return -EINVAL;
-	total = op.u.settime64.secs * 1000000000ULL + op.u.settime64.nsecs -
-		op.u.settime64.system_time;
+	total = arg->secs * 1000000000ULL + arg->nsecs - arg->system_time;
 	spin_lock(&clock_lock);
 	boot_seconds = total / 1000000000ULL;
 	boot_nanoseconds = total % 1000000000ULL;

@@ -8,7 +8,7 @@
 #include <lib.h>
 #include <sched.h>
 
-static long readconsole(struct xen_sysctl_readconsole *a)
+long sysctl_readconsole(struct xen_sysctl_readconsole *a)
 {
 	char buf[256];
 	u32 done = 0, index = a->index;
@@ -32,7 +32,7 @@ static long readconsole(struct xen_sysctl_readconsole *a)
 	return 0;
 }
 
-static void physinfo(struct xen_sysctl_physinfo *a)
+long sysctl_physinfo(struct xen_sysctl_physinfo *a)
 {
 	memset(a, 0, sizeof(*a));
 	a->threads_per_core = 1;
@@ -46,6 +46,7 @@ static void physinfo(struct xen_sysctl_physinfo *a)
 	a->free_pages = heap_free_pages();
 	a->scrub_pages = heap_dirty_pages();
 	a->max_mfn = machine.total_pages;
+	return 0;
 }
 
 /* The first domain with a number of at least id, held. */
@@ -71,7 +72,7 @@ static struct domain *next_domain(u32 id)
 	return d;
 }
 
-static long domain_list_op(struct xen_sysctl_getdomaininfolist *a)
+long sysctl_domain_list(struct xen_sysctl_getdomaininfolist *a)
 {
 	struct xen_domctl_getdomaininfo info;
 	u32 n = 0, id = a->first_domain;
@@ -93,7 +94,7 @@ static long domain_list_op(struct xen_sysctl_getdomaininfolist *a)
 	return 0;
 }
 
-static long debug_keys(struct xen_sysctl_debug_keys *a)
+long sysctl_debug_keys(struct xen_sysctl_debug_keys *a)
 {
 	char c;
 
@@ -107,7 +108,7 @@ static long debug_keys(struct xen_sysctl_debug_keys *a)
 	return 0;
 }
 
-static long cpuinfo(struct xen_sysctl_getcpuinfo *a)
+long sysctl_cpuinfo(struct xen_sysctl_getcpuinfo *a)
 {
 	u32 n = min(a->max_cpus, machine.nr_harts);
 
@@ -121,7 +122,7 @@ static long cpuinfo(struct xen_sysctl_getcpuinfo *a)
 	return 0;
 }
 
-static long cputopo(struct xen_sysctl_cputopoinfo *a)
+long sysctl_cputopo(struct xen_sysctl_cputopoinfo *a)
 {
 	u32 n = a->cputopo.q ? min(a->num_cpus, machine.nr_harts) : 0;
 
@@ -135,48 +136,14 @@ static long cputopo(struct xen_sysctl_cputopoinfo *a)
 	return 0;
 }
 
-static long sysctl_do(struct xen_sysctl *op)
+long sysctl_sched_id(struct xen_sysctl_sched_id *a)
 {
-	switch (op->cmd) {
-	case XEN_SYSCTL_readconsole:
-		return readconsole(&op->u.readconsole);
-	case XEN_SYSCTL_physinfo:
-		physinfo(&op->u.physinfo);
-		return 0;
-	case XEN_SYSCTL_sched_id:
-		op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2; /* the nearest of Xen's */
-		return 0;
-	case XEN_SYSCTL_getdomaininfolist:
-		return domain_list_op(&op->u.getdomaininfolist);
-	case XEN_SYSCTL_debug_keys:
-		return debug_keys(&op->u.debug_keys);
-	case XEN_SYSCTL_getcpuinfo:
-		return cpuinfo(&op->u.getcpuinfo);
-	case XEN_SYSCTL_availheap:
-		op->u.availheap.avail_bytes = heap_free_pages() << PAGE_SHIFT;
-		return 0;
-	case XEN_SYSCTL_cputopoinfo:
-		return cputopo(&op->u.cputopoinfo);
-	default:
-		return -ENOSYS;
-	}
+	a->sched_id = XEN_SCHEDULER_CREDIT2; /* the nearest of Xen's */
+	return 0;
 }
 
-long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5)
+long sysctl_availheap(struct xen_sysctl_availheap *a)
 {
-	struct xen_sysctl op;
-	long rc;
-
-	(void)a2;
-	(void)a3;
-	(void)a4;
-	(void)a5;
-	if (copy_from_guest(&op, arg, sizeof(op)))
-		return -EFAULT;
-	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
-		return -EACCES;
-	rc = sysctl_do(&op);
-	if (!rc && copy_to_guest(arg, &op, sizeof(op)))
-		rc = -EFAULT;
-	return rc;
+	a->avail_bytes = heap_free_pages() << PAGE_SHIFT;
+	return 0;
 }

@@ -27,20 +27,17 @@ static struct page *area_page(struct domain *d, gfn_t gfn, u64 offset, size_t si
 }
 
 /* Once per vCPU. vCPU 0's content in shared_info is carried over. */
-static long register_info(struct vcpu *v, u64 arg)
+long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 {
-	struct vcpu_register_vcpu_info a;
 	struct domain *d = v->domain;
 	struct vcpu_info *info;
 	struct page *pg;
 	long rc = 0;
 
-	if (copy_from_guest(&a, arg, sizeof(a)))
-		return -EFAULT;
-	pg = area_page(d, a.mfn, a.offset, sizeof(*info));
+	pg = area_page(d, a->mfn, a->offset, sizeof(*info));
 	if (!pg)
 		return -EINVAL;
-	info = (void *)((char *)page_to_virt(pg) + a.offset);
+	info = (void *)((char *)page_to_virt(pg) + a->offset);
 	spin_lock(&d->evtchn_lock); /* deliveries use v->info under it */
 	if (v->info_page) {
 		rc = -EINVAL;
@@ -59,16 +56,12 @@ static long register_info(struct vcpu *v, u64 arg)
 	return rc;
 }
 
-static long register_runstate(struct vcpu *v, u64 arg)
+long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_memory_area *a)
 {
-	struct vcpu_register_runstate_memory_area a;
+	u64 va = a->addr.p;
 	struct page *pg;
 	gfn_t gfn;
-	u64 va;
 
-	if (copy_from_guest(&a, arg, sizeof(a)))
-		return -EFAULT;
-	va = a.addr.p;
 	if (!va) {
 		vcpu_runstate_register(v, NULL, 0);
 		return 0;
@@ -83,61 +76,79 @@ static long register_runstate(struct vcpu *v, u64 arg)
 	return 0;
 }
 
-static long set_singleshot(struct vcpu *v, u64 arg)
+long vcpu_op_set_singleshot(struct vcpu *v, struct vcpu_set_singleshot_timer *a)
 {
-	struct vcpu_set_singleshot_timer a;
-
 	if (v != arch_current())
 		return -EINVAL;
-	if (copy_from_guest(&a, arg, sizeof(a)))
-		return -EFAULT;
-	if (a.flags & VCPU_SSHOTTMR_future && a.timeout_abs_ns < arch_time_ns())
+	if (a->flags & VCPU_SSHOTTMR_future && a->timeout_abs_ns < arch_time_ns())
 		return -ETIME;
-	timer_set(&v->singleshot_timer, a.timeout_abs_ns);
+	timer_set(&v->singleshot_timer, a->timeout_abs_ns);
 	return 0;
 }
 
-long do_vcpu_op(u64 cmd, u64 id, u64 arg, u64 a4, u64 a5)
+long vcpu_op_stop_singleshot(struct vcpu *v)
 {
-	struct domain *d = current_domain();
-	struct vcpu_runstate_info state;
-	struct vcpu *v;
+	if (v != arch_current())
+		return -EINVAL;
+	timer_stop(&v->singleshot_timer);
+	return 0;
+}
 
-	(void)a4;
-	(void)a5;
-	if (id >= d->max_vcpus || !d->vcpu[id])
-		return -ENOENT;
-	v = d->vcpu[id];
-	switch (cmd) {
-	case VCPUOP_up:
-		if (!v->is_initialised)
-			return -EINVAL;
-		clear_bit(VPF_DOWN, &v->pause_flags);
-		vcpu_wake(v);
-		return 0;
-	case VCPUOP_down:
-		set_bit(VPF_DOWN, &v->pause_flags);
-		vcpu_sleep_nosync(v);
-		return 0;
-	case VCPUOP_is_up:
-		return !(READ_ONCE(v->pause_flags) & BIT(VPF_DOWN));
-	case VCPUOP_get_runstate_info:
-		vcpu_runstate_get(v, &state);
-		return copy_to_guest(arg, &state, sizeof(state)) ? -EFAULT : 0;
-	case VCPUOP_register_runstate_memory_area:
-		return register_runstate(v, arg);
-	case VCPUOP_register_vcpu_info:
-		return register_info(v, arg);
-	case VCPUOP_set_singleshot_timer:
-		return set_singleshot(v, arg);
-	case VCPUOP_stop_singleshot_timer:
-		if (v != arch_current())
-			return -EINVAL;
-		timer_stop(&v->singleshot_timer);
-		return 0;
-	case VCPUOP_initialise: /* SBI HSM hart_start does it */
-		return -EOPNOTSUPP;
-	default:
-		return -ENOSYS;
+/* For one that never had registers. The lock also keeps SBI hart_start from doing the same. */
+long vcpu_op_initialise(struct vcpu *v, struct vcpu_guest_context *a)
+{
+	struct domain *d = v->domain;
+	long rc = -EEXIST;
+
+	spin_lock(&d->lock);
+	if (!v->is_initialised) {
+		rc = arch_set_context(v, a);
+		if (!rc && a->flags & VGCF_online)
+			clear_bit(VPF_DOWN, &v->pause_flags);
 	}
+	spin_unlock(&d->lock);
+	if (!rc)
+		vcpu_wake(v);
+	return rc;
+}
+
+long vcpu_op_up(struct vcpu *v)
+{
+	if (!v->is_initialised)
+		return -EINVAL;
+	clear_bit(VPF_DOWN, &v->pause_flags);
+	vcpu_wake(v);
+	return 0;
+}
+
+long vcpu_op_down(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	struct vcpu *other;
+	bool last = true;
+	unsigned int i;
+
+	/* Two that go down at once must not each take the other for one that stays. */
+	spin_lock(&d->lock);
+	domain_for_each_vcpu(d, other, i)
+		last &= other == v || READ_ONCE(other->pause_flags) & BIT(VPF_DOWN);
+	if (!last)
+		set_bit(VPF_DOWN, &v->pause_flags);
+	spin_unlock(&d->lock);
+	if (last)
+		domain_shutdown(d, SHUTDOWN_poweroff);
+	else
+		vcpu_sleep_nosync(v);
+	return 0;
+}
+
+long vcpu_op_is_up(struct vcpu *v)
+{
+	return !(READ_ONCE(v->pause_flags) & BIT(VPF_DOWN));
+}
+
+long vcpu_op_runstate(struct vcpu *v, struct vcpu_runstate_info *a)
+{
+	vcpu_runstate_get(v, a);
+	return 0;
 }

@@ -12,90 +12,87 @@
 #define XEN_MAJOR 4
 #define XEN_MINOR 17
 
-static long put(u64 arg, const void *data, size_t size)
+long version_number(void)
 {
-	return copy_to_guest(arg, data, size) ? -EFAULT : 0;
+	return XEN_MAJOR << 16 | XEN_MINOR;
 }
 
-static u32 features(const struct domain *d)
+long version_extra(xen_extraversion_t *arg)
 {
-	u32 f = BIT(XENFEAT_auto_translated_physmap);
-
-	if (d->is_privileged)
-		f |= BIT(XENFEAT_dom0);
-	return f | (d->direct_mapped ? BIT(XENFEAT_direct_mapped) : BIT(XENFEAT_not_direct_mapped));
+	pv_strlcpy(*arg, "-pavise-" CONFIG_VERSION, sizeof(*arg));
+	return 0;
 }
 
-static long version_string(u64 arg, size_t size, const char *s)
+long version_compile_info(struct xen_compile_info *arg)
 {
-	char buf[1024];
-
-	memset(buf, 0, sizeof(buf));
-	pv_strlcpy(buf, s, size);
-	return put(arg, buf, size);
+	pv_strlcpy(arg->compiler, "gcc " __VERSION__, sizeof(arg->compiler));
+	pv_strlcpy(arg->compile_by, "pavise", sizeof(arg->compile_by));
+	return 0;
 }
 
-long do_xen_version(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
+long version_capabilities(xen_capabilities_info_t *arg)
 {
-	struct xen_compile_info compile;
-	struct xen_feature_info feature;
-	xen_platform_parameters_t params = { 0 };
-
-	(void)a3;
-	(void)a4;
-	(void)a5;
-	switch (cmd) {
-	case XENVER_version:
-		return XEN_MAJOR << 16 | XEN_MINOR;
-	case XENVER_extraversion:
-		return version_string(arg, sizeof(xen_extraversion_t), "-pavise-" CONFIG_VERSION);
-	case XENVER_compile_info:
-		memset(&compile, 0, sizeof(compile));
-		pv_strlcpy(compile.compiler, "gcc " __VERSION__, sizeof(compile.compiler));
-		pv_strlcpy(compile.compile_by, "pavise", sizeof(compile.compile_by));
-		return put(arg, &compile, sizeof(compile));
-	case XENVER_capabilities:
-		return version_string(arg, sizeof(xen_capabilities_info_t), "xen-3.0-riscv64 ");
-	case XENVER_changeset:
-		return version_string(arg, sizeof(xen_changeset_info_t), "pavise " CONFIG_VERSION);
-	case XENVER_platform_parameters:
-		return put(arg, &params, sizeof(params));
-	case XENVER_get_features:
-		if (copy_from_guest(&feature, arg, sizeof(feature)))
-			return -EFAULT;
-		if (feature.submap_idx)
-			return -EINVAL;
-		feature.submap = features(current_domain());
-		return put(arg, &feature, sizeof(feature));
-	case XENVER_pagesize:
-		return PAGE_SIZE;
-	case XENVER_guest_handle:
-		return put(arg, current_domain()->handle, sizeof(xen_domain_handle_t));
-	case XENVER_commandline:
-		return version_string(arg, sizeof(xen_commandline_t),
-				      xsm_privileged() ? machine.cmdline : "<denied>");
-	default:
-		return -ENOSYS;
-	}
+	pv_strlcpy(*arg, "xen-3.0-riscv64 ", sizeof(*arg));
+	return 0;
 }
 
-long do_vm_assist(u64 cmd, u64 type, u64 a3, u64 a4, u64 a5)
+long version_changeset(xen_changeset_info_t *arg)
 {
-	(void)a3;
-	(void)a4;
-	(void)a5;
-	if (cmd != VMASST_CMD_enable && cmd != VMASST_CMD_disable)
-		return -ENOSYS;
+	pv_strlcpy(*arg, "pavise " CONFIG_VERSION, sizeof(*arg));
+	return 0;
+}
+
+long version_platform(struct xen_platform_parameters *arg)
+{
+	arg->virt_start = 0;
+	return 0;
+}
+
+long version_features(struct xen_feature_info *arg)
+{
+	struct domain *d = current_domain();
+
+	if (arg->submap_idx)
+		return -EINVAL;
+	arg->submap =
+		BIT(XENFEAT_auto_translated_physmap) | (d->is_privileged ? BIT(XENFEAT_dom0) : 0) |
+		(d->direct_mapped ? BIT(XENFEAT_direct_mapped) : BIT(XENFEAT_not_direct_mapped));
+	return 0;
+}
+
+long version_pagesize(void)
+{
+	return PAGE_SIZE;
+}
+
+long version_guest_handle(xen_domain_handle_t *arg)
+{
+	memcpy(*arg, current_domain()->handle, sizeof(*arg));
+	return 0;
+}
+
+long version_commandline(xen_commandline_t *arg)
+{
+	pv_strlcpy(*arg, xsm_privileged() ? machine.cmdline : "<denied>", sizeof(*arg));
+	return 0;
+}
+
+long vm_assist_op(u64 cmd, u64 type, u64 arg3)
+{
 	/* The runstate area is always written with XEN_RUNSTATE_UPDATE: nothing to switch. */
 	return type == VMASST_TYPE_runstate_update_flag ? 0 : -EINVAL;
 }
 
 #define CONSOLE_CHUNK 128
 
-static long console_write(u64 count, u64 buffer)
+#define CONSOLE_MAX 0x7fffffff /* a count is an int in Xen's interface */
+
+long console_io_write(u64 cmd, u64 count, u64 buffer)
 {
 	char buf[CONSOLE_CHUNK];
 
+	if (count > CONSOLE_MAX)
+		return -EINVAL;
 	while (count) {
 		u64 n = min(count, (u64)sizeof(buf));
 
@@ -105,30 +102,19 @@ static long console_write(u64 count, u64 buffer)
 		count -= n;
 		buffer += n;
 		if (count && hypercall_preempt_check())
-			return hypercall_continue(__HYPERVISOR_console_io, CONSOLEIO_write, count,
-						  buffer, 0, 0);
+			return hypercall_continue(__HYPERVISOR_console_io, cmd, count, buffer, 0,
+						  0);
 	}
 	return 0;
 }
 
-long do_console_io(u64 cmd, u64 count, u64 buffer, u64 a4, u64 a5)
+long console_io_read(u64 cmd, u64 count, u64 buffer)
 {
 	char buf[CONSOLE_CHUNK];
 	size_t n;
 
-	(void)a4;
-	(void)a5;
-	if (count > 0x7fffffff)
+	if (count > CONSOLE_MAX)
 		return -EINVAL;
-	switch (cmd) {
-	case CONSOLEIO_write:
-		return console_write(count, buffer);
-	case CONSOLEIO_read:
-		if (!xsm_privileged())
-			return -EPERM;
-		n = console_guest_read(buf, min(count, (u64)sizeof(buf)));
-		return copy_to_guest(buffer, buf, n) ? -EFAULT : (long)n;
-	default:
-		return -ENOSYS;
-	}
+	n = console_guest_read(buf, min(count, (u64)sizeof(buf)));
+	return copy_to_guest(buffer, buf, n) ? -EFAULT : (long)n;
 }

@@ -25,6 +25,18 @@ struct domain *xsm_target(domid_t id, long *error)
 	return NULL;
 }
 
+struct domain *xsm_control_target(domid_t id, bool other, long *error)
+{
+	struct domain *d = xsm_privileged() ? domain_get(id) : NULL;
+
+	*error = xsm_privileged() ? -ESRCH : -EPERM;
+	if (!d || !other || d != current_domain())
+		return d;
+	domain_put(d);
+	*error = -EINVAL;
+	return NULL;
+}
+
 bool xsm_may_talk(const struct domain *a, const struct domain *b)
 {
 	return !a->is_idle && !b->is_idle;

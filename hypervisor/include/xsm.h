@@ -16,6 +16,13 @@ bool xsm_privileged(void);
  */
 struct domain *xsm_target(domid_t id, long *error);
 
+/*
+ * The domain that a control operation is on, with a reference: for the control domain only. other:
+ * not its own (pausing it would wait for itself, its end is the machine's): -EINVAL. NULL with
+ * *error, also -ESRCH or -EPERM.
+ */
+struct domain *xsm_control_target(domid_t id, bool other, long *error);
+
 /* May the two connect event channels, and map each other's granted pages? */
 bool xsm_may_talk(const struct domain *a, const struct domain *b);
 

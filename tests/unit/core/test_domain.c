@@ -414,6 +414,7 @@ static void vcpus(void **state)
 {
 	struct vcpu_set_singleshot_timer t = { .timeout_abs_ns = host.now + 1000 };
 	struct evtchn_bind_virq bind = { .virq = VIRQ_TIMER };
+	struct vcpu_guest_context c = { .user_regs.pc = 0x2000 };
 	struct xen_domctl op = { 0 };
 	struct domain *d;
 
@@ -427,13 +428,28 @@ static void vcpus(void **state)
 	assert_int_equal(VCPUOP(VCPUOP_is_up, 2, NULL), -ENOENT);
 	assert_int_equal(VCPUOP(VCPUOP_is_up, ~0UL, NULL), -ENOENT);
 	assert_int_equal(VCPUOP(VCPUOP_is_up, 1UL << 32, NULL), -ENOENT);
-	assert_int_equal(VCPUOP(VCPUOP_initialise, 1, NULL), -EOPNOTSUPP);
+	assert_int_equal(VCPUOP(VCPUOP_initialise, 1, NULL), -EFAULT);
+	assert_int_equal(VCPUOP(VCPUOP_initialise, 1, &c), -EEXIST);
 	assert_int_equal(VCPUOP(99, 1, NULL), -ENOSYS);
 	/* One that never had a context is not started. */
 	d = make_domain(5, 1, 1);
 	d->vcpu[0]->is_initialised = false;
+	set_bit(VPF_DOWN, &d->vcpu[0]->pause_flags);
+	vcpu_sleep_nosync(d->vcpu[0]);
 	AS(d);
 	assert_int_equal(VCPUOP(VCPUOP_up, 0, NULL), -EINVAL);
+	c.user_regs.pc = 1; /* what no hart could hold */
+	assert_int_equal(VCPUOP(VCPUOP_initialise, 0, &c), -EINVAL);
+	assert_int_equal(VCPUOP(VCPUOP_up, 0, NULL), -EINVAL);
+	c.user_regs.pc = 0x2000;
+	assert_int_equal(VCPUOP(VCPUOP_initialise, 0, &c), 0);
+	assert_int_equal(VCPUOP(VCPUOP_is_up, 0, NULL), 0);
+	assert_int_equal(VCPUOP(VCPUOP_up, 0, NULL), 0);
+	assert_true(d->vcpu[0]->on_queue);
+	/* The last one's end is the domain's. */
+	assert_int_equal(VCPUOP(VCPUOP_down, 0, NULL), 0);
+	assert_true(d->is_shut_down);
+	assert_int_equal(d->shutdown_code, SHUTDOWN_poweroff);
 	AS(u1);
 	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &bind), 0);
 	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 1, &t), -EINVAL); /* its own only */
