@@ -9,6 +9,7 @@
 #include <grant.h>
 #include <hypercall.h>
 #include <lib.h>
+#include <memory.h>
 #include <sched.h>
 
 #define HASH_SIZE 256
@@ -157,6 +158,8 @@ static void watchdog_fired(void *domain)
 {
 	struct domain *d = domain;
 
+	if (d->is_shutting_down)
+		return;
 	pr_warn("d%u: its watchdog fired\n", d->id);
 	domain_shutdown(d, SHUTDOWN_watchdog);
 }
@@ -445,6 +448,19 @@ static int release_vcpus(struct domain *d)
 	return 0;
 }
 
+/* Nobody begins another: d->dying is set. See memory_op_begin(). */
+static int await_memory_ops(struct domain *d)
+{
+	while (__atomic_load_n(&d->memory_ops, __ATOMIC_ACQUIRE)) {
+		if (hypercall_preempt_check())
+			return -ERESTART;
+		arch_relax();
+	}
+	return 0;
+}
+
+#define KILL_STEPS 6
+
 static int kill_step(struct domain *d, unsigned int step)
 {
 	switch (step) {
@@ -455,8 +471,10 @@ static int kill_step(struct domain *d, unsigned int step)
 	case 2:
 		return release_vcpus(d);
 	case 3:
-		return p2m_teardown(d, &d->teardown_gfn, KILL_BATCH, release_mapping);
+		return await_memory_ops(d);
 	case 4:
+		return p2m_teardown(d, &d->teardown_gfn, KILL_BATCH, release_mapping);
+	case 5:
 		return release_pages(d);
 	default:
 		return -EINVAL;
@@ -477,7 +495,7 @@ int domain_kill(struct domain *d)
 		spin_unlock(&d->page_lock);
 		domain_pause(d);
 	}
-	while (d->teardown_step < 5) {
+	while (d->teardown_step < KILL_STEPS) {
 		rc = kill_step(d, d->teardown_step);
 		if (rc == -ERESTART && !hypercall_preempt_check())
 			continue;

@@ -637,6 +637,18 @@ void evtchn_free(struct domain *d)
 	d->evtchn = NULL;
 }
 
+int evtchn_count(struct domain *d)
+{
+	int n = 0;
+
+	if (!spin_trylock(&d->evtchn_lock))
+		return -1;
+	for (u32 port = 1; port < d->evtchn->max_ports; port++)
+		n += port_get(d, port) != NULL;
+	spin_unlock(&d->evtchn_lock);
+	return n;
+}
+
 void evtchn_dump(struct domain *d)
 {
 	static const char *const states[] = { "closed", "unbound", "interdomain",

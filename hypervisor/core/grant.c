@@ -464,6 +464,19 @@ int grant_release_mappings(struct domain *d)
 	return -ERESTART;
 }
 
+int grant_count_maps(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+	int n = 0;
+
+	if (!spin_trylock(&t->track_lock))
+		return -1;
+	for (u32 handle = 0; handle < t->nr_tracks; handle++)
+		n += track(t, handle)->live;
+	spin_unlock(&t->track_lock);
+	return n;
+}
+
 void grant_dump(struct domain *d)
 {
 	struct grant_table *t = d->grant;

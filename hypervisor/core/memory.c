@@ -21,6 +21,24 @@
 #define MAX_GUEST_ORDER 9
 #define MAX_TOOLS_ORDER 18
 
+bool memory_op_begin(struct domain *d)
+{
+	bool alive;
+
+	spin_lock(&d->page_lock);
+	alive = !d->dying;
+	d->memory_ops += alive;
+	spin_unlock(&d->page_lock);
+	return alive;
+}
+
+void memory_op_end(struct domain *d)
+{
+	spin_lock(&d->page_lock);
+	d->memory_ops--;
+	spin_unlock(&d->page_lock);
+}
+
 int memory_unmap_lent(struct domain *d, gfn_t gfn)
 {
 	struct p2m_entry e;
@@ -138,6 +156,9 @@ static long reservation_steps(struct domain *d, const struct xen_memory_reservat
 		/* Never before the first: whoever is interrupted all the time still gets on. */
 		if (*step != start && hypercall_preempt_check())
 			return -ERESTART;
+		/* Its destruction waits for us. */
+		if (READ_ONCE(d->dying))
+			return -EINVAL;
 		if ((*step == start || !(*step & in_extent)) &&
 		    copy_from_guest(&gfn, from, sizeof(gfn)))
 			return -EFAULT;
@@ -175,7 +196,12 @@ long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 	d = xsm_target(r.domid, &rc);
 	if (!d)
 		return rc;
-	rc = reservation_steps(d, &r, &step, total, shift, op == XENMEM_decrease_reservation);
+	rc = -EINVAL;
+	if (memory_op_begin(d)) {
+		rc = reservation_steps(d, &r, &step, total, shift,
+				       op == XENMEM_decrease_reservation);
+		memory_op_end(d);
+	}
 	domain_put(d);
 	if (rc == -ERESTART)
 		return hypercall_continue(__HYPERVISOR_memory_op, op | step << EXTENT_SHIFT, arg, 0,
@@ -242,31 +268,24 @@ long memory_claim_pages(struct xen_memory_reservation *r)
 
 /*
  * Puts a frame of the hypervisor's that is lent to d, or another domain's, at gfn; replaces one of
- * the same kinds.
+ * the same kinds. d is the current domain, or memory_op_begin() was called.
  */
 static int map_lent(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
 {
 	int rc;
 
-	if (d->dying) /* its P2M may be torn down already: the reference would be lost */
-		return -EINVAL;
 	rc = memory_unmap_lent(d, gfn);
 	if (rc && rc != -ENOENT)
 		return rc;
 	return p2m_map(d, gfn, mfn, 0, type, access);
 }
 
-long memory_add_to_physmap(struct xen_add_to_physmap *a)
+static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *a)
 {
-	struct domain *d;
 	struct page *pg;
 	mfn_t mfn = 0;
-	long rc;
+	long rc = 0;
 
-	d = xsm_target(a->domid, &rc);
-	if (!d)
-		return rc;
-	rc = 0;
 	switch (a->space) {
 	case XENMAPSPACE_shared_info:
 		if (a->idx)
@@ -280,19 +299,30 @@ long memory_add_to_physmap(struct xen_add_to_physmap *a)
 	default:
 		rc = -EOPNOTSUPP;
 	}
-	if (!rc) {
-		/*
-		 * The mapping holds a reference of its own, so it may outlive whatever lends the
-		 * frame.
-		 */
-		pg = mfn_to_page(mfn);
-		if (!page_get(pg, d)) {
-			rc = -EINVAL;
-		} else {
-			rc = map_lent(d, a->gpfn, mfn, P2M_FOREIGN, P2M_RW);
-			if (rc)
-				page_put(pg);
-		}
+	if (rc)
+		return rc;
+	/* The mapping holds a reference of its own, so it may outlive whatever lends the frame. */
+	pg = mfn_to_page(mfn);
+	if (!page_get(pg, d))
+		return -EINVAL;
+	rc = map_lent(d, a->gpfn, mfn, P2M_FOREIGN, P2M_RW);
+	if (rc)
+		page_put(pg);
+	return rc;
+}
+
+long memory_add_to_physmap(struct xen_add_to_physmap *a)
+{
+	struct domain *d;
+	long rc;
+
+	d = xsm_target(a->domid, &rc);
+	if (!d)
+		return rc;
+	rc = -EINVAL;
+	if (memory_op_begin(d)) {
+		rc = add_to_physmap(d, a);
+		memory_op_end(d);
 	}
 	domain_put(d);
 	return rc;
@@ -306,7 +336,11 @@ long memory_remove_from_physmap(struct xen_remove_from_physmap *a)
 	d = xsm_target(a->domid, &rc);
 	if (!d)
 		return rc;
-	rc = memory_unmap_lent(d, a->gpfn);
+	rc = -EINVAL;
+	if (memory_op_begin(d)) {
+		rc = memory_unmap_lent(d, a->gpfn);
+		memory_op_end(d);
+	}
 	if (rc == -EBUSY)
 		rc = -EINVAL;
 	domain_put(d);
@@ -363,7 +397,9 @@ long memory_add_to_physmap_batch(u64 cmd, u64 arg, u64 arg3)
 	fd = xsm_target(b.u.foreign_domid, &rc);
 	if (!fd)
 		goto out;
-	rc = fd == d || fd->dying ? -EINVAL : 0;
+	rc = fd == d || fd->dying || !memory_op_begin(d) ? -EINVAL : 0;
+	if (rc)
+		goto put;
 	while (i < b.size && !rc) {
 		rc = batch_item(d, fd, &b, i++);
 		if (!rc && i < b.size && hypercall_preempt_check())
@@ -371,6 +407,8 @@ long memory_add_to_physmap_batch(u64 cmd, u64 arg, u64 arg3)
 						XENMEM_add_to_physmap_batch | i << EXTENT_SHIFT,
 						arg, 0, 0, 0);
 	}
+	memory_op_end(d);
+put:
 	domain_put(fd);
 out:
 	domain_put(d);

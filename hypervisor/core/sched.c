@@ -269,7 +269,10 @@ void vcpu_unblock(struct vcpu *v)
 
 	if (!(READ_ONCE(v->pause_flags) & flags))
 		return;
-	__atomic_fetch_and(&v->pause_flags, ~flags, __ATOMIC_SEQ_CST);
+	flags &= __atomic_fetch_and(&v->pause_flags, ~flags, __ATOMIC_SEQ_CST);
+	/* Else it would end a later block too early. */
+	if (flags & BIT(VPF_POLL))
+		timer_stop(&v->poll_timer);
 	vcpu_wake(v);
 }
 

@@ -92,8 +92,12 @@ long sched_op_poll(struct sched_poll *a)
 	}
 	if (a->nr_ports == 1)
 		WRITE_ONCE(v->poll_port, only);
-	if (a->timeout)
+	if (a->timeout) {
 		timer_set(&v->poll_timer, a->timeout);
+		/* Whoever has ended the poll before now found no timer to stop. */
+		if (!(READ_ONCE(v->pause_flags) & BIT(VPF_POLL)))
+			timer_stop(&v->poll_timer);
+	}
 	vcpu_sleep_nosync(v);
 	return 0;
 }

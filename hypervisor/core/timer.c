@@ -74,9 +74,24 @@ void timer_set(struct timer *t, u64 expires)
 void timer_kill(struct timer *t)
 {
 	timer_stop(t);
-	while (__atomic_load_n(&queue_of(t->hart)->running, __ATOMIC_ACQUIRE) == t &&
-	       t->hart != arch_hart())
-		arch_relax();
+	/*
+	 * Its function may still run, and not only where it was armed last: it may have been armed
+	 * elsewhere while it fired. The lock: from taken off the list to running is one step.
+	 */
+	for (unsigned int hart = 0; hart < CONFIG_NR_CPUS; hart++) {
+		struct timer_queue *q = &queues[hart];
+		bool running;
+
+		if (hart == arch_hart())
+			continue;
+		do {
+			spin_lock(&q->lock);
+			running = q->running == t;
+			spin_unlock(&q->lock);
+			if (running)
+				arch_relax();
+		} while (running);
+	}
 }
 
 void timer_interrupt(void)

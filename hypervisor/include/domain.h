@@ -51,6 +51,7 @@ struct domain {
 	u64 tot_pages; /* owned frames, until their last reference is dropped */
 	u64 owned_pages; /* on page_list; tot_pages also counts those about to come */
 	u64 max_pages;
+	unsigned int memory_ops; /* under way on its behalf: memory_op_begin() */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;

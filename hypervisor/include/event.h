@@ -32,5 +32,6 @@ static inline bool vcpu_event_pending(struct vcpu *v)
 }
 
 void evtchn_dump(struct domain *d); /* debug key 'e' */
+int evtchn_count(struct domain *d); /* ports in use; -1: evtchn_lock is taken */
 
 #endif

@@ -22,5 +22,6 @@ int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn);
 unsigned int grant_table_max_frames(struct domain *d);
 
 void grant_dump(struct domain *d); /* debug key 'g' */
+int grant_count_maps(struct domain *d); /* others' pages that d maps; -1: track_lock is taken */
 
 #endif

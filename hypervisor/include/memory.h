@@ -14,4 +14,13 @@
  */
 int memory_unmap_lent(struct domain *d, gfn_t gfn);
 
+/*
+ * A change of d's pages or P2M that another domain asks for stands between these two. Destruction
+ * releases pages and tears the P2M down only when none is under way: else a page that was released
+ * meanwhile, and may be another domain's by now, would be released a second time. False: d is dying,
+ * do nothing. Takes page_lock.
+ */
+bool memory_op_begin(struct domain *d);
+void memory_op_end(struct domain *d);
+
 #endif

@@ -469,11 +469,59 @@ static void xsa_236_mapping_into_a_dead_domain(void **state)
 	assert_int_equal(add(1, XENMAPSPACE_shared_info, 0, HOLE), -EINVAL);
 	assert_int_equal(add(1, XENMAPSPACE_grant_table, 0, HOLE), -EINVAL);
 	assert_int_equal(populate(1, HOLE, 0), 0);
-	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), 0);
-	assert_int_equal(err, -EINVAL);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EINVAL);
+	assert_int_equal(err, 77);
+	assert_int_equal(remove_gfn(1, HOLE), -EINVAL);
+	assert_int_equal(decrease(1, RAM_GFN, 0), 0);
 	assert_int_equal(foreign(2, RAM_GFN, 0x1000), 0);
 	assert_int_equal(remove_gfn(DOMID_SELF, 0x1000), 0);
 	domain_put(u1);
+	assert_null(domain_get(1));
+}
+
+static int kill_result;
+
+/* Another hart destroys u1 and gets as far as it can. */
+static void destroy_u1(void)
+{
+	host.preempt_every = 1;
+	do {
+		kill_result = domain_kill(u1);
+	} while (kill_result == -ERESTART && u1->teardown_step < 3);
+	host.preempt_every = 0;
+}
+
+/*
+ * dom0 populates or takes back on behalf of a domain that another vCPU of dom0 destroys: no page is
+ * released twice, by when it may be somebody else's.
+ */
+static void destruction_waits_for_memory_operations(void **state)
+{
+	AS(dom0);
+	/* Of four pages one gets mapped: the other three are released by populate itself. */
+	host.maps_left = 1;
+	host.before_map = destroy_u1;
+	assert_int_equal(populate(1, HOLE, 2), 0);
+	host.maps_left = -1;
+	assert_int_equal(kill_result, -ERESTART);
+	assert_int_equal(u1->teardown_step, 3);
+	assert_int_equal(u1->memory_ops, 0);
+	assert_false(list_empty(&u1->page_list));
+	domain_hold(u1);
+	kill_domain(u1);
+	assert_int_equal(u1->tot_pages, 0);
+	domain_put(u1);
+}
+
+static void destroyed_while_pages_are_taken_back(void **state)
+{
+	AS(dom0);
+	host.after_lookup = destroy_u1;
+	/* The page whose turn it was is taken, then the operation stops. */
+	assert_int_equal(decrease(1, RAM_GFN, 3), 0);
+	assert_int_equal(kill_result, -ERESTART);
+	assert_int_equal(u1->memory_ops, 0);
+	kill_domain(u1);
 	assert_null(domain_get(1));
 }
 
@@ -594,6 +642,8 @@ int main(void)
 		TEST(foreign_mappings),
 		TEST(batches),
 		TEST(xsa_236_mapping_into_a_dead_domain),
+		TEST(destruction_waits_for_memory_operations),
+		TEST(destroyed_while_pages_are_taken_back),
 		TEST(resources),
 		TEST(direct_mapped_give_back),
 		TEST(claims_and_the_machines_size),

@@ -409,6 +409,15 @@ static void polling(void **state)
 	assert_int_equal(EVTCHN(EVTCHNOP_send, &(struct evtchn_send){ p2 }), 0);
 	assert_false(me->pause_flags);
 	assert_ptr_equal(run_hart(0), me);
+	clear_pending(u1);
+	/* An event that ends a poll ends its timer, which would end a later block too early. */
+	assert_int_equal(poll_ports(ports, 2, host.now + 5 * MS), 0);
+	assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+	host.hart = 1;
+	AS(u2);
+	assert_int_equal(EVTCHN(EVTCHNOP_send, &(struct evtchn_send){ p2 }), 0);
+	assert_ptr_equal(run_hart(0), me);
+	assert_false(me->poll_timer.armed);
 	/* Wrong ones leave it running. */
 	clear_pending(u1);
 	assert_int_equal(poll_ports(ports, 129, 0), -EINVAL);
