@@ -40,10 +40,12 @@ tools_root := $(BUILD)/rootfs-tools
 initrd := $(BUILD)/dom0.cpio.gz
 disk_tree := $(BUILD)/disk
 disk := $(BUILD)/run/images.img
+boot_script := $(BUILD)/uboot/boot.scr
+boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
-.PHONY: all run native test test-unit test-system test-full test-guests fuzz bench check-style format \
-	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk \
+.PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench check-style format \
+	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk \
 	check-deps clean help
 
 ##@ To begin with
@@ -60,6 +62,12 @@ test:
 	@$(MAKE) check-style
 	@$(MAKE) test-unit
 	@$(MAKE) test-system
+
+## run-uboot	the same, but U-Boot loads everything from a disk as on a board (docs/boards.md)
+run-uboot:
+	@$(top)/scripts/deps
+	@$(MAKE) all disk boot-disk
+	@DISK=$(disk) BOOT_DISK=$(boot_disk) $(top)/scripts/machine.py --uboot
 
 ##@ Building
 ## all		everything that make run boots (this is what plain "make" does)
@@ -131,6 +139,20 @@ disk: disk-tree
 	@mkdir -p $(BUILD)/run
 	@$(top)/scripts/mkimage ext4 $(disk) $(disk_tree) $(top)/images --without .gitkeep \
 		--label images --slack 512M --always
+
+$(boot_script): $(top)/scripts/uboot/boot.cmd
+	@mkdir -p $(@D)
+	@mkimage -A riscv -T script -C none -n Pavise -d $< $@ > $@.log || { cat $@.log; exit 1; }
+
+# What U-Boot loads, as it lies on a board's disk
+boot-disk: hypervisor kernel rootfs $(boot_script)
+	@mkdir -p $(BUILD)/run
+	@$(top)/scripts/machine.py --uboot-args > $(BUILD)/uboot/pavise.new
+	@cmp -s $(BUILD)/uboot/pavise.new $(BUILD)/uboot/pavise.txt || cp $(BUILD)/uboot/pavise.new $(BUILD)/uboot/pavise.txt
+	@$(top)/scripts/mkimage ext4 $(boot_disk) --label pavise-boot --partition --slack 16M \
+		--add $(boot_script):/boot/boot.scr --add $(BUILD)/uboot/pavise.txt:/boot/pavise.txt \
+		--add $(hypervisor).bin:/boot/pavise.bin --add $(kernel):/boot/Image \
+		--add $(initrd):/boot/dom0.cpio.gz
 
 ##@ Testing
 ## test-unit	the parts that run on this machine: hypervisor core, xenstored, tools

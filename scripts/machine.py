@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine that Pavise boots on: its QEMU command line, and a run of it on this terminal.
 
-usage: scripts/machine.py [--print] [--native]
+usage: scripts/machine.py [--print] [--native | --uboot | --uboot-args]
 
 --print    show the command line instead of running it
 --native   the same kernel and initramfs without the hypervisor, on the serial port
+--uboot    U-Boot starts the hypervisor from the disk BOOT_DISK (docs/boards.md)
+--uboot-args   print pavise.txt of such a disk: the options from CMDLINE and DOM0_CMDLINE
 
 Environment: BUILD (directory), DISK (image for /images), SMP, MEM, CPU, QEMU, QEMU_EXTRA,
 CMDLINE (hypervisor), DOM0_CMDLINE. The exit status is QEMU's; the hypervisor chooses it when the
@@ -18,6 +20,7 @@ import sys
 from dataclasses import dataclass, field
 
 BIOS = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
+UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 KERNEL_ADDR = 0x84000000
 INITRD_ADDR = 0x88000000
 
@@ -47,6 +50,7 @@ class Config:
     dom0_cmdline: str = ""
     disk: str = ""
     native: bool = False
+    boot_disk: str = ""  # U-Boot finds hypervisor and modules on it, and their options too
     hypervisor: str = ""
     kernel: str = ""
     initrd: str = ""
@@ -75,6 +79,17 @@ def quote(value):
     return str(value).replace(",", ",,")
 
 
+def uboot_args(c):
+    """What scripts/uboot/boot.cmd reads from pavise.txt."""
+    return (f"pavise_args={options(CMDLINE, c.cmdline)}\n"
+            f"dom0_args={options(DOM0_CMDLINE, c.dom0_cmdline)}\n")
+
+
+def virtio_disk(name, path, snapshot):
+    return ["-drive", f"if=none,id={name},format=raw,cache=unsafe,file={quote(path)}" + (",snapshot=on" if snapshot else ""),
+            "-device", f"virtio-blk-pci,drive={name},disable-legacy=on"]
+
+
 def command(c):
     """The argument vector of a machine whose serial port is stdin and stdout."""
     argv = shlex.split(c.qemu) + [
@@ -86,6 +101,8 @@ def command(c):
     if c.native:
         argv += ["-kernel", c.kernel, "-initrd", c.initrd,
                  "-append", options(NATIVE_CMDLINE, c.dom0_cmdline)]
+    elif c.boot_disk:
+        argv += ["-kernel", UBOOT] + virtio_disk("boot", c.boot_disk, c.snapshot)
     else:
         argv += ["-kernel", c.hypervisor, "-append", options(CMDLINE, c.cmdline)]
         if c.kernel:
@@ -94,29 +111,35 @@ def command(c):
         if c.initrd:
             argv += ["-device", f"guest-loader,addr={INITRD_ADDR:#x},initrd={quote(c.initrd)}"]
     if c.disk:
-        snapshot = ",snapshot=on" if c.snapshot else ""
-        argv += ["-drive", f"if=none,id=images,format=raw,cache=unsafe,file={quote(c.disk)}{snapshot}",
-                 "-device", "virtio-blk-pci,drive=images,disable-legacy=on"]
+        argv += virtio_disk("images", c.disk, c.snapshot)
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in c.hostfwd)
     # romfile=: no boot ROM, which would need ipxe-qemu
     argv += ["-netdev", f"user,id=net,restrict=on{forwards}", "-device", "e1000e,netdev=net,romfile="]
     return argv + list(c.extra)
 
 
-def from_environment(native):
+def from_environment(flags):
     env = os.environ
+    if "--uboot" in flags and not env.get("BOOT_DISK"):
+        sys.exit("machine.py: --uboot needs the disk to boot from in BOOT_DISK (make run-uboot makes one)")
     return Config(build=env.get("BUILD", "build"), smp=int(env.get("SMP") or 2), mem=env.get("MEM") or "2G",
                   cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
-                  dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=env.get("DISK", ""), native=native,
+                  dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=env.get("DISK", ""), native="--native" in flags,
+                  boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "",
                   qemu=env.get("QEMU") or "qemu-system-riscv64",
                   extra=shlex.split(env.get("QEMU_EXTRA", "")))
 
 
 def main():
-    if set(sys.argv[1:]) - {"--print", "--native"}:
+    flags = set(sys.argv[1:])
+    if flags - {"--print", "--native", "--uboot", "--uboot-args"}:
         sys.exit(__doc__)
-    argv = command(from_environment("--native" in sys.argv))
-    if "--print" in sys.argv:
+    config = from_environment(flags)
+    if "--uboot-args" in flags:
+        print(uboot_args(config), end="")
+        return 0
+    argv = command(config)
+    if "--print" in flags:
         print(shlex.join(argv))
         return 0
     try:
