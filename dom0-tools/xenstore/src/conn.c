@@ -19,8 +19,13 @@
 /* Replies that a privileged client may leave untaken before we stop to read from it. */
 #define PRIV_OUTSTANDING 256
 
+/* How long a guest waits that was in dom0's way: at first, and how often that doubles (5 s). */
+#define HOLD_FIRST_MS 20
+#define HOLD_DOUBLINGS 8
+
 struct conn_list conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct conn_list runq = TAILQ_HEAD_INITIALIZER(runq);
+static uint64_t next_timer = UINT64_MAX;
 
 struct conn *conn_new(unsigned int domid, const struct transport *tp)
 {
@@ -58,14 +63,76 @@ void conn_reset(struct conn *c)
 	while (!TAILQ_EMPTY(&c->out))
 		out_drop(c, TAILQ_FIRST(&c->out));
 	watch_del_all(c);
-	while ((tx = LIST_FIRST(&c->txs))) {
-		LIST_REMOVE(tx, link);
-		c->dom->txs--;
-		c->dom->mem -= tx->mem;
-		tx_free(tx);
-	}
+	while ((tx = LIST_FIRST(&c->txs)))
+		conn_tx_close(c, tx);
 	c->in_len = 0;
 	c->overflow = false;
+}
+
+void conn_tx_close(struct conn *c, struct tx *tx)
+{
+	LIST_REMOVE(tx, link);
+	c->dom->txs--;
+	c->dom->mem -= tx->mem;
+	tx_free(tx);
+}
+
+void conn_timer(uint64_t at)
+{
+	if (at < next_timer)
+		next_timer = at;
+}
+
+void conn_hold(struct conn *guest, struct conn *loser)
+{
+	uint64_t until = clock_ms + ((uint64_t)HOLD_FIRST_MS << loser->lost);
+
+	if (loser->lost < HOLD_DOUBLINGS)
+		loser->lost++;
+	if (guest->held < until)
+		guest->held = until;
+	conn_timer(guest->held);
+}
+
+static void conn_due(struct conn *c)
+{
+	struct tx *tx;
+
+	if (c->held && c->held <= clock_ms) {
+		c->held = 0;
+		conn_wake(c);
+	} else if (c->held) {
+		conn_timer(c->held);
+	}
+	if (conn_priv(c) || !c->dom->limit[Q_TX_TIME])
+		return;
+	for (tx = LIST_FIRST(&c->txs); tx; tx = LIST_NEXT(tx, link)) {
+		uint64_t end = tx->started + (uint64_t)c->dom->limit[Q_TX_TIME] * 1000;
+
+		if (tx->expired)
+			continue;
+		if (end > clock_ms) {
+			conn_timer(end);
+			continue;
+		}
+		c->dom->mem -= tx->mem;
+		tx_expire(tx);
+	}
+}
+
+int conn_timers(void)
+{
+	struct conn *c;
+
+	if (clock_ms >= next_timer) {
+		next_timer = UINT64_MAX;
+		for (c = TAILQ_FIRST(&conns); c; c = TAILQ_NEXT(c, all))
+			conn_due(c);
+	}
+	if (next_timer == UINT64_MAX)
+		return -1;
+	/* not longer than an hour: fits an int, and waking for nothing then costs nothing */
+	return next_timer - clock_ms < 3600000 ? (int)(next_timer - clock_ms) : 3600000;
 }
 
 void conn_free(struct conn *c)
@@ -174,11 +241,12 @@ static bool conn_fill(struct conn *c)
 	return true;
 }
 
-/* Does the client owe us the taking of too many replies? */
+/* Does the client owe us the taking of too many replies, or must it wait for dom0? */
 static bool backlog(const struct conn *c)
 {
-	return (long)c->out_replies >=
-	       (conn_priv(c) ? PRIV_OUTSTANDING : c->dom->limit[Q_OUTSTANDING]);
+	if (conn_priv(c))
+		return c->out_replies >= PRIV_OUTSTANDING;
+	return c->held || !quota_ok(c->dom, Q_OUTSTANDING, (long)c->out_replies + 1);
 }
 
 static void conn_request(struct conn *c)

@@ -71,6 +71,8 @@ struct conn {
 	struct watch_list watches;
 	struct tx_list txs;
 	uint32_t next_tx;
+	unsigned int lost; /* dom0: transactions in a row that failed because of a guest */
+	uint64_t held; /* guest: not read from until clock_ms is this; 0: not held */
 	uint64_t requests;
 };
 
@@ -84,6 +86,17 @@ void conn_free(struct conn *c);
 void conn_reset(struct conn *c);
 /* Queues a message. */
 void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event);
+/* Ends a transaction, whichever way. */
+void conn_tx_close(struct conn *c, struct tx *tx);
+/*
+ * A guest's write made a transaction of dom0's connection `loser` fail: the guest waits, the longer
+ * the more often that happened in a row, so that the loser gets through (XSA-206).
+ */
+void conn_hold(struct conn *guest, struct conn *loser);
+/* Does what is due: ends holds, expires transactions. Returns milliseconds to the next, -1: none. */
+int conn_timers(void);
+/* Something is due at clock_ms == at, or may be: conn_timers() looks at all connections then. */
+void conn_timer(uint64_t at);
 /* Marks it as having work to do. */
 void conn_wake(struct conn *c);
 /*
@@ -97,6 +110,12 @@ bool conn_run_all(void);
 static inline bool conn_priv(const struct conn *c)
 {
 	return c->domid == 0;
+}
+
+/* Sockets have all features; a ring those that it was offered. */
+static inline bool conn_feature(const struct conn *c, uint32_t feature)
+{
+	return !c->ring || (c->dom->features & feature);
 }
 
 #endif

@@ -94,39 +94,71 @@ static int ctl_print(struct req *r, char **v, int n)
 	return 0;
 }
 
-/*
- * quota [<domid>|max|set <quota> <value>]: "set" is for domains to come, quota-set for one that is
- * there.
- */
+static int quota_show(struct req *r)
+{
+	req_printf(r, "Quota settings:\n");
+	for (int q = 0; q < Q_MAX; q++)
+		if (quota_default[q])
+			req_printf(r, "%-17s: %8ld %s\n", quota_info[q].name, quota_default[q],
+				   quota_info[q].text);
+	return req_put(r, "", 1);
+}
+
+static int quota_of_domain(struct req *r, const struct dom *d)
+{
+	const long used[Q_MAX] = {
+		[Q_NODES] = d->nodes,
+		[Q_WATCHES] = d->watches,
+		[Q_TRANSACTIONS] = d->txs,
+		[Q_OUTSTANDING] = d->conn ? (long)d->conn->out_replies : 0,
+		[Q_EVENTS] = d->conn ? (long)d->conn->out_events : 0,
+		[Q_MEMORY] = d->mem,
+	};
+
+	req_printf(r, "Domain %u:\n", d->domid);
+	for (int q = 0; q < Q_MAX; q++)
+		req_printf(r, "%-17s: %8ld (max %8ld, limit %8ld)\n", quota_info[q].name, used[q],
+			   d->max[q], d->limit[q]);
+	return req_put(r, "", 1);
+}
+
+static int quota_maxima(struct req *r, bool reset)
+{
+	struct dom *d;
+
+	if (reset) {
+		memset(quota_max, 0, sizeof(quota_max));
+		for (d = dom_first(); d; d = d->next)
+			memset(d->max, 0, sizeof(d->max));
+	}
+	req_printf(r, "Max. seen accounting values:\n");
+	for (int q = 0; q < Q_MAX; q++)
+		req_printf(r, "%-17s: %8ld\n", quota_info[q].name, quota_max[q]);
+	return req_put(r, "", 1);
+}
+
+/* "set" is for domains to come, quota-set for one that is there. */
 static int ctl_quota(struct req *r, char **v, int n)
 {
 	const struct dom *d;
 	unsigned long val;
 	int q;
 
-	if (n == 3 && !strcmp(v[0], "set")) {
+	if (n == 0)
+		return quota_show(r);
+	if (!strcmp(v[0], "max") && (n == 1 || (n == 2 && !strcmp(v[1], "-r"))))
+		return quota_maxima(r, n == 2);
+	if (!strcmp(v[0], "set") && n == 3) {
 		q = quota_find(v[1]);
-		if (q < 0 || !parse_num(v[2], INT32_MAX, &val))
+		if (q < 0 || !parse_num(v[2], INT32_MAX, &val) || !val)
 			return -EINVAL;
 		quota_default[q] = (long)val;
 		return 0;
 	}
-	if (n == 0) {
-		for (q = 0; q < Q_MAX; q++)
-			req_printf(r, "%-20s %ld\n", quota_names[q], quota_default[q]);
-		return req_put(r, "", 1);
-	}
 	if (n != 1 || !parse_num(v[0], 0xffff, &val))
 		return -EINVAL;
 	d = dom_find((unsigned int)val);
-	if (!d)
-		return -ENOENT;
-	req_printf(r, "Domain %u:\n", d->domid);
-	req_printf(r, "%-20s %ld of %ld\n", "nodes", d->nodes, d->limit[Q_NODES]);
-	req_printf(r, "%-20s %ld of %ld\n", "watches", d->watches, d->limit[Q_WATCHES]);
-	req_printf(r, "%-20s %ld of %ld\n", "transactions", d->txs, d->limit[Q_TRANSACTIONS]);
-	req_printf(r, "%-20s %ld of %ld\n", "memory", d->mem, d->limit[Q_MEMORY]);
-	return req_put(r, "", 1);
+	return d ? quota_of_domain(r, d) : -ENOENT;
 }
 
 static int ctl_quota_set(struct req *r, char **v, int n)
@@ -145,6 +177,7 @@ static int ctl_quota_set(struct req *r, char **v, int n)
 	if (!d)
 		return -ENOENT;
 	d->limit[q] = (long)val;
+	conn_timer(clock_ms);
 	return 0;
 }
 
@@ -160,7 +193,7 @@ static const struct {
 	{ "logfile", "<file>", ctl_logfile },
 	{ "memreport", "", ctl_memreport },
 	{ "print", "<string>", ctl_print },
-	{ "quota", "[set <name> <val>|<domid>]", ctl_quota },
+	{ "quota", "[set <name> <val>|<domid>|max [-r]]", ctl_quota },
 	{ "quota-set", "<domid> <name> <val>", ctl_quota_set },
 };
 

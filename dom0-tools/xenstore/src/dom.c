@@ -9,21 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dom.h"
+#include "hv.h"
 #include "store.h"
 #include "util.h"
 
 /* clang-format off */
-const char *const quota_names[Q_MAX] = {
-	[Q_NODES] = "nodes",
-	[Q_NODE_SIZE] = "node-size",
-	[Q_WATCHES] = "watches",
-	[Q_TRANSACTIONS] = "transactions",
-	[Q_TRANS_NODES] = "transaction-nodes",
-	[Q_OUTSTANDING] = "outstanding",
-	[Q_EVENTS] = "events",
-	[Q_PERMS] = "node-permissions",
-	[Q_PATH] = "path-max",
-	[Q_MEMORY] = "memory",
+const struct quota_info quota_info[Q_MAX] = {
+	[Q_NODES] = { "nodes", "Nodes per domain" },
+	[Q_NODE_SIZE] = { "node-size", "Max. size of a node's value" },
+	[Q_WATCHES] = { "watches", "Watches per domain" },
+	[Q_TRANSACTIONS] = { "transactions", "Active transactions per domain" },
+	[Q_TRANS_NODES] = { "transaction-nodes", "Max. number of accessed nodes per transaction" },
+	[Q_OUTSTANDING] = { "outstanding", "Outstanding requests per domain" },
+	[Q_EVENTS] = { "events", "Watch events that wait for the domain" },
+	[Q_PERMS] = { "node-permissions", "Max. number of permissions per node" },
+	[Q_PATH] = { "path-max", "Max. length of a node path" },
+	[Q_TX_TIME] = { "transaction-time", "Seconds that a transaction may stay open" },
+	[Q_MEMORY] = { "memory", "Total Xenstore memory per domain" },
 };
 /* clang-format on */
 
@@ -39,9 +41,12 @@ long quota_default[Q_MAX] = {
 	[Q_EVENTS] = 1024,
 	[Q_PERMS] = 5,
 	[Q_PATH] = 2048,
+	[Q_TX_TIME] = 60,
 	[Q_MEMORY] = 2560 * 1024,
 };
 /* clang-format on */
+
+long quota_max[Q_MAX];
 
 static struct dom *table[DOM_FIRST_RESERVED];
 static struct dom *all;
@@ -49,10 +54,26 @@ static uint64_t epoch;
 
 int quota_find(const char *name)
 {
+	/* the protocol's text and Xen's daemon differ in this one */
+	if (!strcmp(name, "permissions"))
+		return Q_PERMS;
 	for (int i = 0; i < Q_MAX; i++)
-		if (!strcmp(quota_names[i], name))
+		if (!strcmp(quota_info[i].name, name))
 			return i;
 	return -1;
+}
+
+bool quota_ok(struct dom *d, enum quota q, long val)
+{
+	if (!d->domid)
+		return true;
+	if (d->limit[q] && val > d->limit[q])
+		return false;
+	if (val > d->max[q])
+		d->max[q] = val;
+	if (val > quota_max[q])
+		quota_max[q] = val;
+	return true;
 }
 
 struct dom *dom_find(unsigned int domid)
@@ -71,10 +92,25 @@ struct dom *dom_need(unsigned int domid)
 	d->target = DOM_NONE;
 	d->born = store_next_gen();
 	memcpy(d->limit, quota_default, sizeof(d->limit));
+	d->features = FEATURES_ALL;
 	d->next = all;
 	all = d;
 	table[domid] = d;
 	return d;
+}
+
+struct dom *dom_known(unsigned int domid)
+{
+	struct hv_dominfo info;
+	struct dom *d = dom_find(domid);
+	int n;
+
+	if (d || domid >= DOM_FIRST_RESERVED)
+		return d;
+	n = hv_dominfo(domid, 1, &info);
+	if (n == -ENOSYS || (n == 1 && info.domid == domid))
+		return dom_need(domid);
+	return NULL;
 }
 
 void dom_forget(struct dom *d)
@@ -107,9 +143,9 @@ static bool entry_alive(const struct perms *p, const struct perm *e)
 {
 	const struct dom *d;
 
-	if (!e->domid || e->domid >= DOM_FIRST_RESERVED)
+	if (!e->domid || e->domid == DOM_ANY)
 		return true;
-	d = table[e->domid];
+	d = dom_find(e->domid);
 	return d && d->born <= p->gen;
 }
 
@@ -126,7 +162,8 @@ static bool listed(const struct perms *p, unsigned int domid, unsigned int *righ
 		return true;
 	}
 	for (unsigned int i = 1; i < p->num; i++) {
-		if (p->p[i].domid == domid && entry_alive(p, &p->p[i])) {
+		if ((p->p[i].domid == domid || p->p[i].domid == DOM_ANY) &&
+		    entry_alive(p, &p->p[i])) {
 			*rights |= p->p[i].rights;
 			return true;
 		}
@@ -173,7 +210,7 @@ int perms_parse(const char *s, unsigned int num, uint64_t gen, struct perms **ou
 		default:
 			goto bad;
 		}
-		if (!parse_num(s + 1, 0xffff, &id))
+		if (!parse_num(s + 1, 0xffff, &id) || (!i && id >= DOM_FIRST_RESERVED))
 			goto bad;
 		p->p[i].domid = (uint16_t)id;
 		s += strlen(s) + 1;

@@ -9,14 +9,25 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <xen/io/xs_wire.h>
 #include "tree.h"
 
 #define DOM_FIRST_RESERVED 0x7ff0u
 #define DOM_NONE 0xffffu
+/* In permission lists: every domain. Xen's DOMID_ANY, which 4.17's headers do not have yet. */
+#define DOM_ANY 0x7ff5u
+
+/* What a ring's server_features offers; the last two are later than 4.17's io/xs_wire.h. */
+#define FEATURE_RECONNECTION XENSTORE_SERVER_FEATURE_RECONNECTION
+#define FEATURE_ERROR XENSTORE_SERVER_FEATURE_ERROR
+#define FEATURE_WATCH_DEPTH 4
+#define FEATURE_DOMID_ANY 8
+#define FEATURES_ALL \
+	(FEATURE_RECONNECTION | FEATURE_ERROR | FEATURE_WATCH_DEPTH | FEATURE_DOMID_ANY)
 
 enum quota {
 	Q_NODES, /* nodes owned */
-	Q_NODE_SIZE, /* bytes: value and permissions of one node */
+	Q_NODE_SIZE, /* bytes of one node's value */
 	Q_WATCHES,
 	Q_TRANSACTIONS, /* open at a time */
 	Q_TRANS_NODES, /* paths touched by one transaction */
@@ -24,6 +35,7 @@ enum quota {
 	Q_EVENTS, /* watch events that wait for the domain to take them */
 	Q_PERMS, /* entries of one permission list */
 	Q_PATH, /* length of a path, less /local/domain/<id>/ */
+	Q_TX_TIME, /* seconds that a transaction may stay open */
 	Q_MEMORY, /* bytes of everything above */
 	Q_MAX
 };
@@ -42,16 +54,30 @@ struct dom {
 	uint32_t remote_port;
 	struct conn *conn; /* its ring, or NULL */
 	long nodes, watches, txs, mem;
-	long limit[Q_MAX];
+	long limit[Q_MAX]; /* 0: none */
+	long max[Q_MAX]; /* the most that was ever granted */
+	uint32_t features; /* offered in its ring, FEATURE_* */
 };
 
-extern const char *const quota_names[Q_MAX];
+struct quota_info {
+	const char *name, *text;
+};
+
+extern const struct quota_info quota_info[Q_MAX];
 extern long quota_default[Q_MAX];
+extern long quota_max[Q_MAX]; /* of all guests */
 int quota_find(const char *name); /* enum quota or -1 */
+/* May the domain have `val` of this? Remembers the most that was granted. dom0 always may. */
+bool quota_ok(struct dom *d, enum quota q, long val);
 
 struct dom *dom_find(unsigned int domid);
 /* Finds or makes the record. domid < DOM_FIRST_RESERVED. */
 struct dom *dom_need(unsigned int domid);
+/*
+ * The record of a domain that lives, made when the hypervisor knows the domain (where nobody knows,
+ * on the host, it is believed). NULL if there is no such domain.
+ */
+struct dom *dom_known(unsigned int domid);
 /* Forgets a domain: permissions and ownership given to it up to now stop counting. */
 void dom_forget(struct dom *d);
 struct dom *dom_first(void);
@@ -64,7 +90,7 @@ unsigned int perms_owner(const struct perms *p);
 unsigned int perms_rights(const struct perms *p, unsigned int domid);
 /*
  * Parses num strings ("r5", "n0", ...) that follow each other in s.
- * Returns 0 and the list, or -EINVAL.
+ * Returns 0 and the list, or -EINVAL. The owner must be a domain, the others may also be DOM_ANY.
  */
 int perms_parse(const char *s, unsigned int num, uint64_t gen, struct perms **out);
 /* Appends NUL-terminated strings, entries of dead domains corrected. Returns the length, or -E2BIG.

@@ -5,6 +5,8 @@
  * @releaseDomain is sent for shutdown, for dying and for being gone, each once.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "domains.h"
 #include "hv.h"
@@ -83,6 +85,66 @@ void domain_release(struct dom *d)
 		d->conn = NULL;
 	}
 	d->introduced = false;
+}
+
+struct owned {
+	unsigned int domid;
+	char **paths; /* topmost nodes that it owns */
+	size_t num;
+};
+
+static bool find_owned(const struct node *n, const char *path, void *ctx)
+{
+	struct owned *o = ctx;
+
+	/* the root stays whatever happens; with its owner dead it is dom0's */
+	if (perms_owner(n->perms) != o->domid || !strcmp(path, "/"))
+		return true;
+	o->paths = xrealloc(o->paths, (o->num + 1) * sizeof(*o->paths));
+	o->paths[o->num++] = xstrdup(path);
+	return false;
+}
+
+static void remove_node(const char *path)
+{
+	struct op op = { .kind = OP_RM, .path = (char *)path };
+	struct node *old = store_root;
+	struct acct a = { 0 };
+
+	if (op_apply(old, &op, &a, &store_root))
+		return;
+	acct_apply(&a);
+	acct_free(&a);
+	watch_fire(path, true, old, store_root);
+	node_put(old);
+}
+
+static void remove_owned(unsigned int domid, const char *below)
+{
+	const struct node *n = tree_get(store_root, below);
+	struct owned o = { .domid = domid };
+
+	if (!n)
+		return;
+	tree_paths(n, below, find_owned, &o);
+	for (size_t i = 0; i < o.num; i++) {
+		remove_node(o.paths[i]);
+		free(o.paths[i]);
+	}
+	free(o.paths);
+}
+
+void domain_forget(struct dom *d)
+{
+	char home[32];
+
+	/* most own nothing outside their home, and then the rest need not be searched */
+	snprintf(home, sizeof(home), "/local/domain/%u", d->domid);
+	if (d->nodes)
+		remove_owned(d->domid, home);
+	if (d->nodes)
+		remove_owned(d->domid, "/");
+	dom_forget(d);
 }
 
 int domain_introduce_dom0(void)
@@ -178,7 +240,7 @@ void domains_scan(void)
 		if (!domid || !judge(d, state[domid]))
 			continue;
 		if (!state[domid])
-			dom_forget(d);
+			domain_forget(d);
 		watch_fire_special("@releaseDomain", domid);
 	}
 }

@@ -14,6 +14,11 @@
  * served before.
  */
 int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, bool *fresh);
+/*
+ * The domain is gone for good: its nodes go with all below them (which fires watches), its record
+ * too.
+ */
+void domain_forget(struct dom *d);
 /* Stops to serve it. */
 void domain_release(struct dom *d);
 /* dom0's own kernel. -ENODEV on the host. */

@@ -295,10 +295,13 @@ static void serve(void)
 	struct epoll_event ev[64];
 	bool more = true;
 	struct conn *c;
-	int n;
+	int n, wait;
 
+	clock_update();
 	for (;;) {
-		n = epoll_wait(ep, ev, ARRAY_SIZE(ev), more ? 0 : -1);
+		wait = conn_timers();
+		n = epoll_wait(ep, ev, ARRAY_SIZE(ev), more ? 0 : wait);
+		clock_update();
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.ptr == &tag_signal) {
 				if (!got_signal())

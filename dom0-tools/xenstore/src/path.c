@@ -15,12 +15,11 @@ static bool char_ok(char c)
 	       c == '-' || c == '_' || c == '@' || c == '/';
 }
 
-bool path_valid(const char *path)
+/* From the first byte on, which is judged already. */
+static bool rest_valid(const char *path)
 {
 	size_t i;
 
-	if (path[0] != '/')
-		return false;
 	for (i = 0; path[i]; i++) {
 		if (i >= XENSTORE_ABS_PATH_MAX || !char_ok(path[i]))
 			return false;
@@ -28,6 +27,16 @@ bool path_valid(const char *path)
 			return false;
 	}
 	return i == 1 || path[i - 1] != '/';
+}
+
+bool path_valid(const char *path)
+{
+	return path[0] == '/' && rest_valid(path);
+}
+
+bool path_special_valid(const char *path)
+{
+	return path[0] == '@' && rest_valid(path);
 }
 
 const char *path_next(const char **pos, size_t *len)

@@ -16,6 +16,9 @@
 /* Absolute, in the permitted character set, no empty component, at most XENSTORE_ABS_PATH_MAX. */
 bool path_valid(const char *path);
 
+/* The same for what starts with '@'. */
+bool path_special_valid(const char *path);
+
 /* Steps through components: returns the next one and its length, NULL at the end. */
 const char *path_next(const char **pos, size_t *len);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "domains.h"
 #include "path.h"
 #include "proto.h"
 #include "util.h"
@@ -33,7 +34,8 @@ int req_printf(struct req *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof(buf))
+	/* room for the NUL that ends the text */
+	if (n < 0 || (size_t)n >= sizeof(buf) || r->rep_len + (uint32_t)n >= sizeof(r->rep))
 		return -E2BIG;
 	return req_put(r, buf, (size_t)n);
 }
@@ -78,7 +80,7 @@ static int get_path(struct req *r, const char *s, char *buf, bool special, unsig
 	len = strlen(s);
 	*skip = 0;
 	if (s[0] == '@') {
-		if (!special || len > XENSTORE_REL_PATH_MAX)
+		if (!special || len > XENSTORE_REL_PATH_MAX || !path_special_valid(s))
 			return -EINVAL;
 		strcpy(buf, s);
 		return 0;
@@ -101,7 +103,7 @@ static int get_path(struct req *r, const char *s, char *buf, bool special, unsig
 			p = strchr(buf + 14, '/');
 			free_prefix = p ? (size_t)(p - buf) + 1 : 0;
 		}
-		if ((long)(strlen(buf) - free_prefix) > c->dom->limit[Q_PATH])
+		if (!quota_ok(c->dom, Q_PATH, (long)(strlen(buf) - free_prefix)))
 			return -EINVAL;
 	}
 	return 0;
@@ -114,16 +116,16 @@ static struct node *cur_root(struct req *r)
 
 static int note(struct req *r, const char *path, size_t len, unsigned int what)
 {
-	const struct dom *d = r->c->dom;
+	struct dom *d = r->c->dom;
 	unsigned int n;
 
 	if (!r->tx)
 		return 0;
 	/* the record itself costs memory, also where nothing is written */
-	if (!conn_priv(r->c) && d->mem >= d->limit[Q_MEMORY])
+	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
 		return -ENOMEM;
 	n = tx_note(r->tx, path, len ? len : 1, what);
-	return !conn_priv(r->c) && n > (unsigned long)d->limit[Q_TRANS_NODES] ? -ENOSPC : 0;
+	return quota_ok(d, Q_TRANS_NODES, (long)n) ? 0 : -ENOSPC;
 }
 
 /*
@@ -172,7 +174,7 @@ static void add_change(struct req *r, const char *path, bool recursive)
  */
 static int quota_check(struct req *r, struct acct *a, struct acct *extra)
 {
-	const struct dom *d = r->c->dom;
+	struct dom *d = r->c->dom;
 	const struct acct_ent *e, *x = NULL;
 	long nodes, mem;
 
@@ -183,9 +185,9 @@ static int quota_check(struct req *r, struct acct *a, struct acct *extra)
 	e = acct_of(a, d->domid);
 	nodes = d->nodes + e->nodes + (x ? x->nodes : 0);
 	mem = d->mem + e->mem + (x ? x->mem : 0);
-	if (e->nodes > 0 && nodes > d->limit[Q_NODES])
+	if (e->nodes > 0 && !quota_ok(d, Q_NODES, nodes))
 		return -ENOSPC;
-	if (e->mem > 0 && mem > d->limit[Q_MEMORY])
+	if (e->mem > 0 && !quota_ok(d, Q_MEMORY, mem))
 		return -ENOMEM;
 	return 0;
 }
@@ -258,7 +260,7 @@ static int req_write(struct req *r)
 		err = lookup(r, path, PERM_WRITE, TX_VALUE, true, &n);
 	if (err && err != -ENOENT)
 		return err;
-	if (!conn_priv(r->c) && (long)vlen > r->c->dom->limit[Q_NODE_SIZE])
+	if (!quota_ok(r->c->dom, Q_NODE_SIZE, (long)vlen))
 		return -ENOSPC;
 	op.path = xstrdup(path);
 	op.value = blob_new(r->body + plen + 1, vlen);
@@ -399,27 +401,68 @@ static int req_get_perms(struct req *r)
 	return 0;
 }
 
+/* Takes "every domain" out of the list of a guest to which that was not offered. */
+static void drop_any(const struct conn *c, struct perms *p)
+{
+	unsigned int n = 1;
+
+	if (conn_feature(c, FEATURE_DOMID_ANY))
+		return;
+	for (unsigned int i = 1; i < p->num; i++)
+		if (p->p[i].domid != DOM_ANY)
+			p->p[n++] = p->p[i];
+	p->num = n;
+}
+
 /* Parses the list that follows the path. */
 static int perms_of_body(struct req *r, struct perms **out)
 {
 	const char *s = r->body + strlen(r->body) + 1, *p, *end = r->body + r->len;
 	unsigned int num = 0;
 	unsigned long id;
+	int err;
 
 	if (s >= end || end[-1])
 		return -EINVAL;
 	for (p = s; p < end; p += strlen(p) + 1) {
-		/*
-		 * who is given rights becomes known, so that the rights can die with him; dom0's
-		 * word counts
-		 */
+		/* who is given rights by dom0 becomes known, so that the rights can die with him */
 		if (conn_priv(r->c) && *p && parse_num(p + 1, DOM_FIRST_RESERVED - 1, &id))
-			dom_need((unsigned int)id);
+			dom_known((unsigned int)id);
 		num++;
 	}
-	if (!conn_priv(r->c) && num > (unsigned long)r->c->dom->limit[Q_PERMS])
+	if (!quota_ok(r->c->dom, Q_PERMS, (long)num))
 		return -ENOSPC;
-	return perms_parse(s, num, store_next_gen(), out);
+	err = perms_parse(s, num, store_next_gen(), out);
+	if (err)
+		return err;
+	drop_any(r->c, *out);
+	/* a guest's list is refused later unless it names the owner of now */
+	if (!conn_priv(r->c) || dom_find((*out)->p[0].domid))
+		return 0;
+	perms_put(*out);
+	return -ENOENT;
+}
+
+/* SET_PERMS of @introduceDomain or @releaseDomain. Takes over p. */
+static int set_special_perms(struct req *r, const char *name, struct perms *p)
+{
+	struct perms **now = watch_special_perms(name);
+	const unsigned int need = PERM_WRITE | PERM_OWNER;
+	int err = 0;
+
+	if (!now)
+		err = -ENOENT;
+	else if ((perms_rights(*now, r->c->domid) & need) != need)
+		err = -EACCES;
+	else if (!conn_priv(r->c) && p->p[0].domid != perms_owner(*now))
+		err = -EPERM;
+	if (err) {
+		perms_put(p);
+		return err;
+	}
+	perms_put(*now);
+	*now = p;
+	return 0;
 }
 
 static int req_set_perms(struct req *r)
@@ -427,7 +470,7 @@ static int req_set_perms(struct req *r)
 	char path[XENSTORE_ABS_PATH_MAX + 1];
 	struct op op = { .kind = OP_SET_PERMS };
 	const struct node *n;
-	struct perms **special, *p;
+	struct perms *p;
 	unsigned int skip;
 	int err;
 
@@ -438,17 +481,8 @@ static int req_set_perms(struct req *r)
 		err = perms_of_body(r, &p);
 	if (err)
 		return err;
-	if (path[0] == '@') {
-		special = watch_special_perms(path);
-		err = !special ? -ENOENT : conn_priv(r->c) ? 0 : -EACCES;
-		if (err) {
-			perms_put(p);
-		} else {
-			perms_put(*special);
-			*special = p;
-		}
-		return err;
-	}
+	if (path[0] == '@')
+		return set_special_perms(r, path, p);
 	err = lookup(r, path, PERM_WRITE | PERM_OWNER, TX_PERMS, false, &n);
 	/* only dom0 gives nodes away: ownership is what quotas are counted by */
 	if (!err && !conn_priv(r->c) && p->p[0].domid != perms_owner(n->perms))
@@ -469,22 +503,22 @@ static int req_watch(struct req *r)
 	unsigned long depth;
 	unsigned int skip;
 	int num = req_strings(r, v, 3), err;
+	bool limited = num == 3 && v[2][0];
 
 	if (num < 2)
 		return -EINVAL;
-	/* the third string is the depth in later protocols, and an empty reserved one in earlier */
-	if (num == 3 && v[2][0] && !parse_num(v[2], XENSTORE_ABS_PATH_MAX, &depth))
+	/* without the feature the third string is reserved, and empty */
+	if (limited && (!conn_feature(r->c, FEATURE_WATCH_DEPTH) ||
+			!parse_num(v[2], XENSTORE_ABS_PATH_MAX, &depth)))
 		return -EINVAL;
 	err = get_path(r, v[0], path, true, &skip);
 	if (err)
 		return err;
-	if (!conn_priv(r->c)) {
-		if (d->watches >= d->limit[Q_WATCHES])
-			return -E2BIG;
-		if (d->mem >= d->limit[Q_MEMORY])
-			return -ENOMEM;
-	}
-	return watch_add(r->c, path, v[1], skip, num == 3 && v[2][0] ? (int)depth : -1, &r->fire);
+	if (!quota_ok(d, Q_WATCHES, d->watches + 1))
+		return -E2BIG;
+	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
+		return -ENOMEM;
+	return watch_add(r->c, path, v[1], skip, limited ? (int)depth : -1, &r->fire);
 }
 
 static int req_unwatch(struct req *r)
@@ -510,19 +544,11 @@ static struct tx *tx_find(struct conn *c, uint32_t id)
 	return NULL;
 }
 
-static void tx_close(struct conn *c, struct tx *tx)
-{
-	LIST_REMOVE(tx, link);
-	c->dom->txs--;
-	c->dom->mem -= tx->mem;
-	tx_free(tx);
-}
-
 static int req_reset_watches(struct req *r)
 {
 	watch_del_all(r->c);
 	while (!LIST_EMPTY(&r->c->txs))
-		tx_close(r->c, LIST_FIRST(&r->c->txs));
+		conn_tx_close(r->c, LIST_FIRST(&r->c->txs));
 	return 0;
 }
 
@@ -533,19 +559,28 @@ static int req_transaction_start(struct req *r)
 
 	if (r->hdr.tx_id)
 		return -EBUSY;
-	if (!conn_priv(r->c)) {
-		if (d->txs >= d->limit[Q_TRANSACTIONS])
-			return -ENOSPC;
-		if (d->mem >= d->limit[Q_MEMORY])
-			return -ENOMEM;
-	}
+	if (!quota_ok(d, Q_TRANSACTIONS, d->txs + 1))
+		return -ENOSPC;
+	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
+		return -ENOMEM;
 	while (!r->c->next_tx || tx_find(r->c, r->c->next_tx))
 		r->c->next_tx++;
 	tx = tx_start(r->c->next_tx++);
 	LIST_INSERT_HEAD(&r->c->txs, tx, link);
 	d->txs++;
+	if (!conn_priv(r->c))
+		conn_timer(clock_ms + (uint64_t)d->limit[Q_TX_TIME] * 1000);
 	req_printf(r, "%u", tx->id);
 	return req_put(r, "", 1);
+}
+
+/* The transaction met something that another domain changed. */
+static void lost_to(struct conn *c, unsigned int domid)
+{
+	const struct dom *d = dom_find(domid);
+
+	if (conn_priv(c) && domid && d && d->conn)
+		conn_hold(d->conn, c);
 }
 
 static int req_transaction_end(struct req *r)
@@ -576,7 +611,11 @@ static int req_transaction_end(struct req *r)
 		}
 	}
 	acct_free(&a);
-	tx_close(r->c, tx);
+	if (err == -EAGAIN)
+		lost_to(r->c, tx->blame);
+	else
+		r->c->lost = 0;
+	conn_tx_close(r->c, tx);
 	r->tx = NULL;
 	return err;
 }
@@ -609,7 +648,7 @@ static const struct {
 	[XS_SET_TARGET] = { "SET_TARGET", req_set_target, F_DOM0 },
 	[XS_RESET_WATCHES] = { "RESET_WATCHES", req_reset_watches, 0 },
 	[XS_DIRECTORY_PART] = { "DIRECTORY_PART", req_directory_part, F_TX },
-	[XS_GET_FEATURE_] = { "GET_FEATURE", req_get_feature, F_DOM0 },
+	[XS_GET_FEATURE_] = { "GET_FEATURE", req_get_feature, 0 },
 	[XS_SET_FEATURE_] = { "SET_FEATURE", req_set_feature, F_DOM0 },
 	[XS_GET_QUOTA_] = { "GET_QUOTA", req_get_quota, F_DOM0 },
 	[XS_SET_QUOTA_] = { "SET_QUOTA", req_set_quota, F_DOM0 },
@@ -639,6 +678,8 @@ static int dispatch(struct req *r)
 	tx = r->tx = tx_find(r->c, r->hdr.tx_id);
 	if (!tx)
 		return -ENOENT;
+	if (tx->expired && type != XS_TRANSACTION_END)
+		return -EAGAIN;
 	before = tx->mem;
 	err = requests[type].fn(r);
 	if (r->tx)
@@ -656,6 +697,8 @@ static void fire_events(struct req *r)
 	}
 	free(r->changes);
 	node_put(r->old);
+	if (r->gone)
+		domain_forget(r->gone);
 	if (r->special)
 		watch_fire_special(r->special, r->special_domid);
 }
@@ -680,6 +723,7 @@ void proto_handle(struct conn *c, const struct xsd_sockmsg *hdr, char *body)
 	r.num_changes = 0;
 	r.fire = NULL;
 	r.special = NULL;
+	r.gone = NULL;
 	err = dispatch(&r);
 	if (log_tracing()) {
 		name = hdr->type < ARRAY_SIZE(requests) ? requests[hdr->type].name : NULL;

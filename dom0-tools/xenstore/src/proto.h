@@ -38,6 +38,7 @@ struct req {
 	struct watch *fire;
 	const char *special;
 	unsigned int special_domid;
+	struct dom *gone; /* to be forgotten after the reply */
 };
 
 /* body has room for a NUL behind its hdr->len bytes, which is there. */

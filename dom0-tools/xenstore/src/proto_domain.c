@@ -11,8 +11,6 @@
 #include "proto.h"
 #include "util.h"
 
-#define FEATURES (XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR)
-
 /* A domid that a real domain can have. */
 static bool get_domid(const char *s, unsigned int *domid)
 {
@@ -39,8 +37,10 @@ int req_introduce(struct req *r)
 	bool fresh;
 	int err;
 
+	/* the frame is a signed number, and is not used: the ring comes by grant */
 	if (req_strings(r, v, 4) < 3 || !get_domid(v[0], &domid) ||
-	    !parse_num(v[1], -1ul >> 1, &gfn) || !parse_num(v[2], UINT32_MAX, &port))
+	    !parse_num(v[1] + (v[1][0] == '-'), -1ul >> 1, &gfn) ||
+	    !parse_num(v[2], UINT32_MAX, &port))
 		return -EINVAL;
 	if (!domid || domid >= DOM_FIRST_RESERVED)
 		return -EINVAL;
@@ -79,7 +79,7 @@ int req_release(struct req *r)
 	/* a domain that lives on keeps what it was given */
 	n = hv_dominfo(d->domid, 1, &info);
 	if (n != 1 || info.domid != d->domid)
-		dom_forget(d);
+		r->gone = d;
 	return 0;
 }
 
@@ -132,15 +132,21 @@ int req_set_target(struct req *r)
 
 int req_get_feature(struct req *r)
 {
+	uint32_t features = r->c->ring ? r->c->dom->features : FEATURES_ALL;
 	const struct dom *d;
 	unsigned int domid;
 
-	if (one_domid(r, &domid))
-		return -EINVAL;
-	d = dom_find(domid);
-	if (!d)
-		return -ENOENT;
-	req_printf(r, "%u", FEATURES);
+	if (r->len && r->body[0]) {
+		if (!conn_priv(r->c))
+			return -EACCES;
+		if (one_domid(r, &domid))
+			return -EINVAL;
+		d = dom_known(domid);
+		if (!d)
+			return -ENOENT;
+		features = d->features;
+	}
+	req_printf(r, "%u", features);
 	return req_put(r, "", 1);
 }
 
@@ -148,15 +154,20 @@ int req_set_feature(struct req *r)
 {
 	unsigned long value;
 	unsigned int domid;
+	struct dom *d;
 	char *v[2];
 
 	if (req_strings(r, v, 2) != 2 || !get_domid(v[0], &domid) ||
-	    !parse_num(v[1], UINT32_MAX, &value))
+	    !parse_num(v[1], UINT32_MAX, &value) || value & ~(unsigned long)FEATURES_ALL)
 		return -EINVAL;
-	if (!dom_find(domid))
+	d = dom_known(domid);
+	if (!d)
 		return -ENOENT;
-	/* a ring's features are never withdrawn, and there are none that are not offered already */
-	return value == FEATURES ? 0 : -EINVAL;
+	/* what a ring was offered once is never withdrawn */
+	if (!domid || d->introduced)
+		return -EBUSY;
+	d->features = (uint32_t)value;
+	return 0;
 }
 
 /* [<domid>|]<quota>|: the limits that these name, a domain's or the defaults. */
@@ -169,7 +180,7 @@ static int quota_of(char **v, int n, long **limits, int *q)
 	if (n == 2) {
 		if (!get_domid(v[0], &domid))
 			return -EINVAL;
-		d = dom_find(domid);
+		d = dom_known(domid);
 		if (!d)
 			return -ENOENT;
 		*limits = d->limit;
@@ -188,7 +199,7 @@ int req_get_quota(struct req *r)
 		return n;
 	if (!n || (n == 1 && !v[0][0])) {
 		for (q = 0; q < Q_MAX; q++)
-			req_printf(r, "%s%s", q ? " " : "", quota_names[q]);
+			req_printf(r, "%s%s", q ? " " : "", quota_info[q].name);
 		return req_put(r, "", 1);
 	}
 	err = quota_of(v, n, &limits, &q);
@@ -208,7 +219,9 @@ int req_set_quota(struct req *r)
 	if (n < 2 || !parse_num(v[n - 1], INT32_MAX, &value))
 		return -EINVAL;
 	err = quota_of(v, n - 1, &limits, &q);
-	if (!err)
-		limits[q] = (long)value;
-	return err;
+	if (err)
+		return err;
+	limits[q] = (long)value;
+	conn_timer(clock_ms);
+	return 0;
 }

@@ -82,7 +82,8 @@ static void tp_fail(struct conn *c, int why)
 {
 	xlog(LOG_INFO_, "domain %u broke the ring protocol (error %d): disconnected", c->domid,
 	     why);
-	STORE(c->ring->error, (uint32_t)why);
+	if (c->dom->features & FEATURE_ERROR)
+		STORE(c->ring->error, (uint32_t)why);
 	hv_notify(c->port);
 }
 
@@ -106,8 +107,7 @@ struct conn *ring_conn_new(unsigned int domid, void *page, uint32_t port)
 
 	c->ring = page;
 	c->port = port;
-	STORE(c->ring->server_features,
-	      XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
+	STORE(c->ring->server_features, c->dom->features);
 	STORE(c->ring->error, XENSTORE_ERROR_NONE);
 	STORE(c->ring->connection, XENSTORE_CONNECTED);
 	/*
@@ -136,7 +136,9 @@ void ring_reset(struct conn *c)
 
 void ring_event(struct conn *c)
 {
-	if (LOAD(c->ring->connection) == XENSTORE_RECONNECT)
+	/* the word means nothing to a guest that was not offered to use it */
+	if (c->dom->features & FEATURE_RECONNECTION &&
+	    LOAD(c->ring->connection) == XENSTORE_RECONNECT)
 		ring_reset(c);
 	if (c->failed)
 		return;

@@ -79,6 +79,7 @@ static struct node *create(struct node *root, const struct op *op, const struct 
 		struct blob *value = i == depth - 1 ? blob_get(op->value) : NULL;
 
 		parent = node_new(comp[i], len[i], value, perms_get(perms), gen);
+		parent->by = (uint16_t)op->creator;
 		if (n)
 			node_add(parent, n, gen);
 		acct_add(a, parent, 1);
@@ -86,7 +87,7 @@ static struct node *create(struct node *root, const struct op *op, const struct 
 	}
 	perms_put(perms);
 	first = xstrndup(op->path, (size_t)(missing - op->path) + len[0]);
-	root = tree_set(root, first, n, gen);
+	root = tree_set(root, first, n, gen, op->creator);
 	free(first);
 	return root;
 }
@@ -115,7 +116,7 @@ int op_apply(struct node *root, const struct op *op, struct acct *a, struct node
 		return 0;
 	case OP_RM:
 		tree_walk(n, acct_remove, a);
-		*out = tree_set(root, op->path, NULL, gen);
+		*out = tree_set(root, op->path, NULL, gen, op->creator);
 		return 0;
 	case OP_WRITE:
 	case OP_SET_PERMS:
@@ -123,6 +124,7 @@ int op_apply(struct node *root, const struct op *op, struct acct *a, struct node
 	}
 	m = node_clone(n);
 	m->gen = gen;
+	m->by = (uint16_t)op->creator;
 	if (op->kind == OP_WRITE) {
 		blob_put(m->value);
 		m->value = blob_get(op->value);
@@ -132,6 +134,6 @@ int op_apply(struct node *root, const struct op *op, struct acct *a, struct node
 	}
 	acct_add(a, n, -1);
 	acct_add(a, m, 1);
-	*out = tree_set(root, op->path, m, gen);
+	*out = tree_set(root, op->path, m, gen, op->creator);
 	return 0;
 }

@@ -20,7 +20,7 @@ struct op {
 	char *path;
 	struct blob *value; /* OP_WRITE */
 	struct perms *perms; /* OP_SET_PERMS */
-	unsigned int creator; /* domid: owner of nodes that the operation creates, unless it is 0 */
+	unsigned int creator; /* who does it, and owns what it creates unless it is domain 0 */
 };
 
 /* What a transaction looked at or changed at one path. */
@@ -43,6 +43,9 @@ struct tx {
 	unsigned int num_paths, cap_paths;
 	struct acct acct; /* of ops */
 	long mem; /* bytes of ops and paths */
+	uint64_t started; /* clock_ms */
+	bool expired; /* open for too long: empty, and can only be ended */
+	unsigned int blame; /* after -EAGAIN: the domain that was in the way */
 };
 
 extern struct node *store_root;
@@ -63,13 +66,15 @@ void op_free(struct op *op);
 
 struct tx *tx_start(uint32_t id);
 void tx_free(struct tx *tx);
+/* Lets go of all that it holds; what is left is its number. */
+void tx_expire(struct tx *tx);
 /* Records access. Returns the number of paths now recorded. */
 unsigned int tx_note(struct tx *tx, const char *path, size_t len, unsigned int what);
 /* Adds an operation that was applied: takes over op's contents and the new root. */
 void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct *a);
 /*
  * Computes the store after the transaction. Returns 0 with *root (a new reference) and the usage
- * changes, or -EAGAIN on a conflict. Changes nothing.
+ * changes, or -EAGAIN on a conflict (tx->blame says with whom). Changes nothing else.
  */
 int tx_commit(struct tx *tx, struct node **root, struct acct *a);
 

@@ -5,8 +5,10 @@
  * Children are kept in a persistent weight-balanced tree, so an insert shares all but O(log n)
  * entries.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xen/io/xs_wire.h>
 #include "path.h"
 #include "tree.h"
 #include "util.h"
@@ -135,6 +137,7 @@ struct node *node_new(const char *name, size_t namelen, struct blob *value, stru
 
 	n->refs = 1;
 	n->namelen = (uint16_t)namelen;
+	n->by = 0;
 	n->gen = n->dir_gen = gen;
 	n->value = value;
 	n->perms = perms;
@@ -387,7 +390,8 @@ const struct node *tree_get(const struct node *root, const char *path)
 	return *missing ? NULL : n;
 }
 
-struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen)
+struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen,
+		      unsigned int by)
 {
 	const struct node *up[PATH_DEPTH_MAX];
 	const char *comp, *last = NULL, *pos = path;
@@ -408,6 +412,7 @@ struct node *tree_set(const struct node *root, const char *path, struct node *n,
 		return n;
 	/* the parent: here the set of children may change; above it only pointers do */
 	p = node_clone(up[--depth]);
+	p->by = (uint16_t)by;
 	ent_put(p->kids);
 	if (n)
 		p->kids = ent_set(up[depth]->kids, n);
@@ -417,6 +422,7 @@ struct node *tree_set(const struct node *root, const char *path, struct node *n,
 		p->gen = p->dir_gen = gen;
 	while (depth--) {
 		above = node_clone(up[depth]);
+		above->by = (uint16_t)by;
 		ent_put(above->kids);
 		above->kids = ent_set(up[depth]->kids, p);
 		p = above;
@@ -424,12 +430,16 @@ struct node *tree_set(const struct node *root, const char *path, struct node *n,
 	return p;
 }
 
+/* Entries yet to be visited: a guest decides how deep the tree is, so this is not on the stack. */
 struct todo {
-	const struct ent **v;
+	struct todo_ent {
+		const struct ent *e;
+		size_t above; /* length of the path of the node whose child this is */
+	} * v;
 	size_t num, cap;
 };
 
-static void todo_push(struct todo *t, const struct ent *e)
+static void todo_push(struct todo *t, const struct ent *e, size_t above)
 {
 	if (!e)
 		return;
@@ -437,7 +447,7 @@ static void todo_push(struct todo *t, const struct ent *e)
 		t->cap = t->cap ? t->cap * 2 : 64;
 		t->v = xrealloc(t->v, t->cap * sizeof(*t->v));
 	}
-	t->v[t->num++] = e;
+	t->v[t->num++] = (struct todo_ent){ e, above };
 }
 
 void tree_walk(const struct node *n, void (*fn)(const struct node *, void *), void *ctx)
@@ -445,14 +455,41 @@ void tree_walk(const struct node *n, void (*fn)(const struct node *, void *), vo
 	struct todo t = { 0 };
 
 	fn(n, ctx);
-	todo_push(&t, n->kids);
+	todo_push(&t, n->kids, 0);
 	while (t.num) {
-		const struct ent *e = t.v[--t.num];
+		const struct ent *e = t.v[--t.num].e;
 
 		fn(e->node, ctx);
-		todo_push(&t, e->l);
-		todo_push(&t, e->r);
-		todo_push(&t, e->node->kids);
+		todo_push(&t, e->l, 0);
+		todo_push(&t, e->r, 0);
+		todo_push(&t, e->node->kids, 0);
+	}
+	free(t.v);
+}
+
+void tree_paths(const struct node *n, const char *path,
+		bool (*fn)(const struct node *, const char *path, void *), void *ctx)
+{
+	char buf[XENSTORE_ABS_PATH_MAX + 2];
+	struct todo t = { 0 };
+
+	strcpy(buf, path);
+	if (fn(n, buf, ctx))
+		todo_push(&t, n->kids, strcmp(path, "/") ? strlen(path) : 0);
+	while (t.num) {
+		const struct todo_ent at = t.v[--t.num];
+		const struct node *m = at.e->node;
+
+		/*
+		 * what is taken off next lies below the same node or further up, so the first part
+		 * of buf still holds
+		 */
+		todo_push(&t, at.e->l, at.above);
+		todo_push(&t, at.e->r, at.above);
+		buf[at.above] = '/';
+		memcpy(buf + at.above + 1, m->name, m->namelen + 1u);
+		if (fn(m, buf, ctx))
+			todo_push(&t, m->kids, at.above + 1 + m->namelen);
 	}
 	free(t.v);
 }

@@ -39,6 +39,7 @@ struct ent;
 struct node {
 	uint32_t refs;
 	uint16_t namelen;
+	uint16_t by; /* the domain that last changed something here or below */
 	uint64_t gen; /* last change of this node: value, permissions or set of children */
 	uint64_t dir_gen; /* last change of its set of children */
 	struct blob *value; /* NULL: empty */
@@ -85,10 +86,18 @@ const struct node *tree_nearest(const struct node *root, const char *path, const
 /*
  * A new root in which the node at path is replaced by n (whose reference is taken over), inserted,
  * or, with n NULL, removed with all below it. The parent must exist. root itself stays as it is.
+ * by: the domain that does it.
  */
-struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen);
+struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen,
+		      unsigned int by);
 /* Calls fn on n and every node below it. Needs no stack that grows with the tree's depth. */
 void tree_walk(const struct node *n, void (*fn)(const struct node *, void *), void *ctx);
+/*
+ * The same with each node's path (path: where n is). Goes below a node only when fn says true for
+ * it.
+ */
+void tree_paths(const struct node *n, const char *path,
+		bool (*fn)(const struct node *, const char *path, void *), void *ctx);
 /* Bytes that the node costs, children not counted. */
 size_t node_cost(const struct node *n);
 

@@ -25,10 +25,11 @@ struct tx *tx_start(uint32_t id)
 	tx->epoch = dom_epoch();
 	tx->base = node_get(store_root);
 	tx->root = node_get(store_root);
+	tx->started = clock_ms;
 	return tx;
 }
 
-void tx_free(struct tx *tx)
+void tx_expire(struct tx *tx)
 {
 	for (unsigned int i = 0; i < tx->num_ops; i++)
 		op_free(&tx->ops[i]);
@@ -39,6 +40,12 @@ void tx_free(struct tx *tx)
 	acct_free(&tx->acct);
 	node_put(tx->base);
 	node_put(tx->root);
+	*tx = (struct tx){ .link = tx->link, .id = tx->id, .started = tx->started, .expired = true };
+}
+
+void tx_free(struct tx *tx)
+{
+	tx_expire(tx);
 	free(tx);
 }
 
@@ -133,10 +140,20 @@ static bool conflict(const struct tx *tx, const struct tx_path *p)
 	       ((p->what & TX_DIR) && b->dir_gen != c->dir_gen);
 }
 
+/* Who changed what is there now, or what it was removed from? */
+static unsigned int last_change(const char *path)
+{
+	const char *missing;
+
+	return tree_nearest(store_root, path, &missing)->by;
+}
+
 int tx_commit(struct tx *tx, struct node **root, struct acct *a)
 {
 	struct node *cur, *next;
 
+	if (tx->expired)
+		return -EAGAIN;
 	/* what a transaction that wrote nothing has seen was true when it began */
 	if (!tx->num_ops) {
 		*root = node_get(store_root);
@@ -149,8 +166,10 @@ int tx_commit(struct tx *tx, struct node **root, struct acct *a)
 	}
 	if (tx->base != store_root)
 		for (unsigned int i = 0; i < tx->cap_paths; i++)
-			if (tx->paths[i] && conflict(tx, tx->paths[i]))
+			if (tx->paths[i] && conflict(tx, tx->paths[i])) {
+				tx->blame = last_change(tx->paths[i]->path);
 				return -EAGAIN;
+			}
 	cur = node_get(store_root);
 	for (unsigned int i = 0; i < tx->num_ops; i++) {
 		if (op_apply(cur, &tx->ops[i], a, &next)) {

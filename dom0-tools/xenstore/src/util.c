@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Small helpers shared by the whole daemon.
- * It owns allocation that does not fail and the log.
+ * It owns allocation that does not fail, the log and the clock.
  * Nothing here knows about xenstore.
  */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <time.h>
 #include "util.h"
 
+uint64_t clock_ms;
 static FILE *log_file;
 static bool use_syslog, tracing;
 
@@ -128,6 +129,14 @@ void xlog(enum log_level lv, const char *fmt, ...)
 		fputc('\n', f);
 	}
 	va_end(ap);
+}
+
+void clock_update(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 bool parse_num(const char *s, unsigned long max, unsigned long *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Small helpers shared by the whole daemon.
- * It owns allocation that does not fail and the log.
+ * It owns allocation that does not fail, the log and the clock.
  * Nothing here knows about xenstore.
  */
 #ifndef XS_UTIL_H
@@ -33,6 +33,10 @@ void log_to_syslog(void);
 void log_trace(bool on);
 bool log_tracing(void);
 void xlog(enum log_level lv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Milliseconds of a clock that only goes forward, as of the last clock_update(). */
+extern uint64_t clock_ms;
+void clock_update(void);
 
 /* Whole string is a decimal number in 0..max, else false. */
 bool parse_num(const char *s, unsigned long max, unsigned long *out);

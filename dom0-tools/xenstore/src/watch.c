@@ -12,6 +12,9 @@
 #include "util.h"
 #include "watch.h"
 
+/* Watch events that a privileged client may leave untaken. */
+#define PRIV_EVENTS 65536
+
 struct watch_point {
 	struct watch_point *l, *r;
 	uint32_t prio;
@@ -177,11 +180,10 @@ void watch_del_all(struct conn *c)
 /* Has this connection room for one more event? */
 static bool room(const struct conn *c)
 {
-	long limit = conn_priv(c) ? 65536 : c->dom->limit[Q_EVENTS];
-
-	if (!conn_priv(c) && c->dom->mem >= c->dom->limit[Q_MEMORY])
-		return false;
-	return (long)c->out_events < limit;
+	if (conn_priv(c))
+		return c->out_events < PRIV_EVENTS;
+	return quota_ok(c->dom, Q_MEMORY, c->dom->mem + 1) &&
+	       quota_ok(c->dom, Q_EVENTS, (long)c->out_events + 1);
 }
 
 /* The same event, waiting at the end of the queue and not begun yet, need not wait twice. */
@@ -234,8 +236,11 @@ void watch_refill(struct conn *c)
 {
 	struct watch *w;
 
-	if (!c->overflow || !room(c) ||
-	    (!conn_priv(c) && (long)c->out_events > c->dom->limit[Q_EVENTS] / 2))
+	if (!c->overflow || !room(c))
+		return;
+	/* not for each place that becomes free */
+	if (!conn_priv(c) && c->dom->limit[Q_EVENTS] &&
+	    (long)c->out_events > c->dom->limit[Q_EVENTS] / 2)
 		return;
 	c->overflow = false;
 	for (w = LIST_FIRST(&c->watches); w; w = LIST_NEXT(w, of_conn)) {
@@ -358,8 +363,11 @@ void watch_fire_special(const char *name, unsigned int domid)
 		if (!p)
 			continue;
 		for (w = LIST_FIRST(&p->watches); w; w = LIST_NEXT(w, of_point)) {
+			/* the event is one level below the name: with a depth it says whose it is */
+			if (!i && !w->depth)
+				continue;
 			if (perms_rights(perms, w->conn->domid) & PERM_READ)
-				send_event(w, i || w->depth == 1 ? full : name);
+				send_event(w, i || w->depth > 0 ? full : name);
 		}
 	}
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include "conn.h"
 #include "domains.h"
-#include "hv.h"
 #include "proto.h"
 #include "ring.h"
 #include "store.h"
@@ -21,55 +20,6 @@ static struct xenstore_domain_interface *page;
 static char *d0_in;
 static size_t d0_len;
 static struct conn *d0;
-
-int hv_event_fd(void)
-{
-	return -1;
-}
-bool hv_next_event(uint32_t *port)
-{
-	(void)port;
-	return false;
-}
-int hv_bind(unsigned int domid, uint32_t remote_port)
-{
-	(void)remote_port;
-	return (int)domid + 1;
-}
-void hv_unbind(uint32_t port)
-{
-	(void)port;
-}
-void hv_notify(uint32_t port)
-{
-	(void)port;
-}
-int hv_bind_dom_exc(void)
-{
-	return 0;
-}
-void *hv_map_ring(unsigned int domid)
-{
-	(void)domid;
-	return page;
-}
-void hv_unmap_ring(void *p)
-{
-	(void)p;
-}
-int hv_dom0_ring(void **p, uint32_t *port)
-{
-	(void)p;
-	(void)port;
-	return -ENODEV;
-}
-int hv_dominfo(unsigned int first, unsigned int max, struct hv_dominfo *out)
-{
-	(void)first;
-	(void)max;
-	(void)out;
-	return -ENOSYS;
-}
 
 static ssize_t d0_read(struct conn *c, void *buf, size_t len)
 {
@@ -107,15 +57,26 @@ static const struct transport d0_transport = {
 	.close = d0_close,
 };
 
+/* The guest's ring, which dom0's requests may take away and bring back. */
+static void find_page(void)
+{
+	static struct xenstore_domain_interface nothing;
+	struct dom *d = dom_find(3);
+
+	page = d && d->conn ? d->conn->ring : &nothing;
+}
+
 static void work(void)
 {
 	struct dom *d = dom_find(3);
 
 	if (d && d->conn)
 		ring_event(d->conn);
-	while (conn_run_all())
-		if (d && d->conn)
-			page->rsp_cons = page->rsp_prod;
+	while (conn_run_all()) {
+		find_page();
+		page->rsp_cons = page->rsp_prod;
+	}
+	find_page();
 }
 
 static void d0_request(uint32_t type, const void *body, size_t len)
@@ -147,15 +108,21 @@ static void count(const struct node *n, void *ctx)
 	acct_add(ctx, n, 1);
 }
 
+/* With all connections gone, nodes are all that anybody is charged for. */
 static void check(void)
 {
 	struct acct a = { 0 };
+	const struct acct_ent *e;
 	const struct dom *d;
 
 	tree_walk(store_root, count, &a);
-	for (d = dom_first(); d; d = d->next)
-		if (d->domid && acct_of(&a, d->domid)->nodes != d->nodes)
+	for (d = dom_first(); d; d = d->next) {
+		e = acct_of(&a, d->domid);
+		if (d->domid && (e->nodes != d->nodes || e->mem != d->mem))
 			abort();
+		if (d->watches || d->txs)
+			abort();
+	}
 	acct_free(&a);
 }
 
@@ -193,8 +160,14 @@ static void step(const uint8_t **p, const uint8_t *end)
 	case 6:
 		page->rsp_cons = page->rsp_prod;
 		break;
-	case 7:
-		page->connection = op >> 3 & 1;
+	case 7: /* reconnection, or time goes by */
+		if (op >> 3 & 1) {
+			page->connection = op >> 4 & 1;
+		} else {
+			clock_ms += 1000u << (op >> 4 & 7);
+			conn_timers();
+		}
+		n = 0;
 		break;
 	}
 	*p += n;
@@ -212,23 +185,27 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char home[] = "/g\0n3";
+	static long defaults[Q_MAX];
 	const uint8_t *p = data;
 	bool fresh;
 
-	page = xzalloc(4096);
+	if (!defaults[0])
+		memcpy(defaults, quota_default, sizeof(defaults));
+	memcpy(quota_default, defaults, sizeof(defaults));
+	clock_ms = 0;
 	store_init();
 	watch_init();
 	d0 = conn_new(0, &d0_transport);
 	domain_introduce(3, 1, 1, &fresh);
+	find_page();
 	d0_request(XS_WRITE, home, 3);
 	d0_request(XS_SET_PERMS, home, sizeof(home));
 	while (p < data + size)
 		step(&p, data + size);
-	check();
 	while (!TAILQ_EMPTY(&conns))
 		conn_free(TAILQ_FIRST(&conns));
+	check();
 	watch_exit();
 	store_exit();
-	free(page);
 	return 0;
 }

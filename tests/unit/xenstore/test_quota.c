@@ -110,6 +110,13 @@ static void test_transaction_nodes(void **state)
 	}
 	assert_int_equal(err, -ENOSPC);
 	assert_true(i < 25);
+	assert_int_equal(xend(g, t, false), 0);
+	t = xstart(other);
+	for (i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "/o/%d", i);
+		assert_int_equal(xread(other, t, path), -ENOENT);
+	}
+	assert_int_equal(xend(other, t, true), 0);
 }
 
 /* XSA-419, XSA-483: several transactions, each within the quota, may not pass it together. */
@@ -140,6 +147,7 @@ static void test_permissions(void **state)
 	assert_int_equal(xperms(d0, 0, "/g", "n3 r1 r2 r4 r5 r6"), 0);
 	limit("node-permissions", "1");
 	assert_int_equal(xperms(g, 0, "/g", "n3 r1"), -ENOSPC);
+	assert_int_equal(xperms(other, 0, "/o", "n4 r1"), 0);
 }
 
 static void test_path_length(void **state)
@@ -153,6 +161,8 @@ static void test_path_length(void **state)
 	/* home does not count */
 	assert_int_equal(xwrite(g, 0, "0123456789", ""), 0);
 	assert_int_equal(xwrite(g, 0, "0123456789a", ""), -EINVAL);
+	assert_int_equal(xwatch(g, "0123456789a", ""), -EINVAL);
+	assert_int_equal(xwrite(other, 0, "/o/3456789a", ""), 0);
 }
 
 /* XSA-326: whatever a guest does, the memory that it makes us hold is bounded. */
@@ -194,13 +204,19 @@ static void test_xsa_326_events(void **state)
 
 	(void)state;
 	limit("events", "50");
+	xperms(d0, 0, "/g", "n3 r4");
+	assert_int_equal(xwatch(other, "/g", "o"), 0);
 	assert_int_equal(xwatch(g, "/g", "tok"), 0);
 	expect_events(g, "/g:tok");
+	other->num_events = 0;
 	g->no_drain = true;
 	for (int i = 0; i < 5000; i++) {
 		snprintf(path, sizeof(path), "/g/%d", i);
 		xwrite(d0, 0, path, "x");
+		run(other);
 	}
+	/* who watches the same and takes his events gets each of them */
+	assert_int_equal(other->num_events, 5000);
 	assert_true(dom_find(3)->conn->out_events <= 50);
 	assert_true(dom_find(3)->conn->overflow);
 	g->no_drain = false;
@@ -264,7 +280,14 @@ static void test_settings(void **state)
 	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, "nodes"), 0);
 	assert_string_equal(d0->rep.body, "1000");
 	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, "nope"), -EINVAL);
+	fake_infos = 0;
 	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, "9\0nodes", 8), -ENOENT);
+	assert_int_equal(request(d0, XS_SET_QUOTA_, 0,
+				 "9\0nodes\0"
+				 "1",
+				 10),
+			 -ENOENT);
+	fake_infos = -1;
 	assert_int_equal(request(d0, XS_SET_QUOTA_, 0, "nodes\0x", 8), -EINVAL);
 	assert_int_equal(request(d0, XS_CONTROL, 0,
 				 "quota-set\0"
@@ -274,6 +297,99 @@ static void test_settings(void **state)
 			 0);
 	assert_int_equal(request(d0, XS_GET_QUOTA_, 0, "3\0nodes", 8), 0);
 	assert_string_equal(d0->rep.body, "7");
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota-set\0"
+				 "3\0nope\0"
+				 "7",
+				 19),
+			 -EINVAL);
+	/* the protocol's name for node-permissions */
+	assert_int_equal(request(d0, XS_SET_QUOTA_, 0,
+				 "3\0permissions\0"
+				 "2",
+				 16),
+			 0);
+	assert_int_equal(xperms(g, 0, "/g", "n3 r1 r2"), -ENOSPC);
+}
+
+/* 0 switches a quota off. */
+static void test_disabled(void **state)
+{
+	static char big[3000];
+	char path[32];
+
+	(void)state;
+	memset(big, 'v', sizeof(big) - 1);
+	for (int q = 0; q < Q_MAX; q++)
+		limit(quota_info[q].name, "0");
+	for (int i = 0; i < 1100; i++) {
+		snprintf(path, sizeof(path), "/g/%d", i);
+		assert_int_equal(xwrite(g, 0, path, big), 0);
+	}
+	for (int i = 0; i < 200; i++) {
+		snprintf(path, sizeof(path), "/g/%d", i);
+		assert_int_equal(xwatch(g, path, "t"), 0);
+	}
+	for (int i = 0; i < 20; i++)
+		xstart(g);
+	assert_int_equal(xperms(g, 0, "/g", "n3 r1 r2 r4 r5 r6 r7 r8"), 0);
+	assert_int_equal(xwrite(other, 0, "/o/x", big), -ENOSPC);
+}
+
+/* New defaults are for domains to come. */
+static void test_defaults(void **state)
+{
+	struct client *late;
+
+	(void)state;
+	assert_int_equal(request(d0, XS_SET_QUOTA_, 0,
+				 "watches\0"
+				 "1",
+				 10),
+			 0);
+	assert_int_equal(xwatch(g, "/g", "1"), 0);
+	assert_int_equal(xwatch(g, "/g", "2"), 0);
+	late = guest_new(5);
+	assert_int_equal(xwatch(late, "/l", "1"), 0);
+	assert_int_equal(xwatch(late, "/l", "2"), -E2BIG);
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota\0set\0watches\0"
+				 "128",
+				 22),
+			 0);
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota\0set\0watches\0"
+				 "0",
+				 20),
+			 -EINVAL);
+	assert_int_equal(xpath(d0, XS_GET_QUOTA_, 0, "watches"), 0);
+	assert_string_equal(d0->rep.body, "128");
+}
+
+static void test_maxima(void **state)
+{
+	(void)state;
+	assert_int_equal(request(d0, XS_CONTROL, 0, "quota\0max\0-r", 13), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(
+			xwrite(g, 0, (const char *[]){ "/g/1", "/g/2", "/g/3", "/g/4", "/g/5" }[i],
+			       ""),
+			0);
+	xpath(g, XS_RM, 0, "/g/1");
+	xpath(g, XS_RM, 0, "/g/2");
+	assert_int_equal(request(d0, XS_CONTROL, 0,
+				 "quota\0"
+				 "3",
+				 8),
+			 0);
+	assert_non_null(
+		strstr(d0->rep.body, "Domain 3:\nnodes            :        4 (max        6"));
+	assert_int_equal(request(d0, XS_CONTROL, 0, "quota\0max", 10), 0);
+	assert_non_null(strstr(d0->rep.body,
+			       "Max. seen accounting values:\nnodes            :        6\n"));
+	assert_int_equal(request(d0, XS_CONTROL, 0, "quota\0max\0-r", 13), 0);
+	assert_non_null(strstr(d0->rep.body, "\nnodes            :        0\n"));
+	assert_int_equal(request(d0, XS_CONTROL, 0, "quota\0max\0-x", 13), -EINVAL);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_guests, teardown)
@@ -295,6 +411,9 @@ int main(void)
 		T(test_outstanding),
 		T(test_fair),
 		T(test_settings),
+		T(test_disabled),
+		T(test_defaults),
+		T(test_maxima),
 	};
 	/* clang-format on */
 

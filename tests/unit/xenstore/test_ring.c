@@ -20,7 +20,7 @@ static int setup_ring(void **state)
 static void test_start(void **state)
 {
 	(void)state;
-	assert_int_equal(g->ring->server_features, 3);
+	assert_int_equal(g->ring->server_features, FEATURES_ALL);
 	assert_int_equal(g->ring->connection, XENSTORE_CONNECTED);
 	assert_int_equal(g->ring->error, XENSTORE_ERROR_NONE);
 	assert_true(fake_notifies > 0);

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Unit tests of domains: introduction, death, what is left of the dead, targets, features of a ring.
+ * The hypervisor is a list that the test writes (fake_info).
+ * Tests called xsa_* are named after the advisory whose mistake they look for.
+ */
+#include "support.h"
+
+static void test_domains(void **state)
+{
+	(void)state;
+	assert_int_equal(xwatch(d0, "@introduceDomain", "i"), 0);
+	assert_int_equal(xwatch(d0, "@releaseDomain", "r"), 0);
+	expect_events(d0, "@introduceDomain:i @releaseDomain:r");
+	assert_int_equal(xpath(d0, XS_IS_DOMAIN_INTRODUCED, 0, "3"), 0);
+	assert_string_equal(d0->rep.body, "F");
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "1",
+				 6),
+			 -EINVAL); /* no page */
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "0\0"
+				 "1\0"
+				 "1",
+				 6),
+			 -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "32752\0"
+				 "1\0"
+				 "1",
+				 10),
+			 -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1",
+				 4),
+			 -EINVAL);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0x\0"
+				 "1",
+				 6),
+			 -EINVAL);
+	expect_events(d0, "");
+	client_free(guest_new(3)); /* makes the page */
+	assert_int_equal(xpath(d0, XS_RELEASE, 0, "3"), 0);
+	assert_string_equal(d0->rep.body, "OK");
+	expect_events(d0, "@releaseDomain:r");
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "666",
+				 8),
+			 -EINVAL); /* no such port */
+	assert_int_equal(fake_maps, 0);
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "1",
+				 6),
+			 0);
+	expect_events(d0, "@introduceDomain:i");
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "3\0"
+				 "1\0"
+				 "2",
+				 6),
+			 0); /* a new port: no new domain */
+	expect_events(d0, "");
+	assert_int_equal(xpath(d0, XS_IS_DOMAIN_INTRODUCED, 0, "3"), 0);
+	assert_string_equal(d0->rep.body, "T");
+	assert_int_equal(xpath(d0, XS_RESUME, 0, "3"), 0);
+	assert_int_equal(xpath(d0, XS_RESUME, 0, "4"), -ENOENT);
+	assert_int_equal(xpath(d0, XS_RELEASE, 0, "4"), -ENOENT);
+	assert_int_equal(xpath(d0, XS_RELEASE, 0, "0"), -EINVAL);
+	assert_int_equal(xpath(d0, XS_RELEASE, 0, "3"), 0);
+	assert_int_equal(fake_maps, 0);
+}
+
+static void test_target(void **state)
+{
+	struct client *stub = guest_new(5);
+
+	(void)state;
+	guest_new(3);
+	xwrite(d0, 0, "/t3", "");
+	xperms(d0, 0, "/t3", "n3");
+	xwrite(d0, 0, "/l3", "");
+	xperms(d0, 0, "/l3", "n0 r3");
+	assert_int_equal(xread(stub, 0, "/t3"), -EACCES);
+	assert_int_equal(request(d0, XS_SET_TARGET, 0,
+				 "5\0"
+				 "9",
+				 4),
+			 -ENOENT);
+	assert_int_equal(request(d0, XS_SET_TARGET, 0,
+				 "5\0"
+				 "3",
+				 4),
+			 0);
+	assert_int_equal(xread(stub, 0, "/t3"), 0);
+	assert_int_equal(xwrite(stub, 0, "/t3/x", ""), 0);
+	assert_int_equal(xread(stub, 0, "/l3"), 0);
+	assert_int_equal(xwrite(stub, 0, "/l3", ""), -EACCES);
+	/* the target dies: what came from it is gone */
+	xpath(d0, XS_RELEASE, 0, "3");
+	assert_int_equal(xread(stub, 0, "/l3"), -EACCES);
+}
+
+static void test_death(void **state)
+{
+	(void)state;
+	guest_new(3);
+	guest_new(4);
+	xwatch(d0, "@releaseDomain", "r");
+	xwatch(d0, "@releaseDomain/4", "only4");
+	expect_events(d0, "@releaseDomain:r @releaseDomain/4:only4");
+	fake_info[0] = (struct hv_dominfo){ .domid = 0 };
+	fake_info[1] = (struct hv_dominfo){ .domid = 3 };
+	fake_info[2] = (struct hv_dominfo){ .domid = 4 };
+	fake_infos = 3;
+	domains_event(5);
+	expect_events(d0, "");
+	fake_info[1].shutdown = true;
+	domains_event(5);
+	domains_event(5);
+	expect_events(d0, "@releaseDomain:r");
+	assert_int_equal(xpath(d0, XS_RESUME, 0, "3"), 0);
+	domains_event(5);
+	expect_events(d0, "@releaseDomain:r");
+	fake_info[1].dying = true;
+	domains_event(5);
+	domains_event(5);
+	expect_events(d0, "@releaseDomain:r");
+	assert_int_equal(fake_maps, 1); /* only 4's: a mapping would keep 3 from going */
+	fake_infos = 1;
+	domains_event(5);
+	/* 4 at once, and 3 is gone for good */
+	expect_events(d0, "@releaseDomain:r @releaseDomain/4:only4 @releaseDomain:r");
+	assert_null(dom_find(3));
+	assert_null(dom_find(4));
+}
+
+/* XSA-322: what was granted to a domain must not serve the next one with its number. */
+static void test_xsa_322_dead_domain(void **state)
+{
+	struct client *g = guest_new(3);
+
+	(void)state;
+	xwrite(d0, 0, "/own", "secret");
+	xperms(d0, 0, "/own", "r3 r4");
+	xwrite(d0, 0, "/list", "secret");
+	xperms(d0, 0, "/list", "n0 b3 r4");
+	assert_int_equal(xread(g, 0, "/own"), 0);
+	assert_int_equal(xread(g, 0, "/list"), 0);
+	assert_int_equal(xwrite(g, 0, "/own/child", ""), 0);
+	assert_int_equal(dom_find(3)->nodes, 2);
+	xpath(d0, XS_RELEASE, 0, "3");
+	client_free(g);
+	assert_int_equal(xread(d0, 0, "/own"), -ENOENT);
+	assert_int_equal(xread(d0, 0, "/list"), 0);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/list"), 0);
+	assert_memory_equal(d0->rep.body, "n0\0r4", 6);
+	g = guest_new(3);
+	assert_int_equal(xread(g, 0, "/own"), -EACCES);
+	assert_int_equal(xread(g, 0, "/list"), -EACCES);
+	assert_int_equal(xwrite(g, 0, "/own/child", ""), -EACCES);
+	assert_int_equal(dom_find(3)->nodes, 0);
+	assert_int_equal(xpath(d0, XS_CONTROL, 0, "check"), 0);
+	assert_string_equal(d0->rep.body, "OK");
+	/*
+	 * the root stays when its owner goes, and what is made below it is not the new domain's
+	 * either
+	 */
+	xperms(d0, 0, "/", "n3");
+	xpath(d0, XS_RELEASE, 0, "3");
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/"), 0);
+	assert_string_equal(d0->rep.body, "n0");
+	xwrite(d0, 0, "/new", "");
+	client_free(g);
+	g = guest_new(3);
+	assert_int_equal(xread(g, 0, "/new"), -EACCES);
+	assert_int_equal(xpath(g, XS_DIRECTORY, 0, "/"), -EACCES);
+}
+
+/* What a dead domain owned goes with all below it, wherever it is, and its watchers hear of it. */
+static void test_orphans(void **state)
+{
+	struct client *g = guest_new(3);
+
+	(void)state;
+	guest_new(4);
+	xwrite(d0, 0, "/local/domain/3", "");
+	xwrite(d0, 0, "/local/domain/3/data", "");
+	xperms(d0, 0, "/local/domain/3/data", "n3");
+	xwrite(g, 0, "data/a/b", "x");
+	xwrite(d0, 0, "/local/domain/3/data/dom0s", "");
+	xperms(d0, 0, "/local/domain/3/data/dom0s", "n0");
+	xwrite(d0, 0, "/elsewhere/deep/theirs/x", "");
+	xperms(d0, 0, "/elsewhere/deep/theirs", "n3");
+	xwrite(d0, 0, "/elsewhere/others", "");
+	xperms(d0, 0, "/elsewhere/others", "n4 r3");
+	assert_int_equal(xwatch(d0, "/elsewhere/deep", "w"), 0);
+	assert_int_equal(xwatch(d0, "/local/domain/3/data/a", "w"), 0);
+	assert_int_equal(xwatch(d0, "@releaseDomain", "r"), 0);
+	d0->num_events = 0;
+	assert_int_equal(xpath(d0, XS_RELEASE, 0, "3"), 0);
+	/* each once, and all before the domain is said to be gone */
+	expect_events(d0, "/local/domain/3/data/a:w /elsewhere/deep/theirs:w @releaseDomain:r");
+	assert_int_equal(xread(d0, 0, "/local/domain/3/data"), -ENOENT);
+	assert_int_equal(xread(d0, 0, "/elsewhere/deep/theirs"), -ENOENT);
+	assert_int_equal(xread(d0, 0, "/local/domain/3"), 0);
+	assert_int_equal(xread(d0, 0, "/elsewhere/deep"), 0);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/elsewhere/others"), 0);
+	assert_int_equal(d0->rep.hdr.len, 3);
+	assert_string_equal(d0->rep.body, "n4");
+	assert_int_equal(xpath(d0, XS_CONTROL, 0, "check"), 0);
+	assert_string_equal(d0->rep.body, "OK");
+}
+
+static int set_feature(const char *domid, const char *val)
+{
+	char body[32];
+	int n = sprintf(body, "%s%c%s", domid, 0, val) + 1;
+
+	return request(d0, XS_SET_FEATURE_, 0, body, (size_t)n);
+}
+
+static void test_features(void **state)
+{
+	struct client *g;
+
+	(void)state;
+	fake_info[0] = (struct hv_dominfo){ .domid = 3 };
+	fake_info[1] = (struct hv_dominfo){ .domid = 4 };
+	fake_infos = 2;
+	assert_int_equal(xpath(d0, XS_GET_FEATURE_, 0, ""), 0);
+	assert_string_equal(d0->rep.body, "15");
+	assert_int_equal(xpath(d0, XS_GET_FEATURE_, 0, "9"), -ENOENT);
+	assert_int_equal(set_feature("9", "1"), -ENOENT);
+	assert_int_equal(set_feature("0", "1"), -EBUSY);
+	assert_int_equal(set_feature("3", "16"), -EINVAL);
+	assert_int_equal(set_feature("3", "x"), -EINVAL);
+	assert_int_equal(xpath(d0, XS_GET_FEATURE_, 0, "3"), 0);
+	assert_string_equal(d0->rep.body, "15");
+	assert_int_equal(set_feature("3", "0"), 0);
+	assert_int_equal(xpath(d0, XS_GET_FEATURE_, 0, "3"), 0);
+	assert_string_equal(d0->rep.body, "0");
+	g = guest_new(3);
+	assert_int_equal(g->ring->server_features, 0);
+	assert_int_equal(set_feature("3", "15"), -EBUSY);
+	/* the guest may ask for its own only */
+	assert_int_equal(xpath(g, XS_GET_FEATURE_, 0, ""), 0);
+	assert_string_equal(g->rep.body, "0");
+	assert_int_equal(xpath(g, XS_GET_FEATURE_, 0, "3"), -EACCES);
+	assert_int_equal(xpath(g, XS_SET_FEATURE_, 0, "3"), -EACCES);
+	assert_int_equal(xpath(g, XS_GET_QUOTA_, 0, "nodes"), -EACCES);
+}
+
+/* What was not offered does not work; what was offered does. */
+static void test_features_are_honest(void **state)
+{
+	static const char depth[] = "/x\0t\0"
+				    "0",
+			  plain[] = "/x\0u\0";
+	struct client *g, *h;
+
+	(void)state;
+	dom_need(3);
+	assert_int_equal(set_feature("3", "0"), 0);
+	g = guest_new(3);
+	h = guest_new(4);
+	xwrite(d0, 0, "/g", "");
+	xperms(d0, 0, "/g", "n3");
+	xwrite(d0, 0, "/h", "");
+	xperms(d0, 0, "/h", "n4");
+
+	assert_int_equal(request(g, XS_WATCH, 0, depth, sizeof(depth)), -EINVAL);
+	assert_int_equal(request(g, XS_WATCH, 0, plain, sizeof(plain)), 0);
+	assert_int_equal(request(h, XS_WATCH, 0, depth, sizeof(depth)), 0);
+
+	/* 0x7ff5 is everybody; without the feature such entries are left out */
+	assert_int_equal(xperms(g, 0, "/g", "n3 r32757"), 0);
+	assert_int_equal(xread(h, 0, "/g"), -EACCES);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/g"), 0);
+	assert_int_equal(d0->rep.hdr.len, 3);
+	assert_int_equal(xperms(h, 0, "/h", "n4 r32757"), 0);
+	assert_int_equal(xread(g, 0, "/h"), 0);
+	assert_int_equal(xwrite(g, 0, "/h", ""), -EACCES);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/h"), 0);
+	assert_memory_equal(d0->rep.body, "n4\0r32757", 10);
+	/* everybody owns nothing, and the first that fits counts */
+	assert_int_equal(xperms(d0, 0, "/h", "n32757"), -EINVAL);
+	assert_int_equal(xperms(d0, 0, "/h", "n4 n3 b32757"), 0);
+	assert_int_equal(xread(g, 0, "/h"), -EACCES);
+	assert_int_equal(xperms(d0, 0, "/h", "n4 b32757 n3"), 0);
+	assert_int_equal(xwrite(g, 0, "/h", ""), 0);
+
+	/* no reconnection and no error field for 3 */
+	g->ring->connection = XENSTORE_RECONNECT;
+	assert_int_equal(xread(g, 0, "/g"), 0);
+	assert_int_equal(g->ring->connection, XENSTORE_RECONNECT);
+	g->ring->req_prod = g->ring->req_cons + 5000;
+	run(g);
+	assert_true(dom_find(3)->conn->failed);
+	assert_int_equal(g->ring->error, XENSTORE_ERROR_NONE);
+	h->ring->req_prod = h->ring->req_cons + 5000;
+	run(h);
+	assert_int_equal(h->ring->error, XENSTORE_ERROR_RINGIDX);
+}
+
+static void test_special_watches(void **state)
+{
+	struct client *g = guest_new(3);
+
+	(void)state;
+	assert_int_equal(xwatch(d0, "@introduceDomain", "i"), 0);
+	assert_int_equal(xwatch(d0, "@introduceDomain/5", "i5"), 0);
+	assert_int_equal(xwatch(d0, "@releaseDomain/5", "r5"), 0);
+	assert_int_equal(xwatch(d0, "@anything/else", "never"), 0);
+	assert_int_equal(request(d0, XS_WATCH, 0,
+				 "@releaseDomain\0d0\0"
+				 "0",
+				 20),
+			 0);
+	assert_int_equal(request(d0, XS_WATCH, 0,
+				 "@releaseDomain\0d1\0"
+				 "1",
+				 20),
+			 0);
+	assert_int_equal(xwatch(d0, "@", "t"), 0);
+	assert_int_equal(xwatch(d0, "@releaseDomain/", "t"), -EINVAL);
+	assert_int_equal(xwatch(d0, "@release//Domain", "t"), -EINVAL);
+	assert_int_equal(xwatch(d0, "@release Domain", "t"), -EINVAL);
+	d0->num_events = 0;
+	guest_new(5);
+	expect_events(d0, "");
+	xpath(d0, XS_RELEASE, 0, "5");
+	expect_events(d0, "@releaseDomain/5:d1 @releaseDomain/5:r5");
+	assert_int_equal(request(d0, XS_INTRODUCE, 0,
+				 "5\0"
+				 "-1\0"
+				 "1",
+				 7),
+			 0);
+	expect_events(d0, "@introduceDomain:i @introduceDomain/5:i5");
+	xpath(d0, XS_RELEASE, 0, "5");
+	d0->num_events = 0;
+
+	/* to guests only where dom0 says so, also in the form with a domain */
+	assert_int_equal(xwatch(g, "@releaseDomain/5", "g5"), 0);
+	assert_int_equal(xwatch(g, "@introduceDomain", "gi"), 0);
+	expect_events(g, "@releaseDomain/5:g5 @introduceDomain:gi");
+	assert_int_equal(xpath(g, XS_GET_PERMS, 0, "@releaseDomain"), -EACCES);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "@nothing"), -ENOENT);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "@releaseDomain/5"), -ENOENT);
+	assert_int_equal(xperms(d0, 0, "@nothing", "n0"), -ENOENT);
+	guest_new(5);
+	xpath(d0, XS_RELEASE, 0, "5");
+	expect_events(g, "");
+	assert_int_equal(xperms(d0, 0, "@releaseDomain", "n0 r3"), 0);
+	guest_new(5);
+	xpath(d0, XS_RELEASE, 0, "5");
+	expect_events(g, "@releaseDomain/5:g5");
+	assert_int_equal(xpath(g, XS_GET_PERMS, 0, "@releaseDomain"), 0);
+	assert_memory_equal(g->rep.body, "n0\0r3", 6);
+	/* who owns it may change the list, but not the owner */
+	assert_int_equal(xperms(g, 0, "@releaseDomain", "n0 b3"), -EACCES);
+	assert_int_equal(xperms(d0, 0, "@releaseDomain", "n3"), 0);
+	assert_int_equal(xperms(g, 0, "@releaseDomain", "n0"), -EPERM);
+	assert_int_equal(xperms(g, 0, "@releaseDomain", "r3"), 0);
+	/* the permission dies with the domain */
+	xpath(d0, XS_RELEASE, 0, "3");
+	client_free(g);
+	g = guest_new(3);
+	assert_int_equal(xwatch(g, "@releaseDomain", "g"), 0);
+	expect_events(g, "@releaseDomain:g");
+	guest_new(5);
+	xpath(d0, XS_RELEASE, 0, "5");
+	expect_events(g, "");
+}
+
+/* Rights can be given only to who is there. */
+static void test_unknown_domains(void **state)
+{
+	(void)state;
+	fake_info[0] = (struct hv_dominfo){ .domid = 3 };
+	fake_infos = 1;
+	xwrite(d0, 0, "/a", "");
+	assert_int_equal(xperms(d0, 0, "/a", "n9"), -ENOENT);
+	assert_int_equal(xperms(d0, 0, "/a", "n0 r9 r3"), 0);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/a"), 0);
+	assert_int_equal(d0->rep.hdr.len, 6);
+	assert_memory_equal(d0->rep.body, "n0\0r3", 6);
+	assert_null(dom_find(9));
+	assert_non_null(dom_find(3));
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	/* clang-format off */
+	const struct CMUnitTest tests[] = {
+		T(test_domains),
+		T(test_target),
+		T(test_death),
+		T(test_xsa_322_dead_domain),
+		T(test_orphans),
+		T(test_features),
+		T(test_features_are_honest),
+		T(test_special_watches),
+		T(test_unknown_domains),
+	};
+	/* clang-format on */
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
