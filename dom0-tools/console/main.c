@@ -5,6 +5,7 @@
  * restart of its own loses nothing that is still in the rings.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -280,6 +281,23 @@ static void run(struct loop *l)
 	}
 }
 
+/* Sockets of guests that ended while no xenconsoled ran. */
+static void remove_stale_sockets(struct loop *l)
+{
+	DIR *dir = opendir(l->d.sock_dir);
+	struct dirent *e;
+	char *end;
+
+	while (dir && (e = readdir(dir))) {
+		unsigned long domid = strtoul(e->d_name, &end, 10);
+
+		if (end != e->d_name && !*end && !find(l, domid))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* --- start ----------------------------------------------------------------------------------- */
 
 struct options {
@@ -492,6 +510,7 @@ int main(int argc, char **argv)
 		return 1;
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	scan(&l);
+	remove_stale_sockets(&l);
 	if (ready >= 0) {
 		redirect(o.log_file);
 		if (write(ready, "", 1) != 1)

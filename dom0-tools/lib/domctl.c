@@ -140,3 +140,23 @@ int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl
 		*info = op.u.getvcpuinfo;
 	return rc;
 }
+
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *mask)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid };
+	struct xen_domctl_vcpuaffinity *a = &op.u.vcpuaffinity;
+	uint64_t *buf = pv_buf_alloc(pv, sizeof(*buf));
+	int rc;
+
+	if (!buf)
+		return -ENOMEM;
+	*buf = 0;
+	a->vcpu = vcpu;
+	a->flags = XEN_VCPUAFFINITY_HARD;
+	set_xen_guest_handle(a->cpumap_hard.bitmap, (uint8_t *)buf);
+	a->cpumap_hard.nr_bits = 64;
+	rc = domctl(pv, &op);
+	*mask = *buf;
+	pv_buf_free(pv, buf, sizeof(*buf));
+	return rc;
+}

@@ -96,8 +96,10 @@ static int dry_run(const struct xl_config *c)
 		printf("ramdisk = \"%s\"\n", c->ramdisk);
 	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n",
 	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus);
-	printf("on_poweroff = \"%s\"\non_reboot = \"%s\"\non_crash = \"%s\"\ndisk = [",
-	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash));
+	printf("on_poweroff = \"%s\"\non_reboot = \"%s\"\non_crash = \"%s\"\n"
+	       "on_watchdog = \"%s\"\ndisk = [",
+	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash),
+	       action_name(c->on_watchdog));
 	for (i = 0; i < c->nr_disks; i++)
 		printf("%s'format=raw, vdev=%s, access=%s, target=%s'", i ? ", " : " ",
 		       c->disk[i].vdev, c->disk[i].readonly ? "ro" : "rw", c->disk[i].target);
@@ -172,7 +174,7 @@ static int first_second(struct xl *xl, const struct xl_config *cfg, uint32_t dom
 	return r.reason == SHUTDOWN_poweroff || r.reason == SHUTDOWN_reboot ? 0 : -1;
 }
 
-/* From "created" on: supervisor, console, go. */
+/* From "created" on: supervisor, console, go. @lock: the domain's, given back. */
 static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32_t domid, int lock)
 {
 	struct report r;
@@ -186,7 +188,7 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 					 "/xl-%s.log",
 					 cfg->name);
 			domain_destroy(xl, domid);
-			xl_unlock(lock);
+			xl_unlock_domain(lock, domid);
 			return 1;
 		}
 	}
@@ -200,10 +202,10 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 	if (rc) {
 		xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));
 		domain_destroy(xl, domid);
-		xl_unlock(lock);
+		xl_unlock_domain(lock, domid);
 		return 1;
 	}
-	xl_unlock(lock);
+	xl_unlock_domain(lock, domid);
 	if (o->foreground && console < 0)
 		return supervise(xl, cfg, domid, -1);
 	if (console >= 0)
@@ -246,10 +248,8 @@ int cmd_create(int argc, char **argv)
 	xl_catch_signals();
 	signal(SIGPIPE, SIG_IGN);
 	lock = xl_lock();
-	if (lock >= 0 && !domain_create(&xl, &cfg, &domid))
+	if (lock >= 0 && !domain_create(&xl, &cfg, lock, &domid, &lock))
 		rc = start(&xl, &cfg, &o, domid, lock);
-	else
-		xl_unlock(lock);
 	xl_close(&xl);
 out:
 	config_free(&cfg);

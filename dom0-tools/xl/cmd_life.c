@@ -55,28 +55,23 @@ int cmd_console(int argc, char **argv)
 }
 
 /* Runs @fn on each domain named; the exit status tells whether all went well. */
-static int each_guest(int argc, char **argv, const char *verb, bool locked,
+static int each_guest(int argc, char **argv, const char *options, const char *verb,
 		      int (*fn)(struct xl *xl, uint32_t domid))
 {
-	int rc = no_option(argc, argv, 1, argc), failed = 0, lock = -1;
+	int rc = 0, failed = 0, c;
 	struct xl xl;
 	uint32_t domid;
 
-	if (rc)
-		return rc - 1;
+	while ((c = command_option(argc, argv, options, &rc)) != -1)
+		if (c == '?')
+			return rc;
+	if (optind == argc)
+		return command_usage(argv[0], false);
 	if (xl_open(&xl))
 		return 1;
-	if (locked) {
-		lock = xl_lock();
-		if (lock < 0) {
-			xl_close(&xl);
-			return 1;
-		}
-	}
 	for (; optind < argc; optind++)
 		if (domain_find_guest(&xl, argv[optind], verb, &domid) || fn(&xl, domid))
 			failed = 1;
-	xl_unlock(lock);
 	xl_close(&xl);
 	return failed;
 }
@@ -90,7 +85,7 @@ static int pause_one(struct xl *xl, uint32_t domid)
 
 int cmd_pause(int argc, char **argv)
 {
-	return each_guest(argc, argv, "pause", false, pause_one);
+	return each_guest(argc, argv, "", "pause", pause_one);
 }
 
 static int unpause_one(struct xl *xl, uint32_t domid)
@@ -104,12 +99,32 @@ static int unpause_one(struct xl *xl, uint32_t domid)
 
 int cmd_unpause(int argc, char **argv)
 {
-	return each_guest(argc, argv, "unpause", false, unpause_one);
+	return each_guest(argc, argv, "", "unpause", unpause_one);
+}
+
+static int destroy_one(struct xl *xl, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = -1, lock;
+
+	if (pv_domain_info(xl->pv, domid, &info))
+		return xl_error("domain %u has just gone", domid);
+	lock = xl_lock_domain(domid);
+	if (lock < 0)
+		return -1;
+	/* Whoever had the lock may have destroyed it. */
+	if (domain_is(xl, domid, info.handle))
+		rc = domain_destroy(xl, domid);
+	else
+		xl_error("domain %u has just gone", domid);
+	xl_unlock_domain(lock, domid);
+	return rc;
 }
 
 int cmd_destroy(int argc, char **argv)
 {
-	return each_guest(argc, argv, "destroy", true, domain_destroy);
+	/* -f: would allow to destroy domain 0, which cannot be here. */
+	return each_guest(argc, argv, "f", "destroy", destroy_one);
 }
 
 /* --- shutdown and reboot --------------------------------------------------------------------- */
@@ -137,8 +152,11 @@ static int request(struct xl *xl, const struct target *t, const char *what)
 	fflush(stdout);
 	if (is_gone(xl, t, &info) || (info.flags & XEN_DOMINF_shutdown))
 		return 0;
-	if (!st_write(xl, XBT_NULL, what, "/local/domain/%u/control/shutdown", t->domid))
+	if (!st_replace(xl, what, "/local/domain/%u/control/shutdown", t->domid)) {
+		if (is_gone(xl, t, &info))
+			return 0;
 		return xl_error("cannot ask '%s': %s", t->name, strerror(errno));
+	}
 	/* The guest empties the node when it has read it. */
 	for (;;) {
 		bool taken;
@@ -154,7 +172,7 @@ static int request(struct xl *xl, const struct target *t, const char *what)
 		if (ms < 100)
 			ms *= 2;
 	}
-	st_write(xl, XBT_NULL, "", "/local/domain/%u/control/shutdown", t->domid);
+	st_replace(xl, "", "/local/domain/%u/control/shutdown", t->domid);
 	return xl_error("'%s' does not answer the request to %s%s", t->name, what,
 			info.flags & XEN_DOMINF_paused ? ": it is paused" : "");
 }
@@ -172,8 +190,10 @@ static int await_end(struct xl *xl, const struct target *t)
 		if (gone || (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))) {
 			char *preserved;
 
-			if (gone)
+			if (gone) {
+				printf("Domain %u has been destroyed\n", t->domid);
 				return 0;
+			}
 			preserved = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/preserved", t->domid);
 			free(preserved);
 			if (preserved) {
@@ -277,9 +297,11 @@ int cmd_reboot(int argc, char **argv)
 
 /* --- rename ---------------------------------------------------------------------------------- */
 
+/* Both locks are held. */
 static int rename_guest(struct xl *xl, uint32_t domid, const char *name)
 {
 	const char *bad = config_bad_name(name);
+	struct xen_domctl_getdomaininfo info;
 	char *vm;
 	bool ok;
 
@@ -287,18 +309,20 @@ static int rename_guest(struct xl *xl, uint32_t domid, const char *name)
 		return xl_error("%s: %s", name, bad);
 	if (domain_name_used(xl, name, domid))
 		return xl_error("a domain called '%s' exists already", name);
+	if (pv_domain_info(xl->pv, domid, &info))
+		return xl_error("domain %u has just gone", domid);
 	vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
-	ok = st_write(xl, XBT_NULL, name, "/local/domain/%u/name", domid);
+	ok = st_replace(xl, name, "/local/domain/%u/name", domid);
 	if (ok && vm)
-		ok = st_write(xl, XBT_NULL, name, "%s/name", vm);
+		ok = st_replace(xl, name, "%s/name", vm);
 	free(vm);
 	return ok ? 0 : xl_error("cannot rename domain %u: %s", domid, strerror(errno));
 }
 
 int cmd_rename(int argc, char **argv)
 {
-	int rc = no_option(argc, argv, 2, 2), lock;
-	uint32_t domid;
+	int rc = no_option(argc, argv, 2, 2), lock, domain_lock = -1;
+	uint32_t domid = 0;
 	struct xl xl;
 
 	if (rc)
@@ -306,8 +330,12 @@ int cmd_rename(int argc, char **argv)
 	if (xl_open(&xl))
 		return 1;
 	lock = xl_lock();
-	rc = lock < 0 || domain_find_guest(&xl, argv[optind], "rename", &domid) ||
-	     rename_guest(&xl, domid, argv[optind + 1]);
+	rc = lock < 0 || domain_find_guest(&xl, argv[optind], "rename", &domid);
+	if (!rc) {
+		domain_lock = xl_lock_domain(domid);
+		rc = domain_lock < 0 || rename_guest(&xl, domid, argv[optind + 1]);
+	}
+	xl_unlock_domain(domain_lock, domid);
 	xl_unlock(lock);
 	xl_close(&xl);
 	return rc;

@@ -198,6 +198,34 @@ int cmd_list(int argc, char **argv)
 
 /* --- the others ------------------------------------------------------------------------------ */
 
+/* "all", or lists of ranges as 0-1,3 */
+static void print_affinity(struct xl *xl, uint32_t domid, uint32_t vcpu)
+{
+	struct xen_sysctl_physinfo p;
+	uint64_t mask, all;
+	unsigned int i, from;
+	const char *comma = "";
+
+	if (pv_physinfo(xl->pv, &p) || pv_vcpu_affinity(xl->pv, domid, vcpu, &mask)) {
+		printf("?");
+		return;
+	}
+	all = p.nr_cpus < 64 ? (1ULL << p.nr_cpus) - 1 : ~0ULL;
+	if ((mask & all) == all) {
+		printf("all");
+		return;
+	}
+	for (i = 0; i < p.nr_cpus; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		from = i;
+		while (i + 1 < p.nr_cpus && mask >> (i + 1) & 1)
+			i++;
+		printf(from == i ? "%s%u" : "%s%u-%u", comma, from, i);
+		comma = ",";
+	}
+}
+
 static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	char *name = name_or_null(xl, info->domain);
@@ -212,30 +240,71 @@ static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 			printf(" %5u   %c%c-", v.cpu, v.running ? 'r' : '-', v.blocked ? 'b' : '-');
 		else
 			printf(" %5c   --p", '-');
-		printf(" %9.1f  all / all\n", v.cpu_time / 1e9);
+		printf(" %9.1f  ", v.cpu_time / 1e9);
+		print_affinity(xl, info->domain, i);
+		printf(" / all\n");
 	}
 	free(name);
 	return 0;
 }
 
-static int uptime_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+static bool uptime_short;
+
+/* Seconds since the domain was made; dom0's since the machine's start. */
+static long uptime_of(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = name_or_null(xl, info->domain), uuid[37];
 	struct timespec ts;
 	long start, up;
+	char uuid[37];
 
 	uuid_format(info->handle, uuid);
 	start = st_read_long(xl, "/vm/%s/start_time", uuid);
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	up = !info->domain || start < 0 ? ts.tv_sec : time(NULL) - start;
-	if (up < 0)
-		up = 0;
-	printf("%-32s %5u ", name, info->domain);
+	return up < 0 ? 0 : up;
+}
+
+static int uptime_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	char *name = name_or_null(xl, info->domain), clock[16];
+	long up = uptime_of(xl, info);
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (uptime_short) {
+		strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &tm));
+		printf(" %s up ", clock);
+	} else {
+		printf("%-33s %4u ", name, info->domain);
+	}
 	if (up >= 86400)
 		printf("%ld day%s, ", up / 86400, up >= 2 * 86400 ? "s" : "");
-	printf("%2ld:%02ld:%02ld\n", up / 3600 % 24, up / 60 % 60, up % 60);
+	printf("%2ld:%02ld", up / 3600 % 24, up / 60 % 60);
+	if (uptime_short)
+		printf(", %s (%u)\n", name, info->domain);
+	else
+		printf(":%02ld\n", up % 60);
 	free(name);
 	return 0;
+}
+
+/* The front end's state, as Xen's xl shows it; when the back end is lost, that one's. */
+static long block_state(struct xl *xl, uint32_t domid, const char *dev, const char *fe,
+			const char *be)
+{
+	char *lost = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/lost/vbd/%s", domid, dev);
+	long state = st_read_long(xl, "%s/state", lost ? be : fe);
+
+	free(lost);
+	return state;
+}
+
+/* With several queues the first one's ring stands for all. */
+static long block_ring(struct xl *xl, const char *fe, const char *node)
+{
+	long n = st_read_long(xl, "%s/%s", fe, node);
+
+	return n >= 0 ? n : st_read_long(xl, "%s/queue-0/%s", fe, node);
 }
 
 static int block_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
@@ -252,8 +321,8 @@ static int block_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *inf
 			continue;
 		snprintf(fe, sizeof(fe), "/local/domain/%u/device/vbd/%s", info->domain, devs[i]);
 		printf("%-5s %-3d %-6d %-5ld %-6ld %-8ld %-30s\n", devs[i], 0, info->domain,
-		       st_read_long(xl, "%s/state", fe), st_read_long(xl, "%s/event-channel", fe),
-		       st_read_long(xl, "%s/ring-ref", fe), be);
+		       block_state(xl, info->domain, devs[i], fe, be),
+		       block_ring(xl, fe, "event-channel"), block_ring(xl, fe, "ring-ref"), be);
 		free(be);
 	}
 	free(devs);
@@ -263,10 +332,13 @@ static int block_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *inf
 static int table(int argc, char **argv, const char *header, bool guests_only, int min, show_fn show)
 {
 	struct xl xl;
-	int rc = 0;
+	int rc = 0, c;
 
-	if (command_option(argc, argv, "", &rc) == '?')
-		return rc;
+	while ((c = command_option(argc, argv, show == uptime_line ? "s" : "", &rc)) != -1) {
+		if (c == '?')
+			return rc;
+		uptime_short = true;
+	}
 	if (argc - optind < min)
 		return command_usage(argv[0], false);
 	if (xl_open(&xl))

@@ -235,6 +235,11 @@ static void key_on_crash(struct xl_config *c, const struct cfg_setting *s)
 	get_action(c, s, &c->on_crash);
 }
 
+static void key_on_watchdog(struct xl_config *c, const struct cfg_setting *s)
+{
+	get_action(c, s, &c->on_watchdog);
+}
+
 static void key_type(struct xl_config *c, const struct cfg_setting *s)
 {
 	char *text = get_string(c, s);
@@ -270,6 +275,7 @@ static const struct {
 	{ "on_poweroff", key_on_poweroff },
 	{ "on_reboot", key_on_reboot },
 	{ "on_crash", key_on_crash },
+	{ "on_watchdog", key_on_watchdog },
 	{ "type", key_type },
 };
 
@@ -338,6 +344,7 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 	c->on_poweroff = ACTION_DESTROY;
 	c->on_reboot = ACTION_RESTART;
 	c->on_crash = ACTION_DESTROY;
+	c->on_watchdog = ACTION_DESTROY;
 	if (path && cfg_parse_file(&c->tree, path))
 		return -1;
 	file = c->tree.file;

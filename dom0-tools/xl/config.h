@@ -30,7 +30,7 @@ struct xl_config {
 	uint8_t uuid[16];
 	struct xl_disk *disk;
 	int nr_disks;
-	enum xl_action on_poweroff, on_reboot, on_crash;
+	enum xl_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 
 /* @args: "key=value" from the command line. 0, or -1 with messages in @log. */

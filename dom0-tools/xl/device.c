@@ -121,24 +121,21 @@ static char *backend_path(uint32_t domid, unsigned int devid)
 	return xl_sprintf("/local/domain/0/backend/vbd/%u/%u", domid, devid);
 }
 
-/* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 /*
- * dom0's kernel has unregistered the device (or never had it). A back end that was just connecting when it was told to
- * close may have written Connected over Closing; then the node never says Closed, although all is done.
+ * dom0's kernel has unregistered the device (or never had it), or no driver serves it. A back end that was just connecting
+ * when it was told to close may have written Connected over Closing; then the node never says Closed, although all is done.
  */
-static bool backend_unregistered(const char *backend)
+static bool backend_done(const char *backend)
 {
 	const char *p = strstr(backend, "/backend/");
-	char path[128], kind[32];
-	unsigned int domid, devid;
+	char kind[32], devid[32];
+	unsigned int domid;
 
-	if (!p || sscanf(p, "/backend/%31[^/]/%u/%u", kind, &domid, &devid) != 3 ||
-	    access("/sys/bus/xen-backend/devices", F_OK))
-		return false;
-	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s-%u-%u", kind, domid, devid);
-	return access(path, F_OK) != 0;
+	return p && sscanf(p, "/backend/%31[^/]/%u/%31[^/]", kind, &domid, devid) == 3 &&
+	       backend_unbound(kind, domid, devid);
 }
 
+/* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const char *backend, long state, int timeout)
 {
 	int64_t end = xl_now() + timeout;
@@ -149,7 +146,7 @@ static long wait_state(struct xl *xl, const char *backend, long state, int timeo
 		now = st_read_long(xl, "%s/state", backend);
 		if (now == state || now < 0 || xl_now() > end)
 			return now;
-		if (state == XenbusStateClosed && backend_unregistered(backend))
+		if (state == XenbusStateClosed && backend_done(backend))
 			return state;
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)

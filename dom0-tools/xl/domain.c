@@ -76,6 +76,13 @@ int domain_find_guest(struct xl *xl, const char *arg, const char *verb, uint32_t
 	return 0;
 }
 
+bool domain_is(struct xl *xl, uint32_t domid, const uint8_t handle[16])
+{
+	struct xen_domctl_getdomaininfo info;
+
+	return !pv_domain_info(xl->pv, domid, &info) && !memcmp(info.handle, handle, 16);
+}
+
 const char *shutdown_reason(unsigned int reason)
 {
 	switch (reason) {

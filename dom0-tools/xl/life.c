@@ -2,7 +2,8 @@
 /*
  * The two ends of a guest's life: create and destroy.
  * Owns the order of things: everything that can fail without a domain fails before there is one,
- * and one destroy function unwinds any half-made guest.
+ * and one destroy function unwinds any half-made guest. Whatever is killed half-way, xl destroy
+ * finishes: the domain itself goes last, so that there is something left to name.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,6 +22,7 @@
 #define FREE_WAIT_MS 10000
 #define GONE_WAIT_MS 5000
 #define CONSOLE_LIMIT "1048576"
+#define XL_CONSOLE_BACKEND "/local/domain/0/backend/console/%u/0"
 
 struct creation {
 	struct xl *xl;
@@ -29,6 +31,7 @@ struct creation {
 	struct pv_guest guest;
 	uint8_t uuid[16];
 	char uuid_text[37];
+	int lock, domain_lock;
 };
 
 /* --- before there is a domain ---------------------------------------------------------------- */
@@ -220,6 +223,24 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 	return ok;
 }
 
+/* Nobody but tools that look for it: xenconsoled goes by the front end's nodes. */
+static bool write_console_backend(struct creation *k, xs_transaction_t t)
+{
+	char be[64], fe[48], id[16];
+	bool ok;
+
+	snprintf(be, sizeof(be), XL_CONSOLE_BACKEND, k->guest.domid);
+	snprintf(fe, sizeof(fe), "/local/domain/%u/console", k->guest.domid);
+	snprintf(id, sizeof(id), "%u", k->guest.domid);
+	ok = st_dir(k->xl, t, 0, k->guest.domid, "%s", be);
+	ok = ok && st_write(k->xl, t, fe, "%s/frontend", be);
+	ok = ok && st_write(k->xl, t, id, "%s/frontend-id", be);
+	ok = ok && st_write(k->xl, t, "1", "%s/online", be);
+	ok = ok && st_write(k->xl, t, "1", "%s/state", be);
+	ok = ok && st_write(k->xl, t, "vt100", "%s/protocol", be);
+	return ok && st_write(k->xl, t, be, "%s/backend", fe);
+}
+
 static bool write_rings(struct creation *k, xs_transaction_t t)
 {
 	uint32_t id = k->guest.domid;
@@ -229,6 +250,7 @@ static bool write_rings(struct creation *k, xs_transaction_t t)
 	ok = ok && write_number(k, t, k->guest.store_port, "store/port");
 	ok = ok && write_number(k, t, GUEST_CONSOLE_PFN, "console/ring-ref");
 	ok = ok && write_number(k, t, k->guest.console_port, "console/port");
+	ok = ok && write_console_backend(k, t);
 	ok = ok && st_write(k->xl, t, "xenconsoled", "/local/domain/%u/console/type", id);
 	ok = ok && st_write(k->xl, t, "pty", "/local/domain/%u/console/output", id);
 	ok = ok && st_write(k->xl, t, "0", "/local/domain/%u/console/backend-id", id);
@@ -276,6 +298,11 @@ static int make_domain(struct creation *k)
 		k->guest.domid = 0;
 		return xl_error("the hypervisor creates no domain: %s", strerror(-rc));
 	}
+	k->domain_lock = xl_lock_domain(k->guest.domid);
+	if (k->domain_lock < 0)
+		return -1;
+	if (!domain_is(k->xl, k->guest.domid, k->uuid))
+		return xl_error("domain %u was destroyed as soon as it was there", k->guest.domid);
 	rc = pv_domain_max_vcpus(pv, k->guest.domid, k->cfg->maxvcpus);
 	if (rc)
 		return xl_error("cannot give the domain %u vCPUs: %s", k->cfg->maxvcpus,
@@ -309,6 +336,9 @@ static int build(struct creation *k)
 	g->name = k->cfg->name;
 	if (pv_guest_build(k->xl->pv, g, &err))
 		return xl_error("%s: %s", k->cfg->name, err.text);
+	/* It has its name, UUID and memory: others may look for theirs. */
+	xl_unlock(k->lock);
+	k->lock = -1;
 	for (i = 0; i < k->cfg->nr_disks; i++) {
 		if (xl_interrupted)
 			return xl_error("interrupted");
@@ -323,9 +353,11 @@ static int build(struct creation *k)
 	return xl_interrupted ? xl_error("interrupted") : 0;
 }
 
-int domain_create(struct xl *xl, struct xl_config *cfg, uint32_t *domid)
+int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid, int *domain_lock)
 {
-	struct creation k = { .xl = xl, .cfg = cfg, .image = { .fd = -1 } };
+	struct creation k = {
+		.xl = xl, .cfg = cfg, .image = { .fd = -1 }, .lock = lock, .domain_lock = -1
+	};
 	int rc = -1;
 
 	k.guest.ramdisk_fd = -1;
@@ -334,11 +366,15 @@ int domain_create(struct xl *xl, struct xl_config *cfg, uint32_t *domid)
 	rc = make_domain(&k);
 	if (!rc)
 		rc = build(&k);
-	if (rc && k.guest.domid)
-		domain_destroy(xl, k.guest.domid);
-	if (!rc)
+	if (!rc) {
 		*domid = k.guest.domid;
+		*domain_lock = k.domain_lock;
+	} else if (k.guest.domid) {
+		domain_destroy(xl, k.guest.domid);
+		xl_unlock_domain(k.domain_lock, k.guest.domid);
+	}
 out:
+	xl_unlock(k.lock);
 	pv_image_close(&k.image);
 	if (k.guest.ramdisk_fd >= 0)
 		close(k.guest.ramdisk_fd);
@@ -347,15 +383,34 @@ out:
 
 /* --- the end --------------------------------------------------------------------------------- */
 
+/* What dom0's kernel has written about the back ends of this domain. */
+static void remove_errors(struct xl *xl, uint32_t domid)
+{
+	static const char base[] = "/local/domain/0/error/backend";
+	unsigned int n, i;
+	char **kind = st_list(xl, &n, "%s", base), *path;
+
+	for (i = 0; i < n; i++) {
+		path = xl_sprintf("%s/%s/%u", base, kind[i], domid);
+		st_prune(xl, path, "/local/domain/0");
+		free(path);
+	}
+	free(kind);
+}
+
 static void remove_nodes(struct xl *xl, uint32_t domid)
 {
-	char *vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
+	char *vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid), *path;
 
 	if (vm && !strncmp(vm, "/vm/", 4) && vm[4])
 		st_remove(xl, XBT_NULL, "%s", vm);
 	free(vm);
 	st_remove(xl, XBT_NULL, "/local/domain/%u", domid);
+	path = xl_sprintf(XL_CONSOLE_BACKEND, domid);
+	st_prune(xl, path, "/local/domain/0/backend");
+	free(path);
 	st_remove(xl, XBT_NULL, "/local/domain/0/backend/vbd/%u", domid);
+	remove_errors(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }
 
@@ -370,12 +425,12 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	/* Stop it first: a running guest could keep its devices busy. */
 	pv_domain_pause(xl->pv, domid);
 	device_remove_all(xl, domid);
+	remove_nodes(xl, domid);
 	rc = pv_domain_destroy(xl->pv, domid);
 	if (rc && rc != -ESRCH)
 		xl_error("the hypervisor does not destroy domain %u: %s", domid, strerror(-rc));
 	/* Not introduced is fine: then there is nothing to let go of. */
 	xs_release_domain(xl->xs, domid);
-	remove_nodes(xl, domid);
 	/* Its memory is free once the daemons have unmapped their rings. */
 	end = xl_now() + GONE_WAIT_MS;
 	while (!pv_domain_info(xl->pv, domid, &info)) {

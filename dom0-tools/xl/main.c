@@ -23,7 +23,8 @@ static const char create_options[] =
 	"key=value               Overrides the key of the file; several may be given.\n";
 static const char shutdown_options[] =
 	"-a                      All guests.\n"
-	"-w                      Wait for the domains to end and to be taken away.\n";
+	"-w                      Wait for the domains to end and to be taken away.\n"
+	"-F                      Accepted, as Xen's xl has it: there is no other way to ask.\n";
 
 const struct command commands[] = {
 	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
@@ -38,12 +39,14 @@ const struct command commands[] = {
 	  "Issue a shutdown signal to a domain", shutdown_options },
 	{ "reboot", cmd_reboot, "[options] <-a|Domain ...>", "Issue a reboot signal to a domain",
 	  shutdown_options },
-	{ "destroy", cmd_destroy, "<Domain> ...", "Terminate a domain immediately", NULL },
+	{ "destroy", cmd_destroy, "[-f] <Domain> ...", "Terminate a domain immediately",
+	  "-f                      Accepted, as Xen's xl has it; domain 0 is refused all the same.\n" },
 	{ "rename", cmd_rename, "<Domain> <NewDomainName>", "Rename a domain", NULL },
 	{ "domid", cmd_domid, "<DomainName>", "Convert a domain name to domain id", NULL },
 	{ "domname", cmd_domname, "<DomainId>", "Convert a domain id to domain name", NULL },
 	{ "vcpu-list", cmd_vcpu_list, "[Domain ...]", "List the VCPUs for all/some domains", NULL },
-	{ "uptime", cmd_uptime, "[Domain ...]", "Print uptime for all/some domains", NULL },
+	{ "uptime", cmd_uptime, "[-s] [Domain ...]", "Print uptime for all/some domains",
+	  "-s                      Short: one line as uptime(1) prints it.\n" },
 	{ "block-list", cmd_block_list, "<Domain> ...", "List virtual block devices for a domain",
 	  NULL },
 	{ "info", cmd_info, "", "Get information about Xen host", NULL },
@@ -85,13 +88,10 @@ int command_usage(const char *name, bool asked)
 int command_option(int argc, char **argv, const char *letters, int *rc)
 {
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "long", no_argument, NULL, 'l' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "wait", no_argument, NULL, 'w' },
-		{ "clear", no_argument, NULL, 'c' },
-		{ NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' },	{ "long", no_argument, NULL, 'l' },
+		{ "verbose", no_argument, NULL, 'v' },	{ "all", no_argument, NULL, 'a' },
+		{ "wait", no_argument, NULL, 'w' },	{ "clear", no_argument, NULL, 'c' },
+		{ "fallback", no_argument, NULL, 'F' }, { NULL, 0, NULL, 0 },
 	};
 	char spec[32];
 	int c;

@@ -102,25 +102,61 @@ char **st_list(struct xl *xl, unsigned int *n, const char *path, ...)
 	return list;
 }
 
+bool st_replace(struct xl *xl, const char *value, const char *path, ...)
+{
+	xs_transaction_t t;
+	unsigned int len;
+	bool ok = false;
+	char *p, *old;
+
+	FORMAT_PATH(p, path);
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			break;
+		old = xs_read(xl->xs, t, p, &len);
+		ok = old && xs_write(xl->xs, t, p, value, strlen(value));
+		free(old);
+		if (!ok) {
+			int saved = errno;
+
+			xs_transaction_end(xl->xs, t, true);
+			errno = saved;
+			break;
+		}
+		ok = xs_transaction_end(xl->xs, t, false);
+	} while (!ok && errno == EAGAIN);
+	free(p);
+	return ok;
+}
+
+static bool is_empty(struct xl *xl, xs_transaction_t t, const char *path)
+{
+	unsigned int n = 0;
+
+	free(xs_directory(xl->xs, t, path, &n));
+	return !n;
+}
+
 void st_prune(struct xl *xl, const char *path, const char *stop)
 {
-	char *p = strdup(path), *slash;
-	unsigned int n;
+	char *p, *slash;
+	xs_transaction_t t;
 
-	if (!p)
-		abort();
-	xs_rm(xl->xs, XBT_NULL, p);
-	for (;;) {
-		slash = strrchr(p, '/');
-		if (!slash || slash == p)
-			break;
-		*slash = '\0';
-		if (!strcmp(p, stop))
-			break;
-		free(st_list(xl, &n, "%s", p));
-		if (n)
-			break;
-		xs_rm(xl->xs, XBT_NULL, p);
-	}
-	free(p);
+	/* In a transaction: another xl may put something into a parent that was empty. */
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			return;
+		p = strdup(path);
+		if (!p)
+			abort();
+		do {
+			xs_rm(xl->xs, t, p);
+			slash = strrchr(p, '/');
+			if (slash)
+				*slash = '\0';
+		} while (slash && *p && strcmp(p, stop) && is_empty(xl, t, p));
+		free(p);
+	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
 }

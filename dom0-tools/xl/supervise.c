@@ -76,20 +76,37 @@ static void reconnect(struct life *l)
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = xs_open(0);
-	if (l->xl->xs && !xs_watch(l->xl->xs, "@releaseDomain", "end")) {
+	if (l->xl->xs &&
+	    (!xs_watch(l->xl->xs, "@releaseDomain", "end") || !backends_watch(l->xl, l->domid))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
 }
 
-/* Empties the queue of watch events; false when the connection is lost. */
-static bool drain(struct xl *xl)
+/*
+ * Empties the queue of watch events, *backends tells of one about those; false when the connection
+ * is lost.
+ */
+static bool drain(struct xl *xl, bool *backends)
 {
 	char **event;
 
-	while ((event = xs_check_watch(xl->xs)))
+	*backends = false;
+	while ((event = xs_check_watch(xl->xs))) {
+		*backends |= !strcmp(event[XS_WATCH_TOKEN], "backend");
 		free(event);
+	}
 	return errno == EAGAIN;
+}
+
+/* Not while another xl destroys or builds it. */
+static void look_at_backends(struct life *l)
+{
+	int lock = xl_lock_domain(l->domid);
+
+	if (domain_is(l->xl, l->domid, l->handle))
+		backends_check(l->xl, l->domid, note);
+	xl_unlock_domain(lock, l->domid);
 }
 
 /* 1: gone or being destroyed by someone else; 0: shut down, with the reason; -1: still alive. */
@@ -113,6 +130,7 @@ static int look(struct life *l, unsigned int *reason)
 
 static int wait_for_end(struct life *l, unsigned int *reason)
 {
+	bool backends;
 	int rc;
 
 	while ((rc = look(l, reason)) < 0) {
@@ -125,10 +143,13 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 			continue;
 		}
 		pfd.fd = xs_fileno(l->xl->xs);
-		if (poll(&pfd, 1, POLL_MS) > 0 && !drain(l->xl)) {
+		backends = true;
+		if (poll(&pfd, 1, POLL_MS) > 0 && !drain(l->xl, &backends)) {
 			note("xenstored is away, trying again");
 			xl_sleep(RECONNECT_MS);
 			reconnect(l);
+		} else if (backends && look(l, reason) < 0) {
+			look_at_backends(l);
 		}
 	}
 	return rc;
@@ -143,6 +164,8 @@ static enum xl_action action_for(struct life *l, unsigned int reason)
 		return l->cfg->on_poweroff;
 	case SHUTDOWN_reboot:
 		return l->cfg->on_reboot;
+	case SHUTDOWN_watchdog:
+		return l->cfg->on_watchdog;
 	}
 	return l->cfg->on_crash;
 }
@@ -160,7 +183,7 @@ static void adopt_name(struct life *l)
 	}
 }
 
-/* Makes room for the next life's name and UUID. */
+/* Makes room for the next life's name and UUID. Both locks are held. */
 static int put_aside(struct life *l)
 {
 	char *name, *old_vm, text[37];
@@ -183,11 +206,11 @@ static int put_aside(struct life *l)
 	st_dir(l->xl, XBT_NULL, 0, l->domid, "/vm/%s", text);
 	st_write(l->xl, XBT_NULL, name, "/vm/%s/name", text);
 	st_write(l->xl, XBT_NULL, text, "/vm/%s/uuid", text);
-	st_write(l->xl, XBT_NULL, name, "/local/domain/%u/name", l->domid);
+	st_replace(l->xl, name, "/local/domain/%u/name", l->domid);
 	if (old_vm && !strncmp(old_vm, "/vm/", 4)) {
 		char *vm = xl_sprintf("/vm/%s", text);
 
-		st_write(l->xl, XBT_NULL, vm, "/local/domain/%u/vm", l->domid);
+		st_replace(l->xl, vm, "/local/domain/%u/vm", l->domid);
 		st_remove(l->xl, XBT_NULL, "%s", old_vm);
 		free(vm);
 	}
@@ -206,26 +229,31 @@ static void remember_handle(struct life *l)
 	l->began = xl_now();
 }
 
-/* True when a new life has begun. The lock is held. */
-static bool restart(struct life *l)
+/* True when a new life has begun. @lock: from xl_lock(), given back. */
+static bool restart(struct life *l, int lock)
 {
-	int rc = domain_create(l->xl, l->cfg, &l->domid);
+	int domain_lock, rc = domain_create(l->xl, l->cfg, lock, &l->domid, &domain_lock);
 
 	if (rc) {
 		note("'%s' cannot be started again", l->cfg->name);
 		return false;
 	}
 	remember_handle(l);
+	/* For the watches of its back ends. */
+	do {
+		reconnect(l);
+	} while (!l->xl->xs && !poll(NULL, 0, RECONNECT_MS));
 	if (!console_ready(l->xl, l->domid, 3000))
 		note("xenconsoled does not serve domain %u", l->domid);
 	rc = pv_domain_unpause(l->xl->pv, l->domid);
 	if (rc) {
 		note("domain %u cannot be unpaused: %s", l->domid, strerror(-rc));
 		domain_destroy(l->xl, l->domid);
-		return false;
+	} else {
+		note("'%s' started again as domain %u", l->cfg->name, l->domid);
 	}
-	note("'%s' started again as domain %u", l->cfg->name, l->domid);
-	return true;
+	xl_unlock_domain(domain_lock, l->domid);
+	return !rc;
 }
 
 static bool too_often(struct life *l, unsigned int reason)
@@ -238,12 +266,10 @@ static bool too_often(struct life *l, unsigned int reason)
 	return l->quick_crashes >= QUICK_CRASHES;
 }
 
-/* True when there is another life to watch. The lock is held. */
-static bool act(struct life *l, unsigned int reason)
+static enum xl_action decide(struct life *l, unsigned int reason)
 {
 	enum xl_action action = action_for(l, reason);
 
-	adopt_name(l);
 	if ((action == ACTION_RESTART || action == ACTION_RENAME_RESTART) && too_often(l, reason)) {
 		note("'%s' crashed %d times within seconds: not started again", l->cfg->name,
 		     l->quick_crashes);
@@ -251,6 +277,12 @@ static bool act(struct life *l, unsigned int reason)
 	}
 	note("domain %u ('%s') ended with %s: %s", l->domid, l->cfg->name, shutdown_reason(reason),
 	     action_name(action));
+	return action;
+}
+
+/* The domain's lock is held; for a restart xl_lock() too. True: start it again. */
+static bool act(struct life *l, enum xl_action action)
+{
 	switch (action) {
 	case ACTION_PRESERVE:
 		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
@@ -261,14 +293,37 @@ static bool act(struct life *l, unsigned int reason)
 			return false;
 		device_remove_all(l->xl, l->domid);
 		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
-		return restart(l);
+		return true;
 	case ACTION_RESTART:
 		domain_destroy(l->xl, l->domid);
-		return restart(l);
+		return true;
 	case ACTION_DESTROY:
 		domain_destroy(l->xl, l->domid);
 		break;
 	}
+	return false;
+}
+
+/* The guest has ended. True when there is another life to watch. */
+static bool after_the_end(struct life *l, unsigned int reason)
+{
+	enum xl_action action = decide(l, reason);
+	bool restarts = action == ACTION_RESTART || action == ACTION_RENAME_RESTART, again;
+	/* Over destruction and creation, so that nobody takes the name in between. */
+	int lock = restarts ? xl_lock() : -1;
+	uint32_t domid = l->domid;
+	int domain_lock = xl_lock_domain(domid);
+
+	/* Waiting for the lock, another xl may have destroyed or renamed it. */
+	again = domain_is(l->xl, domid, l->handle);
+	if (again) {
+		adopt_name(l);
+		again = act(l, action);
+	}
+	xl_unlock_domain(domain_lock, domid);
+	if (again)
+		return restart(l, lock);
+	xl_unlock(lock);
 	return false;
 }
 
@@ -277,7 +332,7 @@ int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_f
 	struct life l = { .xl = xl, .cfg = cfg, .domid = domid, .report = report_fd };
 	unsigned int reason = 0;
 	bool again = true;
-	int rc, lock;
+	int rc;
 
 	remember_handle(&l);
 	reconnect(&l);
@@ -293,10 +348,7 @@ int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_f
 			xl_sleep(RECONNECT_MS);
 			reconnect(&l);
 		}
-		lock = xl_lock();
-		/* Waiting for the lock, another xl may have destroyed it. */
-		again = look(&l, &reason) == 0 && act(&l, reason);
-		xl_unlock(lock);
+		again = after_the_end(&l, reason);
 		report(&l, REPORT_ENDED, reason);
 	}
 	return 0;

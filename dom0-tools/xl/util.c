@@ -19,6 +19,8 @@
 
 #include "xl.h"
 
+#define LOCK_REPORT_MS 10000
+
 volatile int xl_interrupted;
 
 int xl_error(const char *fmt, ...)
@@ -119,23 +121,68 @@ void xl_close(struct xl *xl)
 	xl->pv = NULL;
 }
 
-int xl_lock(void)
+/* Says who keeps us waiting: the holder has written its pid into the file. */
+static void report_holder(int fd, const char *path)
 {
-	int fd, rc;
+	char pid[16] = "";
+
+	if (pread(fd, pid, sizeof(pid) - 1, 0) > 0)
+		xl_error("waiting for process %ld, which holds %s", strtol(pid, NULL, 10), path);
+}
+
+static int wait_for_lock(int fd, const char *path)
+{
+	int64_t begin = xl_now();
+	bool reported = false;
+	int ms = 1;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if ((errno != EWOULDBLOCK && errno != EINTR) || xl_interrupted)
+			return -1;
+		if (!reported && xl_now() > begin + LOCK_REPORT_MS) {
+			report_holder(fd, path);
+			reported = true;
+		}
+		xl_sleep(ms);
+		if (ms < 50)
+			ms *= 2;
+	}
+	return 0;
+}
+
+static int lock_file(const char *path)
+{
+	char pid[16];
+	struct stat st;
+	int fd, n;
 
 	xl_mkdir(XL_RUN_DIR);
-	fd = open(XL_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return xl_error("%s: %s", XL_LOCK_FILE, strerror(errno));
-	do {
-		rc = flock(fd, LOCK_EX);
-	} while (rc && errno == EINTR && !xl_interrupted);
-	if (rc) {
-		xl_error("%s: %s", XL_LOCK_FILE, strerror(errno));
+	for (;;) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return xl_error("%s: %s", path, strerror(errno));
+		if (wait_for_lock(fd, path)) {
+			if (xl_interrupted)
+				xl_error("interrupted");
+			else
+				xl_error("%s: %s", path, strerror(errno));
+			close(fd);
+			return -1;
+		}
+		/* The one we waited for may have removed the file: then this is no lock at all. */
+		if (!fstat(fd, &st) && st.st_nlink)
+			break;
 		close(fd);
-		return -1;
 	}
+	n = snprintf(pid, sizeof(pid), "%d\n", getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, n, 0) != n)
+		xl_error("%s: %s", path, strerror(errno));
 	return fd;
+}
+
+int xl_lock(void)
+{
+	return lock_file(XL_LOCK_FILE);
 }
 
 void xl_unlock(int fd)
@@ -145,4 +192,24 @@ void xl_unlock(int fd)
 	/* Explicitly: a forked child may still hold the same open file. */
 	flock(fd, LOCK_UN);
 	close(fd);
+}
+
+int xl_lock_domain(uint32_t domid)
+{
+	char path[sizeof(XL_DOMAIN_LOCK) + 10];
+
+	snprintf(path, sizeof(path), XL_DOMAIN_LOCK, domid);
+	return lock_file(path);
+}
+
+void xl_unlock_domain(int fd, uint32_t domid)
+{
+	char path[sizeof(XL_DOMAIN_LOCK) + 10];
+
+	if (fd < 0)
+		return;
+	/* While it is ours; see lock_file(). */
+	snprintf(path, sizeof(path), XL_DOMAIN_LOCK, domid);
+	unlink(path);
+	xl_unlock(fd);
 }

@@ -2,7 +2,7 @@
 /*
  * xl's own parts and how they see each other.
  * Layers, each using only those above it: store, domain, device, life (create, destroy),
- * supervise, then the commands.
+ * backends, supervise, then the commands.
  * Unless stated otherwise functions return 0, or -1 after having said why on stderr.
  */
 #ifndef XL_H
@@ -24,6 +24,7 @@
 #define XL_SCRIPT_DIR "/etc/xen/scripts"
 #endif
 #define XL_LOCK_FILE XL_RUN_DIR "/xl.lock"
+#define XL_DOMAIN_LOCK XL_RUN_DIR "/xl-%u.lock"
 #define XL_CONSOLE_LOG_DIR XL_LOG_DIR "/console"
 /* Our private records: what must be found again when a guest ends. */
 #define XL_PRIVATE "/tool/pavise"
@@ -53,11 +54,17 @@ int xl_open(struct xl *xl);
 void xl_close(struct xl *xl);
 
 /*
- * One xl at a time creates or destroys. Waits for the others.
- * A descriptor to give to xl_unlock(), or -1.
+ * The locks, each a descriptor to give to its unlock function, or -1. They wait, and say for whom
+ * when that takes long. A dead holder's lock is free.
+ *
+ * xl_lock: who makes a domain, from the look whether its name and memory are free until it has both,
+ * or gives a name. Taken before a domain's, never after it.
+ * xl_lock_domain: who builds, destroys or otherwise changes this domain's devices and nodes.
  */
 int xl_lock(void);
 void xl_unlock(int fd);
+int xl_lock_domain(uint32_t domid);
+void xl_unlock_domain(int fd, uint32_t domid);
 
 /* --- store.c: xenstore with formatted paths -------------------------------------------------- */
 
@@ -68,6 +75,11 @@ bool st_write(struct xl *xl, xs_transaction_t t, const char *value, const char *
 	__attribute__((format(printf, 4, 5)));
 /* -1 when there is none or it is no number. */
 long st_read_long(struct xl *xl, const char *path, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Writes only if the node is there: whoever removes a domain's nodes meanwhile removes them for good.
+ */
+bool st_replace(struct xl *xl, const char *value, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Removes a node and all below; not there is fine. */
 bool st_remove(struct xl *xl, xs_transaction_t t, const char *path, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -105,12 +117,28 @@ void device_remove_all(struct xl *xl, uint32_t domid);
 /* --- life.c ---------------------------------------------------------------------------------- */
 
 /*
- * Makes the guest, whole but paused; nothing is left of it on failure. The lock is held.
- * @nr: how many lives this configuration had before (for the messages' sake).
+ * Makes the guest, whole but paused; nothing is left of it on failure.
+ * @lock: from xl_lock(); given back as soon as others may create again, in any case.
+ * @domain_lock: the new domain's, held; for xl_unlock_domain() once it runs.
  */
-int domain_create(struct xl *xl, struct xl_config *cfg, uint32_t *domid);
-/* Ends a guest in any state and removes every trace. The lock is held. */
+int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid,
+		  int *domain_lock);
+/* Ends a guest in any state and removes every trace. Its lock is held. */
 int domain_destroy(struct xl *xl, uint32_t domid);
+/* Is it still the one with this UUID? Its lock is held, or the answer may be old. */
+bool domain_is(struct xl *xl, uint32_t domid, const uint8_t handle[16]);
+
+/* --- backends.c ------------------------------------------------------------------------------ */
+
+/* A back end in this kernel that no driver serves: nobody will answer for it. */
+bool backend_unbound(const char *kind, uint32_t domid, const char *devid);
+/* Watch events with the token "backend" when a back end of this domain changes. */
+bool backends_watch(struct xl *xl, uint32_t domid);
+/*
+ * Says, once for each, which back ends are lost, and marks them as closed. The domain's lock is held. An
+ * unbound driver raises no event: call it every now and then, too.
+ */
+void backends_check(struct xl *xl, uint32_t domid, void (*say)(const char *fmt, ...));
 
 /* --- supervise.c ----------------------------------------------------------------------------- */
 

@@ -70,6 +70,8 @@ int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max);
 int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16]);
 int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_guest_context *ctx);
 int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_context *ctx);
+/* The harts that a vCPU may use, one bit each. */
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *mask);
 int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info);
 
 /* --- sysctl.c -------------------------------------------------------------------------------- */

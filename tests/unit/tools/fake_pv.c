@@ -192,6 +192,13 @@ int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl
 	return 0;
 }
 
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *mask)
+{
+	(void)pv;
+	*mask = domid && vcpu ? 2 : 3;
+	return 0;
+}
+
 int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info)
 {
 	memset(info, 0, sizeof(*info));

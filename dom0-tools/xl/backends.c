@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Back ends that die while their guest runs: unbound from their driver, or given up after an error.
+ * Owns noticing it, once for each device, and telling the guest by the back end's state.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xl.h"
+
+#include <xen/io/xenbus.h>
+
+#define REBIND_MS 1000
+#define SYSFS "/sys/bus/xen-backend/devices"
+
+bool backends_watch(struct xl *xl, uint32_t domid)
+{
+	unsigned int n, i;
+	char **kind = st_list(xl, &n, XL_PRIVATE "/%u/device", domid);
+	bool ok = true;
+
+	for (i = 0; ok && i < n; i++) {
+		char *path = xl_sprintf("/local/domain/0/backend/%s/%u", kind[i], domid);
+
+		ok = xs_watch(xl->xs, path, "backend");
+		free(path);
+	}
+	free(kind);
+	return ok;
+}
+
+bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
+{
+	char *path = xl_sprintf(SYSFS "/%s-%u-%s/driver", kind, domid, devid);
+	bool unbound = !access(SYSFS, F_OK) && access(path, F_OK);
+
+	free(path);
+	return unbound;
+}
+
+/*
+ * NULL: it lives, or is being taken away in order. Else why not; the caller frees.
+ * A driver may be taken off a device for another one to come, and leaves its state as it is: then the
+ * front end knows nothing yet, and it is given a moment.
+ */
+static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const char *devid,
+			  const char *be)
+{
+	char *error = NULL, *why = NULL;
+	long state = st_read_long(xl, "%s/state", be);
+
+	/* Not started yet, or xl takes it away. */
+	if (state < XenbusStateInitWait || st_read_long(xl, "%s/online", be) != 1)
+		return NULL;
+	if (backend_unbound(kind, domid, devid)) {
+		xl_sleep(REBIND_MS);
+		if (backend_unbound(kind, domid, devid))
+			return xl_sprintf("no driver serves it any more");
+	}
+	/* A guest that closes its device leaves no error. */
+	if (state >= XenbusStateClosing)
+		error = st_read(xl, XBT_NULL, "/local/domain/0/error/backend/%s/%u/%s/error", kind,
+				domid, devid);
+	if (error)
+		why = xl_sprintf("%s", error);
+	free(error);
+	return why;
+}
+
+/* XL_PRIVATE/<domid>/lost/<kind>/<devid> keeps it from being said twice. */
+static void check_one(struct xl *xl, uint32_t domid, const char *kind, const char *devid,
+		      void (*say)(const char *fmt, ...))
+{
+	char *known = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%s", domid, kind, devid);
+	char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%s", domid, kind, devid);
+	char *why = known || !be ? NULL : lost_because(xl, domid, kind, devid, be), *name, *dev;
+
+	if (why) {
+		name = domain_name(xl, domid);
+		dev = st_read(xl, XBT_NULL, "%s/dev", be);
+		say("domain %u ('%s'): the back end of %s %s%s%s is lost: %s", domid,
+		    name ? name : "", kind, devid, dev ? ", " : "", dev ? dev : "", why);
+		/* The guest's front end goes by this. */
+		st_replace(xl, "6", "%s/state", be);
+		st_write(xl, XBT_NULL, why, XL_PRIVATE "/%u/lost/%s/%s", domid, kind, devid);
+		free(name);
+		free(dev);
+	}
+	free(why);
+	free(be);
+	free(known);
+}
+
+void backends_check(struct xl *xl, uint32_t domid, void (*say)(const char *fmt, ...))
+{
+	unsigned int kinds, devs, i, j;
+	char **kind = st_list(xl, &kinds, XL_PRIVATE "/%u/device", domid), **dev;
+
+	for (i = 0; i < kinds; i++) {
+		dev = st_list(xl, &devs, XL_PRIVATE "/%u/device/%s", domid, kind[i]);
+		for (j = 0; j < devs; j++)
+			check_one(xl, domid, kind[i], dev[j], say);
+		free(dev);
+	}
+	free(kind);
+}
