@@ -40,12 +40,14 @@ tools_root := $(BUILD)/rootfs-tools
 initrd := $(BUILD)/dom0.cpio.gz
 disk_tree := $(BUILD)/disk
 disk := $(BUILD)/run/images.img
+# Guests without Linux: pvabi/runtime
+runtime_make = $(MAKE) -C $(top)/pvabi/runtime O=$(BUILD)/runtime XENINC=$(include_dir) LIBFDT=$(libfdt)
 boot_script := $(BUILD)/uboot/boot.scr
 boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench check-style format \
-	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk \
+	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest \
 	check-deps clean help
 
 ##@ To begin with
@@ -124,6 +126,11 @@ rootfs: tools $(busybox)
 		--without 'usr/include*' --without 'usr/lib*' --without 'usr/share*' \
 		--add $(busybox):/bin/busybox --dir proc --dir sys --dir dev --dir root \
 		--strip $(CROSS_COMPILE)strip
+
+## guest		a guest from one C file (SRC=my.c makes build/guests/my; pvabi/runtime/README.md)
+guest: headers $(libfdt)/libfdt.h
+	@mkdir -p $(BUILD)/runtime
+	+@$(runtime_make) OUT=$(BUILD)/guests SRC=$(abspath $(SRC)) GUEST_CFLAGS="$(GUEST_CFLAGS)" guest
 
 # What is on /images beside the user's own files
 disk-tree: kernel $(busybox)

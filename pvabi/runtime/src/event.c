@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels, 2-level ABI: shared_info, each vCPU's vcpu_info, the functions of ports.
+ * Words that the hypervisor writes too are touched with atomics only.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define BITS 64
+#define NR_PORTS (BITS * BITS)
+
+struct shared_info *pv_shared_info;
+
+static struct {
+	pv_event_fn fn;
+	void *arg;
+} handlers[NR_PORTS];
+
+/* vCPU 0 has its vcpu_info in shared_info until it registers one, as the others must. */
+void pv_event_init(void)
+{
+	struct xen_add_to_physmap map = {
+		.domid = DOMID_SELF,
+		.space = XENMAPSPACE_shared_info,
+		.gpfn = pv_domain.shared_info_pa >> PV_PAGE_SHIFT,
+	};
+	long rc = HYPERVISOR_memory_op(XENMEM_add_to_physmap, &map);
+
+	if (rc) {
+		static const char text[] = "guest: shared_info cannot be mapped\n";
+
+		pv_early_write(text, sizeof(text) - 1);
+		pv_shutdown(SHUTDOWN_crash);
+	}
+	pv_shared_info = (struct shared_info *)(uintptr_t)pv_domain.shared_info_pa;
+	memset(pv_shared_info->evtchn_mask, 0xff, sizeof(pv_shared_info->evtchn_mask));
+}
+
+void pv_event_cpu_init(void)
+{
+	struct pv_cpu *cpu = pv_cpu();
+	struct vcpu_register_vcpu_info reg = {
+		.mfn = pv_gfn(&cpu->info),
+		.offset = (uintptr_t)&cpu->info & (PV_PAGE_SIZE - 1),
+	};
+
+	/* Once in a vCPU's life: -EINVAL the next time that it is started. */
+	HYPERVISOR_vcpu_op(VCPUOP_register_vcpu_info, cpu->id, &reg);
+	csr_set(sie, SIE_SSIE);
+}
+
+static unsigned long *pending_word(evtchn_port_t port)
+{
+	return (unsigned long *)&pv_shared_info->evtchn_pending[port / BITS];
+}
+
+static unsigned long *mask_word(evtchn_port_t port)
+{
+	return (unsigned long *)&pv_shared_info->evtchn_mask[port / BITS];
+}
+
+bool pv_event_pending(evtchn_port_t port)
+{
+	return __atomic_load_n(pending_word(port), __ATOMIC_SEQ_CST) >> port % BITS & 1;
+}
+
+bool pv_event_clear(evtchn_port_t port)
+{
+	unsigned long bit = 1UL << port % BITS;
+
+	return __atomic_fetch_and(pending_word(port), ~bit, __ATOMIC_SEQ_CST) & bit;
+}
+
+void pv_event_mask(evtchn_port_t port)
+{
+	__atomic_fetch_or(mask_word(port), 1UL << port % BITS, __ATOMIC_SEQ_CST);
+}
+
+void pv_event_unmask(evtchn_port_t port)
+{
+	struct evtchn_unmask op = { .port = port };
+
+	HYPERVISOR_event_channel_op(EVTCHNOP_unmask, &op);
+}
+
+int pv_event_handler(evtchn_port_t port, pv_event_fn fn, void *arg)
+{
+	unsigned long flags;
+
+	if (port >= NR_PORTS)
+		return -EINVAL;
+	pv_event_mask(port);
+	flags = pv_irq_save();
+	handlers[port].fn = fn;
+	handlers[port].arg = arg;
+	pv_irq_restore(flags);
+	if (fn)
+		pv_event_unmask(port);
+	return 0;
+}
+
+static void scan_word(unsigned int word)
+{
+	unsigned long bits;
+
+	for (;;) {
+		bits = __atomic_load_n(pending_word(word * BITS), __ATOMIC_SEQ_CST) &
+		       ~__atomic_load_n(mask_word(word * BITS), __ATOMIC_SEQ_CST);
+		if (!bits)
+			return;
+		while (bits) {
+			evtchn_port_t port = word * BITS + __builtin_ctzl(bits);
+
+			bits &= bits - 1;
+			if (pv_event_clear(port) && handlers[port].fn)
+				handlers[port].fn(port, handlers[port].arg);
+		}
+	}
+}
+
+/* SSIP first, then evtchn_upcall_pending, then the words: docs/abi.md, "Upcall". */
+void pv_event_dispatch(void)
+{
+	struct vcpu_info *info = &pv_cpu()->info;
+	unsigned long sel;
+
+	csr_clear(sip, SIP_SSIP);
+	while (__atomic_load_n(&info->evtchn_upcall_pending, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_RELAXED);
+		/* The flag goes down before the words are read: what comes after raises it again. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		sel = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+		while (sel) {
+			scan_word(__builtin_ctzl(sel));
+			sel &= sel - 1;
+		}
+	}
+}
+
+/* ---- hypercalls ---- */
+
+long pv_event_alloc_unbound(domid_t dom, domid_t remote)
+{
+	struct evtchn_alloc_unbound op = { .dom = dom, .remote_dom = remote };
+	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &op);
+
+	return rc ? rc : op.port;
+}
+
+long pv_event_bind_interdomain(domid_t remote, evtchn_port_t remote_port)
+{
+	struct evtchn_bind_interdomain op = { .remote_dom = remote, .remote_port = remote_port };
+	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_interdomain, &op);
+
+	return rc ? rc : op.local_port;
+}
+
+long pv_event_bind_virq(unsigned int virq, unsigned int vcpu)
+{
+	struct evtchn_bind_virq op = { .virq = virq, .vcpu = vcpu };
+	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_virq, &op);
+
+	return rc ? rc : op.port;
+}
+
+long pv_event_bind_ipi(unsigned int vcpu)
+{
+	struct evtchn_bind_ipi op = { .vcpu = vcpu };
+	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_ipi, &op);
+
+	return rc ? rc : op.port;
+}
+
+int pv_event_send(evtchn_port_t port)
+{
+	struct evtchn_send op = { .port = port };
+
+	return HYPERVISOR_event_channel_op(EVTCHNOP_send, &op);
+}
+
+int pv_event_close(evtchn_port_t port)
+{
+	struct evtchn_close op = { .port = port };
+
+	if (port < NR_PORTS)
+		pv_event_handler(port, NULL, NULL);
+	return HYPERVISOR_event_channel_op(EVTCHNOP_close, &op);
+}

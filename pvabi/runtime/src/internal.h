@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What the runtime's files ask of one another; applications do not see it. */
+#ifndef PV_INTERNAL_H
+#define PV_INTERNAL_H
+
+#include <pv/event.h>
+#include <pv/grant.h>
+#include <pv/runtime.h>
+
+/* Linker script */
+extern char _start[], image_end[];
+extern void (*const init_array_start[])(void), (*const init_array_end[])(void);
+
+/* start.S */
+void secondary_start(void);
+void pv_try_return(jmp_buf *env) __attribute__((noreturn));
+
+/* Called from start.S */
+void pv_main(const void *fdt);
+void pv_secondary(void);
+void pv_trap(struct pv_frame *f);
+
+extern struct pv_cpu pv_cpu0;
+extern struct pv_cpu *pv_cpus[PV_MAX_VCPUS]; /* NULL: never started */
+
+void pv_heap_init(uint64_t start, uint64_t end);
+void pv_event_init(void); /* maps shared_info */
+void pv_event_cpu_init(void); /* registers this vCPU's vcpu_info, upcall on */
+void pv_console_init(void);
+void pv_console_flush(void); /* waits until the other end has taken everything, a second at most */
+void pv_console_wait(void); /* sleeps until there is input */
+void pv_timer_interrupt(void);
+void pv_panic_frame(const struct pv_frame *f, const char *what) __attribute__((noreturn));
+
+long pv_hvm_param(unsigned int index, uint64_t *value);
+
+#endif
