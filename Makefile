@@ -47,7 +47,7 @@ boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench check-style format \
-	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest \
+	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest guest-tests \
 	check-deps clean help
 
 ##@ To begin with
@@ -63,6 +63,7 @@ test:
 	@$(MAKE) all
 	@$(MAKE) check-style
 	@$(MAKE) test-unit
+	@$(MAKE) test-guests
 	@$(MAKE) test-system
 
 ## run-uboot	the same, but U-Boot loads everything from a disk as on a board (docs/boards.md)
@@ -174,6 +175,15 @@ test-unit: headers config $(libfdt)/libfdt.h
 test-system: all
 	@cd $(top)/tests/system && $(PYTHON) -m pytest $(ARGS)
 
+## test-guests	boots guests that test the PV ABI from inside (ARGS= goes to pytest)
+guest_tests := $(BUILD)/tests/guests/images
+guest-tests: headers $(libfdt)/libfdt.h
+	@mkdir -p $(BUILD)/runtime
+	+@$(runtime_make) OUT=$(guest_tests) GUEST_CFLAGS="-I$(top)/tests/guests" GUEST_COMMON=$(top)/tests/guests/tap.c \
+		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c))" guests
+test-guests: all guest-tests
+	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)
+
 ## test-full	test, and the system tests that take long
 test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
@@ -200,10 +210,9 @@ native:
 	@DISK=$(disk) $(top)/scripts/machine.py --native
 
 ##@ Not there yet (they say so and fail)
-## test-guests	newlib guests that test the ABI
 ## fuzz		fuzzing of hypercalls and xenstored
 ## bench		measurements
-test-guests fuzz bench:
+fuzz bench:
 	@echo "make $@: not there yet." >&2; exit 1
 
 help:

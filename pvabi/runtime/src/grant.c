@@ -78,16 +78,16 @@ long pv_grant_access(domid_t to, uint64_t gfn, bool readonly)
 int pv_grant_end(grant_ref_t ref)
 {
 	grant_entry_v1_t *entry = pv_grant_entry(ref);
-	uint16_t flags;
+	uint32_t *word = (uint32_t *)entry, flags; /* flags, domid above: AMOs have words */
 
 	if (!entry)
 		return -EINVAL;
-	flags = __atomic_load_n(&entry->flags, __ATOMIC_SEQ_CST);
+	flags = __atomic_load_n(word, __ATOMIC_SEQ_CST);
 	do {
 		if (flags & (GTF_reading | GTF_writing))
 			return -EBUSY;
-	} while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, false, __ATOMIC_SEQ_CST,
-					      __ATOMIC_SEQ_CST));
+	} while (!__atomic_compare_exchange_n(word, &flags, flags & 0xffff0000, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	pv_spin_lock(&lock);
 	next_free[ref] = first_free;
 	first_free = ref;

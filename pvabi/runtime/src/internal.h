@@ -23,7 +23,7 @@ void pv_trap(struct pv_frame *f);
 extern struct pv_cpu pv_cpu0;
 extern struct pv_cpu *pv_cpus[PV_MAX_VCPUS]; /* NULL: never started */
 
-void pv_heap_init(uint64_t start, uint64_t end);
+void pv_heap_init(uint64_t start, uint64_t end); /* and the window's tables */
 void pv_event_init(void); /* maps shared_info */
 void pv_event_cpu_init(void); /* registers this vCPU's vcpu_info, upcall on */
 void pv_console_init(void);

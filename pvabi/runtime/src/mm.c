@@ -48,7 +48,6 @@ int pv_map(uintptr_t va, uint64_t pa, unsigned long rights)
 	if (va < PV_WINDOW || va >= PV_WINDOW + PV_WINDOW_SIZE || (va | pa) & (PV_PAGE_SIZE - 1))
 		return -EINVAL;
 	pv_spin_lock(&window_lock);
-	pv_root_table[PV_WINDOW >> 30] = (uintptr_t)window_table >> 12 << 10 | PTE_V;
 	entry = window_entry(va, true);
 	if (entry)
 		*entry = pa >> 12 << 10 | rights | PTE_V | PTE_A | PTE_D;
@@ -86,6 +85,8 @@ static char *heap_start, *heap_next, *heap_limit;
 
 void pv_heap_init(uint64_t start, uint64_t end)
 {
+	pv_root_table[PV_WINDOW >> 30] = (uintptr_t)window_table >> 12 << 10 | PTE_V;
+	__asm__ volatile("sfence.vma" : : : "memory");
 	heap_start = heap_next = (char *)(uintptr_t)start;
 	heap_limit = (char *)(uintptr_t)end;
 }

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests on pvabi/runtime that test the PV ABI from inside.
+
+Each NAME.c here is a guest that prints TAP (tap.h), and a test on each machine that it asks for. Its
+first comment may say how it wants to run:
+
+ * guest: memory=32 vcpus=2       settings of xl.cfg; NAME="text" too
+ * peer: NAME guest settings      a second domain, from peers/NAME.c, beside it (more lines: more domains)
+ * harts: 1 4                     the machines, by number of harts; 1 and 4 when it says nothing
+ * timeout: 60                    seconds
+ * full                           only in make test-full
+
+A guest and its peers find one another through xenstore: each has the others' domain ids, separated by
+spaces, in its node data/peers.
+"""
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
+OUT = os.path.join(BUILD, "tests", "guests")
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system")]
+
+import machine  # noqa: E402
+from console import Machine  # noqa: E402
+
+live = []
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="the long tests as well")
+
+
+def pytest_collection_modifyitems(config, items):
+    # One machine after another
+    items.sort(key=lambda item: item.callspec.params["harts"] if hasattr(item, "callspec") else 0)
+    for item in items:
+        if "full" in item.keywords and not config.getoption("--full"):
+            item.add_marker(pytest.mark.skip(reason="long (make test-full)"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for m in live:
+            text = m.seen(0.5).splitlines()[-60:]
+            report.sections.append((f"console of {os.path.basename(m.log)}", "\n".join(text)))
+
+
+class Guest:
+    """One source file and what its first comment says."""
+
+    def __init__(self, path):
+        self.name = os.path.basename(path)[:-2]
+        self.settings, self.peers, self.harts, self.timeout, self.full = {}, [], [1, 4], 60, False
+        with open(path, encoding="utf-8") as f:
+            comments = f.read().split("*/")
+        for line in "".join(comments[:2]).splitlines():
+            found = re.match(r"^ \* (guest|peer|harts|timeout|full)(?:: (.*))?$", line)
+            if not found:
+                continue
+            key, value = found.groups()
+            if key == "guest":
+                self.settings = dict(word.split("=", 1) for word in shlex.split(value))
+            elif key == "peer":
+                name, *words = shlex.split(value)
+                self.peers.append((name, dict(word.split("=", 1) for word in words)))
+            elif key == "harts":
+                self.harts = [int(n) for n in value.split()]
+            elif key == "timeout":
+                self.timeout = int(value)
+            else:
+                self.full = True
+
+
+def config(name, image, settings):
+    """The text of an xl.cfg."""
+    lines = [f'name = "{name}"', f'kernel = "/images/guests/{image}"',
+             'on_poweroff = "destroy"', 'on_reboot = "destroy"', 'on_crash = "destroy"']
+    values = {"memory": "16", "vcpus": "1", **settings}
+    for key, value in values.items():
+        number = re.fullmatch(r"-?\d+", value)
+        lines.append(f"{key} = {value}" if number or value.startswith("[") else f'{key} = "{value}"')
+    return "\n".join(lines)
+
+
+class Host:
+    """A machine on which guests run one after another."""
+
+    def __init__(self, harts, disk, **options):
+        self.harts = harts
+        os.makedirs(OUT, exist_ok=True)
+        c = machine.Config(build=BUILD, smp=harts, disk=disk, snapshot=True, dom0_cmdline="pavise.noauto",
+                           qemu=os.environ.get("QEMU") or "qemu-system-riscv64", **options)
+        self.machine = Machine(c, os.path.join(OUT, f"harts{harts}.log"), 180)
+        live.append(self.machine)
+        self.machine.boot()
+        self.free = None
+
+    def create(self, name, image, settings):
+        m = self.machine
+        m.shell.write_file(f"/run/{name}.cfg", config(name, image, settings))
+        m.run(f"xl create -q -p /run/{name}.cfg", 60)
+        return int(m.run(f"xl domid {name}"))
+
+    def run(self, guest):
+        """The lines that the guest printed, once it is gone."""
+        m = self.machine
+        names = [guest.name] + [f"{guest.name}-{name}" for name, _ in guest.peers]
+        ids = [self.create(guest.name, guest.name, guest.settings)]
+        ids += [self.create(n, image, settings) for n, (image, settings) in zip(names[1:], guest.peers)]
+        for domid in ids:
+            others = " ".join(str(i) for i in ids if i != domid)
+            m.run(f"xenstore-write /local/domain/{domid}/data/peers '{others}'")
+        for name in reversed(names):
+            m.run(f"xl unpause {name}")
+        alive = " ".join(names[:1])
+        status, _ = m.shell.try_run(f"for i in $(seq {guest.timeout * 5}); do xl domid {alive} >/dev/null 2>&1 || break; "
+                                    "sleep 0.2; done; ! xl domid " + alive + " >/dev/null 2>&1", guest.timeout + 60)
+        for name in names:
+            m.shell.try_run(f"xl destroy {name} 2>/dev/null")
+        text = "".join(f"\n# console of {name}:\n" * (name != names[0])
+                       + m.shell.try_run(f"cat /var/log/xen/console/guest-{name}.log; rm /var/log/xen/console/guest-{name}.log")[1]
+                       for name in names)
+        print(text)
+        assert not status, f"{guest.name} still ran after {guest.timeout} s; it printed:\n{text}"
+        return text.split("\n# console of ")[0].splitlines()
+
+    def look_over(self):
+        """Nothing of the guests is left, and the machine has all its memory."""
+        m = self.machine
+        deadline = time.monotonic() + 20
+        while len(m.domains()) > 1 and time.monotonic() < deadline:
+            time.sleep(0.3)
+        assert list(m.domains()) == ["Domain-0"]
+        free = m.free_pages()
+        wrong = self.free is not None and free < self.free
+        missing, self.free = (self.free or 0) - free, free
+        assert not wrong, f"{missing} pages are missing"
+
+
+@pytest.fixture(scope="session")
+def disk():
+    """The test guests, on /images/guests."""
+    os.makedirs(OUT, exist_ok=True)
+    path = os.path.join(OUT, "images.img")
+    args = [os.path.join(TOP, "scripts", "mkimage"), "ext4", path, "--label", "images", "--slack", "32M"]
+    images = os.path.join(OUT, "images")
+    for name in sorted(os.listdir(images)):
+        if os.path.isfile(os.path.join(images, name)) and "." not in name:
+            args += ["--add", f"{os.path.join(images, name)}:/guests/{name}"]
+    subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def hosts(disk):
+    machines = {}
+
+    def get(harts):
+        host = machines.get(harts)
+        if host and not host.machine.alive():
+            live.remove(host.machine)
+            host = None
+        if not host:
+            # One after another: two machines would share this one's processors.
+            for other in machines.values():
+                if other.machine.alive():
+                    other.machine.poweroff()
+                    other.machine.kill()
+                    live.remove(other.machine)
+            machines.clear()
+            host = machines[harts] = Host(harts, disk)
+        return host
+
+    yield get
+    for host in machines.values():
+        if host.machine.alive():
+            host.machine.poweroff()
+        host.machine.kill()
+
+
+def sources():
+    return [os.path.join(HERE, name) for name in sorted(os.listdir(HERE)) if name.endswith(".c") and name != "tap.c"]
