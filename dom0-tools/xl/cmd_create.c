@@ -87,6 +87,23 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return 0;
 }
 
+static void show_nic(const struct xl_nic *n)
+{
+	char mac[NIC_MAC_LEN] = "random";
+
+	if (n->have_mac)
+		nic_mac_format(n->mac, mac);
+	printf("'mac=%s, bridge=%s, script=%s", mac, n->bridge, n->script);
+	if (n->vifname[0])
+		printf(", vifname=%s", n->vifname);
+	if (n->ip)
+		printf(", ip=%s", n->ip);
+	if (n->rate_bytes)
+		printf(", rate=%lluB/s@%uus",
+		       (unsigned long long)(n->rate_bytes * 1000000 / n->rate_usec), n->rate_usec);
+	putchar('\'');
+}
+
 static int dry_run(const struct xl_config *c)
 {
 	int i;
@@ -103,8 +120,19 @@ static int dry_run(const struct xl_config *c)
 	for (i = 0; i < c->nr_disks; i++)
 		printf("%s'format=raw, vdev=%s, access=%s, target=%s'", i ? ", " : " ",
 		       c->disk[i].vdev, c->disk[i].readonly ? "ro" : "rw", c->disk[i].target);
+	printf(" ]\nvif = [");
+	for (i = 0; i < c->nr_nics; i++) {
+		printf("%s", i ? ", " : " ");
+		show_nic(&c->nic[i]);
+	}
 	printf(" ]\n");
 	return 0;
+}
+
+static bool in_use(struct xl *xl, uint32_t domid, const char *kind, unsigned int devid)
+{
+	return st_read_long(xl, "/local/domain/0/backend/%s/%u/%u/state", kind, domid, devid) ==
+	       XenbusStateConnected;
 }
 
 static bool devices_in_use(struct xl *xl, const struct xl_config *cfg, uint32_t domid)
@@ -112,10 +140,12 @@ static bool devices_in_use(struct xl *xl, const struct xl_config *cfg, uint32_t 
 	int i;
 
 	for (i = 0; i < cfg->nr_disks; i++)
-		if (st_read_long(xl, "/local/domain/0/backend/vbd/%u/%u/state", domid,
-				 cfg->disk[i].devid) != XenbusStateConnected)
+		if (!in_use(xl, domid, "vbd", cfg->disk[i].devid))
 			return false;
-	return cfg->nr_disks > 0;
+	for (i = 0; i < cfg->nr_nics; i++)
+		if (!in_use(xl, domid, "vif", cfg->nic[i].devid))
+			return false;
+	return cfg->nr_disks + cfg->nr_nics > 0;
 }
 
 /* Waits for the supervisor to have dealt with the end; so all is gone when xl returns. */

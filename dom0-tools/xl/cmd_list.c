@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Looking at domains: list, vcpu-list, uptime, domid, domname, block-list.
+ * Looking at domains: list, vcpu-list, uptime, domid, domname, block-list, network-list.
  * Owns the columns, which are those of Xen's xl: scripts cut them.
  */
 #define _GNU_SOURCE
@@ -140,6 +140,33 @@ static void long_disks(struct xl *xl, uint32_t domid)
 	free(devs);
 }
 
+static void long_nics(struct xl *xl, uint32_t domid)
+{
+	static const char *const leaf[] = { "mac", "bridge", "script", "vifname", "ip", "rate" };
+	unsigned int n, i, j;
+	char **devs = st_list(xl, &n, XL_PRIVATE "/%u/device/vif", domid);
+
+	for (i = 0; i < n; i++) {
+		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", domid, devs[i]);
+
+		if (!be)
+			continue;
+		printf("%s{ \"devid\": %s", i ? ", " : "", devs[i]);
+		for (j = 0; j < pv_container_size(leaf); j++) {
+			char *v = st_read(xl, XBT_NULL, "%s/%s", be, leaf[j]);
+
+			if (v) {
+				printf(", ");
+				json_string(leaf[j], v, false);
+			}
+			free(v);
+		}
+		printf(" }");
+		free(be);
+	}
+	free(devs);
+}
+
 static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	char *name = domain_name(xl, info->domain), uuid[37], state[7];
@@ -160,6 +187,8 @@ static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 	json_string("kernel", kernel, false);
 	printf(" },\n            \"disks\": [ ");
 	long_disks(xl, info->domain);
+	printf(" ],\n            \"nics\": [ ");
+	long_nics(xl, info->domain);
 	printf(" ]\n        },\n        \"state\": \"%s\", \"cpu_time\": %llu\n    }", state,
 	       (unsigned long long)info->cpu_time);
 	free(kernel);
@@ -329,6 +358,46 @@ static int block_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *inf
 	return 0;
 }
 
+/* A front end's number; one that has several queues keeps it with each, and the first is shown. */
+static long of_queue(struct xl *xl, const char *fe, const char *leaf)
+{
+	long n = st_read_long(xl, "%s/%s", fe, leaf);
+
+	return n >= 0 ? n : st_read_long(xl, "%s/queue-0/%s", fe, leaf);
+}
+
+/* Of two event channels, one for each way, that of sending. */
+static long channel(struct xl *xl, const char *fe)
+{
+	long n = of_queue(xl, fe, "event-channel");
+
+	return n >= 0 ? n : of_queue(xl, fe, "event-channel-tx");
+}
+
+static int network_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	unsigned int n, i;
+	char **devs = st_list(xl, &n, XL_PRIVATE "/%u/device/vif", info->domain);
+
+	for (i = 0; i < n; i++) {
+		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", info->domain,
+				   devs[i]);
+		char *mac = be ? st_read(xl, XBT_NULL, "%s/mac", be) : NULL;
+		char fe[80];
+
+		if (!be)
+			continue;
+		snprintf(fe, sizeof(fe), "/local/domain/%u/device/vif/%s", info->domain, devs[i]);
+		printf("%-3s %-2d %-17s %6s %5ld %6ld %5ld/%-11ld %-30s\n", devs[i], 0,
+		       mac ? mac : "-", devs[i], st_read_long(xl, "%s/state", fe), channel(xl, fe),
+		       of_queue(xl, fe, "tx-ring-ref"), of_queue(xl, fe, "rx-ring-ref"), be);
+		free(mac);
+		free(be);
+	}
+	free(devs);
+	return 0;
+}
+
 static int table(int argc, char **argv, const char *header, bool guests_only, int min, show_fn show)
 {
 	struct xl xl;
@@ -367,6 +436,13 @@ int cmd_block_list(int argc, char **argv)
 {
 	return table(argc, argv, "Vdev  BE  handle state evt-ch ring-ref BE-path", true, 1,
 		     block_lines);
+}
+
+int cmd_network_list(int argc, char **argv)
+{
+	return table(argc, argv,
+		     "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path", true,
+		     1, network_lines);
 }
 
 int cmd_domid(int argc, char **argv)

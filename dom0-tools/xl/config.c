@@ -177,12 +177,47 @@ static void key_disk(struct xl_config *c, const struct cfg_setting *s)
 	}
 }
 
+static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n)
+{
+	int j;
+
+	if (!n->have_mac && nic_random_mac(n->mac))
+		cfg_error(&c->tree, s, n->line, "no random numbers for a MAC address: %s",
+			  strerror(errno));
+	for (j = 0; j < c->nr_nics; j++) {
+		if (!memcmp(c->nic[j].mac, n->mac, sizeof(n->mac)))
+			cfg_error(&c->tree, s, n->line,
+				  "mac %02x:%02x:%02x:%02x:%02x:%02x is given twice", n->mac[0],
+				  n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+		if (n->vifname[0] && !strcmp(c->nic[j].vifname, n->vifname))
+			cfg_error(&c->tree, s, n->line, "vifname %s is given twice", n->vifname);
+	}
+}
+
 static void key_vif(struct xl_config *c, const struct cfg_setting *s)
 {
-	if (!s->list)
+	char msg[256];
+	int i;
+
+	if (!s->list) {
 		cfg_error(&c->tree, s, 0, "expected a list of strings: vif = [ '...' ]");
-	else if (s->nr)
-		cfg_error(&c->tree, s, s->v[0].line, "network interfaces are not supported yet");
+		return;
+	}
+	c->nic = calloc(s->nr ? s->nr : 1, sizeof(*c->nic));
+	if (!c->nic)
+		abort();
+	for (i = 0; i < s->nr; i++) {
+		struct xl_nic *n = &c->nic[c->nr_nics];
+
+		if (nic_parse(s->v[i].text, n, msg, sizeof(msg))) {
+			cfg_error(&c->tree, s, s->v[i].line, "%s in '%s'", msg, s->v[i].text);
+			continue;
+		}
+		n->line = s->v[i].line;
+		n->devid = i;
+		check_nic(c, s, n);
+		c->nr_nics++;
+	}
 }
 
 static const char *const actions[] = {
@@ -367,6 +402,23 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 	return c->tree.errors ? -1 : 0;
 }
 
+int config_read_nic(struct xl_config *c, const char *spec, FILE *log)
+{
+	struct cfg_setting *s = cfg_setting_new(true);
+	struct cfg_value v = { .text = strdup(spec), .line = 1 };
+
+	memset(c, 0, sizeof(*c));
+	cfg_init(&c->tree, log);
+	s->key = strdup("vif");
+	if (!s->key || !v.text)
+		abort();
+	cfg_setting_push(s, v);
+	c->tree.file = "command line";
+	cfg_add(&c->tree, s, false);
+	key_vif(c, c->tree.first);
+	return c->tree.errors ? -1 : 0;
+}
+
 void config_error(struct xl_config *c, const char *key, int line, const char *fmt, ...)
 {
 	const struct cfg_setting *s = cfg_find(&c->tree, key);
@@ -389,6 +441,9 @@ void config_free(struct xl_config *c)
 	for (i = 0; i < c->nr_disks; i++)
 		disk_free(&c->disk[i]);
 	free(c->disk);
+	for (i = 0; i < c->nr_nics; i++)
+		nic_free(&c->nic[i]);
+	free(c->nic);
 	free(c->name);
 	free(c->kernel);
 	free(c->ramdisk);

@@ -12,6 +12,7 @@
 
 #include "cfg.h"
 #include "disk.h"
+#include "nic.h"
 
 enum xl_action {
 	ACTION_DESTROY,
@@ -30,12 +31,16 @@ struct xl_config {
 	uint8_t uuid[16];
 	struct xl_disk *disk;
 	int nr_disks;
+	struct xl_nic *nic; /* with a MAC each, which they keep over reboots */
+	int nr_nics;
 	enum xl_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 
 /* @args: "key=value" from the command line. 0, or -1 with messages in @log. */
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log);
 void config_free(struct xl_config *c);
+/* A configuration that has nothing but one interface; for xl network-attach. */
+int config_read_nic(struct xl_config *c, const char *spec, FILE *log);
 
 /* Prefixes a message with "file:line: key: " of that key, for errors found later. */
 void config_error(struct xl_config *c, const char *key, int line, const char *fmt, ...)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * PV devices: the nodes that front end and back end find each other by, and the hotplug scripts.
- * Owns setting up and taking down one device; the guest's own nodes are never trusted for it, the
- * list of what exists is in our private records.
+ * PV devices of any kind: the nodes that front end and back end find each other by, and the
+ * hotplug scripts. Owns setting up and taking down one device; the guest's own nodes are never
+ * trusted for it, the list of what exists is in our private records.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,57 +10,50 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "xl.h"
+#include "device.h"
 
 #include <xen/io/xenbus.h>
 
+#ifndef BACKEND_WAIT_MS
 #define BACKEND_WAIT_MS 20000 /* an emulated, busy dom0 is slow */
+#endif
+#ifndef FRONTEND_WAIT_MS
+#define FRONTEND_WAIT_MS 10000 /* a guest that is asked to let go */
+#endif
 #define HOTPLUG_WAIT_MS 30000
-#define HOTPLUG_LOG XL_LOG_DIR "/xen-hotplug.log"
 
-int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
+static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
+
+/* One device that exists. */
+struct device {
+	const struct device_kind *kind;
+	uint32_t domid;
+	unsigned int devid;
+	char *be; /* the back end's directory */
+	bool probed;
+};
+
+static char *backend_path(const struct device_kind *kind, uint32_t domid, unsigned int devid)
 {
-	struct stat st;
-	int fd;
-
-	if (stat(d->target, &st)) {
-		config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(errno));
-		return -1;
-	}
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		config_error(cfg, "disk", d->line, "%s: neither a regular file nor a block device",
-			     d->target);
-		return -1;
-	}
-	if (S_ISREG(st.st_mode) && st.st_size < 512) {
-		config_error(cfg, "disk", d->line, "%s: too small for a disk (%lld bytes)",
-			     d->target, (long long)st.st_size);
-		return -1;
-	}
-	/* Opening finds read-only file systems and dead devices; nothing is written. */
-	fd = open(d->target, (d->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		config_error(cfg, "disk", d->line, "%s: cannot open for %s: %s", d->target,
-			     d->readonly ? "reading" : "writing", strerror(errno));
-		return -1;
-	}
-	close(fd);
-	return 0;
+	return xl_sprintf("/local/domain/0/backend/%s/%u/%u", kind->name, domid, devid);
 }
 
 /* --- hotplug scripts ------------------------------------------------------------------------- */
 
-static void exec_script(const char *script, const char *verb, const char *backend)
+/* Environment and arguments are those that Xen's toolstack gives to a script. */
+static void exec_script(const struct device *d, const char *script, const char *verb)
 {
-	char *env_path = xl_sprintf("XENBUS_PATH=%s", backend);
-	char *env_type = xl_sprintf("XENBUS_TYPE=vbd");
-	char *env[] = { env_path, env_type,
-			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-	char *argv[] = { (char *)script, (char *)verb, NULL };
+	char *env[] = { xl_sprintf("XENBUS_PATH=%s", d->be),
+			xl_sprintf("XENBUS_TYPE=%s", d->kind->name), "XENBUS_BASE_PATH=backend",
+			xl_sprintf("script=%s", script),
+			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+			/* what Linux's back end calls its interface */
+			d->kind->net ? xl_sprintf("vif=vif%u.%u", d->domid, d->devid) : NULL,
+			NULL };
+	char *argv[] = { (char *)script, (char *)verb, d->kind->net ? "type_if=vif" : NULL, NULL };
 	int fd;
 
 	setpgid(0, 0);
@@ -81,7 +74,7 @@ static void exec_script(const char *script, const char *verb, const char *backen
 }
 
 /* Runs a script to its end. Its own report is in xenstore; this is about running at all. */
-static int run_script(const char *script, const char *verb, const char *backend)
+static int run_script(const struct device *d, const char *script, const char *verb)
 {
 	int64_t end = xl_now() + HOTPLUG_WAIT_MS;
 	int status, ms = 1;
@@ -91,7 +84,7 @@ static int run_script(const char *script, const char *verb, const char *backend)
 	if (pid < 0)
 		return xl_error("%s: cannot start: %s", script, strerror(errno));
 	if (!pid)
-		exec_script(script, verb, backend);
+		exec_script(d, script, verb);
 	for (;;) {
 		got = waitpid(pid, &status, WNOHANG);
 		if (got == pid)
@@ -114,39 +107,49 @@ static int run_script(const char *script, const char *verb, const char *backend)
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
 }
 
-/* --- one device ------------------------------------------------------------------------------ */
+/* --- states ---------------------------------------------------------------------------------- */
 
-static char *backend_path(uint32_t domid, unsigned int devid)
+/*
+ * dom0's kernel has unregistered the device (or never had it), or no driver serves it. A back end that
+ * was just connecting when it was told to close may have written Connected over Closing; then the node
+ * never says Closed, although all is done.
+ */
+static bool backend_done(const struct device *d)
 {
-	return xl_sprintf("/local/domain/0/backend/vbd/%u/%u", domid, devid);
+	char devid[16];
+
+	snprintf(devid, sizeof(devid), "%u", d->devid);
+	return backend_unbound(d->kind->name, d->domid, devid);
 }
 
 /*
- * dom0's kernel has unregistered the device (or never had it), or no driver serves it. A back end that was just connecting
- * when it was told to close may have written Connected over Closing; then the node never says Closed, although all is done.
+ * Is its driver still taking it apart? The bus forgets a device before that, /sys/devices only
+ * afterwards. One that the bus knows and no driver serves stays as it is.
  */
-static bool backend_done(const char *backend)
+static bool backend_going(const struct device *d)
 {
-	const char *p = strstr(backend, "/backend/");
-	char kind[32], devid[32];
-	unsigned int domid;
+	char path[128];
 
-	return p && sscanf(p, "/backend/%31[^/]/%u/%31[^/]", kind, &domid, devid) == 3 &&
-	       backend_unbound(kind, domid, devid);
+	snprintf(path, sizeof(path), "/sys/devices/%s-%u-%u", d->kind->name, d->domid, d->devid);
+	if (access(path, F_OK))
+		return false;
+	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s-%u-%u", d->kind->name,
+		 d->domid, d->devid);
+	return access(path, F_OK) || !backend_done(d);
 }
 
 /* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
-static long wait_state(struct xl *xl, const char *backend, long state, int timeout)
+static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
 	int64_t end = xl_now() + timeout;
 	long now;
 	int ms = 2;
 
 	for (;;) {
-		now = st_read_long(xl, "%s/state", backend);
+		now = st_read_long(xl, "%s/state", d->be);
 		if (now == state || now < 0 || xl_now() > end)
 			return now;
-		if (state == XenbusStateClosed && backend_done(backend))
+		if (state == XenbusStateClosed && backend_done(d))
 			return state;
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
@@ -157,41 +160,46 @@ static long wait_state(struct xl *xl, const char *backend, long state, int timeo
 	}
 }
 
-static bool write_disk_nodes(struct xl *xl, xs_transaction_t t, uint32_t domid,
-			     const struct xl_disk *d, const char *be)
+/* Closed is said before all is gone: an interface or an open disk lasts a moment longer. */
+static void wait_gone(const struct device *d)
+{
+	int64_t end = xl_now() + BACKEND_WAIT_MS;
+
+	while (backend_going(d) && xl_now() < end)
+		xl_sleep(5);
+}
+
+/* --- setting up ------------------------------------------------------------------------------ */
+
+static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *d,
+			const struct device_spec *spec)
 {
 	char fe[80], dom[16], dev[16];
 	bool ok;
 
-	snprintf(fe, sizeof(fe), "/local/domain/%u/device/vbd/%u", domid, d->devid);
-	snprintf(dom, sizeof(dom), "%u", domid);
+	snprintf(fe, sizeof(fe), "/local/domain/%u/device/%s/%u", d->domid, d->kind->name,
+		 d->devid);
+	snprintf(dom, sizeof(dom), "%u", d->domid);
 	snprintf(dev, sizeof(dev), "%u", d->devid);
-	ok = st_write(xl, t, be, XL_PRIVATE "/%u/device/vbd/%u", domid, d->devid);
+	ok = st_write(xl, t, d->be, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name,
+		      d->devid);
 
-	ok = ok && st_dir(xl, t, domid, 0, "%s", fe);
-	ok = ok && st_write(xl, t, be, "%s/backend", fe);
+	ok = ok && st_dir(xl, t, d->domid, 0, "%s", fe);
+	ok = ok && st_write(xl, t, d->be, "%s/backend", fe);
 	ok = ok && st_write(xl, t, "0", "%s/backend-id", fe);
-	ok = ok && st_write(xl, t, "1", "%s/state", fe);
-	ok = ok && st_write(xl, t, dev, "%s/virtual-device", fe);
-	ok = ok && st_write(xl, t, "disk", "%s/device-type", fe);
 
-	ok = ok && st_dir(xl, t, 0, domid, "%s", be);
-	ok = ok && st_write(xl, t, fe, "%s/frontend", be);
-	ok = ok && st_write(xl, t, dom, "%s/frontend-id", be);
-	ok = ok && st_write(xl, t, d->target, "%s/params", be);
-	ok = ok && st_write(xl, t, XL_SCRIPT_DIR "/block", "%s/script", be);
-	ok = ok && st_write(xl, t, "1", "%s/online", be);
-	ok = ok && st_write(xl, t, "0", "%s/removable", be);
-	ok = ok && st_write(xl, t, "1", "%s/bootable", be);
-	ok = ok && st_write(xl, t, d->vdev, "%s/dev", be);
-	ok = ok && st_write(xl, t, "phy", "%s/type", be);
-	ok = ok && st_write(xl, t, d->readonly ? "r" : "w", "%s/mode", be);
-	ok = ok && st_write(xl, t, "disk", "%s/device-type", be);
-	ok = ok && st_write(xl, t, "1", "%s/state", be);
-	return ok;
+	ok = ok && st_dir(xl, t, 0, d->domid, "%s", d->be);
+	ok = ok && st_write(xl, t, fe, "%s/frontend", d->be);
+	ok = ok && st_write(xl, t, dom, "%s/frontend-id", d->be);
+	ok = ok && st_write(xl, t, spec->script, "%s/script", d->be);
+	ok = ok && st_write(xl, t, "1", "%s/online", d->be);
+	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, d->be, dev);
+
+	ok = ok && st_write(xl, t, "1", "%s/state", fe);
+	return ok && st_write(xl, t, "1", "%s/state", d->be);
 }
 
-static int create_disk_nodes(struct xl *xl, uint32_t domid, const struct xl_disk *d, const char *be)
+static int create_nodes(struct xl *xl, const struct device *d, const struct device_spec *spec)
 {
 	xs_transaction_t t;
 	bool ok;
@@ -200,7 +208,7 @@ static int create_disk_nodes(struct xl *xl, uint32_t domid, const struct xl_disk
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
 			break;
-		ok = write_disk_nodes(xl, t, domid, d, be);
+		ok = write_nodes(xl, t, d, spec);
 		if (!ok) {
 			int saved = errno;
 
@@ -211,48 +219,54 @@ static int create_disk_nodes(struct xl *xl, uint32_t domid, const struct xl_disk
 		if (xs_transaction_end(xl->xs, t, false))
 			return 0;
 	} while (errno == EAGAIN);
-	return xl_error("cannot write disk %s to xenstore: %s", d->vdev, strerror(errno));
+	return xl_error("cannot write %s %s to xenstore: %s", d->kind->key, spec->label,
+			strerror(errno));
 }
 
-int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
+int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
+	       const struct device_spec *spec)
 {
-	char *be = backend_path(domid, d->devid), *status = NULL, *why = NULL;
+	struct device d = { .kind = kind, .domid = domid, .devid = spec->devid };
+	char *status = NULL, *why = NULL;
 	long state;
 	int rc = -1;
 
-	if (create_disk_nodes(xl, domid, d, be))
+	d.be = backend_path(kind, domid, spec->devid);
+	if (create_nodes(xl, &d, spec))
 		goto out;
-	state = wait_state(xl, be, XenbusStateInitWait, BACKEND_WAIT_MS);
+	state = wait_state(xl, &d, XenbusStateInitWait, BACKEND_WAIT_MS);
 	if (state != XenbusStateInitWait) {
-		config_error(cfg, "disk", d->line,
-			     "the back end of %s does not answer (state %ld after %d s): is "
-			     "xen-blkback in dom0's kernel?",
-			     d->vdev, state, BACKEND_WAIT_MS / 1000);
+		config_error(cfg, kind->key, spec->line,
+			     "the back end of %s does not answer (state %ld after %d s): is %s in "
+			     "dom0's kernel?",
+			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver);
 		goto out;
 	}
-	rc = run_script(XL_SCRIPT_DIR "/block", "add", be);
-	status = st_read(xl, XBT_NULL, "%s/hotplug-status", be);
+	rc = run_script(&d, spec->script, kind->start);
+	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d.be);
 	if (rc || !status || strcmp(status, "connected")) {
-		why = st_read(xl, XBT_NULL, "%s/hotplug-error", be);
-		config_error(cfg, "disk", d->line, "%s: %s", d->target,
-			     why ? why : "the block script failed, see " HOTPLUG_LOG);
+		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d.be);
+		if (why)
+			config_error(cfg, kind->key, spec->line, "%s: %s", spec->label, why);
+		else
+			config_error(cfg, kind->key, spec->line, "%s: %s failed, see " HOTPLUG_LOG,
+				     spec->label, spec->script);
 		rc = -1;
 	}
 out:
 	free(status);
 	free(why);
-	free(be);
+	free(d.be);
 	return rc;
 }
 
 /* --- taking down ----------------------------------------------------------------------------- */
 
 /*
- * Tells the back end to let go. Without its front end's nodes it disconnects at once, whatever
- * the guest had been doing.
+ * Tells the back end to let go. Without its front end's nodes (@force) it disconnects at once,
+ * whatever the guest had been doing; with them the front end is asked first.
  */
-static void disconnect(struct xl *xl, uint32_t domid, const char *kind, const char *devid,
-		       const char *be)
+static void disconnect(struct xl *xl, const struct device *d, bool force)
 {
 	xs_transaction_t t;
 	char *state;
@@ -261,82 +275,111 @@ static void disconnect(struct xl *xl, uint32_t domid, const char *kind, const ch
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
 			return;
-		state = st_read(xl, t, "%s/state", be);
+		state = st_read(xl, t, "%s/state", d->be);
 		if (state) {
-			st_write(xl, t, "0", "%s/online", be);
+			st_write(xl, t, "0", "%s/online", d->be);
 			if (atoi(state) != XenbusStateClosed)
-				st_write(xl, t, "5", "%s/state", be); /* Closing */
+				st_write(xl, t, "5", "%s/state", d->be); /* Closing */
 		}
 		free(state);
-		st_remove(xl, t, "/local/domain/%u/device/%s/%s", domid, kind, devid);
+		if (force)
+			st_remove(xl, t, "/local/domain/%u/device/%s/%u", d->domid, d->kind->name,
+				  d->devid);
 	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
 }
 
-struct doomed {
-	char *kind, *devid, *be;
-	bool probed;
-};
-
-static void finish(struct xl *xl, const struct doomed *d)
+/* After disconnect(): waits for it, undoes what the script did, and removes what is left. */
+static void finish(struct xl *xl, struct device *d)
 {
 	/* Not probed: no back end has ever looked at it, so none will close it. */
-	long state = wait_state(xl, d->be, XenbusStateClosed, d->probed ? BACKEND_WAIT_MS : 500);
+	long state = wait_state(xl, d, XenbusStateClosed, d->probed ? BACKEND_WAIT_MS : 500);
 	char *script;
 
 	if (d->probed && state >= 0 && state != XenbusStateClosed)
 		xl_error("%s: the back end does not let go (state %ld); removed all the same",
 			 d->be, state);
+	else
+		wait_gone(d);
 	script = st_read(xl, XBT_NULL, "%s/script", d->be);
 	if (script)
-		run_script(script, "remove", d->be);
+		run_script(d, script, d->kind->stop);
 	free(script);
 	st_prune(xl, d->be, "/local/domain/0/backend");
 	xs_rm(xl->xs, XBT_NULL, d->be);
+	/* See backends.c: another device may get the same number. */
+	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%u", d->domid, d->kind->name, d->devid);
+	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name, d->devid);
 }
 
-static void add_doomed(struct xl *xl, struct doomed **list, int *nr, uint32_t domid,
-		       const char *kind, const char *devid)
+/* What our records say of a device; false when there is none. The caller frees d->be. */
+static bool look_up(struct xl *xl, uint32_t domid, const struct device_kind *kind,
+		    unsigned int devid, struct device *d)
 {
-	struct doomed *more, d;
+	d->kind = kind;
+	d->domid = domid;
+	d->devid = devid;
+	d->be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", domid, kind->name, devid);
+	if (!d->be)
+		return false;
+	d->probed = st_read_long(xl, "%s/state", d->be) > XenbusStateInitialising;
+	return true;
+}
 
-	d.be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%s", domid, kind, devid);
-	if (!d.be)
-		return;
-	d.kind = xl_sprintf("%s", kind);
-	d.devid = xl_sprintf("%s", devid);
-	d.probed = st_read_long(xl, "%s/state", d.be) > XenbusStateInitialising;
-	more = realloc(*list, (*nr + 1) * sizeof(*more));
-	if (!more)
-		abort();
-	*list = more;
-	more[(*nr)++] = d;
+int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind, unsigned int devid,
+		  bool force)
+{
+	struct device d;
+	int rc = 0;
+
+	if (!look_up(xl, domid, kind, devid, &d))
+		return xl_error("domain %u has no %s %u", domid, kind->key, devid);
+	if (!force) {
+		disconnect(xl, &d, false);
+		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed)
+			wait_gone(&d);
+		else
+			rc = xl_error("domain %u has not let go of %s %u: taken away all the same",
+				      domid, kind->key, devid);
+	}
+	disconnect(xl, &d, true);
+	finish(xl, &d);
+	free(d.be);
+	return rc;
 }
 
 void device_remove_all(struct xl *xl, uint32_t domid)
 {
-	struct doomed *list = NULL;
-	unsigned int kinds, devs, i, j;
-	char **kind, **dev;
+	struct device *list = NULL, *more;
+	unsigned int i, j, devs;
+	char **dev;
 	int nr = 0, n;
 
-	kind = st_list(xl, &kinds, XL_PRIVATE "/%u/device", domid);
-	for (i = 0; i < kinds; i++) {
-		dev = st_list(xl, &devs, XL_PRIVATE "/%u/device/%s", domid, kind[i]);
-		for (j = 0; j < devs; j++)
-			add_doomed(xl, &list, &nr, domid, kind[i], dev[j]);
+	for (i = 0; i < pv_container_size(kinds); i++) {
+		dev = st_list(xl, &devs, XL_PRIVATE "/%u/device/%s", domid, kinds[i]->name);
+		for (j = 0; j < devs; j++) {
+			more = realloc(list, (nr + 1) * sizeof(*more));
+			if (!more)
+				abort();
+			list = more;
+			if (look_up(xl, domid, kinds[i], atoi(dev[j]), &list[nr]))
+				nr++;
+		}
 		free(dev);
 	}
-	free(kind);
 	/* All at once, so that their waits overlap. */
 	for (n = 0; n < nr; n++)
-		disconnect(xl, domid, list[n].kind, list[n].devid, list[n].be);
+		disconnect(xl, &list[n], true);
 	for (n = 0; n < nr; n++) {
 		finish(xl, &list[n]);
-		st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%s", domid, list[n].kind,
-			  list[n].devid);
-		free(list[n].kind);
-		free(list[n].devid);
 		free(list[n].be);
 	}
 	free(list);
+}
+
+void device_remove_directories(struct xl *xl, uint32_t domid)
+{
+	unsigned int i;
+
+	for (i = 0; i < pv_container_size(kinds); i++)
+		st_remove(xl, XBT_NULL, "/local/domain/0/backend/%s/%u", kinds[i]->name, domid);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "text.h"
 
 struct parse {
 	struct xl_disk *d;
@@ -198,18 +199,6 @@ static int set_positional(struct parse *p, int *position, const char *v)
 	return FAIL(p, "unexpected '%s' after the four positional parameters", v);
 }
 
-static char *trim(char *s)
-{
-	char *e;
-
-	while (isspace((unsigned char)*s))
-		s++;
-	e = s + strlen(s);
-	while (e > s && isspace((unsigned char)e[-1]))
-		*--e = '\0';
-	return s;
-}
-
 static bool is_key(const char *word, const char *eq)
 {
 	const char *c;
@@ -230,15 +219,15 @@ static int parse_words(struct parse *p, char *spec)
 			s++;
 		/* target= takes all the rest, commas included; Xen's rule. */
 		if (!strncmp(s, "target=", 7))
-			return set_target(p, trim(s + 7));
+			return set_target(p, text_trim(s + 7));
 		comma = strchr(s, ',');
 		if (comma)
 			*comma = '\0';
-		word = trim(s);
+		word = text_trim(s);
 		eq = strchr(word, '=');
 		if (eq && is_key(word, eq)) {
 			*eq = '\0';
-			rc = set_named(p, trim(word), trim(eq + 1));
+			rc = set_named(p, text_trim(word), text_trim(eq + 1));
 		} else if (!strcmp(word, "discard") || !strcmp(word, "no-discard") ||
 			   !strcmp(word, "direct-io-safe")) {
 			rc = 0; /* hints: the back end decides */

@@ -75,6 +75,8 @@ static int check_files(struct creation *k)
 	bad |= open_ramdisk(k, &ramdisk_size) != 0;
 	for (i = 0; i < cfg->nr_disks; i++)
 		bad |= device_check_disk(cfg, &cfg->disk[i]) != 0;
+	for (i = 0; i < cfg->nr_nics; i++)
+		bad |= device_check_nic(cfg, &cfg->nic[i]) != 0;
 	if (bad)
 		return -1;
 	if (pv_layout_plan(&k->image, ramdisk_size, cfg->memory * PV_MIB, cfg->maxvcpus,
@@ -313,6 +315,27 @@ static int make_domain(struct creation *k)
 	return 0;
 }
 
+static int add_devices(struct creation *k)
+{
+	struct xl_config *cfg = k->cfg;
+	uint32_t domid = k->guest.domid;
+	int i;
+
+	for (i = 0; i < cfg->nr_disks; i++) {
+		if (xl_interrupted)
+			return xl_error("interrupted");
+		if (device_add_disk(k->xl, cfg, domid, &cfg->disk[i]))
+			return -1;
+	}
+	for (i = 0; i < cfg->nr_nics; i++) {
+		if (xl_interrupted)
+			return xl_error("interrupted");
+		if (device_add_nic(k->xl, cfg, domid, &cfg->nic[i]))
+			return -1;
+	}
+	return 0;
+}
+
 static int build(struct creation *k)
 {
 	static bool (*const early[])(struct creation *, xs_transaction_t) = {
@@ -324,7 +347,6 @@ static int build(struct creation *k)
 	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings, NULL };
 	struct pv_guest *g = &k->guest;
 	struct pv_err err = { "" };
-	int i;
 
 	if (in_transaction(k, early))
 		return -1;
@@ -339,12 +361,8 @@ static int build(struct creation *k)
 	/* It has its name, UUID and memory: others may look for theirs. */
 	xl_unlock(k->lock);
 	k->lock = -1;
-	for (i = 0; i < k->cfg->nr_disks; i++) {
-		if (xl_interrupted)
-			return xl_error("interrupted");
-		if (device_add_disk(k->xl, k->cfg, g->domid, &k->cfg->disk[i]))
-			return -1;
-	}
+	if (add_devices(k))
+		return -1;
 	if (in_transaction(k, late))
 		return -1;
 	/* Now xenstored and xenconsoled see it. */
@@ -409,7 +427,7 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	path = xl_sprintf(XL_CONSOLE_BACKEND, domid);
 	st_prune(xl, path, "/local/domain/0/backend");
 	free(path);
-	st_remove(xl, XBT_NULL, "/local/domain/0/backend/vbd/%u", domid);
+	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }

@@ -106,13 +106,26 @@ const char *shutdown_reason(unsigned int reason);
 /* info.flags → the guest's shutdown code */
 unsigned int domain_reason(const struct xen_domctl_getdomaininfo *info);
 
-/* --- device.c -------------------------------------------------------------------------------- */
+/* --- device*.c: PV devices; device.h has what the kinds share -------------------------------- */
+
+extern const struct device_kind device_vbd, device_vif;
 
 /* The image is there and of a kind that can be a disk; message by config_error(). */
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d);
 int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d);
+/* The script is there; message by config_error(). */
+int device_check_nic(struct xl_config *cfg, const struct xl_nic *n);
+int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n);
+/*
+ * Takes one device from a domain that may run, and whose lock is held. The guest is asked first, but
+ * for @force; if it does not answer the device goes all the same, and that is an error.
+ */
+int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind, unsigned int devid,
+		  bool force);
 /* All devices of a domain that no longer runs. Never gives up half way. */
 void device_remove_all(struct xl *xl, uint32_t domid);
+/* The domain's directories below its back ends', once it has no devices. */
+void device_remove_directories(struct xl *xl, uint32_t domid);
 
 /* --- life.c ---------------------------------------------------------------------------------- */
 
@@ -201,6 +214,9 @@ int cmd_dmesg(int argc, char **argv);
 int cmd_vcpu_list(int argc, char **argv);
 int cmd_uptime(int argc, char **argv);
 int cmd_block_list(int argc, char **argv);
+int cmd_network_list(int argc, char **argv);
+int cmd_network_attach(int argc, char **argv);
+int cmd_network_detach(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_init_dom0(int argc, char **argv);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Everyone xl talks to through xenstore, in one process: blkback, xenconsoled, and the guests.
- * Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
+ * Everyone xl talks to through xenstore, in one process: blkback, netback, xenconsoled, and the
+ * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
- * deaf* never answers a shutdown request.
+ * deaf* never answers a shutdown request nor gives a device back, mute* has no back ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 static struct xs_handle *xs;
 static struct fake *hv;
-static const char *log_dir;
+static const char *log_dir, *net_dir;
 static int boots;
 
 static char *get(const char *dir, const char *leaf)
@@ -65,17 +65,56 @@ static struct fake_domain *domain(unsigned int domid)
 	return NULL;
 }
 
-static void one_vbd(const char *be, unsigned int domid)
+static bool called(unsigned int domid, const char *prefix)
+{
+	char dir[64], *name;
+	bool is;
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u", domid);
+	name = get(dir, "name");
+	is = name && !strncmp(name, prefix, strlen(prefix));
+	free(name);
+	return is;
+}
+
+/* netback's interface in dom0 is a directory with the names that vif-bridge looks at. */
+static void interface(const char *kind, unsigned int domid, const char *devid, bool there)
+{
+	char path[512], cmd[1200];
+
+	if (strcmp(kind, "vif"))
+		return;
+	snprintf(path, sizeof(path), "%s/vif%u.%s", net_dir, domid, devid);
+	if (there)
+		snprintf(cmd, sizeof(cmd), "mkdir %s && ln -s ../vif-%u-%s %s/device", path, domid,
+			 devid, path);
+	else /* whatever it is called by now */
+		snprintf(cmd, sizeof(cmd),
+			 "for d in %s/*; do case $(readlink $d/device) in ../vif-%u-%s) rm -r $d;; "
+			 "esac; done",
+			 net_dir, domid, devid);
+	if (system(cmd))
+		fprintf(stderr, "failed: %s\n", cmd);
+}
+
+static void one_device(const char *kind, const char *be, unsigned int domid, const char *devid)
 {
 	char *fe = get(be, "frontend"), *state = fe ? get(fe, "state") : NULL;
 	struct fake_domain *d = domain(domid);
 
 	if (!fe)
 		return;
-	if (!state || is(be, "state", "5")) {
-		if (!is(be, "state", "6"))
+	if (!state || is(fe, "state", "6")) {
+		if (!is(be, "state", "6")) {
+			interface(kind, domid, devid, false);
 			put(be, "state", "6");
-	} else if (is(be, "state", "1")) {
+		}
+	} else if (is(be, "state", "5")) {
+		/* The front end follows, unless the guest does not run. */
+		if (d && d->started && !(d->flags & XEN_DOMINF_paused) && !called(domid, "deaf"))
+			put(fe, "state", "6");
+	} else if (is(be, "state", "1") && !called(domid, "mute")) {
+		interface(kind, domid, devid, true);
 		put(be, "state", "2");
 	} else if (is(be, "state", "2") && is(be, "hotplug-status", "connected") && d &&
 		   d->started) {
@@ -86,18 +125,19 @@ static void one_vbd(const char *be, unsigned int domid)
 	free(fe);
 }
 
-static void all_vbds(void)
+static void all_devices(const char *kind)
 {
-	const char *base = "/local/domain/0/backend/vbd";
 	unsigned int n, m, i, j;
-	char **doms = xs_directory(xs, XBT_NULL, base, &n), **devs, path[256];
+	char base[64], **doms, **devs, path[256];
 
+	snprintf(base, sizeof(base), "/local/domain/0/backend/%s", kind);
+	doms = xs_directory(xs, XBT_NULL, base, &n);
 	for (i = 0; doms && i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", base, doms[i]);
 		devs = xs_directory(xs, XBT_NULL, path, &m);
 		for (j = 0; devs && j < m; j++) {
 			snprintf(path, sizeof(path), "%s/%s/%s", base, doms[i], devs[j]);
-			one_vbd(path, atoi(doms[i]));
+			one_device(kind, path, atoi(doms[i]), devs[j]);
 		}
 		free(devs);
 	}
@@ -156,15 +196,17 @@ int main(int argc, char **argv)
 {
 	int i;
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	log_dir = argv[1];
+	net_dir = argv[2];
 	hv = fake_map();
 	xs = xs_open(0);
 	if (!xs)
 		return 1;
 	for (;;) {
-		all_vbds();
+		all_devices("vbd");
+		all_devices("vif");
 		for (i = 0; i < FAKE_DOMAINS; i++)
 			if (hv->dom[i].used)
 				one_guest(&hv->dom[i]);

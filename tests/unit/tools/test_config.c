@@ -86,6 +86,35 @@ static void test_all_keys(void **state)
 	config_free(&c);
 }
 
+static void test_nics(void **state)
+{
+	struct xl_config c;
+
+	(void)state;
+	assert_int_equal(read_text(&c,
+				   MINIMAL "vif = [ '', 'bridge=br1,mac=00:16:3e:00:00:0a',\n"
+					   "'' ]\n",
+				   NULL, 0),
+			 0);
+	assert_string_equal(messages, "");
+	assert_int_equal(c.nr_nics, 3);
+	assert_int_equal(c.nic[2].devid, 2);
+	assert_int_equal(c.nic[2].line, 4);
+	assert_string_equal(c.nic[0].bridge, "xenbr0");
+	assert_string_equal(c.nic[1].bridge, "br1");
+	assert_int_equal(c.nic[1].mac[5], 10);
+	/* Those without an address have got one each, of Xen's. */
+	assert_false(c.nic[0].have_mac);
+	assert_memory_equal(c.nic[0].mac, "\0\x16\x3e", 3);
+	assert_memory_not_equal(c.nic[0].mac, c.nic[2].mac, 6);
+	config_free(&c);
+
+	assert_int_equal(config_read_nic(&c, "mac=00:16:3e:00:00:0a,bridge=a\"b'", NULL), 0);
+	assert_int_equal(c.nr_nics, 1);
+	assert_string_equal(c.nic[0].bridge, "a\"b'");
+	config_free(&c);
+}
+
 static void test_mistakes(void **state)
 {
 	static const struct {
@@ -112,8 +141,14 @@ static void test_mistakes(void **state)
 		  "'/b,qcow2,xvdb,w'\n" },
 		{ "disk = [ '/a,raw,xvda,w',\n '/b,raw,xvda,w' ]",
 		  "t.cfg:4: disk: vdev xvda is given twice\n" },
-		{ "vif = [ 'bridge=xenbr0' ]",
-		  "t.cfg:3: vif: network interfaces are not supported yet\n" },
+		{ "vif = 'bridge=xenbr0'",
+		  "t.cfg:3: vif: expected a list of strings: vif = [ '...' ]\n" },
+		{ "vif = [ '',\n 'mac=12' ]",
+		  "t.cfg:4: vif: mac '12' is no address (such as 00:16:3e:01:02:03) in 'mac=12'\n" },
+		{ "vif = [ 'mac=00:16:3e:00:00:01', '',\n 'mac=00:16:3E:00:00:01' ]",
+		  "t.cfg:4: vif: mac 00:16:3e:00:00:01 is given twice\n" },
+		{ "vif = [ 'vifname=a', 'vifname=a' ]",
+		  "t.cfg:3: vif: vifname a is given twice\n" },
 		{ "on_crash = 'coredump-destroy'",
 		  "t.cfg:3: on_crash: 'coredump-destroy' is not supported\n" },
 		{ "on_poweroff = 'explode'",
@@ -209,7 +244,7 @@ int main(void)
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_keys),
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_missing),	 cmocka_unit_test(test_overrides),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_names),	 cmocka_unit_test(test_nics),
 	};
 	char dir[] = "/tmp/test_config.XXXXXX";
 	int rc;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Drives the real xl, xenstored and block script against a pretended hypervisor (fake_pv.c) and
+# Drives the real xl, xenstored and hotplug scripts against a pretended hypervisor (fake_pv.c) and
 # pretended guests (fake_backend.c). Usage: test_xl.sh <directory where the tests were built>.
 # Owns the proof that nothing is left of a guest, whatever step of its creation fails.
 set -u
@@ -13,7 +13,8 @@ pids=
 
 rm -rf "$root"
 mkdir -p "$root/run" "$root/log/console" "$root/scripts" "$root/bin" "$root/dev" \
-	"$root/dt/cpus/cpu@0" "$root/loops"
+	"$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
+echo 1500 >"$root/net/xenbr0/mtu"
 # A socket's path is at most 108 bytes long; the output directory's may be longer.
 sockets=$(mktemp -d) || exit 1
 export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
@@ -72,7 +73,7 @@ snapshot() {
 	xenstore-ls / 2>/dev/null
 	xl info | grep -E 'free_pages'
 	xl list | awk 'NR > 1 { print $1, $2 }'
-	ls "$root/loops"
+	ls "$root/loops" "$root/net"
 }
 clean() {
 	snapshot >now
@@ -93,12 +94,13 @@ printf 'rv64imafdc\0' >dt/cpus/cpu@0/riscv,isa
 } >Image
 head -c 1048576 /dev/zero >disk.img
 echo text >text
-for n in a b crash quick boot deaf; do
+for n in a b crash quick boot deaf mute; do
 	cat >"$n.cfg" <<-END
 		name = "$n"
 		kernel = "$root/Image"
 		memory = 16
 		disk = [ "format=raw, vdev=xvda, access=rw, target=$root/$n.img" ]
+		vif = [ "mac=00:16:3e:00:00:01", "vifname=lan-$n" ]
 	END
 	cp disk.img "$n.img"
 done
@@ -142,10 +144,43 @@ else
 fi
 chmod +x scripts/block
 
+# ip without a kernel: interfaces are directories in net/, those in a bridge have brport/. When
+# ip-fails holds n, the n-th call fails.
+cat >bin/ip <<'END'
+#!/bin/sh
+fails=$(cat "$SYS_CLASS_NET/../ip-fails" 2>/dev/null || echo 0)
+if [ "$fails" -gt 0 ]; then
+	echo $((fails - 1)) >"$SYS_CLASS_NET/../ip-fails"
+	[ "$fails" -gt 1 ] || { echo "ip: failed by order of the test" >&2; exit 1; }
+fi
+[ "$1 $2 $3" = "link set dev" ] && cd "$SYS_CLASS_NET/$4" || exit 1
+shift 4
+while [ $# -gt 0 ]; do
+	case $1 in
+	name) mv "$PWD" "${PWD%/*}/$2" && shift ;;
+	master) [ -d "../$2/bridge" ] && mkdir brport && shift ;;
+	nomaster) rmdir brport ;;
+	arp | multicast | address | mtu) shift ;;
+	up | down) ;;
+	*) exit 1 ;;
+	esac || exit 1
+	shift
+done
+END
+chmod +x bin/ip
+cat >scripts/vif-bridge <<-END
+	#!/bin/sh
+	export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH SYS_CLASS_NET=$root/net
+	exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-bridge "\$@"
+END
+printf '#!/bin/sh\necho no use >&2\nexit 3\n' >scripts/broken
+printf '#!/bin/sh\nexit 0\n' >scripts/silent
+chmod +x scripts/*
+
 xenstored -F --no-domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
 pids="$pids $!"
 wait_for xenstore-ls / || { cat xenstored.log; exit 1; }
-"$out/fake-backend" "$root/log/console" >backend.log 2>&1 &
+"$out/fake-backend" "$root/log/console" "$root/net" >backend.log 2>&1 &
 pids="$pids $!"
 check "init-dom0" xl init-dom0
 
@@ -176,6 +211,11 @@ says 0 "a                                        " xl list a
 says 0 "-b----" xl list a
 says 0 "51712 0 " sh -c "'$out/fake-xl' block-list a | tr -s ' '"
 says 0 "\"pdev_path\": \"$root/a.img\"" xl list -l a
+says 0 "\"devid\": 0, \"mac\": \"00:16:3e:00:00:01\", \"bridge\": \"xenbr0\"" xl list -l a
+says 0 "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path" xl network-list a
+says 0 "0   0  00:16:3e:00:00:01      0     4     -1    -1/-1          /local/domain/0/backend/vif/" xl network-list a
+says 0 "lan-a" ls net
+check "both interfaces are in the bridge" test -d net/lan-a/brport -a -d "net/vif$(xl domid a).0/brport"
 says 1 "a.cfg:1: name: a domain called 'a' exists already" xl create a.cfg
 if [ "$have_nodes" ]; then
 	sed "s,b.img,a.img," b.cfg >shared.cfg
@@ -203,6 +243,66 @@ sed 's,Image,none,' a.cfg >nokernel.cfg
 says 1 "nokernel.cfg:2: kernel: $root/none: No such file or directory" xl create nokernel.cfg
 says 0 "memory = 16" xl create -n a.cfg
 says 1 "none.cfg: No such file or directory" xl create none.cfg
+check "nothing is left" clean
+
+# --- network interfaces ---
+
+says 1 "a.cfg" xl create a.cfg "vif=['bridge=nobr']"
+says 1 "vif: interface 0: bridge nobr does not exist" xl create a.cfg "vif=['bridge=nobr']"
+mkdir net/eth7
+says 1 "vif: interface 0: eth7 is an interface, but no bridge" xl create a.cfg "vif=['bridge=eth7']"
+says 1 "vif: interface 1: there is an interface called eth7 already" xl create a.cfg "vif=['','vifname=eth7']"
+mkdir net/eth7/brport
+says 1 "called eth7 already" xl create a.cfg "vif=['vifname=eth7']"
+check "someone else's interface stays in its bridge" test -d net/eth7/brport
+rm -r net/eth7
+says 1 "vif: the script $root/scripts/none cannot be run: No such file" xl create a.cfg "vif=['script=none']"
+says 1 "vif: the script $root/text cannot be run: Permission denied" xl create a.cfg "vif=['script=$root/text']"
+says 1 "vif: interface 0: $root/scripts/broken failed, see $root/log/xen-hotplug.log" xl create a.cfg "vif=['script=broken']"
+says 1 "vif: interface 0: $root/scripts/silent failed" xl create a.cfg "vif=['script=$root/scripts/silent']"
+says 0 "no use" cat log/xen-hotplug.log
+says 1 "command line:1: vif: mac 'x' is no address" xl create a.cfg "vif=['mac=x']"
+says 1 "disk: the back end of $root/mute.img does not answer (state 1 after 4 s): is xen-blkback" xl create mute.cfg
+says 1 "vif: the back end of interface 0 does not answer (state 1 after 4 s): is xen-netback" xl create mute.cfg "disk=[]"
+check "nothing is left" clean
+says 0 "vif = [ 'mac=00:16:3e:00:00:01, bridge=xenbr0, script=vif-bridge', 'mac=random, " xl create -n a.cfg
+says 0 "rate=1000000B/s@50000us' ]" xl create -n a.cfg "vif=['rate=1MB/s']"
+
+check "create" xl create -q a.cfg "vif=['rate=1MB/s,ip=10.0.0.1']"
+be=/local/domain/0/backend/vif/$(xl domid a)/0
+says 0 "50000,50000" xenstore-read "$be/rate"
+says 0 "10.0.0.1" xenstore-read "$be/ip"
+says 0 "$root/scripts/vif-bridge" xenstore-read "$be/script"
+mac=$(xenstore-read "$be/mac")
+case $mac in 00:16:3e:[0-7]*) ok "a random address of Xen's: $mac" ;; *) bad "random address '$mac'" ;; esac
+check "attach" xl network-attach a mac=00:16:3e:00:00:09 vifname=more
+says 0 "1   0  00:16:3e:00:00:09      1 " xl network-list a
+check "its interface is there" test -d net/more/brport
+says 1 "command line:1: vif: unknown key 'colour'" xl network-attach a colour=blue
+says 1 "command line:1: vif: interface 2: bridge nobr does not exist" xl network-attach a bridge=nobr
+says 1 "command line:1: vif: interface 2: there is an interface called more already" xl network-attach a vifname=more
+says 1 "the script $root/scripts/none cannot be run" xl network-attach a script=none
+says 1 "'nobody' is an invalid domain identifier" xl network-attach nobody
+says 1 "cannot attach an interface to domain 0" xl network-attach 0
+says 2 "Usage: xl [-v] network-attach" xl network-attach
+says 2 "Usage: xl [-v] network-detach" xl network-detach a
+check "a failed attach leaves no node" [ "$(xenstore-list "${be%/*}" | tr '\n' ' ')" = "0 1 " ]
+says 1 "has no interface '7'" xl network-detach a 7
+check "detach by address" xl network-detach a 00:16:3E:00:00:09
+check "its interface is gone" test ! -e net/more
+says 1 "has no interface '1'" xl network-detach a 1
+check "detach by number" xl network-detach a 0
+check "reboot brings back what the configuration says" xl reboot -w a
+wait_for xl domid a
+wait_for sh -c "'$out/fake-xl' network-list a | grep -q 'vif/'"
+says 0 "$mac" xl network-list a
+check "destroy" xl destroy a
+check "nothing is left" clean
+check "a guest that does not let go" xl create -q deaf.cfg
+says 1 "has not let go of vif 0: taken away all the same" xl network-detach deaf 0
+check "without asking" xl network-detach -f deaf 1
+says 0 "xenbr0" ls net
+check "destroy" xl destroy deaf
 check "nothing is left" clean
 
 # --- the guest's own doings ---
@@ -280,6 +380,28 @@ done
 "$out/fake-hv" 0
 xl destroy a
 check "each of $((n - 1)) hypercalls failed once" [ $n -gt 15 ]
+check "nothing is left" clean
+
+n=1
+while :; do
+	echo $n >ip-fails
+	xl create -q a.cfg >output 2>&1
+	created=$?
+	[ "$(cat ip-fails)" = 0 ] || break
+	# Setting the MTU is the one step that may fail
+	if [ $created = 0 ]; then
+		xl destroy a
+	else
+		grep -q "a.cfg:5: vif: interface" output || bad "failure $n of ip is not named"
+	fi
+	echo 0 >ip-fails
+	clean >left || { cat left >>output; bad "something is left when call $n of ip fails"; }
+	n=$((n + 1))
+	[ $n -lt 50 ] || break
+done
+rm ip-fails
+xl destroy a
+check "each of $((n - 1)) calls of ip failed once" [ $n -gt 8 ]
 check "nothing is left" clean
 
 # --- interrupted ---
