@@ -139,6 +139,7 @@ disk-tree: kernel $(busybox)
 	@cmp -s $(kernel) $(disk_tree)/boot/Image || cp $(kernel) $(disk_tree)/boot/Image
 	@$(top)/scripts/mkimage ext4 $(BUILD)/demo.img $(top)/dom0-tools/demo --label demo --size 64M \
 		--add $(busybox):/bin/busybox --link sbin/init:../bin/busybox \
+		--add $(top)/dom0-tools/rootfs/etc/udhcpc.script:/etc/udhcpc.script \
 		--dir proc --dir sys --dir dev --dir run --dir tmp --dir root --dir mnt --dir usr/bin --dir usr/sbin
 	@cmp -s $(BUILD)/demo.img $(disk_tree)/demo.img || cp --sparse=always $(BUILD)/demo.img $(disk_tree)/demo.img
 

@@ -54,7 +54,8 @@ class Config:
     hypervisor: str = ""
     kernel: str = ""
     initrd: str = ""
-    hostfwd: tuple = ()  # pairs of ports: 127.0.0.1's, dom0's
+    hostfwd: tuple = ()  # pairs: 127.0.0.1's port, dom0's port (or "ADDRESS:PORT", a guest's)
+    netdev: str = "user,id=net,restrict=on"  # what the network card is plugged into; "": no card
     snapshot: bool = False  # throw away what is written to the disk
     qemu: str = "qemu-system-riscv64"
     extra: list = field(default_factory=list)
@@ -112,9 +113,11 @@ def command(c):
             argv += ["-device", f"guest-loader,addr={INITRD_ADDR:#x},initrd={quote(c.initrd)}"]
     if c.disk:
         argv += virtio_disk("images", c.disk, c.snapshot)
-    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in c.hostfwd)
-    # romfile=: no boot ROM, which would need ipxe-qemu
-    argv += ["-netdev", f"user,id=net,restrict=on{forwards}", "-device", "e1000e,netdev=net,romfile="]
+    if c.netdev:
+        targets = ((host, guest if ":" in str(guest) else f":{guest}") for host, guest in c.hostfwd)
+        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-{target}" for host, target in targets)
+        # romfile=: no boot ROM, which would need ipxe-qemu
+        argv += ["-netdev", c.netdev + forwards, "-device", "e1000e,netdev=net,romfile="]
     return argv + list(c.extra)
 
 

@@ -183,10 +183,13 @@ class Shared:
         domids = m.run("xenstore-list /local/domain").split()
         if domids != ["0"]:
             wrong.append(f"/local/domain has {domids}")
-        for path in ("/local/domain/0/backend/vbd", "/vm", "/tool/pavise"):
+        for path in ("/local/domain/0/backend/vbd", "/local/domain/0/backend/vif", "/vm", "/tool/pavise"):
             _, out = m.shell.try_run(f"xenstore-list {path} 2>/dev/null")
             if out.strip():
                 wrong.append(f"{path} has {out.split()}")
+        interfaces = m.run("ls /sys/class/net /sys/class/net/xenbr0/brif").split()
+        if sorted(x for x in interfaces if not x.endswith(":")) != ["eth0", "eth0", "lo", "xenbr0"]:
+            wrong.append(f"interfaces: {interfaces}")
         loops = m.run("losetup -a")
         if loops.strip():
             wrong.append(f"loop devices: {loops}")

@@ -26,7 +26,7 @@ def test_boot_log(boot):
 def test_devices(boot, disk, free_port, fetch):
     port = free_port()
     m = boot(dom0_cmdline=ALONE, hostfwd=[(port, 80)]).boot()
-    check_devices(m, disk, port, fetch)
+    check_devices(m, disk, port, fetch, "xenbr0")
     assert m.poweroff() == 0
 
 

@@ -25,14 +25,14 @@ def test_unattended(boot):
     assert "pavise.run: exit status 0" in m.seen()
 
 
-def check_devices(m, disk, port, fetch):
+def check_devices(m, disk, port, fetch, interface="eth0"):
     """The disk holds what was put there, the network carries it to the host undamaged."""
     data = m.run("sha256sum /images/test/data1.img", 60).split()[0]
     assert data == disk.sha256["data1"]
     # Writes, past the page cache
     m.run("cp /images/test/data1.img /images/copy && sync && echo 3 > /proc/sys/vm/drop_caches", 60)
     assert m.run("sha256sum /images/copy", 60).split()[0] == data
-    m.run("for i in $(seq 50); do ip addr show eth0 | grep -q 'inet 10.0.2.15' && exit; sleep 0.2; done;"
+    m.run(f"for i in $(seq 50); do ip addr show {interface} | grep -q 'inet 10.0.2.15' && exit; sleep 0.2; done;"
           " cat /var/log/udhcpc.log; false" .join(("(", ")")), 60)
     m.run("ping -c 1 -W 5 10.0.2.2")
     m.run("httpd -p 80 -h /images/test")

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests' network: content checked every way it can take, offloads in use, interfaces that come and go.
+
+What a listener hears or says is checked by its SHA-256: "nc -e sha256sum" answers what it got,
+"nc -e cat" sends a file.
+"""
+import hashlib
+import random
+import re
+import socket
+import time
+
+import pytest
+
+MTU = 1500
+DOM0 = "10.0.2.15"  # QEMU's first lease
+
+# No root disk: the initramfs brings eth0 up with DHCP. Its shell's prompt is "guest# ".
+CONFIG = """
+name = "{name}"
+kernel = "/images/boot/Image"
+ramdisk = "/images/test/initrd.gz"
+extra = "console=hvc0"
+memory = 128
+disk = [ "/images/test/data1.img,raw,xvda,r" ]
+vif = [ {vif} ]
+"""
+
+SERVE = "(nc -ll -p 5000 -e sha256sum & nc -ll -p 5001 -e cat /dev/xvda &) > /dev/null 2>&1"
+
+
+def create(m, name, *vifs, options=""):
+    m.shell.write_file(f"/tmp/{name}.cfg", CONFIG.format(name=name, vif=", ".join(f'"{v}"' for v in vifs)))
+    m.run(f"xl create -q /tmp/{name}.cfg {options}", 60)
+
+
+def address(shell, interface="eth0"):
+    """The one it has, or will have."""
+    out = shell.run(f"for i in $(seq 150); do ip -o addr show {interface} | grep ' inet ' && break; sleep 0.2; done", 60)
+    return re.search(r" inet ([0-9.]+)/", out).group(1)
+
+
+def counters(m, vif):
+    """What a guest has sent and received through an interface of dom0: (packets, bytes) each."""
+    names = [f"/sys/class/net/{vif}/statistics/{way}_{what}" for way in ("rx", "tx") for what in ("packets", "bytes")]
+    numbers = [int(n) for n in m.run("cat " + " ".join(names)).split()]
+    return numbers[:2], numbers[2:]
+
+
+def vif_of(m, name):
+    return f"vif{m.run(f'xl domid {name}').strip()}.0"
+
+
+class Stream:
+    """Measures what passes an interface meanwhile: a stream in segments larger than the MTU, or not."""
+
+    def __init__(self, m, vif):
+        self.m, self.vif = m, vif
+
+    def __enter__(self):
+        self.before = counters(self.m, self.vif)
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0] is None:
+            after = counters(self.m, self.vif)
+            self.sent, self.received = ([a - b for a, b in zip(x, y)] for x, y in zip(after, self.before))
+
+
+def large(way):
+    packets, octets = way
+    assert octets > 4 << 20, way
+    assert octets / packets > 2 * MTU, f"{octets / packets:.0f} bytes a packet: no segmentation offload"
+
+
+def test_demo(demo):
+    """What make run shows: demo has an address, dom0 and demo reach each other, xl shows the interface."""
+    with demo.guest("demo") as guest:
+        mine = address(guest)
+        guest.run(f"ping -c 2 -W 5 {DOM0}")
+        guest.run("ping -c 1 -W 5 10.0.2.2")
+        assert "00:16:3e:00:00:01" in guest.run("ip link show eth0")
+        guest.run(SERVE)
+    demo.run(f"ping -c 2 -W 5 {mine}")
+    header, line = demo.run("xl network-list demo").splitlines()
+    assert header == "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path"
+    domid = demo.domains()["demo"][0]
+    assert re.fullmatch(r"0   0  00:16:3e:00:00:01      0     4 +\d+ +\d+/\d+ +"
+                        rf"/local/domain/0/backend/vif/{domid}/0 *", line)
+    # As README says it: one line each way
+    text = "a line over the network"
+    assert demo.run(f"echo {text} | nc {mine} 5000").split()[0] == hashlib.sha256((text + "\n").encode()).hexdigest()
+
+
+@pytest.mark.grows
+def test_content(dom0, disk):
+    """Two guests and dom0, each to each, both ways; segments larger than the MTU all the way."""
+    create(dom0, "one", "mac=00:16:3e:00:00:02")
+    create(dom0, "two", "mac=00:16:3e:00:00:03")
+    sha = disk.sha256["data1"]
+    addresses = {}
+    for name in ("one", "two"):
+        with dom0.guest(name, prompt="guest") as guest:
+            addresses[name] = address(guest)
+            guest.run(SERVE)
+    one, two = addresses["one"], addresses["two"]
+    dom0.run(f"ping -c 1 -W 5 {one} && ping -c 1 -W 5 {two}")
+
+    with Stream(dom0, vif_of(dom0, "one")) as stream:
+        assert dom0.run(f"nc {one} 5001 < /dev/null | sha256sum", 60).split()[0] == sha
+    large(stream.sent)
+    assert dom0.run(f"nc {two} 5000 < /images/test/data1.img", 60).split()[0] == sha
+
+    dom0.run("(nc -l -p 5002 -e cat /images/test/data1.img &) > /dev/null 2>&1")
+    with Stream(dom0, vif_of(dom0, "two")) as stream:
+        with dom0.guest("two", prompt="guest") as guest:
+            assert guest.run(f"nc {DOM0} 5002 < /dev/null | sha256sum", 60).split()[0] == sha
+    large(stream.received)
+
+    # Between guests: netback copies from one's granted pages to the other's
+    streams = [Stream(dom0, vif_of(dom0, name)) for name in ("one", "two")]
+    with streams[0], streams[1], dom0.guest("two", prompt="guest") as guest:
+        guest.run(f"ping -c 2 -W 5 {one}")
+        assert guest.run(f"nc {one} 5001 < /dev/null | sha256sum", 60).split()[0] == sha
+    large(streams[0].sent)
+    large(streams[1].received)
+    with dom0.guest("two", prompt="guest") as guest:
+        assert guest.run(f"nc {one} 5000 < /dev/xvda", 60).split()[0] == sha
+
+    # One disappears in the middle of a stream: the other lives on, and nothing is left (the fixture looks)
+    with dom0.guest("two", prompt="guest") as guest:
+        guest.run(f"((cat /dev/xvda /dev/xvda /dev/xvda /dev/xvda | nc {one} 5000; nc {one} 5001 < /dev/null) > /dev/null 2>&1 &)")
+    before = counters(dom0, vif_of(dom0, "two"))[0][1]
+    dom0.run("sleep 0.3; xl destroy one")
+    assert counters(dom0, vif_of(dom0, "two"))[0][1] > before
+    with dom0.guest("two", prompt="guest") as guest:
+        guest.run(f"ping -c 1 -W 5 {DOM0}")
+    dom0.run("xl destroy two")
+
+
+def test_outside(boot, disk, free_port, fetch):
+    """Through dom0's e1000e to QEMU's host and back: large segments leave in one piece, checksums are right."""
+    web, raw = free_port(), free_port()
+    guest_address = "10.0.2.16"  # the second lease
+    m = boot(hostfwd=[(web, guest_address + ":80"), (raw, guest_address + ":5000")],
+             dom0_cmdline="pavise.noauto").boot()
+    m.run(f"ip -o addr show xenbr0 | grep -q {DOM0} || sleep 3")
+    create(m, "out", "mac=00:16:3e:00:00:04")
+    with m.guest("out", prompt="guest") as guest:
+        assert address(guest) == guest_address
+        guest.run("ping -c 1 -W 5 10.0.2.2")
+        guest.run(f"mkdir /tmp/www && cat /dev/xvda > /tmp/www/data && httpd -p 80 -h /tmp/www; {SERVE}")
+    with Stream(m, vif_of(m, "out")) as stream:
+        assert fetch(web, "data") == disk.sha256["data1"]
+    large(stream.sent)
+    data = random.Random(3).randbytes(disk.DATA_MIB << 20)
+    with socket.create_connection(("127.0.0.1", raw), timeout=60) as s:
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+        answer = b""
+        while b"\n" not in answer:
+            more = s.recv(100)
+            assert more, answer
+            answer += more
+    assert answer.split()[0].decode() == hashlib.sha256(data).hexdigest()
+    assert m.poweroff() == 0
+
+
+def macs(shell):
+    return re.findall(r"link/ether (\S+)", shell.run("ip link"))
+
+
+@pytest.mark.grows
+def test_several(dom0):
+    """Three interfaces on two bridges, with names and addresses given or not; all the same after a reboot."""
+    dom0.run("ip link add testbr0 type bridge && ip link set testbr0 up")
+    try:
+        create(dom0, "many", "mac=00:16:3e:00:00:05", "bridge=testbr0,vifname=named", "bridge=testbr0")
+        with dom0.guest("many", prompt="guest") as guest:
+            first = macs(guest)
+            assert len(first) == 3 and first[0] == "00:16:3e:00:00:05"
+            assert all(re.match("00:16:3e:[0-7]", mac) for mac in first) and len(set(first)) == 3
+            guest.run("ip addr add 192.168.77.2/24 dev eth1; ip link set eth1 up; ip link set eth2 up")
+        lines = dom0.run("xl network-list many").splitlines()[1:]
+        assert [line.split()[2] for line in lines] == first
+        domid = dom0.domains()["many"][0]
+        assert dom0.run("ls /sys/class/net/testbr0/brif").split() == ["named", f"vif{domid}.2"]
+        assert dom0.run("ls /sys/class/net/xenbr0/brif").split() == ["eth0", f"vif{domid}.0"]
+        # The interface with a name carries it
+        dom0.run("ip addr add 192.168.77.1/24 dev testbr0; ping -c 1 -W 5 192.168.77.2")
+        assert counters(dom0, "named")[0][0] > 0
+
+        with dom0.guest("many", prompt="guest") as guest:
+            guest.run("((sleep 0.5; reboot -f) > /dev/null 2>&1 &)")
+        dom0.run(f"for i in $(seq 100); do d=$(xl domid many 2>/dev/null); [ \"$d\" ] && [ $d != {domid} ] && break;"
+                 " sleep 0.3; done; xl list many", 60)
+        with dom0.guest("many", prompt="guest") as guest:
+            assert macs(guest) == first
+        assert "named" in dom0.run("ls /sys/class/net/testbr0/brif")
+        dom0.run("xl destroy many")
+    finally:
+        dom0.shell.try_run("xl destroy many 2>/dev/null; ip link del testbr0")
+
+
+def test_attach_and_detach(demo):
+    """An interface more for a running guest, with a limit on what it sends; and away again."""
+    demo.wait_prompt("demo")
+    demo.run("xl network-attach demo mac=00:16:3e:00:00:06 vifname=extra rate=250KB/s")
+    demo.run("ip addr add 192.168.78.1/24 dev xenbr0")
+    try:
+        with demo.guest("demo") as guest:
+            guest.run("for i in $(seq 50); do [ -e /sys/class/net/eth1 ] && break; sleep 0.1; done;"
+                      "ip addr add 192.168.78.2/24 dev eth1; ip link set eth1 up")
+            guest.run("ping -c 1 -W 5 192.168.78.1")
+            guest.run("(nc -ll -p 5003 -e head -c 1000000 /dev/xvda &) > /dev/null 2>&1")
+        start = time.monotonic()
+        assert demo.run("nc 192.168.78.2 5003 < /dev/null | wc -c", 60).split() == ["1000000"]
+        # At full speed it takes a fraction of a second.
+        assert time.monotonic() - start > 2
+        assert re.search(r"^1 +0 +00:16:3e:00:00:06 ", demo.run("xl network-list demo"), re.M)
+        assert "mac 'x'" in demo.fails("xl network-attach demo mac=x")
+        assert "nobridge does not exist" in demo.fails("xl network-attach demo bridge=nobridge")
+        demo.run("xl network-detach demo 1")
+        assert "extra" not in demo.run("ls /sys/class/net")
+        with demo.guest("demo") as guest:
+            assert macs(guest) == ["00:16:3e:00:00:01"]
+        assert len(demo.run("xl network-list demo").splitlines()) == 2
+    finally:
+        demo.run("ip addr del 192.168.78.1/24 dev xenbr0")
+
+
+def alone(boot, netdev, says):
+    """Nobody serves DHCP: dom0 and demo are in 169.254/16 and reach each other."""
+    m = boot(netdev=netdev).boot()
+    assert re.search(says, m.seen() + m.run("cat /var/log/udhcpc.log 2>/dev/null; true")), m.tail(30)
+    assert address(m.shell, "xenbr0") == "169.254.1.1"
+    with m.guest("demo") as guest:
+        mine = address(guest)
+        assert mine.startswith("169.254.")
+        guest.run("ping -c 1 -W 5 169.254.1.1")
+    m.run(f"ping -c 1 -W 5 {mine}")
+    assert m.poweroff() == 0
+
+
+def test_no_card(boot):
+    alone(boot, "", r"\*\*\* network: there is no eth0: xenbr0 leads nowhere, dom0 is 169\.254\.1\.1/16")
+
+
+@pytest.mark.full
+def test_nobody_answers(boot):
+    """A card on a wire with nobody else on it."""
+    alone(boot, "hubport,id=net,hubid=1", r"")
+
+
+@pytest.mark.full
+@pytest.mark.grows
+def test_rounds(dom0, disk):
+    """Ten lives with traffic in both directions, ended in turn by shutdown, destroy, crash and reboot."""
+    for n in range(10):
+        create(dom0, "round", "mac=00:16:3e:00:00:07", options="on_reboot='\"destroy\"'")
+        with dom0.guest("round", prompt="guest") as guest:
+            mine = address(guest)
+            guest.run(SERVE)
+        assert dom0.run(f"nc {mine} 5000 < /images/test/data1.img", 60).split()[0] == disk.sha256["data1"]
+        dom0.run(f"((while true; do nc {mine} 5001 < /dev/null > /dev/null || exit; done) > /dev/null 2>&1 &)")
+        end = n % 4
+        if end == 0:
+            dom0.run("xl destroy round")
+        elif end == 1:
+            dom0.run("xl shutdown -w round", 60)
+        else:
+            with dom0.guest("round", prompt="guest") as guest:
+                guest.run("((sleep 0.5; echo %s > /proc/sysrq-trigger) > /dev/null 2>&1 &)" % ("cb"[end - 2]))
+            dom0.wait_gone("round")
+        assert "vif" not in dom0.run("ls /sys/class/net")
