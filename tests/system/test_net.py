@@ -34,9 +34,9 @@ def create(m, name, *vifs, options=""):
     m.run(f"xl create -q /tmp/{name}.cfg {options}", 60)
 
 
-def address(shell, interface="eth0"):
-    """The one it has, or will have."""
-    out = shell.run(f"for i in $(seq 150); do ip -o addr show {interface} | grep ' inet ' && break; sleep 0.2; done", 60)
+def address(shell, interface="eth0", net="10.0.2."):
+    """The one it has of this net, or will have: on a slow machine another one may come first."""
+    out = shell.run(f"for i in $(seq 200); do ip -o addr show {interface} | grep ' inet {net}' && break; sleep 0.2; done", 90)
     return re.search(r" inet ([0-9.]+)/", out).group(1)
 
 
@@ -144,7 +144,7 @@ def test_outside(boot, disk, free_port, fetch):
     guest_address = "10.0.2.16"  # the second lease
     m = boot(hostfwd=[(web, guest_address + ":80"), (raw, guest_address + ":5000")],
              dom0_cmdline="pavise.noauto").boot()
-    m.run(f"ip -o addr show xenbr0 | grep -q {DOM0} || sleep 3")
+    assert address(m.shell, "xenbr0") == DOM0
     create(m, "out", "mac=00:16:3e:00:00:04")
     with m.guest("out", prompt="guest") as guest:
         assert address(guest) == guest_address
@@ -233,23 +233,30 @@ def alone(boot, netdev, says):
     """Nobody serves DHCP: dom0 and demo are in 169.254/16 and reach each other."""
     m = boot(netdev=netdev).boot()
     assert re.search(says, m.seen() + m.run("cat /var/log/udhcpc.log 2>/dev/null; true")), m.tail(30)
-    assert address(m.shell, "xenbr0") == "169.254.1.1"
+    assert address(m.shell, "xenbr0", "169.254.") == "169.254.1.1"
     with m.guest("demo") as guest:
-        mine = address(guest)
-        assert mine.startswith("169.254.")
+        mine = address(guest, net="169.254.")
         guest.run("ping -c 1 -W 5 169.254.1.1")
     m.run(f"ping -c 1 -W 5 {mine}")
-    assert m.poweroff() == 0
+    return m
 
 
 def test_no_card(boot):
-    alone(boot, "", r"\*\*\* network: there is no eth0: xenbr0 leads nowhere, dom0 is 169\.254\.1\.1/16")
+    """And the administrator's own settings."""
+    m = alone(boot, "", r"\*\*\* network: there is no eth0: xenbr0 leads nowhere, dom0 is 169\.254\.1\.1/16")
+    m.shell.write_file("/images/network.conf", "BRIDGE=own0\nNIC=\nADDRESS=192.168.5.1/24\nGATEWAY=192.168.5.254\n"
+                       "NAMESERVER=192.168.5.253")
+    assert "***" not in m.run("/etc/rc.network 2>&1")
+    assert "192.168.5.1/24" in m.run("ip addr show own0")
+    assert "via 192.168.5.254 dev own0" in m.run("ip route")
+    assert m.run("cat /etc/resolv.conf").split() == ["nameserver", "192.168.5.253"]
+    assert m.poweroff() == 0
 
 
 @pytest.mark.full
 def test_nobody_answers(boot):
     """A card on a wire with nobody else on it."""
-    alone(boot, "hubport,id=net,hubid=1", r"")
+    assert alone(boot, "hubport,id=net,hubid=1", r"").poweroff() == 0
 
 
 @pytest.mark.full
