@@ -47,7 +47,7 @@ boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench check-style format \
-	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest guest-tests \
+	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
 ##@ To begin with
@@ -210,10 +210,28 @@ native:
 	@$(MAKE) all disk
 	@DISK=$(disk) $(top)/scripts/machine.py --native
 
+##@ Measuring
+## bench		what Pavise costs against native, in instructions and time (PARTS= of them; ten minutes; docs/performance.md)
+osbench := $(BUILD)/bench/osbench
+$(osbench): $(top)/tests/bench/linux/osbench.c
+	@mkdir -p $(@D)
+	@echo "  CC       osbench"
+	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -o $@ $<
+
+bench-files: all $(osbench)
+	@mkdir -p $(BUILD)/bench
+	+@$(runtime_make) OUT=$(BUILD)/bench GUESTS="$(wildcard $(top)/tests/bench/guests/*.c)" guests
+	@$(top)/scripts/mkimage cpio $(BUILD)/bench/osbench.cpio.gz --add $(osbench):/init --dir proc --dir dev
+	@$(top)/scripts/mkimage ext4 $(BUILD)/bench/images.img $(disk_tree) --label images --slack 16M \
+		--add $(BUILD)/bench/osbench.cpio.gz:/osbench.cpio.gz --add $(osbench):/osbench \
+		$(foreach g,$(wildcard $(top)/tests/bench/guests/*.c),--add $(BUILD)/bench/$(basename $(notdir $(g))):/bench-$(basename $(notdir $(g))))
+
+bench: bench-files
+	@$(PYTHON) $(top)/tests/bench/bench.py $(PARTS)
+
 ##@ Not there yet (they say so and fail)
 ## fuzz		fuzzing of hypercalls and xenstored
-## bench		measurements
-fuzz bench:
+fuzz:
 	@echo "make $@: not there yet." >&2; exit 1
 
 help:

@@ -1,0 +1,271 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What Pavise costs: instructions and time of the same work natively and in a guest, of hypercalls, of block and network
+I/O, and the hypervisor's size. docs/performance.md explains the figures.
+
+usage: tests/bench/bench.py [--smoke] [PART...]
+
+parts: size os hypercalls block net wall (all of them without any), and trace: where a 4 KiB read spends its instructions
+--smoke    as little as shows that everything runs; the numbers mean nothing
+
+Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt.
+"""
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
+OUT = os.path.join(BUILD, "bench")
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system"), HERE]
+
+import machine  # noqa: E402
+from console import Machine  # noqa: E402
+
+ICOUNT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm"]
+MEMORY = 256  # MiB, natively and as a guest
+KERNEL = os.path.join(BUILD, "linux", "Image")
+INITRD = os.path.join(OUT, "osbench.cpio.gz")
+# Another kernel, initramfs and machine than ours may differ from: shared facts about KVM in the same emulator, kvmtool without vhost.
+KVM = {"blk-4k-random": 49573, "blk-1m-sequential": 825759, "tcp-round-trip": 84277, "tcp-stream": 1806094}
+
+OS_ROWS = (("getppid", "syscall (getppid)"), ("fork+wait", "fork + wait"), ("fork+exec", "fork + exec"),
+           ("pipe", "pipe round trip"), ("touch", "first touch of an anonymous page"), ("cpu", "CPU loop, one iteration"))
+IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-1m-sequential", "sequential read, per MiB"))
+NET_ROWS = (("tcp-round-trip", "TCP round trip of 1 byte"), ("tcp-stream", "TCP stream, per MiB"))
+
+report = []
+
+
+def say(text=""):
+    print(text, flush=True)
+    report.append(text)
+
+
+def progress(text):
+    print(f"  BENCH    {text}", file=sys.stderr, flush=True)
+
+
+def parse(text):
+    """name → median nanoseconds (or instructions) for one, of the lines that osbench or a guest printed."""
+    if "bench failed" in text or "bench done" not in text:
+        sys.exit("bench: the benchmark did not end well; its console:\n" + text[-3000:])
+    rounds = {}
+    for name, count, ns in re.findall(r"^bench (\S+) (\d+) (\d+)\r?$", text, re.M):
+        rounds.setdefault(name, []).append(int(ns) / int(count))
+    return {name: statistics.median(values) for name, values in rounds.items()}
+
+
+# --- machines --------------------------------------------------------------------------------------
+
+def native(name, what, icount):
+    c = machine.Config(build=BUILD, smp=1, mem=f"{MEMORY}M", native=True, kernel=KERNEL, initrd=INITRD,
+                       dom0_cmdline=f"bench={what}", extra=ICOUNT if icount else [])
+    m = Machine(c, os.path.join(OUT, name + ".log"))
+    m.ended(600)
+    return parse(m.seen(0))
+
+
+class Host:
+    """dom0 on one hart, with the benchmark's files in /images."""
+
+    def __init__(self, name, icount, extra=()):
+        self.machine = Machine(machine.Config(build=BUILD, smp=1, disk=os.path.join(OUT, "images.img"), snapshot=True,
+                                              dom0_cmdline="pavise.noauto", extra=(ICOUNT if icount else []) + list(extra)),
+                               os.path.join(OUT, name + ".log"), 300)
+        self.machine.boot()
+
+    def config(self, name, lines):
+        self.machine.shell.write_file(f"/run/{name}.cfg", f'name = "{name}"\non_poweroff = "destroy"\non_crash = "destroy"\n' + lines)
+
+    def linux(self, what, more=""):
+        """osbench in a guest; its console."""
+        self.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
+                    f'extra = "console=hvc0 bench={what}"\n{more}')
+        return self.machine.run("xl create -c /run/bench.cfg", 900)
+
+    def end(self):
+        self.machine.send("poweroff -f\n")
+        self.machine.ended(120)
+
+
+def guest(name, what, icount):
+    host = Host(name, icount)
+    values = parse(host.linux(what))
+    host.end()
+    return values
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+def table(head, rows):
+    widths = [max(len(str(row[i])) for row in [head] + rows) for i in range(len(head))]
+    for row in [head] + rows:
+        say("  " + "  ".join(str(cell).ljust(w) if i == 0 else str(cell).rjust(w)
+                             for i, (cell, w) in enumerate(zip(row, widths))))
+    say()
+
+
+def part_os(smoke):
+    progress("the operating system natively, instructions")
+    ours = native("os-native", "os", True)
+    progress("the same in a guest")
+    theirs = guest("os-guest", "os", True)
+    say("The same kernel, initramfs and memory natively and as a guest, one hart: instructions (-icount)")
+    rows = []
+    for key, title in OS_ROWS:
+        ratio = theirs[key] / ours[key]
+        rows.append((title, f"{ours[key]:,.1f}", f"{theirs[key]:,.1f}", f"{ratio:.4f}", "1.02" + ("" if ratio <= 1.02 else "  MISSED")))
+    table(("", "native", "guest", "ratio", "goal"), rows)
+    return {"native": ours, "guest": theirs}
+
+
+def part_wall(smoke):
+    runs = {"native": [], "guest": []}
+    for i in range(1 if smoke else 5):
+        progress(f"wall time, round {i + 1}")
+        runs["native"].append(native(f"wall-native{i}", "os", False))
+        runs["guest"].append(guest(f"wall-guest{i}", "os", False))
+    say("The same in wall time of the emulator (QEMU TCG), nanoseconds, medians of interleaved runs")
+    rows, result = [], {}
+    for key, title in OS_ROWS:
+        medians = [statistics.median(run[key] for run in runs[side]) for side in ("native", "guest")]
+        result[key] = medians
+        rows.append((title, f"{medians[0]:,.1f}", f"{medians[1]:,.1f}", f"{medians[1] / medians[0]:.2f}"))
+    table(("", "native", "guest", "ratio"), rows)
+    return result
+
+
+def part_hypercalls(smoke):
+    progress("hypercalls, instructions")
+    host = Host("hypercalls", True)
+    m = host.machine
+    ids = {}
+    for name, extra in (("bench", ""), ("peer", 'extra = "serve"\n')):
+        host.config(name, f'kernel = "/images/bench-hypercalls"\nmemory = 16\n{extra}')
+        m.run(f"xl create -q -p /run/{name}.cfg", 120)
+        ids[name] = m.run(f"xl domid {name}").strip()
+    m.run(f"xenstore-write /local/domain/{ids['bench']}/data/peers {ids['peer']}")
+    m.run(f"xenstore-write /local/domain/{ids['peer']}/data/peers {ids['bench']}")
+    m.run("xl unpause peer; xl unpause bench")
+    m.run("while xl domid bench > /dev/null 2>&1; do sleep 1; done; xl destroy peer", 600)
+    values = parse(m.run("cat /var/log/xen/console/guest-bench.log"))
+    # Two guests that do nothing but yield to one another
+    for name in ("one", "two"):
+        host.config(name, 'kernel = "/images/bench-hypercalls"\nmemory = 16\nextra = "yield"\n')
+        m.run(f"xl create -q -p /run/{name}.cfg", 120)
+    m.run("xl unpause one; xl unpause two")
+    m.run("while xl domid one > /dev/null 2>&1 || xl domid two > /dev/null 2>&1; do sleep 1; done", 600)
+    switch = parse(m.run("cat /var/log/xen/console/guest-one.log; echo bench done"))["yield"]
+    host.end()
+    # The loop has the same registers to load and a nop where the others have their ecall.
+    loop = values["loop"] - 1
+    null = values["floor"] - loop
+    rows = []
+
+    def row(title, count, goal):
+        rows.append((title, f"{count:,.1f}", f"{count - null:,.1f}", "" if goal is None else f"{goal:,}" + ("" if count <= goal else "  MISSED")))
+        return count
+
+    say("Operations of a guest, one hart: instructions from the ecall to the next of the guest (-icount), and above the floor")
+    result = {
+        "floor": row("floor: an unknown hypercall", null, None),
+        "null": row("null hypercall (xen_version)", values["null"] - loop, 60),
+        "sbi": row("null SBI call (the long way)", values["sbi"] - loop, None),
+        "evtchn-send": row("evtchn_send to an own port", values["evtchn-send"] - loop, 150),
+        "grant-map-unmap": row("grant map + unmap of a page", values["grant-map-unmap"] - loop, 700),
+        "grant-copy": row("grant copy of 4 KiB beyond the copy", values["grant-copy"] - values["plain-copy"], 500),
+        "event-round-trip": row("event round trip of two sleeping domains", values["event-round-trip"], 3000),
+        "switch": row("switch between two vCPUs (yield)", switch / 2, None),
+        "multicall": row("multicall of 64, each", (values["multicall-64"] - loop) / 64, None),
+    }
+    table(("", "count", "above floor", "goal"), rows)
+    return result
+
+
+def io_table(title, rows, values, loopback=None):
+    say(title)
+    head = ("", "Pavise", "KVM (1)", "ratio") + (("native loopback",) if loopback else ())
+    table(head, [(text, f"{values[key]:,.0f}", f"{KVM[key]:,}", f"{values[key] / KVM[key]:.2f}")
+                 + ((f"{loopback[key]:,.0f}",) if loopback else ()) for key, text in rows])
+
+
+def part_block(smoke):
+    progress("block, instructions")
+    host = Host("block", True)
+    host.machine.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
+    values = parse(host.linux("block", 'disk = [ "/run/disk.img,raw,xvda,w" ]\n'))
+    host.end()
+    for key, _ in IO_ROWS:
+        values[key] *= 1
+    io_table("Block I/O from a guest to a file on dom0's tmpfs, one hart: instructions of everyone (-icount)", IO_ROWS, values)
+    return values
+
+
+def part_net(smoke):
+    progress("network, instructions")
+    host = Host("net", True)
+    m = host.machine
+    m.run("ip addr add 10.77.0.1/24 dev xenbr0 && (/images/osbench serve 7777 < /dev/null > /dev/null 2>&1 &)")
+    values = parse(host.linux("net", "vif = [ '' ]\n"))
+    host.end()
+    loopback = native("net-loopback", "loopback", True)
+    io_table("TCP from a guest to dom0, one hart: instructions of everyone (-icount)", NET_ROWS, values, loopback)
+    return {"guest": values, "loopback": loopback}
+
+
+def part_size(smoke):
+    lines = int(subprocess.run([os.path.join(HERE, "sloc"), os.path.join(TOP, "hypervisor")], check=True, text=True,
+                               stdout=subprocess.PIPE).stdout.split()[-1])
+    elf = os.path.join(BUILD, "hypervisor", "pavise")
+    sizes = subprocess.run(["riscv64-linux-gnu-size", elf], check=True, text=True, stdout=subprocess.PIPE).stdout.split("\n")[1].split()
+    loaded = os.path.getsize(elf + ".bin")
+    total = int(sizes[3])
+    say("The hypervisor")
+    table(("", "", "goal"), [("lines without comments, blank lines and libfdt", f"{lines:,}", "12,000" + "  MISSED" * (lines > 12000)),
+                             ("KiB loaded", f"{loaded / 1024:.0f}", "300" + "  MISSED" * (loaded > 300 * 1024)),
+                             ("KiB in memory, with .bss and stacks", f"{total / 1024:.0f}", "")])
+    return {"lines": lines, "loaded": loaded, "memory": total}
+
+
+def part_trace(smoke):
+    import trace_read
+    progress("a trace of 20 reads of 4 KiB")
+    rows, total = trace_read.run(Host, OUT, BUILD)
+    say(f"Where a 4 KiB read spends its instructions ({total:,.0f}; single-stepped trace of 20 reads)")
+    table(("", "instructions", "share"), [(name, f"{n:,.0f}", f"{n / total:.1%}") for name, n in rows])
+    return dict(rows)
+
+
+PARTS = {"size": part_size, "os": part_os, "hypercalls": part_hypercalls, "block": part_block, "net": part_net, "wall": part_wall}
+EXTRA = {"trace": part_trace}
+
+
+def main():
+    words = sys.argv[1:]
+    smoke = "--smoke" in words
+    parts = [w for w in words if w != "--smoke"] or list(PARTS)
+    unknown = set(parts) - set(PARTS) - set(EXTRA)
+    if unknown:
+        print(f"bench.py: there is no part {' '.join(sorted(unknown))}", file=sys.stderr)
+        sys.exit(__doc__)
+    started, results = time.monotonic(), {}
+    for part in parts:
+        results[part] = {**PARTS, **EXTRA}[part](smoke)
+    say("(1) KVM in the same emulator: kvmtool's guest, without vhost, another machine model; measured once, before the project began.")
+    with open(os.path.join(OUT, "results.json"), "w", encoding="utf-8") as f:
+        json.dump(results, f, indent=1)
+    with open(os.path.join(OUT, "report.txt"), "w", encoding="utf-8") as f:
+        f.write("\n".join(report) + "\n")
+    print(f"Written: {os.path.relpath(OUT)}/report.txt and results.json, after {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

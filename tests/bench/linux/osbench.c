@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The init of a benchmark's initramfs: measures what the kernel's command line asks for (bench=os, block, net), prints a line
+ * "bench NAME COUNT NANOSECONDS" for each measurement, and ends the machine.
+ * The same program and initramfs run natively and as a guest.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+#include <linux/if.h>
+#include <linux/route.h>
+
+#define ROUNDS 5
+
+static void die(const char *what)
+{
+	printf("bench failed: %s: %s\n", what, strerror(errno));
+	fflush(stdout);
+	sync();
+	reboot(RB_POWER_OFF);
+	exit(1);
+}
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void measure(const char *name, unsigned int count, void (*fn)(unsigned int count))
+{
+	fn(count / 10 + 1); /* caches, page tables, the allocator's lists */
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t start = now(), end;
+
+		fn(count);
+		end = now();
+		printf("bench %s %u %llu\n", name, count, (unsigned long long)(end - start));
+	}
+	fflush(stdout);
+}
+
+/* ---- the operating system ---- */
+
+static void getppid_loop(unsigned int n)
+{
+	while (n--)
+		syscall(SYS_getppid);
+}
+
+static void wait_for(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
+		die("child");
+}
+
+static void fork_wait(unsigned int n)
+{
+	while (n--) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		wait_for(pid);
+	}
+}
+
+static void fork_exec(unsigned int n)
+{
+	while (n--) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			execl("/init", "init", "nothing", NULL);
+			_exit(1);
+		}
+		wait_for(pid);
+	}
+}
+
+static void pipe_round_trip(unsigned int n)
+{
+	int there[2], back[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe(there) || pipe(back))
+		die("pipe");
+	pid = fork();
+	if (!pid) {
+		close(there[1]);
+		while (read(there[0], &byte, 1) == 1)
+			if (write(back[1], &byte, 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
+			die("pipe");
+	close(there[1]);
+	wait_for(pid);
+	close(there[0]);
+	close(back[0]);
+	close(back[1]);
+}
+
+static void first_touch(unsigned int n)
+{
+	size_t size = n * 4096UL;
+	volatile char *p =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	for (size_t i = 0; i < size; i += 4096)
+		p[i] = 1;
+	munmap((void *)p, size);
+}
+
+static void cpu_loop(unsigned int n)
+{
+	uint64_t x = 88172645463325252ULL;
+
+	while (n--) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+	}
+	if (!x)
+		die("the loop");
+}
+
+static void bench_os(void)
+{
+	measure("getppid", 10000, getppid_loop);
+	measure("fork+wait", 100, fork_wait);
+	measure("fork+exec", 50, fork_exec);
+	measure("pipe", 1000, pipe_round_trip);
+	measure("touch", 2048, first_touch);
+	measure("cpu", 4000000, cpu_loop);
+}
+
+/* ---- block ---- */
+
+static int disk;
+static uint64_t disk_size;
+static char *buffer;
+
+static void random_read(unsigned int n)
+{
+	static uint64_t x = 88172645463325252ULL;
+
+	while (n--) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		if (pread(disk, buffer, 4096, x % (disk_size / 4096) * 4096) != 4096)
+			die("pread");
+	}
+}
+
+static void sequential_read(unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (pread(disk, buffer, 1 << 20, (uint64_t)i << 20) != 1 << 20)
+			die("pread");
+}
+
+static void bench_block(void)
+{
+	disk = open("/dev/xvda", O_RDONLY | O_DIRECT);
+	if (disk < 0 || ioctl(disk, BLKGETSIZE64, &disk_size))
+		die("/dev/xvda");
+	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
+		die("memory");
+	memset(buffer, 1, 1 << 20);
+	/* A marker for the tracer: what is read is in the loop that follows. */
+	measure("blk-4k-random", 500, random_read);
+	measure("blk-1m-sequential", 16, sequential_read);
+	close(disk);
+}
+
+/* One read now and then, for bench.py --trace: it watches the console. */
+static void bench_trace(void)
+{
+	disk = open("/dev/xvda", O_RDONLY | O_DIRECT);
+	if (disk < 0 || ioctl(disk, BLKGETSIZE64, &disk_size))
+		die("/dev/xvda");
+	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
+		die("memory");
+	random_read(200);
+	printf("bench reads begin\n");
+	sleep(4);
+	random_read(20);
+	printf("bench reads end\n");
+	sleep(1000);
+}
+
+/* ---- network ---- */
+
+static void interface_up(const char *name, const char *address)
+{
+	struct ifreq ifr = { 0 };
+	struct sockaddr_in *in = (struct sockaddr_in *)&ifr.ifr_addr;
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	strcpy(ifr.ifr_name, name);
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = inet_addr(address);
+	if (ioctl(s, SIOCSIFADDR, &ifr))
+		die("address");
+	in->sin_addr.s_addr = inet_addr("255.255.255.0");
+	if (ioctl(s, SIOCSIFNETMASK, &ifr))
+		die("netmask");
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (ioctl(s, SIOCSIFFLAGS, &ifr))
+		die("up");
+	close(s);
+}
+
+static int connect_to(const char *address, int port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int one = 1, s;
+
+	to.sin_addr.s_addr = inet_addr(address);
+	for (int i = 0; i < 100; i++) {
+		s = socket(AF_INET, SOCK_STREAM, 0);
+		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		if (!connect(s, (struct sockaddr *)&to, sizeof(to)))
+			return s;
+		close(s);
+		usleep(100000);
+	}
+	die("connect");
+	return -1;
+}
+
+static int tcp;
+
+static void tcp_round_trip(unsigned int n)
+{
+	char byte = 'r';
+
+	while (n--)
+		if (write(tcp, &byte, 1) != 1 || read(tcp, &byte, 1) != 1)
+			die("tcp");
+}
+
+/* n MiB to the other end, until it says that it has them. */
+static void tcp_stream(unsigned int n)
+{
+	uint32_t size = n << 20;
+	char byte = 's';
+
+	if (write(tcp, &byte, 1) != 1 || write(tcp, &size, 4) != 4)
+		die("tcp");
+	while (size) {
+		ssize_t done = write(tcp, buffer, size < 65536 ? size : 65536);
+
+		if (done <= 0)
+			die("tcp");
+		size -= done;
+	}
+	if (read(tcp, &byte, 1) != 1)
+		die("tcp");
+}
+
+/* The other end: 'r' is sent back, 's' and a size are followed by so many bytes and answered. */
+static void serve(int port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), s;
+	static char sink[65536];
+	uint32_t size;
+	char byte;
+
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(listener, (struct sockaddr *)&to, sizeof(to)) || listen(listener, 4))
+		die("listen");
+	for (;;) {
+		s = accept(listener, NULL, NULL);
+		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		while (read(s, &byte, 1) == 1) {
+			if (byte == 's' && recv(s, &size, 4, MSG_WAITALL) == 4) {
+				while (size) {
+					ssize_t n = read(s, sink,
+							 size < sizeof(sink) ? size : sizeof(sink));
+
+					if (n <= 0)
+						break;
+					size -= n;
+				}
+			}
+			if (write(s, &byte, 1) != 1)
+				break;
+		}
+		close(s);
+	}
+}
+
+static void bench_net(const char *device, const char *own, const char *other)
+{
+	buffer = calloc(1, 1 << 20);
+	interface_up(device, own);
+	tcp = connect_to(other, 7777);
+	measure("tcp-round-trip", 500, tcp_round_trip);
+	measure("tcp-stream", 8, tcp_stream);
+	close(tcp);
+}
+
+/* Natively there is no other side: both ends on loopback, as platform-facts measured them. */
+static void bench_loopback(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		serve(7777);
+	bench_net("lo", "127.0.0.1", "127.0.0.1");
+}
+
+int main(int argc, char **argv)
+{
+	char cmdline[2048] = "";
+	int fd;
+
+	if (argc > 1 && !strcmp(argv[1], "nothing"))
+		return 0;
+	if (argc > 2 && !strcmp(argv[1], "serve"))
+		serve(atoi(argv[2]));
+	if (getpid() != 1) {
+		fprintf(stderr,
+			"usage: osbench serve PORT; otherwise it is an init (tests/bench/bench.py)\n");
+		return 2;
+	}
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("dev", "/dev", "devtmpfs", 0, NULL);
+	fd = open("/proc/cmdline", O_RDONLY);
+	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) < 0)
+		die("/proc/cmdline");
+	setvbuf(stdout, NULL, _IOFBF, 65536);
+	sleep(1); /* the kernel's own beginnings */
+	if (strstr(cmdline, "bench=os"))
+		bench_os();
+	else if (strstr(cmdline, "bench=block"))
+		bench_block();
+	else if (strstr(cmdline, "bench=trace")) {
+		setvbuf(stdout, NULL, _IOLBF, 0);
+		bench_trace();
+	} else if (strstr(cmdline, "bench=net"))
+		bench_net("eth0", "10.77.0.2", "10.77.0.1");
+	else if (strstr(cmdline, "bench=loopback"))
+		bench_loopback();
+	else
+		die("no bench= on the command line");
+	printf("bench done\n");
+	fflush(stdout);
+	usleep(200000);
+	reboot(RB_POWER_OFF);
+	return 0;
+}
