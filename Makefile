@@ -197,8 +197,8 @@ check-style: kernel-source
 	@echo "  STYLE    clang-format"
 	@cd $(top) && clang-format --dry-run -Werror $(c_files)
 	@echo "  CHECK    docs/abi.md has the table of hypercalls"
-	@! $(PYTHON) $(top)/hypervisor/scripts/gen-hypercalls --md $(top)/hypervisor/core/hypercalls.tbl | \
-		grep -Fxv -f $(top)/docs/abi.md
+	@$(PYTHON) $(top)/hypervisor/scripts/gen-hypercalls --check $(top)/hypervisor/core/hypercalls.tbl \
+		$(top)/docs/abi.md
 	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux check
 
 ## format		put the C sources into the form that check-style wants

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Event channels: ports, their bindings, and delivery through the 2-level bitmaps of shared_info.
- * A domain's ports are under its evtchn_lock; the pending and mask words are shared with the guest
- * and atomic.
+ * Event channels: ports, their bindings, and delivery through the 2-level bitmaps of shared_info
+ * (event_fifo.c has the other ABI). A domain's ports are under its evtchn_lock; the pending and mask words are shared with
+ * the guest and atomic.
  */
 #include <console.h>
 #include <event.h>
+#include <event_internal.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -13,36 +14,9 @@
 #include <sched.h>
 #include <xsm.h>
 
-#define CHUNK_SHIFT 6
-#define CHUNK_PORTS (1U << CHUNK_SHIFT)
-#define MAX_PORTS_2L (sizeof(((struct shared_info *)0)->evtchn_pending) * 8) /* 4096 */
-#define NR_CHUNKS (MAX_PORTS_2L / CHUNK_PORTS)
 #define DESTROY_BATCH 256
+#define RESET_BATCH 64
 #define MAX_PIRQS 1024
-
-struct evtchn {
-	u8 state; /* EVTCHNSTAT_* */
-	bool is_virq_global;
-	u16 vcpu; /* notified */
-	domid_t remote_domid; /* unbound: who may connect */
-	u32 port;
-	union {
-		struct {
-			struct domain
-				*domain; /* held by a reference for as long as we are connected */
-			u32 port;
-		} remote;
-		u32 virq;
-		u32 pirq;
-	};
-};
-
-struct evtchn_state {
-	struct evtchn *chunk[NR_CHUNKS];
-	u32 max_ports; /* 1 .. max_ports - 1 may be used */
-	u32 next_free; /* no free port below */
-	u32 destroy_next;
-};
 
 /* Physical interrupts: who has them. Outside nothing, inside evtchn_lock. */
 static struct spinlock pirq_lock = SPINLOCK_INIT;
@@ -51,76 +25,97 @@ static struct {
 	u32 port;
 } pirqs[MAX_PIRQS];
 
+static void clear_pending(struct domain *d, struct evtchn *c)
+{
+	if (d->evtchn->fifo)
+		fifo_clear_pending(d, c);
+	else
+		clear_bit(c->port, d->shared_info->evtchn_pending);
+}
+
 int evtchn_init(struct domain *d, u32 max_port)
 {
-	d->evtchn = xzalloc(sizeof(*d->evtchn));
-	if (!d->evtchn)
+	struct evtchn_state *s = xzalloc(sizeof(*s));
+
+	if (!s)
 		return -ENOMEM;
-	d->evtchn->max_ports = max_port >= MAX_PORTS_2L ? MAX_PORTS_2L : max_port + 1;
-	d->evtchn->next_free = 1;
+	s->chunk = s->chunk_2l;
+	s->used = s->used_2l;
+	s->limit = max_port >= EVTCHN_FIFO_NR_CHANNELS ? EVTCHN_FIFO_NR_CHANNELS : max_port + 1;
+	s->max_ports = min(s->limit, (u32)MAX_PORTS_2L);
+	d->evtchn = s;
 	return 0;
 }
 
-/* evtchn_lock held. NULL: no such port in use. */
-static struct evtchn *port_get(struct domain *d, u32 port)
+/* evtchn_lock held. The chunk with the lowest free port, allocated if need be. */
+static int find_chunk(struct evtchn_state *s, u32 *index)
 {
-	struct evtchn_state *s = d->evtchn;
-	struct evtchn *c;
+	u32 i = s->next_chunk;
 
-	if (!port || port >= s->max_ports || !s->chunk[port >> CHUNK_SHIFT])
-		return NULL;
-	c = &s->chunk[port >> CHUNK_SHIFT][port & (CHUNK_PORTS - 1)];
-	return c->state == EVTCHNSTAT_closed ? NULL : c;
-}
-
-/* evtchn_lock held. The port's structure, allocated if need be; it is free. */
-static int port_claim(struct domain *d, u32 port, struct evtchn **out)
-{
-	struct evtchn_state *s = d->evtchn;
-	struct evtchn **chunk;
-
-	if (!port || port >= s->max_ports)
+	/* At most 1024 looks. */
+	while (i < DIV_ROUND_UP(s->max_ports, CHUNK_PORTS) && s->used[i] == CHUNK_PORTS - !i)
+		i++;
+	s->next_chunk = i;
+	if (i >= DIV_ROUND_UP(s->max_ports, CHUNK_PORTS))
 		return -ENOSPC;
-	chunk = &s->chunk[port >> CHUNK_SHIFT];
-	if (!*chunk) {
-		*chunk = xzalloc(CHUNK_PORTS * sizeof(**chunk));
-		if (!*chunk)
+	if (!s->chunk[i]) {
+		s->chunk[i] = xzalloc(CHUNK_PORTS * sizeof(**s->chunk));
+		if (!s->chunk[i])
 			return -ENOMEM;
 	}
-	*out = &(*chunk)[port & (CHUNK_PORTS - 1)];
-	return (*out)->state == EVTCHNSTAT_closed ? 0 : -EBUSY;
+	*index = i;
+	return 0;
 }
 
-/* evtchn_lock held. The lowest free port. The caller sets its state. */
+/* evtchn_lock held. The lowest free port. The caller sets its state, and calls port_taken(). */
 static int port_alloc(struct domain *d, struct evtchn **out)
 {
 	struct evtchn_state *s = d->evtchn;
+	struct evtchn *c;
+	u32 index, port;
 	int rc;
 
 	if (d->dying)
 		return -EINVAL;
-	for (u32 port = s->next_free; port < s->max_ports; port++) {
-		rc = port_claim(d, port, out);
-		if (rc == -EBUSY)
-			continue;
-		if (rc)
-			return rc;
-		memset(*out, 0, sizeof(**out));
-		(*out)->port = port;
-		/* Events of an earlier life are not for the new owner. */
-		clear_bit(port, d->shared_info->evtchn_pending);
-		s->next_free = port + 1;
-		return 0;
-	}
-	return -ENOSPC;
+	rc = find_chunk(s, &index);
+	if (rc)
+		return rc;
+	port = max(index << CHUNK_SHIFT, 1U);
+	while (evtchn_at(s, port)->state != EVTCHNSTAT_closed)
+		port++; /* it has a free one */
+	if (port >= s->max_ports)
+		return -ENOSPC;
+	c = evtchn_at(s, port);
+	c->port = port;
+	c->vcpu = 0;
+	c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+	c->remote_domid = 0;
+	c->remote.domain = NULL;
+	c->remote.port = 0;
+	/* Events of an earlier life are not for the new owner. */
+	clear_pending(d, c);
+	*out = c;
+	return 0;
+}
+
+/* evtchn_lock held. port_alloc()'s port is in use from here on. */
+static void port_taken(struct domain *d, struct evtchn *c, u8 state)
+{
+	c->state = state;
+	d->evtchn->used[c->port >> CHUNK_SHIFT]++;
+	d->evtchn->active++;
 }
 
 static void port_free(struct domain *d, struct evtchn *c)
 {
+	struct evtchn_state *s = d->evtchn;
+	u32 chunk = c->port >> CHUNK_SHIFT;
+
 	c->state = EVTCHNSTAT_closed;
-	clear_bit(c->port, d->shared_info->evtchn_pending);
-	if (c->port < d->evtchn->next_free)
-		d->evtchn->next_free = c->port;
+	clear_pending(d, c);
+	s->used[chunk]--;
+	s->active--;
+	s->next_chunk = min(s->next_chunk, chunk);
 }
 
 /* Two domains' locks, lower address first; they may be the same one. */
@@ -143,7 +138,7 @@ static void unlock_both(struct domain *a, struct domain *b)
 
 /* ---- delivery ---- */
 
-static void upcall(struct vcpu *v)
+void evtchn_upcall(struct vcpu *v)
 {
 	if (__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
 		return;
@@ -159,7 +154,7 @@ static void select_port(struct vcpu *v, u32 port)
 	if (!v->info)
 		return;
 	if (!(__atomic_fetch_or(&v->info->evtchn_pending_sel, bit, __ATOMIC_SEQ_CST) & bit))
-		upcall(v);
+		evtchn_upcall(v);
 }
 
 static void wake_pollers(struct domain *d, u32 port)
@@ -175,23 +170,54 @@ static void wake_pollers(struct domain *d, u32 port)
 }
 
 /* evtchn_lock of d held, or the port cannot go away. */
-static void set_pending(struct domain *d, const struct evtchn *c)
+static void set_pending(struct domain *d, struct evtchn *c)
 {
+	struct evtchn_state *e = d->evtchn;
 	struct shared_info *s = d->shared_info;
 	struct vcpu *v = d->vcpu[c->vcpu];
 
-	if (test_and_set_bit(c->port, s->evtchn_pending))
-		return;
-	if (!test_bit(c->port, s->evtchn_mask) && v)
-		select_port(v, c->port);
-	wake_pollers(d, c->port);
+	if (!READ_ONCE(e->fifo)) {
+		if (test_and_set_bit(c->port, s->evtchn_pending))
+			return;
+		/* After the bit: a domain that changes to FIFO finds the bit, or we find the change. */
+		if (likely(!READ_ONCE(e->fifo))) {
+			if (!test_bit(c->port, s->evtchn_mask) && v)
+				select_port(v, c->port);
+			wake_pollers(d, c->port);
+			return;
+		}
+	}
+	if (fifo_set_pending(d, c))
+		wake_pollers(d, c->port);
+}
+
+bool evtchn_is_pending(struct domain *d, u32 port)
+{
+	struct evtchn *c;
+	bool pending;
+
+	if (!READ_ONCE(d->evtchn->fifo) && port < MAX_PORTS_2L)
+		return test_bit(port, d->shared_info->evtchn_pending);
+	spin_lock(&d->evtchn_lock);
+	c = evtchn_get(d, port);
+	if (d->evtchn->fifo)
+		pending = c && fifo_is_pending(d, c);
+	else
+		pending = c && test_bit(port, d->shared_info->evtchn_pending);
+	spin_unlock(&d->evtchn_lock);
+	return pending;
+}
+
+bool evtchn_port_may_exist(struct domain *d, u32 port)
+{
+	return port < READ_ONCE(d->evtchn->max_ports);
 }
 
 void evtchn_vcpu_info_changed(struct vcpu *v)
 {
 	__atomic_store_n(&v->info->evtchn_pending_sel, ~0UL, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&v->info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
-	upcall(v);
+	evtchn_upcall(v);
 }
 
 /*
@@ -201,10 +227,8 @@ void evtchn_vcpu_info_changed(struct vcpu *v)
 static void send_locked(struct evtchn *c)
 {
 	struct domain *rd = c->remote.domain;
-	struct evtchn_state *s = rd->evtchn;
-	u32 port = c->remote.port;
 
-	set_pending(rd, &s->chunk[port >> CHUNK_SHIFT][port & (CHUNK_PORTS - 1)]);
+	set_pending(rd, evtchn_at(rd->evtchn, c->remote.port));
 }
 
 long evtchn_send_op(struct evtchn_send *a)
@@ -214,7 +238,7 @@ long evtchn_send_op(struct evtchn_send *a)
 	long rc = 0;
 
 	spin_lock(&d->evtchn_lock);
-	c = port_get(d, a->port);
+	c = evtchn_get(d, a->port);
 	if (!c)
 		rc = -EINVAL;
 	else if (c->state == EVTCHNSTAT_interdomain)
@@ -235,9 +259,11 @@ long evtchn_unmask_op(struct evtchn_unmask *a)
 	long rc = 0;
 
 	spin_lock(&d->evtchn_lock);
-	c = port_get(d, a->port);
+	c = evtchn_get(d, a->port);
 	if (!c) {
 		rc = -EINVAL;
+	} else if (d->evtchn->fifo) {
+		fifo_unmask(d, c);
 	} else if (test_and_clear_bit(a->port, s->evtchn_mask) &&
 		   test_bit(a->port, s->evtchn_pending) && d->vcpu[c->vcpu]) {
 		select_port(d->vcpu[c->vcpu], a->port);
@@ -250,7 +276,8 @@ long evtchn_unmask_op(struct evtchn_unmask *a)
 
 static bool virq_is_global(u32 virq)
 {
-	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF;
+	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
+	       virq != VIRQ_XENPMU;
 }
 
 void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq)
@@ -259,7 +286,7 @@ void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq)
 	struct evtchn *c;
 
 	spin_lock(&d->evtchn_lock);
-	c = port_get(d, v->virq_to_evtchn[virq]);
+	c = evtchn_get(d, v->virq_to_evtchn[virq]);
 	if (c && c->state == EVTCHNSTAT_virq && c->virq == virq)
 		set_pending(d, c);
 	spin_unlock(&d->evtchn_lock);
@@ -292,7 +319,7 @@ long evtchn_bind_virq(struct evtchn_bind_virq *a)
 	rc = port_alloc(d, &c);
 	if (rc)
 		goto out;
-	c->state = EVTCHNSTAT_virq;
+	port_taken(d, c, EVTCHNSTAT_virq);
 	c->vcpu = a->vcpu;
 	c->virq = a->virq;
 	v->virq_to_evtchn[a->virq] = a->port = c->port;
@@ -312,7 +339,7 @@ long evtchn_bind_ipi(struct evtchn_bind_ipi *a)
 	spin_lock(&d->evtchn_lock);
 	rc = port_alloc(d, &c);
 	if (!rc) {
-		c->state = EVTCHNSTAT_ipi;
+		port_taken(d, c, EVTCHNSTAT_ipi);
 		c->vcpu = a->vcpu;
 		a->port = c->port;
 	}
@@ -336,7 +363,7 @@ bool send_guest_pirq(struct domain *d, unsigned int pirq)
 	if (!port)
 		return false;
 	spin_lock(&d->evtchn_lock);
-	c = port_get(d, port);
+	c = evtchn_get(d, port);
 	if (c && c->state == EVTCHNSTAT_pirq && c->pirq == pirq)
 		set_pending(d, c);
 	else
@@ -365,15 +392,13 @@ long evtchn_bind_pirq(struct evtchn_bind_pirq *a)
 	} else {
 		pirqs[a->pirq].domain = d;
 		pirqs[a->pirq].port = c->port;
-		c->state = EVTCHNSTAT_pirq;
+		port_taken(d, c, EVTCHNSTAT_pirq);
 		c->pirq = a->pirq;
 		a->port = c->port;
 	}
 	spin_unlock(&pirq_lock);
 	if (!rc)
 		arch_pirq_enable(a->pirq);
-	else
-		port_free(d, c);
 out:
 	spin_unlock(&d->evtchn_lock);
 	return rc;
@@ -403,7 +428,7 @@ long evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
 	spin_lock(&d->evtchn_lock);
 	rc = port_alloc(d, &c);
 	if (!rc) {
-		c->state = EVTCHNSTAT_unbound;
+		port_taken(d, c, EVTCHNSTAT_unbound);
 		c->remote_domid = a->remote_dom == DOMID_SELF ? current_domain()->id :
 								a->remote_dom;
 		a->port = c->port;
@@ -423,7 +448,7 @@ long evtchn_bind_interdomain(struct evtchn_bind_interdomain *a)
 	if (!rd)
 		return -ESRCH;
 	lock_both(ld, rd);
-	rc_port = port_get(rd, a->remote_port);
+	rc_port = evtchn_get(rd, a->remote_port);
 	/* A domain may also connect to a port of its own that it offered to itself. */
 	if (!rc_port || rc_port->state != EVTCHNSTAT_unbound || rc_port->remote_domid != ld->id ||
 	    rd->dying || !xsm_may_talk(ld, rd)) {
@@ -436,7 +461,7 @@ long evtchn_bind_interdomain(struct evtchn_bind_interdomain *a)
 	/* Each end holds the other's domain: neither structure goes away under a send. */
 	domain_hold(rd);
 	domain_hold(ld);
-	lc->state = EVTCHNSTAT_interdomain;
+	port_taken(ld, lc, EVTCHNSTAT_interdomain);
 	lc->remote.domain = rd;
 	lc->remote.port = a->remote_port;
 	rc_port->remote.domain = ld;
@@ -462,7 +487,7 @@ static long close_interdomain(struct domain *d, u32 port)
 	 * both, then look again.
 	 */
 	spin_lock(&d->evtchn_lock);
-	c = port_get(d, port);
+	c = evtchn_get(d, port);
 	if (!c || c->state != EVTCHNSTAT_interdomain) {
 		spin_unlock(&d->evtchn_lock);
 		return -EAGAIN;
@@ -472,13 +497,13 @@ static long close_interdomain(struct domain *d, u32 port)
 	spin_unlock(&d->evtchn_lock);
 
 	lock_both(d, rd);
-	c = port_get(d, port);
+	c = evtchn_get(d, port);
 	if (!c || c->state != EVTCHNSTAT_interdomain || c->remote.domain != rd) {
 		unlock_both(d, rd);
 		domain_put(rd);
 		return -EAGAIN;
 	}
-	other = port_get(rd, c->remote.port);
+	other = evtchn_get(rd, c->remote.port);
 	other->state = EVTCHNSTAT_unbound;
 	other->remote_domid = d->id;
 	other->remote.domain = NULL;
@@ -497,7 +522,7 @@ static long close_port(struct domain *d, u32 port)
 
 	for (;;) {
 		spin_lock(&d->evtchn_lock);
-		c = port_get(d, port);
+		c = evtchn_get(d, port);
 		if (!c) {
 			rc = -EINVAL;
 			break;
@@ -538,12 +563,12 @@ long evtchn_bind_vcpu(struct evtchn_bind_vcpu *a)
 	if (a->vcpu >= d->max_vcpus || !d->vcpu[a->vcpu])
 		return -ENOENT;
 	spin_lock(&d->evtchn_lock);
-	c = port_get(d, a->port);
+	c = evtchn_get(d, a->port);
 	if (!c || c->state == EVTCHNSTAT_ipi ||
 	    (c->state == EVTCHNSTAT_virq && !virq_is_global(c->virq)))
 		rc = -EINVAL;
 	else
-		c->vcpu = a->vcpu;
+		WRITE_ONCE(c->vcpu, a->vcpu);
 	spin_unlock(&d->evtchn_lock);
 	return rc;
 }
@@ -563,7 +588,7 @@ long evtchn_status_op(struct evtchn_status *a)
 		rc = -EINVAL;
 		goto out;
 	}
-	c = port_get(d, a->port);
+	c = evtchn_get(d, a->port);
 	a->status = c ? c->state : EVTCHNSTAT_closed;
 	a->vcpu = c ? c->vcpu : 0;
 	if (!c)
@@ -589,12 +614,46 @@ out:
 	return rc;
 }
 
-/* Raw, for its continuation. That starts again from the first port: those closed cost a look each, and no progress is to be
- * had from the guest's registers. */
+/* Closes up to max ports from *next on, or passes so many by: -ERESTART while there are more. */
+static int close_some(struct domain *d, u32 *next, unsigned int max)
+{
+	struct evtchn_state *s = d->evtchn;
+
+	for (unsigned int n = 0; n < max; n++) {
+		if (*next >= s->max_ports)
+			return 0;
+		if (s->chunk[*next >> CHUNK_SHIFT])
+			close_port(d, (*next)++);
+		else
+			*next = (*next | (CHUNK_PORTS - 1)) + 1;
+	}
+	return -ERESTART;
+}
+
+/*
+ * All ports are closed, or -EAGAIN: new ones were bound meanwhile, which matters only to one that should go back from FIFO
+ * to 2-level.
+ */
+static long reset_end(struct domain *d)
+{
+	long rc = 0;
+
+	spin_lock(&d->evtchn_lock);
+	d->evtchn->reset_next = 0;
+	if (d->evtchn->fifo && d->evtchn->active)
+		rc = -EAGAIN;
+	else
+		fifo_destroy(d);
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+/* Raw, for its continuation. Its progress is in evtchn_state: two at a time share it, and each closes what it comes by. */
 long evtchn_reset_op(u64 cmd, u64 arg, u64 arg3)
 {
 	struct evtchn_reset a;
 	struct domain *d;
+	u32 next;
 	long rc;
 
 	(void)arg3;
@@ -603,11 +662,15 @@ long evtchn_reset_op(u64 cmd, u64 arg, u64 arg3)
 	d = xsm_target(a.dom, &rc);
 	if (!d)
 		return rc;
-	rc = 0;
-	for (u32 port = 1; port < d->evtchn->max_ports && !rc; port++) {
-		if (!close_port(d, port) && hypercall_preempt_check())
-			rc = hypercall_continue(__HYPERVISOR_event_channel_op, cmd, arg, 0, 0, 0);
-	}
+	do {
+		next = max(READ_ONCE(d->evtchn->reset_next), 1U);
+		rc = close_some(d, &next, RESET_BATCH);
+		WRITE_ONCE(d->evtchn->reset_next, next);
+	} while (rc && !hypercall_preempt_check());
+	if (rc)
+		rc = hypercall_continue(__HYPERVISOR_event_channel_op, cmd, arg, 0, 0, 0);
+	else
+		rc = reset_end(d);
 	domain_put(d);
 	return rc;
 }
@@ -616,37 +679,47 @@ long evtchn_reset_op(u64 cmd, u64 arg, u64 arg3)
 
 int evtchn_destroy(struct domain *d)
 {
-	struct evtchn_state *s = d->evtchn;
+	int rc = close_some(d, &d->evtchn->destroy_next, DESTROY_BATCH);
 
-	for (unsigned int n = 0; n < DESTROY_BATCH; n++) {
-		if (s->destroy_next >= s->max_ports)
-			return 0;
-		if (s->chunk[s->destroy_next >> CHUNK_SHIFT])
-			close_port(d, s->destroy_next++);
-		else
-			s->destroy_next = (s->destroy_next | (CHUNK_PORTS - 1)) + 1;
-	}
-	return -ERESTART;
+	if (rc)
+		return rc;
+	/* Its pages are the domain's own, and keep its structure. */
+	spin_lock(&d->evtchn_lock);
+	fifo_destroy(d);
+	spin_unlock(&d->evtchn_lock);
+	return 0;
 }
 
 void evtchn_free(struct domain *d)
 {
-	for (unsigned int i = 0; i < NR_CHUNKS; i++)
-		xfree(d->evtchn->chunk[i]);
-	xfree(d->evtchn);
+	struct evtchn_state *s = d->evtchn;
+
+	fifo_destroy(d);
+	for (u32 i = 0; i < (s->chunk == s->chunk_2l ? NR_CHUNKS_2L : NR_CHUNKS); i++)
+		xfree(s->chunk[i]);
+	if (s->chunk != s->chunk_2l) {
+		xfree(s->chunk);
+		xfree(s->used);
+	}
+	xfree(s);
 	d->evtchn = NULL;
 }
 
 int evtchn_count(struct domain *d)
 {
-	int n = 0;
+	return READ_ONCE(d->evtchn->active);
+}
 
-	if (!spin_trylock(&d->evtchn_lock))
-		return -1;
-	for (u32 port = 1; port < d->evtchn->max_ports; port++)
-		n += port_get(d, port) != NULL;
-	spin_unlock(&d->evtchn_lock);
-	return n;
+static bool is_masked(struct domain *d, const struct evtchn *c)
+{
+	return d->evtchn->fifo ? fifo_is_masked(d, c) :
+				 test_bit(c->port, d->shared_info->evtchn_mask);
+}
+
+static bool is_pending(struct domain *d, const struct evtchn *c)
+{
+	return d->evtchn->fifo ? fifo_is_pending(d, c) :
+				 test_bit(c->port, d->shared_info->evtchn_pending);
 }
 
 void evtchn_dump(struct domain *d)
@@ -659,14 +732,13 @@ void evtchn_dump(struct domain *d)
 		return;
 	}
 	for (u32 port = 1; port < d->evtchn->max_ports; port++) {
-		struct evtchn *c = port_get(d, port);
+		struct evtchn *c = evtchn_get(d, port);
 
 		if (!c)
 			continue;
 		printk("d%u port %u: %s v%u%s%s", d->id, port,
 		       c->state < ARRAY_SIZE(states) ? states[c->state] : "?", c->vcpu,
-		       test_bit(port, d->shared_info->evtchn_pending) ? " pending" : "",
-		       test_bit(port, d->shared_info->evtchn_mask) ? " masked" : "");
+		       is_pending(d, c) ? " pending" : "", is_masked(d, c) ? " masked" : "");
 		if (c->state == EVTCHNSTAT_interdomain)
 			printk(" d%u port %u", c->remote.domain->id, c->remote.port);
 		else if (c->state == EVTCHNSTAT_virq || c->state == EVTCHNSTAT_pirq)

@@ -124,3 +124,18 @@ struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access
 		*access = e.access;
 	return pg;
 }
+
+struct page *page_get_area(struct domain *d, gfn_t gfn, u64 offset, size_t size)
+{
+	unsigned int access;
+	struct page *pg;
+
+	if (offset > PAGE_SIZE - size || offset & 7)
+		return NULL;
+	pg = page_get_from_gfn(d, gfn, &access);
+	if (pg && !(access & P2M_W)) {
+		page_put(pg);
+		return NULL;
+	}
+	return pg;
+}

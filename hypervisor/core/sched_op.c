@@ -58,16 +58,16 @@ long sched_op_remote_shutdown(struct sched_remote_shutdown *a)
 }
 
 /* 1: one of the ports is pending. */
-static long poll_check(const struct sched_poll *a, const struct shared_info *s, u32 *only)
+static long poll_check(const struct sched_poll *a, struct domain *d, u32 *only)
 {
 	for (u32 i = 0; i < a->nr_ports; i++) {
 		evtchn_port_t port;
 
 		if (copy_from_guest(&port, a->ports.q + i * sizeof(port), sizeof(port)))
 			return -EFAULT;
-		if (port >= sizeof(s->evtchn_pending) * 8)
+		if (!evtchn_port_may_exist(d, port))
 			return -EINVAL;
-		if (test_bit(port, s->evtchn_pending))
+		if (evtchn_is_pending(d, port))
 			return 1;
 		*only = port;
 	}
@@ -85,7 +85,7 @@ long sched_op_poll(struct sched_poll *a)
 	WRITE_ONCE(v->poll_port, 0);
 	/* The flag first: a port that becomes pending after the look finds it. */
 	set_bit(VPF_POLL, &v->pause_flags);
-	rc = poll_check(a, v->domain->shared_info, &only);
+	rc = poll_check(a, v->domain, &only);
 	if (rc || vcpu_event_pending(v)) {
 		clear_bit(VPF_POLL, &v->pause_flags);
 		return rc < 0 ? rc : 0;

@@ -10,22 +10,6 @@
 #include <sched.h>
 #include <xsm.h>
 
-/* A page of the domain's RAM that it may write, held; offset + size stays inside the page. */
-static struct page *area_page(struct domain *d, gfn_t gfn, u64 offset, size_t size)
-{
-	unsigned int access;
-	struct page *pg;
-
-	if (offset > PAGE_SIZE - size || offset & 7)
-		return NULL;
-	pg = page_get_from_gfn(d, gfn, &access);
-	if (pg && !(access & P2M_W)) {
-		page_put(pg);
-		return NULL;
-	}
-	return pg;
-}
-
 /* Once per vCPU. vCPU 0's content in shared_info is carried over. */
 long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 {
@@ -34,7 +18,7 @@ long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 	struct page *pg;
 	long rc = 0;
 
-	pg = area_page(d, a->mfn, a->offset, sizeof(*info));
+	pg = page_get_area(d, a->mfn, a->offset, sizeof(*info));
 	if (!pg)
 		return -EINVAL;
 	info = (void *)((char *)page_to_virt(pg) + a->offset);
@@ -69,7 +53,7 @@ long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_mem
 	gfn = arch_guest_va_to_gfn(arch_current(), va);
 	if (gfn == INVALID_GFN)
 		return -EFAULT;
-	pg = area_page(v->domain, gfn, va & ~PAGE_MASK, sizeof(struct vcpu_runstate_info));
+	pg = page_get_area(v->domain, gfn, va & ~PAGE_MASK, sizeof(struct vcpu_runstate_info));
 	if (!pg)
 		return -EINVAL;
 	vcpu_runstate_register(v, pg, va & ~PAGE_MASK);

@@ -8,7 +8,7 @@
 #include <domain.h>
 
 int evtchn_init(struct domain *d,
-		u32 max_port); /* max_port: highest number + 1 allowed; ~0: the ABI's limit */
+		u32 max_port); /* the highest that it may have; ~0: as the ABI has */
 /*
  * Closes all ports in bounded steps: -ERESTART while more are left. The domain is paused and dying.
  */
@@ -31,7 +31,12 @@ static inline bool vcpu_event_pending(struct vcpu *v)
 	return v->info && READ_ONCE(v->info->evtchn_upcall_pending);
 }
 
+/* The port, which may be none, has an event that the guest has not taken. Takes evtchn_lock with FIFO. */
+bool evtchn_is_pending(struct domain *d, u32 port);
+/* The number is one that the domain's ABI and limit know. */
+bool evtchn_port_may_exist(struct domain *d, u32 port);
+
 void evtchn_dump(struct domain *d); /* debug key 'e' */
-int evtchn_count(struct domain *d); /* ports in use; -1: evtchn_lock is taken */
+int evtchn_count(struct domain *d); /* ports in use */
 
 #endif

@@ -106,5 +106,10 @@ bool page_release_alloc(struct page *pg);
  * (may be NULL). NULL: no such page.
  */
 struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access);
+/*
+ * The same for an area that the hypervisor will write on d's behalf: the page is d's and d may write it, size bytes from
+ * offset are inside it, offset is 8-byte aligned. NULL: not so.
+ */
+struct page *page_get_area(struct domain *d, gfn_t gfn, u64 offset, size_t size);
 
 #endif

@@ -10,6 +10,7 @@ static const struct {
 	const char *name;
 	u64 op;
 	bool privileged;
+	int refusal;
 } calls[] = {
 #include <hypercall_list.h>
 };
@@ -38,6 +39,22 @@ static void privileged_rows_refuse_guests(void **state)
 		n++;
 	}
 	assert_true(n >= 30);
+}
+
+static void refused_rows_say_so(void **state)
+{
+	u64 arg[128] = { 0 };
+	unsigned int n = 0;
+
+	AS(dom0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (!calls[i].refusal)
+			continue;
+		if (call(i, U(arg), 1) != calls[i].refusal || call(i, 0, 1) != calls[i].refusal)
+			fail_msg("%s is not refused as the table says", calls[i].name);
+		n++;
+	}
+	assert_true(n >= 20);
 }
 
 /* Those with the operation in the structure: cmd and version are where each has them. */
@@ -325,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(privileged_rows_refuse_guests),
+		TEST(refused_rows_say_so),
 		TEST(hostile_arguments),
 		TEST(mistakes_of_the_tools),
 		TEST(numbers_beyond_the_table),

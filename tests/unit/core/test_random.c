@@ -57,6 +57,9 @@ static void event_op(void)
 		struct evtchn_status status;
 		struct evtchn_close close; /* send, unmask: the same */
 		struct evtchn_reset reset;
+		struct evtchn_init_control control;
+		struct evtchn_expand_array expand;
+		struct evtchn_set_priority priority;
 	} a = { 0 };
 	unsigned int op = rnd(14);
 
@@ -87,6 +90,17 @@ static void event_op(void)
 		if (rnd(8))
 			return;
 		a.reset.dom = any_domid();
+		break;
+	case EVTCHNOP_init_control:
+		a.control = (struct evtchn_init_control){ .control_gfn = any_gfn(),
+							  .offset = rnd(4) * 128,
+							  .vcpu = rnd(3) };
+		break;
+	case EVTCHNOP_expand_array:
+		a.expand.array_gfn = any_gfn();
+		break;
+	case EVTCHNOP_set_priority:
+		a.priority = (struct evtchn_set_priority){ rnd(PORTS), rnd(18) };
 		break;
 	default:
 		a.close.port = rnd(64) ? rnd(PORTS) : ~0U >> rnd(32);

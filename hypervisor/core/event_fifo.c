@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The FIFO ABI of event channels (Xen's "Event Channel FIFO ABI" design, xen/event_channel.h): a word for each port in
+ * pages of the guest's, and for each vCPU a control block with the heads of 16 queues.
+ * Words and blocks are the guest's and may hold anything: what matters to the hypervisor, the tails, it keeps to itself.
+ */
+#include <event.h>
+#include <event_internal.h>
+#include <handlers.h>
+#include <lock.h>
+
+#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
+#define MAX_WORD_PAGES (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
+#define PENDING BIT32(EVTCHN_FIFO_PENDING)
+#define MASKED BIT32(EVTCHN_FIFO_MASKED)
+#define LINKED BIT32(EVTCHN_FIFO_LINKED)
+#define BUSY BIT32(EVTCHN_FIFO_BUSY)
+/* A guest that changes a word while we do has so many tries before BUSY asks it to stop, and as many after. */
+#define LINK_TRIES 8
+
+#define BIT32(n) (1U << (n))
+
+struct fifo_vcpu {
+	struct evtchn_fifo_control_block *block; /* its page is held; NULL: none registered yet */
+	u32 tail[EVTCHN_FIFO_MAX_QUEUES]; /* the port last put there; 0: none */
+};
+
+struct evtchn_fifo {
+	/*
+	 * Queues and the ports' last_* and early. Inside evtchn_lock of whatever domain. One for the domain: a port may
+	 * move between queues, and with one for each queue that is a dance that went wrong elsewhere (XSA-343).
+	 */
+	struct spinlock lock;
+	u32 nr_pages; /* written after the page */
+	event_word_t *page[MAX_WORD_PAGES]; /* their pages are held */
+	struct fifo_vcpu vcpu[]; /* [max_vcpus] */
+};
+
+/*
+ * NULL: the guest has given no page for it yet. Words change by atomic operations only, whole or in part: a guest's own may
+ * be 64 bits wide, over the neighbouring word too.
+ */
+static event_word_t *word_of(struct evtchn_fifo *f, u32 port)
+{
+	u32 page = port / WORDS_PER_PAGE;
+
+	if (page >= __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE))
+		return NULL;
+	return &f->page[page][port % WORDS_PER_PAGE];
+}
+
+/*
+ * fifo.lock held. Makes port the successor of the event with this word; false when that one is in no queue any more: then
+ * its queue is empty. A guest that keeps changing the word gets false, and loses what was in that queue.
+ */
+static bool set_link(event_word_t *word, u32 port)
+{
+	event_word_t old = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+
+	for (unsigned int i = 0; i < 2 * LINK_TRIES; i++) {
+		if (!(old & LINKED)) {
+			/* Who finds BUSY set waits for us to take it away. */
+			if (i >= LINK_TRIES)
+				__atomic_fetch_and(word, ~BUSY, __ATOMIC_SEQ_CST);
+			return false;
+		}
+		if (__atomic_compare_exchange_n(word, &old,
+						(old & ~(BUSY | EVTCHN_FIFO_LINK_MASK)) | port,
+						false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return true;
+		if (i == LINK_TRIES - 1)
+			old = __atomic_or_fetch(word, BUSY, __ATOMIC_SEQ_CST);
+	}
+	__atomic_fetch_and(word, ~BUSY, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+/* Puts a pending, unmasked event at the end of its queue. */
+static void link_event(struct domain *d, struct evtchn *c, event_word_t *word)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+	/* May change at this moment: then it is one or the other. */
+	unsigned int vcpu = READ_ONCE(c->vcpu), priority = READ_ONCE(c->priority);
+	struct fifo_vcpu *q = &f->vcpu[vcpu];
+	bool linked = false, raise = false;
+	u32 tail;
+
+	spin_lock(&f->lock);
+	/* XSA-107: without a block it stays pending, until it is unmasked or sent again. */
+	if (!q->block || __atomic_fetch_or(word, LINKED, __ATOMIC_SEQ_CST) & LINKED) {
+		spin_unlock(&f->lock);
+		return;
+	}
+	if (c->last_vcpu != vcpu || c->last_priority != priority) {
+		/* It is linked again, so the queue that it was last on must not take it for its own tail. */
+		u32 *last = &f->vcpu[c->last_vcpu].tail[c->last_priority];
+
+		if (*last == c->port)
+			*last = 0;
+		c->last_vcpu = vcpu;
+		c->last_priority = priority;
+	}
+	tail = q->tail[priority];
+	q->tail[priority] = c->port;
+	/* Were it its own tail, the queue would be empty: it was not linked before. */
+	if (tail && tail != c->port)
+		linked = set_link(word_of(f, tail), c->port);
+	if (!linked) {
+		__atomic_store_n(&q->block->head[priority], c->port, __ATOMIC_RELEASE);
+		raise = !(__atomic_fetch_or(&q->block->ready, BIT32(priority), __ATOMIC_SEQ_CST) &
+			  BIT32(priority));
+	}
+	spin_unlock(&f->lock);
+	/* One without vcpu_info gets its upcall when it registers that. */
+	if (raise && d->vcpu[vcpu] && d->vcpu[vcpu]->info)
+		evtchn_upcall(d->vcpu[vcpu]);
+}
+
+/* The word, or NULL with the event noted for the time when there is one. */
+static event_word_t *word_or_early(struct evtchn_fifo *f, struct evtchn *c)
+{
+	event_word_t *word = word_of(f, c->port);
+
+	if (word)
+		return word;
+	spin_lock(&f->lock);
+	word = word_of(f, c->port);
+	if (!word)
+		c->early = true;
+	spin_unlock(&f->lock);
+	return word;
+}
+
+bool fifo_set_pending(struct domain *d, struct evtchn *c)
+{
+	event_word_t *word = word_or_early(d->evtchn->fifo, c), old;
+
+	if (!word)
+		return true;
+	old = __atomic_fetch_or(word, PENDING, __ATOMIC_SEQ_CST);
+	if (!(old & (MASKED | LINKED)))
+		link_event(d, c, word);
+	return !(old & PENDING);
+}
+
+void fifo_unmask(struct domain *d, struct evtchn *c)
+{
+	event_word_t *word = word_of(d->evtchn->fifo, c->port), old;
+
+	if (!word)
+		return;
+	old = __atomic_fetch_and(word, ~MASKED, __ATOMIC_SEQ_CST);
+	if (old & PENDING && !(old & LINKED))
+		link_event(d, c, word);
+}
+
+void fifo_clear_pending(struct domain *d, struct evtchn *c)
+{
+	event_word_t *word = word_of(d->evtchn->fifo, c->port);
+
+	c->early = false;
+	if (word)
+		__atomic_fetch_and(word, ~PENDING, __ATOMIC_SEQ_CST);
+}
+
+static bool word_has(struct domain *d, const struct evtchn *c, event_word_t bits)
+{
+	event_word_t *word = word_of(d->evtchn->fifo, c->port);
+
+	return word && __atomic_load_n(word, __ATOMIC_SEQ_CST) & bits;
+}
+
+bool fifo_is_pending(struct domain *d, const struct evtchn *c)
+{
+	return READ_ONCE(c->early) || word_has(d, c, PENDING);
+}
+
+bool fifo_is_masked(struct domain *d, const struct evtchn *c)
+{
+	return word_has(d, c, MASKED);
+}
+
+/* ---- set-up ---- */
+
+/* evtchn_lock held. Tables for all ports that the domain may ever have. */
+static int grow_tables(struct evtchn_state *s)
+{
+	struct evtchn **chunk;
+	u8 *used;
+
+	if (s->chunk != s->chunk_2l || s->limit <= MAX_PORTS_2L)
+		return 0;
+	chunk = xzalloc(NR_CHUNKS * sizeof(*chunk));
+	used = xzalloc(NR_CHUNKS);
+	if (!chunk || !used) {
+		xfree(chunk);
+		xfree(used);
+		return -ENOMEM;
+	}
+	memcpy(chunk, s->chunk, sizeof(s->chunk_2l));
+	memcpy(used, s->used, sizeof(s->used_2l));
+	s->used = used;
+	__atomic_store_n(&s->chunk, chunk, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* evtchn_lock held. The change from 2-level: what is pending there comes along. */
+static int enable(struct domain *d)
+{
+	struct evtchn_state *s = d->evtchn;
+	struct evtchn_fifo *f = xzalloc(sizeof(*f) + d->max_vcpus * sizeof(f->vcpu[0]));
+	int rc = f ? grow_tables(s) : -ENOMEM;
+
+	if (rc) {
+		xfree(f);
+		return rc;
+	}
+	s->max_ports = s->limit;
+	/* Senders set the pending bit and then look for this; see set_pending(). */
+	__atomic_store_n(&s->fifo, f, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (u32 port = 1; port < min((u32)MAX_PORTS_2L, s->max_ports); port++) {
+		struct evtchn *c = evtchn_get(d, port);
+
+		if (!c) {
+			if (!s->chunk[port >> CHUNK_SHIFT])
+				port |= CHUNK_PORTS - 1;
+			continue;
+		}
+		if (test_and_clear_bit(port, d->shared_info->evtchn_pending))
+			fifo_set_pending(d, c);
+	}
+	return 0;
+}
+
+long evtchn_init_control(struct evtchn_init_control *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn_state *s = d->evtchn;
+	struct page *pg;
+	long rc = 0;
+
+	if (a->vcpu >= d->max_vcpus || !d->vcpu[a->vcpu])
+		return -ENOENT;
+	pg = page_get_area(d, a->control_gfn, a->offset, sizeof(struct evtchn_fifo_control_block));
+	if (!pg)
+		return -EINVAL;
+	spin_lock(&d->evtchn_lock);
+	if (!s->fifo)
+		rc = enable(d);
+	if (!rc && s->fifo->vcpu[a->vcpu].block)
+		rc = -EINVAL;
+	if (!rc) {
+		spin_lock(&s->fifo->lock);
+		s->fifo->vcpu[a->vcpu].block = (void *)((char *)page_to_virt(pg) + a->offset);
+		spin_unlock(&s->fifo->lock);
+		a->link_bits = EVTCHN_FIFO_LINK_BITS;
+	}
+	spin_unlock(&d->evtchn_lock);
+	if (rc)
+		page_put(pg);
+	return rc;
+}
+
+/* evtchn_lock held. Delivers what came before the new page. */
+static void deliver_early(struct domain *d, u32 first)
+{
+	for (u32 port = first; port < min(first + (u32)WORDS_PER_PAGE, d->evtchn->max_ports);
+	     port++) {
+		struct evtchn *c = evtchn_get(d, port);
+
+		if (c && c->early) {
+			c->early = false;
+			fifo_set_pending(d, c);
+		}
+	}
+}
+
+long evtchn_expand_array(struct evtchn_expand_array *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn_fifo *f;
+	struct page *pg;
+	long rc = 0;
+
+	pg = page_get_area(d, a->array_gfn, 0, PAGE_SIZE);
+	if (!pg)
+		return -EINVAL;
+	spin_lock(&d->evtchn_lock);
+	f = d->evtchn->fifo;
+	if (!f) {
+		rc = -EOPNOTSUPP;
+	} else if (f->nr_pages == MAX_WORD_PAGES) {
+		rc = -ENOSPC;
+	} else {
+		spin_lock(&f->lock);
+		f->page[f->nr_pages] = page_to_virt(pg);
+		__atomic_store_n(&f->nr_pages, f->nr_pages + 1, __ATOMIC_RELEASE);
+		spin_unlock(&f->lock);
+		deliver_early(d, (f->nr_pages - 1) * WORDS_PER_PAGE);
+	}
+	spin_unlock(&d->evtchn_lock);
+	if (rc)
+		page_put(pg);
+	return rc;
+}
+
+long evtchn_set_priority(struct evtchn_set_priority *a)
+{
+	struct domain *d = current_domain();
+	struct evtchn *c;
+	long rc = 0;
+
+	spin_lock(&d->evtchn_lock);
+	c = evtchn_get(d, a->port);
+	if (!d->evtchn->fifo)
+		rc = -ENOSYS;
+	else if (!c || a->priority > EVTCHN_FIFO_PRIORITY_MIN)
+		rc = -EINVAL;
+	else
+		WRITE_ONCE(c->priority, a->priority);
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+void fifo_destroy(struct domain *d)
+{
+	struct evtchn_state *s = d->evtchn;
+	struct evtchn_fifo *f = s->fifo;
+
+	if (!f)
+		return;
+	s->fifo = NULL;
+	s->max_ports = min(s->limit, (u32)MAX_PORTS_2L);
+	for (u32 i = 0; i < f->nr_pages; i++)
+		page_put(virt_to_page(f->page[i]));
+	for (unsigned int i = 0; i < d->max_vcpus; i++) {
+		if (f->vcpu[i].block)
+			page_put(virt_to_page(f->vcpu[i].block));
+	}
+	xfree(f);
+}
