@@ -103,6 +103,42 @@ void printk_at(enum loglevel level, const char *fmt, ...)
 	unlock_console(held);
 }
 
+/* What a line costs beside its bytes: the prefix, and the work. */
+#define LINE_COST 8
+
+/*
+ * Whether the guest may print n bytes now. Once it has had too much it waits until half of its right is there again, so
+ * that a flood is not a report for each line.
+ */
+static bool may_print(struct domain *d, size_t n)
+{
+	struct console_rate *r = &d->console;
+	u64 now = arch_time_ns(), fill, dropped = 0;
+	bool ok, first = false;
+
+	spin_lock(&r->lock);
+	fill = (now - r->filled) / (1000000000ULL / CONSOLE_BYTES_PER_S);
+	if (fill) {
+		r->spent -= min(fill, r->spent);
+		r->filled = now;
+	}
+	ok = r->spent + n <= (r->dropped ? CONSOLE_BURST / 2 : CONSOLE_BURST);
+	if (ok) {
+		r->spent += n;
+		dropped = r->dropped;
+		r->dropped = 0;
+	} else {
+		first = !r->dropped;
+		r->dropped += n;
+	}
+	spin_unlock(&r->lock);
+	if (first)
+		pr_warn("d%u prints too much: its output is dropped for a while\n", d->id);
+	if (dropped)
+		pr_warn("d%u: %lu bytes of its output were dropped\n", d->id, dropped);
+	return ok;
+}
+
 /* dom0's bytes go out as they are; they are not in the log ring, which is the hypervisor's. */
 void console_guest_write(struct domain *d, const char *s, size_t n)
 {
@@ -121,6 +157,12 @@ void console_guest_write(struct domain *d, const char *s, size_t n)
 		size_t room = min(n, sizeof(clean) - 1), len = 0;
 		const char *nl = memchr(s, '\n', room);
 		size_t take = nl ? (size_t)(nl - s) : room;
+
+		if (!may_print(d, take + LINE_COST)) {
+			s += take + (nl ? 1 : 0);
+			n -= take + (nl ? 1 : 0);
+			continue;
+		}
 
 		/* A guest's bytes do not control the administrator's terminal. */
 		for (size_t i = 0; i < take; i++) {

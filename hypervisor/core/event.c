@@ -308,8 +308,10 @@ long evtchn_bind_virq(struct evtchn_bind_virq *a)
 	if (a->virq >= NR_VIRQS || a->vcpu >= d->max_vcpus || !d->vcpu[a->vcpu])
 		return a->virq >= NR_VIRQS ? -EINVAL : -ENOENT;
 	/* Global ones are bound on vCPU 0 first, and are the control domain's. */
-	if (virq_is_global(a->virq) && (a->vcpu || !d->is_privileged))
-		return a->vcpu ? -EINVAL : -EPERM;
+	if (virq_is_global(a->virq) && a->vcpu)
+		return -EINVAL;
+	if (!xsm_may_bind_virq(d, virq_is_global(a->virq)))
+		return -EPERM;
 	v = d->vcpu[a->vcpu];
 	spin_lock(&d->evtchn_lock);
 	if (v->virq_to_evtchn[a->virq]) {
@@ -418,6 +420,7 @@ static void unbind_pirq(struct evtchn *c)
 
 long evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
 {
+	domid_t remote = a->remote_dom == DOMID_SELF ? current_domain()->id : a->remote_dom;
 	struct evtchn *c;
 	struct domain *d;
 	long rc;
@@ -425,12 +428,16 @@ long evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
 	d = xsm_target(a->dom, &rc);
 	if (!d)
 		return rc;
+	rc = xsm_may_offer(remote);
+	if (rc) {
+		domain_put(d);
+		return rc;
+	}
 	spin_lock(&d->evtchn_lock);
 	rc = port_alloc(d, &c);
 	if (!rc) {
 		port_taken(d, c, EVTCHNSTAT_unbound);
-		c->remote_domid = a->remote_dom == DOMID_SELF ? current_domain()->id :
-								a->remote_dom;
+		c->remote_domid = remote;
 		a->port = c->port;
 	}
 	spin_unlock(&d->evtchn_lock);

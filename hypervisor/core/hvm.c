@@ -6,12 +6,6 @@
 #include <handlers.h>
 #include <xsm.h>
 
-/* What a guest may set of its own. */
-static bool guest_may_set(u32 index)
-{
-	return index == HVM_PARAM_CALLBACK_IRQ;
-}
-
 static bool known(u32 index)
 {
 	switch (index) {
@@ -38,7 +32,7 @@ long hvm_set_param(struct xen_hvm_param *a)
 		return rc;
 	if (!known(a->index))
 		rc = -EINVAL;
-	else if (!guest_may_set(a->index) && !xsm_privileged())
+	else if (!xsm_may_set_param(a->index))
 		rc = -EPERM;
 	else
 		rc = 0;

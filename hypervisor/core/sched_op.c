@@ -46,12 +46,13 @@ long sched_op_shutdown_code(struct sched_shutdown *a)
 long sched_op_remote_shutdown(struct sched_remote_shutdown *a)
 {
 	struct domain *d;
+	long rc;
 
 	if (a->reason > SHUTDOWN_MAX)
 		return -EINVAL;
-	d = domain_get(a->domain_id);
+	d = xsm_target(a->domain_id, &rc);
 	if (!d)
-		return -ESRCH;
+		return rc;
 	domain_shutdown(d, a->reason);
 	domain_put(d);
 	return 0;

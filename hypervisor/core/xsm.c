@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The access checks. Today's policy: the control domain may do everything, a guest only what names
+ * The access checks. The policy: the control domain may do everything, a guest only what names
  * itself, and any two domains may talk over grants and event channels that one of them offered to
- * the other.
+ * the other. With xsm=silo guests may talk to the control domain only.
  */
 #include <xsm.h>
+
+static bool silo;
+
+void xsm_set_silo(void)
+{
+	silo = true;
+}
 
 bool xsm_privileged(void)
 {
@@ -39,7 +46,39 @@ struct domain *xsm_control_target(domid_t id, bool other, long *error)
 
 bool xsm_may_talk(const struct domain *a, const struct domain *b)
 {
-	return !a->is_idle && !b->is_idle;
+	if (a->is_idle || b->is_idle)
+		return false;
+	return !silo || a == b || a->is_privileged || b->is_privileged;
+}
+
+long xsm_may_offer(domid_t id)
+{
+	struct domain *d;
+	bool ok;
+
+	if (!silo)
+		return 0;
+	d = domain_get(id);
+	if (!d)
+		return -ESRCH;
+	ok = xsm_may_talk(current_domain(), d);
+	domain_put(d);
+	return ok ? 0 : -EPERM;
+}
+
+bool xsm_may_bind_virq(const struct domain *d, bool global)
+{
+	return !global || d->is_privileged;
+}
+
+bool xsm_may_set_param(u32 index)
+{
+	return index == HVM_PARAM_CALLBACK_IRQ || xsm_privileged();
+}
+
+unsigned int xsm_max_extent_order(void)
+{
+	return xsm_privileged() ? 18 : 9;
 }
 
 bool xsm_may_use_pirq(const struct domain *d, unsigned int pirq)

@@ -6,9 +6,22 @@
 #ifndef PAVISE_CONSOLE_H
 #define PAVISE_CONSOLE_H
 
+#include <lock.h>
 #include <types.h>
 
 struct domain;
+
+/*
+ * A guest's right to print, a bucket of bytes that fills again with time. Beyond it its output is dropped and counted.
+ */
+#define CONSOLE_BURST 32768 /* a kernel's boot messages fit */
+#define CONSOLE_BYTES_PER_S 4096 /* a third of what 115200 baud carry */
+struct console_rate {
+	struct spinlock lock;
+	u64 spent; /* bytes; arch_time_ns() of filled is when it was brought up to date */
+	u64 filled;
+	u64 dropped; /* bytes, since the last report */
+};
 
 enum loglevel { LOG_ERR = 0, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
@@ -21,8 +34,8 @@ void printk_at(enum loglevel level, const char *fmt, ...) __printf(2, 3);
 void console_set_level(enum loglevel level);
 
 /*
- * A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN)
- * ".
+ * A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN) ",
+ * at a limited rate: what is beyond is dropped, and the log says how much.
  */
 void console_guest_write(struct domain *d, const char *s, size_t n);
 /* Input for dom0: returns how many were taken. */

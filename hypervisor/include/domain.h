@@ -7,6 +7,7 @@
 #define PAVISE_DOMAIN_H
 
 #include <arch-api.h>
+#include <console.h>
 #include <list.h>
 #include <lock.h>
 #include <page.h>
@@ -60,6 +61,7 @@ struct domain {
 	u64 hvm_params[NR_HVM_PARAMS];
 	struct timer watchdog[NR_DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog */
 	unsigned int watchdog_used; /* mask */
+	struct console_rate console; /* what it may print */
 	xen_domain_handle_t handle;
 	s64 time_offset_seconds;
 	u32 ssidref;

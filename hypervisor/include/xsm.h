@@ -23,8 +23,26 @@ struct domain *xsm_target(domid_t id, long *error);
  */
 struct domain *xsm_control_target(domid_t id, bool other, long *error);
 
-/* May the two connect event channels, and map each other's granted pages? */
+/* Boot: guests may talk to the control domain only (option xsm=silo). */
+void xsm_set_silo(void);
+
+/* May the two connect event channels, and map and copy each other's granted pages? */
 bool xsm_may_talk(const struct domain *a, const struct domain *b);
+
+/*
+ * May the current domain make a port that the domain of this number may connect to? 0, -EPERM or, with xsm=silo, -ESRCH:
+ * there is no such domain (without, there need not be one yet).
+ */
+long xsm_may_offer(domid_t id);
+
+/* Virtual interrupts about the machine or about other domains are the control domain's. */
+bool xsm_may_bind_virq(const struct domain *d, bool global);
+
+/* May the current domain set this HVM parameter, of itself or whomever xsm_target() lets it name? */
+bool xsm_may_set_param(u32 index);
+
+/* Largest extent (log2 of pages) that the current domain may ask for: the tools build domains with 1 GiB ones. */
+unsigned int xsm_max_extent_order(void);
 
 /* The domain that owns the machine's interrupts. */
 bool xsm_may_use_pirq(const struct domain *d, unsigned int pirq);

@@ -231,6 +231,45 @@ static void console_io(void **state)
 	assert_non_null(strstr(host.console, "(d1) abc"));
 }
 
+/* A flood costs the guest its output, and nobody else; the log counts what is lost. */
+static void a_flood_is_dropped(void **state)
+{
+	char line[101];
+	unsigned int printed;
+
+	memset(line, 'f', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (unsigned int i = 0; i < 10000; i++)
+		console_guest_write(u1, line, sizeof(line));
+	printed = u1->console.spent / 108;
+	assert_in_range(printed, 300, 310);
+	assert_non_null(strstr(host.console, "d1 prints too much"));
+	console_clear();
+	console_guest_write(u1, line, sizeof(line));
+	assert_int_equal(host.console_len, 0);
+	console_guest_write(u2, line, sizeof(line)); /* another guest */
+	assert_non_null(strstr(host.console, "(d2) fff"));
+	console_guest_write(dom0, line, sizeof(line));
+	/* A second later not yet, then again, with the count. */
+	console_clear();
+	advance(1000000000);
+	console_guest_write(u1, line, sizeof(line));
+	assert_int_equal(host.console_len, 0);
+	advance(4000000000UL);
+	console_guest_write(u1, line, sizeof(line));
+	assert_non_null(strstr(host.console, "bytes of its output were dropped"));
+	assert_non_null(strstr(host.console, "(d1) fff"));
+	/* Bytes that print nothing cost as well. */
+	memset(line, '\n', sizeof(line));
+	for (unsigned int i = 0; i < 10000; i++)
+		console_guest_write(u1, line, sizeof(line));
+	assert_true(u1->console.dropped > 1000000);
+	/* dom0 is free. */
+	for (unsigned int i = 0; i < 1000; i++)
+		console_guest_write(dom0, line, sizeof(line));
+	assert_int_equal(dom0->console.spent, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +281,7 @@ int main(void)
 		TEST(guests_lines),
 		TEST(log_ring),
 		TEST(input),
+		TEST(a_flood_is_dropped),
 		TEST(console_io),
 	};
 

@@ -7,6 +7,7 @@
 #include <event.h>
 #include <lib.h>
 #include <sched.h>
+#include <xsm.h>
 
 struct hart harts[CONFIG_NR_CPUS];
 u64 image_pa;
@@ -90,6 +91,20 @@ static void log_machine(void)
 	}
 }
 
+static void access_policy(void)
+{
+	char value[16];
+
+	if (!cmdline_get("xsm", value, sizeof(value)))
+		return;
+	if (!strcmp(value, "silo")) {
+		xsm_set_silo();
+		printk("access: guests may talk to Domain 0 only (xsm=silo)\n");
+	} else if (strcmp(value, "dummy")) {
+		panic("xsm=%s: want dummy or silo", value);
+	}
+}
+
 static void hart_go(struct hart *h)
 {
 	h->current = h->idle = idle_domain->vcpu[h->index];
@@ -146,6 +161,7 @@ void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 	for (unsigned int i = 0; i < boot.nr_harts; i++)
 		setup_hart(i);
 	log_machine();
+	access_policy();
 	features_probe();
 	engine_init();
 	mm_init();
