@@ -8,6 +8,7 @@
 #include <string.h>
 #include "conn.h"
 #include "proto.h"
+#include "record.h"
 #include "util.h"
 #include "watch.h"
 
@@ -56,16 +57,21 @@ static void out_drop(struct conn *c, struct outmsg *m)
 	free(m);
 }
 
+void conn_hush(struct conn *c)
+{
+	while (!TAILQ_EMPTY(&c->out))
+		out_drop(c, TAILQ_FIRST(&c->out));
+	c->in_len = 0;
+}
+
 void conn_reset(struct conn *c)
 {
 	struct tx *tx;
 
-	while (!TAILQ_EMPTY(&c->out))
-		out_drop(c, TAILQ_FIRST(&c->out));
+	conn_hush(c);
 	watch_del_all(c);
 	while ((tx = LIST_FIRST(&c->txs)))
 		conn_tx_close(c, tx);
-	c->in_len = 0;
 	c->overflow = false;
 }
 
@@ -94,6 +100,23 @@ void conn_hold(struct conn *guest, struct conn *loser)
 	conn_timer(guest->held);
 }
 
+struct tx *conn_tx_find(struct conn *c, uint32_t id)
+{
+	struct tx *tx;
+
+	for (tx = LIST_FIRST(&c->txs); tx; tx = LIST_NEXT(tx, link)) {
+		if (tx->id == id)
+			return tx;
+	}
+	return NULL;
+}
+
+void conn_expire(struct conn *c, struct tx *tx)
+{
+	c->dom->mem -= tx->mem;
+	tx_expire(tx);
+}
+
 static void conn_due(struct conn *c)
 {
 	struct tx *tx;
@@ -115,8 +138,8 @@ static void conn_due(struct conn *c)
 			conn_timer(end);
 			continue;
 		}
-		c->dom->mem -= tx->mem;
-		tx_expire(tx);
+		record_expire(c, tx->id);
+		conn_expire(c, tx);
 	}
 }
 
@@ -137,6 +160,7 @@ int conn_timers(void)
 
 void conn_free(struct conn *c)
 {
+	record_gone(c);
 	conn_reset(c);
 	c->tp->close(c);
 	if (c->dom->conn == c)
@@ -155,28 +179,41 @@ void conn_wake(struct conn *c)
 	}
 }
 
-void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event)
+void conn_queue(struct conn *c, const void *msg, size_t len, bool event)
 {
-	struct outmsg *m = xmalloc(sizeof(*m) + sizeof(*hdr) + hdr->len);
+	struct outmsg *m = xmalloc(sizeof(*m) + len);
 
 	m->event = event;
-	m->len = (uint32_t)sizeof(*hdr) + hdr->len;
-	memcpy(m->data, hdr, sizeof(*hdr));
-	memcpy(m->data + sizeof(*hdr), body, hdr->len);
+	m->len = (uint32_t)len;
+	memcpy(m->data, msg, len);
 	TAILQ_INSERT_TAIL(&c->out, m, link);
 	if (event)
 		c->out_events++;
 	else
 		c->out_replies++;
 	c->dom->mem += (long)(sizeof(*m) + m->len);
+}
+
+void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event)
+{
+	char msg[MSG_MAX];
+
+	/* a client of the daemon that died, met while its requests are done again */
+	if (c->tp == &detached)
+		return;
+	memcpy(msg, hdr, sizeof(*hdr));
+	memcpy(msg + sizeof(*hdr), body, hdr->len);
+	record_sent(c, hdr, body);
+	conn_queue(c, msg, sizeof(*hdr) + hdr->len, event);
 	conn_wake(c);
 }
 
-static void conn_fail(struct conn *c, int why)
+void conn_fail(struct conn *c, int why)
 {
 	xlog(LOG_TRACE_, "connection of domain %u failed (%d)", c->domid, why);
 	conn_reset(c);
 	c->failed = true;
+	c->why = (uint8_t)why;
 	c->tp->fail(c, why);
 }
 
@@ -187,6 +224,7 @@ static void conn_flush(struct conn *c)
 		ssize_t n = c->tp->write(c, m->data + c->out_off, m->len - c->out_off);
 
 		if (n < 0) {
+			record_fail(c, (int)-n);
 			conn_fail(c, (int)-n);
 			return;
 		}
@@ -195,14 +233,27 @@ static void conn_flush(struct conn *c)
 			return;
 		}
 		c->moved = true;
-		c->out_off += (uint32_t)n;
-		if (c->out_off == m->len)
-			out_drop(c, m);
+		conn_sent(c, (size_t)n);
 	}
 }
 
-/* Is there a whole request in the buffer? */
-static bool in_whole(const struct conn *c)
+void conn_sent(struct conn *c, size_t len)
+{
+	struct outmsg *m = TAILQ_FIRST(&c->out);
+
+	c->out_off += (uint32_t)len;
+	if (c->out_off == m->len)
+		out_drop(c, m);
+}
+
+bool conn_owes(const struct conn *c, size_t len)
+{
+	const struct outmsg *m = TAILQ_FIRST(&c->out);
+
+	return m && len <= m->len - c->out_off;
+}
+
+bool conn_has_request(const struct conn *c)
 {
 	struct xsd_sockmsg hdr;
 
@@ -212,16 +263,34 @@ static bool in_whole(const struct conn *c)
 	return hdr.len <= XENSTORE_PAYLOAD_MAX && c->in_len >= sizeof(hdr) + hdr.len;
 }
 
+/* The next header is looked at as soon as it is there: what it announces may never fit. */
+static bool header_fits(const struct conn *c)
+{
+	struct xsd_sockmsg hdr;
+
+	if (c->in_len < sizeof(hdr))
+		return true;
+	memcpy(&hdr, c->in, sizeof(hdr));
+	return hdr.len <= XENSTORE_PAYLOAD_MAX;
+}
+
+void conn_received(struct conn *c, size_t len)
+{
+	c->in_len += (uint32_t)len;
+	if (!header_fits(c))
+		conn_fail(c, XENSTORE_ERROR_PROTO);
+}
+
 /* Reads what there is. Returns false when that brought nothing. */
 static bool conn_fill(struct conn *c)
 {
-	struct xsd_sockmsg hdr;
 	ssize_t n;
 
 	if (!c->can_read || c->in_len == sizeof(c->in))
 		return false;
 	n = c->tp->read(c, c->in + c->in_len, sizeof(c->in) - c->in_len);
 	if (n < 0) {
+		record_fail(c, (int)-n);
 		conn_fail(c, (int)-n);
 		return false;
 	}
@@ -230,15 +299,8 @@ static bool conn_fill(struct conn *c)
 		return false;
 	}
 	c->moved = true;
-	c->in_len += (uint32_t)n;
-	if (c->in_len >= sizeof(hdr)) {
-		memcpy(&hdr, c->in, sizeof(hdr));
-		if (hdr.len > XENSTORE_PAYLOAD_MAX) {
-			conn_fail(c, XENSTORE_ERROR_PROTO);
-			return false;
-		}
-	}
-	return true;
+	conn_received(c, (size_t)n);
+	return !c->failed;
 }
 
 /* Does the client owe us the taking of too many replies, or must it wait for dom0? */
@@ -249,7 +311,7 @@ static bool backlog(const struct conn *c)
 	return c->held || !quota_ok(c->dom, Q_OUTSTANDING, (long)c->out_replies + 1);
 }
 
-static void conn_request(struct conn *c)
+void conn_request(struct conn *c)
 {
 	static char body[XENSTORE_PAYLOAD_MAX + 1];
 	struct xsd_sockmsg hdr;
@@ -261,18 +323,16 @@ static void conn_request(struct conn *c)
 	len = (uint32_t)sizeof(hdr) + hdr.len;
 	c->in_len -= len;
 	memmove(c->in, c->in + len, c->in_len);
-	/* the next header is checked here, since no read may follow */
-	if (c->in_len >= sizeof(hdr)) {
-		struct xsd_sockmsg next;
-
-		memcpy(&next, c->in, sizeof(next));
-		if (next.len > XENSTORE_PAYLOAD_MAX) {
-			conn_fail(c, XENSTORE_ERROR_PROTO);
-			return;
-		}
-	}
 	c->requests++;
+	record_begin();
+	/* the next header is checked here, since no read may follow */
+	if (!header_fits(c)) {
+		record_fail(c, XENSTORE_ERROR_PROTO);
+		conn_fail(c, XENSTORE_ERROR_PROTO);
+		return;
+	}
 	proto_handle(c, &hdr, body);
+	record_request(c, &hdr, body);
 }
 
 bool conn_turn(struct conn *c)
@@ -280,9 +340,9 @@ bool conn_turn(struct conn *c)
 	c->moved = false;
 	conn_flush(c);
 	for (int i = 0; i < TURN_REQUESTS && !c->failed && !backlog(c); i++) {
-		if (!in_whole(c) && !conn_fill(c))
+		if (!conn_has_request(c) && !conn_fill(c))
 			break;
-		if (!c->failed && in_whole(c))
+		if (!c->failed && conn_has_request(c))
 			conn_request(c);
 	}
 	conn_flush(c);
@@ -293,7 +353,7 @@ bool conn_turn(struct conn *c)
 		c->tp->kick(c);
 	if (c->failed || c->dead)
 		return false;
-	return (!backlog(c) && (in_whole(c) || c->can_read)) ||
+	return (!backlog(c) && (conn_has_request(c) || c->can_read)) ||
 	       (c->can_write && !TAILQ_EMPTY(&c->out));
 }
 
@@ -309,6 +369,7 @@ bool conn_run_all(void)
 	while (n-- && (c = TAILQ_FIRST(&runq))) {
 		TAILQ_REMOVE(&runq, c, run);
 		c->on_runq = false;
+		record_safe_point();
 		if (conn_turn(c))
 			conn_wake(c);
 		if (c->dead)

@@ -52,6 +52,7 @@ struct conn {
 	bool on_runq;
 	bool dead; /* to be freed at the end of the turn */
 	bool failed; /* a ring that broke the rules: no I/O until it is reset */
+	uint8_t why; /* failed: XENSTORE_ERROR_* */
 	bool can_read, can_write; /* no I/O call has said 0 since the last event */
 	bool moved; /* bytes moved in this turn */
 	bool overflow; /* some watch has lost_events */
@@ -61,6 +62,13 @@ struct conn {
 	int fd; /* socket */
 	struct xenstore_domain_interface *ring;
 	uint32_t port; /* local event channel port of the ring */
+	/*
+	 * what was recorded of the ring's indices (record.h): what they are, and what they were
+	 * before the last move, which a crash may have kept from the page
+	 */
+	uint32_t req_cons, req_was, rsp_prod, rsp_was;
+	uint32_t serial; /* socket: its name in the journal */
+	bool journaled; /* socket: the journal knows it */
 
 	uint32_t in_len;
 	char in[MSG_MAX];
@@ -86,6 +94,25 @@ void conn_free(struct conn *c);
 void conn_reset(struct conn *c);
 /* Queues a message. */
 void conn_send(struct conn *c, const struct xsd_sockmsg *hdr, const void *body, bool event);
+/* Forgets half a request, and all that waits to be sent. */
+void conn_hush(struct conn *c);
+/* The queue as such: a message that is a reply or event already. */
+void conn_queue(struct conn *c, const void *msg, size_t len, bool event);
+/*
+ * What moving bytes does to the connection, once they moved: len bytes were put into in at in_len;
+ * the first len bytes that wait have gone (of one message).
+ */
+void conn_received(struct conn *c, size_t len);
+void conn_sent(struct conn *c, size_t len);
+bool conn_owes(const struct conn *c, size_t len); /* could they? */
+/* A whole request has arrived; serves it. */
+bool conn_has_request(const struct conn *c);
+void conn_request(struct conn *c);
+/* It broke the rules: XENSTORE_ERROR_*. */
+void conn_fail(struct conn *c, int why);
+struct tx *conn_tx_find(struct conn *c, uint32_t id);
+/* A guest's transaction has been open for too long. */
+void conn_expire(struct conn *c, struct tx *tx);
 /* Ends a transaction, whichever way. */
 void conn_tx_close(struct conn *c, struct tx *tx);
 /*

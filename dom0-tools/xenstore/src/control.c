@@ -6,11 +6,12 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "liveupdate.h"
 #include "proto.h"
 #include "util.h"
 #include "watch.h"
 
-#define ARGS_MAX 5
+#define ARGS_MAX 8
 
 struct census {
 	size_t nodes, bytes;
@@ -189,6 +190,7 @@ static const struct {
 } commands[] = {
 	{ "check", "", ctl_check },
 	{ "help", "", ctl_help },
+	{ "live-update", "-f <file>|-c <args>|-s [-t <sec>] [-F]|-a", req_live_update },
 	{ "log", "on|off", ctl_log },
 	{ "logfile", "<file>", ctl_logfile },
 	{ "memreport", "", ctl_memreport },

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dom.h"
-#include "hv.h"
+#include "record.h"
 #include "store.h"
 #include "util.h"
 
@@ -107,7 +107,7 @@ struct dom *dom_known(unsigned int domid)
 
 	if (d || domid >= DOM_FIRST_RESERVED)
 		return d;
-	n = hv_dominfo(domid, 1, &info);
+	n = rec_dominfo(domid, 1, &info);
 	if (n == -ENOSYS || (n == 1 && info.domid == domid))
 		return dom_need(domid);
 	return NULL;
@@ -136,6 +136,11 @@ struct dom *dom_first(void)
 uint64_t dom_epoch(void)
 {
 	return epoch;
+}
+
+void dom_set_epoch(uint64_t to)
+{
+	epoch = to;
 }
 
 /* Was this entry meant for the domain that has the number today? */

@@ -83,6 +83,7 @@ void dom_forget(struct dom *d);
 struct dom *dom_first(void);
 /* Changes whenever a domain is forgotten: accounts computed before are stale then. */
 uint64_t dom_epoch(void);
+void dom_set_epoch(uint64_t to);
 
 /* The domain that owns a node, 0 if the owner is dead. */
 unsigned int perms_owner(const struct perms *p);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "domains.h"
 #include "hv.h"
+#include "record.h"
 #include "ring.h"
 #include "util.h"
 #include "watch.h"
@@ -43,8 +44,8 @@ int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, boo
 	if (c) {
 		/* a toolstack that resumes a domain gives it a new event channel this way */
 		port_set(c->port, NULL);
-		hv_unbind(c->port);
-		port = hv_bind(domid, remote_port);
+		rec_unbind(c->port);
+		port = rec_bind(domid, remote_port);
 		if (port < 0) {
 			c->port = 0;
 			domain_release(d);
@@ -52,17 +53,17 @@ int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, boo
 		}
 		c->port = (uint32_t)port;
 	} else {
-		page = hv_map_ring(domid);
+		page = rec_map_ring(domid);
 		if (!page) {
 			err = -errno;
 			xlog(LOG_ERR_, "domain %u: cannot map its ring: %s", domid, strerror(-err));
 			return err;
 		}
-		port = hv_bind(domid, remote_port);
+		port = rec_bind(domid, remote_port);
 		if (port < 0) {
 			xlog(LOG_ERR_, "domain %u: cannot bind port %u: %s", domid, remote_port,
 			     strerror(-port));
-			hv_unmap_ring(page);
+			rec_unmap_ring(page);
 			return port;
 		}
 		c = ring_conn_new(domid, page, (uint32_t)port);
@@ -73,7 +74,8 @@ int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, boo
 	d->shutdown = d->dying = false;
 	d->gfn = gfn;
 	d->remote_port = remote_port;
-	ring_event(c);
+	if (!replaying)
+		ring_event(c);
 	return 0;
 }
 
@@ -147,6 +149,57 @@ void domain_forget(struct dom *d)
 	dom_forget(d);
 }
 
+/* Binds a connection that was recovered. Returns 0 or -errno. */
+static int attach(struct dom *d)
+{
+	struct conn *c = d->conn;
+	uint32_t remote = d->remote_port;
+	void *page;
+	int port, err;
+
+	c->port = UINT32_MAX;
+	if (d->domid) {
+		page = hv_map_ring(d->domid);
+		err = page ? 0 : -errno;
+	} else {
+		err = hv_dom0_ring(&page, &remote);
+	}
+	if (err)
+		return err;
+	port = hv_bind(d->domid, remote);
+	if (port < 0) {
+		hv_unmap_ring(page);
+		return port;
+	}
+	d->remote_port = remote;
+	port_set((uint32_t)port, c);
+	ring_attach(c, page, (uint32_t)port);
+	return 0;
+}
+
+void domains_attach(void)
+{
+	struct dom *d;
+	int err;
+
+	/* the ports of the daemon that died */
+	for (uint32_t i = 0; i < num_ports; i++)
+		by_port[i] = NULL;
+	for (d = dom_first(); d; d = d->next) {
+		if (!d->conn)
+			continue;
+		err = attach(d);
+		if (!err)
+			continue;
+		/* gone or going, most likely: the scan will tell who must know */
+		xlog(LOG_ERR_, "domain %u: cannot serve its ring again: %s", d->domid,
+		     strerror(-err));
+		domain_release(d);
+	}
+	if (exc_port != UINT32_MAX)
+		domains_scan();
+}
+
 int domain_introduce_dom0(void)
 {
 	struct dom *d = dom_need(0);
@@ -190,21 +243,30 @@ void domains_event(uint32_t port)
 
 enum { SEEN = 1, SHUTDOWN = 2, DYING = 4 };
 
-/* One record against what the hypervisor says of its domain. Returns whether something happened. */
-static bool judge(struct dom *d, uint8_t state)
+/* One record against what the hypervisor says of its domain: has something happened? */
+static bool news(const struct dom *d, unsigned int state)
 {
-	bool news = false;
+	if (!state)
+		return true;
+	return state & DYING ? !d->dying : state & SHUTDOWN && !d->shutdown;
+}
 
+void domain_judged(unsigned int domid, unsigned int state)
+{
+	struct dom *d = dom_find(domid);
+
+	if (!d || !domid)
+		return;
 	if (state & DYING || !state) {
 		/* the mapping of its page would keep it from going */
-		news = !d->dying || !state;
 		domain_release(d);
 		d->dying = true;
-	} else if (state & SHUTDOWN) {
-		news = !d->shutdown;
+	} else {
 		d->shutdown = true;
 	}
-	return news;
+	if (!state)
+		domain_forget(d);
+	watch_fire_special("@releaseDomain", domid);
 }
 
 void domains_scan(void)
@@ -237,10 +299,9 @@ void domains_scan(void)
 	for (d = dom_first(); d; d = next) {
 		next = d->next;
 		domid = d->domid;
-		if (!domid || !judge(d, state[domid]))
+		if (!domid || !news(d, state[domid]))
 			continue;
-		if (!state[domid])
-			domain_forget(d);
-		watch_fire_special("@releaseDomain", domid);
+		record_judge(domid, state[domid]);
+		domain_judged(domid, state[domid]);
 	}
 }

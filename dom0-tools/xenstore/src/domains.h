@@ -19,6 +19,10 @@ int domain_introduce(unsigned int domid, uint64_t gfn, uint32_t remote_port, boo
  * too.
  */
 void domain_forget(struct dom *d);
+/* What the hypervisor said of a domain that is known: it shut down, is dying or (0) gone. */
+void domain_judged(unsigned int domid, unsigned int state);
+/* After recovery: binds all rings anew and looks for domains that died meanwhile. */
+void domains_attach(void);
 /* Stops to serve it. */
 void domain_release(struct dom *d);
 /* dom0's own kernel. -ENODEV on the host. */

@@ -19,6 +19,9 @@
 #include <unistd.h>
 #include "domains.h"
 #include "hv.h"
+#include "journal.h"
+#include "liveupdate.h"
+#include "record.h"
 #include "sock.h"
 #include "util.h"
 #include "watch.h"
@@ -30,8 +33,8 @@
 enum { OK = 0, FAILED = 1, USAGE = 2, RUNNING = 3 };
 
 static struct options {
-	const char *socket, *pid_file, *log;
-	bool foreground, trace, no_domains;
+	const char *socket, *pid_file, *log, *journal, *check, *live;
+	bool foreground, trace, no_domains, fresh;
 } opt = { .socket = DEFAULT_SOCKET, .pid_file = DEFAULT_PID };
 
 static int ep = -1, listen_fd = -1, sig_fd = -1, pid_fd = -1;
@@ -39,22 +42,37 @@ static char tag_listen, tag_signal, tag_event;
 
 static void usage(FILE *f)
 {
-	fprintf(f, "Usage: xenstored [options]\n"
-		   "The store of the host's domains. Returns when clients can connect.\n\n"
-		   "  -F, --foreground     stay in the foreground, log to stderr\n"
-		   "      --pid-file FILE  (default " DEFAULT_PID "; \"none\": no file)\n"
-		   "      --socket FILE    (default $XENSTORED_PATH or " DEFAULT_SOCKET ")\n"
-		   "      --log FILE       log there instead of syslog\n"
-		   "      --trace          log each request\n"
-		   "      --no-domains     serve sockets only, do not look for a hypervisor\n"
-		   "  -h, --help           this text\n\n"
-		   "Exit codes: 0 serving (or ended in order), 1 start failed, 2 wrong usage, "
-		   "3 already running.\n");
+	fprintf(f,
+		"Usage: xenstored [options]\n"
+		"The store of the host's domains. Returns when clients can connect.\n\n"
+		"  -F, --foreground     stay in the foreground, log to stderr\n"
+		"      --pid-file FILE  (default " DEFAULT_PID "; \"none\": no file)\n"
+		"      --socket FILE    (default $XENSTORED_PATH or " DEFAULT_SOCKET ")\n"
+		"      --log FILE       log there instead of syslog\n"
+		"      --trace          log each request\n"
+		"      --journal FILE   what survives a kill -9, on tmpfs (default: \"journal\" beside\n"
+		"                       the socket; \"none\": nothing does)\n"
+		"      --fresh          begin with an empty store, whatever the journal holds\n"
+		"      --check-journal FILE  read it, say what is wrong with it, and end\n"
+		"      --no-domains     serve sockets only, do not look for a hypervisor\n"
+		"  -h, --help           this text\n\n"
+		"Exit codes: 0 serving (or ended in order), 1 start failed, 2 wrong usage, "
+		"3 already running.\n");
 }
 
 static void parse_options(int argc, char **argv)
 {
-	enum { O_PID = 256, O_SOCKET, O_LOG, O_TRACE, O_NODOM };
+	enum {
+		O_PID = 256,
+		O_SOCKET,
+		O_LOG,
+		O_TRACE,
+		O_NODOM,
+		O_JOURNAL,
+		O_FRESH,
+		O_CHECK,
+		O_LIVE
+	};
 	static const struct option longs[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "foreground", no_argument, NULL, 'F' },
@@ -64,6 +82,10 @@ static void parse_options(int argc, char **argv)
 		{ "log", required_argument, NULL, O_LOG },
 		{ "trace", no_argument, NULL, O_TRACE },
 		{ "no-domains", no_argument, NULL, O_NODOM },
+		{ "journal", required_argument, NULL, O_JOURNAL },
+		{ "fresh", no_argument, NULL, O_FRESH },
+		{ "check-journal", required_argument, NULL, O_CHECK },
+		{ "live-update", required_argument, NULL, O_LIVE }, /* for ourselves */
 		{ 0 },
 	};
 	int o;
@@ -93,6 +115,18 @@ static void parse_options(int argc, char **argv)
 			break;
 		case O_NODOM:
 			opt.no_domains = true;
+			break;
+		case O_JOURNAL:
+			opt.journal = optarg;
+			break;
+		case O_FRESH:
+			opt.fresh = true;
+			break;
+		case O_CHECK:
+			opt.check = optarg;
+			break;
+		case O_LIVE:
+			opt.live = optarg;
 			break;
 		default:
 			usage(stderr);
@@ -201,20 +235,71 @@ static void initial_tree(void)
 	}
 }
 
-static void set_up_domains(void)
+static void ep_add_socket(struct conn *c)
+{
+	ep_add(c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, c);
+}
+
+/* Where the journal is. NULL: there is none. */
+static const char *journal_file(void)
+{
+	static char *path;
+	const char *slash = strrchr(opt.socket, '/');
+
+	if (opt.journal)
+		return strcmp(opt.journal, "none") ? opt.journal : NULL;
+	if (!path)
+		path = xasprintf("%.*s%s", slash ? (int)(slash - opt.socket + 1) : 0, opt.socket,
+				 "journal");
+	return path;
+}
+
+/* Takes up what there was. Returns whether there was something. */
+static bool take_up(void)
+{
+	const char *journal = journal_file();
+	bool found = false;
+	struct conn *c;
+
+	if (journal && (!opt.fresh || opt.live))
+		found = recover(journal);
+	if (opt.live && !found) {
+		/* cannot be: the program was tried out on it a moment ago */
+		fprintf(stderr, "xenstored: live update: no state in %s\n", journal);
+		exit(FAILED);
+	}
+	for (c = TAILQ_FIRST(&conns); opt.live && c; c = TAILQ_NEXT(c, all)) {
+		if (!c->ring) {
+			sock_adopt(c);
+			ep_add_socket(c);
+		}
+	}
+	record_path(journal);
+	/* before anything moves: what is found now must be found again if this one dies too */
+	if (found)
+		record_checkpoint();
+	return found;
+}
+
+static void set_up_domains(bool recovered)
 {
 	const char *why = "";
 	int err;
 
-	if (opt.no_domains)
+	if (opt.no_domains) {
+		if (recovered)
+			recover_attach(opt.live);
 		return;
+	}
 	err = hv_init(&why);
 	if (err)
 		die(FAILED, -err, "cannot open", why);
 	err = domains_init();
 	if (err)
 		die(FAILED, -err, "cannot bind", "VIRQ_DOM_EXC");
-	err = domain_introduce_dom0();
+	if (recovered)
+		recover_attach(opt.live);
+	err = dom_need(0)->conn ? 0 : domain_introduce_dom0();
 	if (err && err != -ENODEV)
 		die(FAILED, -err, "cannot serve", "dom0's ring");
 	if (hv_event_fd() >= 0)
@@ -225,6 +310,7 @@ static void set_up(void)
 {
 	struct rlimit lim;
 	sigset_t set;
+	bool recovered;
 
 	if (opt.log) {
 		int err = log_open(opt.log);
@@ -253,16 +339,32 @@ static void set_up(void)
 	 * the socket tells best whether somebody serves already, so it comes before all else that
 	 * is shared
 	 */
-	listen_fd = sock_listen(opt.socket);
-	if (listen_fd < 0)
-		die(listen_fd == -EADDRINUSE ? RUNNING : FAILED, -listen_fd, "cannot listen at",
-		    opt.socket);
+	if (opt.live) {
+		if (sscanf(opt.live, "%d,%d", &listen_fd, &pid_fd) != 2)
+			exit(USAGE);
+		fcntl(listen_fd, F_SETFD, FD_CLOEXEC);
+		if (pid_fd >= 0)
+			fcntl(pid_fd, F_SETFD, FD_CLOEXEC);
+		sock_spare();
+	} else {
+		listen_fd = sock_listen(opt.socket);
+		if (listen_fd < 0)
+			die(listen_fd == -EADDRINUSE ? RUNNING : FAILED, -listen_fd,
+			    "cannot listen at", opt.socket);
+		take_pid_file();
+	}
 	ep_add(listen_fd, EPOLLIN, &tag_listen);
-	take_pid_file();
 	store_init();
 	watch_init();
-	initial_tree();
-	set_up_domains();
+	clock_update();
+	recovered = take_up();
+	if (!recovered)
+		initial_tree();
+	set_up_domains(recovered);
+	record_checkpoint();
+	if (recovered)
+		xlog(LOG_INFO_, "taken up from %s after %s: %zu watches", journal_file(),
+		     opt.live ? "a live update" : "the last daemon's end", watch_count());
 }
 
 /* Returns false when it is time to end. */
@@ -311,17 +413,21 @@ static void serve(void)
 			} else if (ev[i].data.ptr == &tag_listen) {
 				c = sock_accept(listen_fd);
 				if (c)
-					ep_add(c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, c);
+					ep_add_socket(c);
 			} else {
 				sock_event(ev[i].data.ptr);
 			}
 		}
 		more = conn_run_all();
+		if (live_update_due())
+			live_update_go();
 	}
 }
 
 static void tear_down(void)
 {
+	/* the store stays in the journal, for the next daemon */
+	journal_close();
 	while (!TAILQ_EMPTY(&conns))
 		conn_free(TAILQ_FIRST(&conns));
 	if (!opt.no_domains)
@@ -333,14 +439,30 @@ static void tear_down(void)
 		unlink(opt.pid_file);
 }
 
+static int check_journal(void)
+{
+	store_init();
+	watch_init();
+	if (!recover(opt.check)) {
+		fprintf(stderr, "xenstored: %s: no state in it\n", opt.check);
+		return FAILED;
+	}
+	return recover_lost ? FAILED : OK;
+}
+
 int main(int argc, char **argv)
 {
 	int ready = -1;
 
 	parse_options(argc, argv);
-	if (!opt.foreground)
+	if (opt.check)
+		return check_journal();
+	if (opt.live && !opt.foreground && !opt.log)
+		log_to_syslog();
+	if (!opt.foreground && !opt.live)
 		ready = daemonize();
 	set_up();
+	live_update_init(&(struct live_update){ argv, listen_fd, pid_fd, journal_file() });
 	if (ready >= 0)
 		daemon_ready(ready);
 	serve();

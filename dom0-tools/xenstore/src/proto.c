@@ -533,17 +533,6 @@ static int req_unwatch(struct req *r)
 	return err ? err : watch_del(r->c, path, v[1]);
 }
 
-static struct tx *tx_find(struct conn *c, uint32_t id)
-{
-	struct tx *tx;
-
-	for (tx = LIST_FIRST(&c->txs); tx; tx = LIST_NEXT(tx, link)) {
-		if (tx->id == id)
-			return tx;
-	}
-	return NULL;
-}
-
 static int req_reset_watches(struct req *r)
 {
 	watch_del_all(r->c);
@@ -563,7 +552,7 @@ static int req_transaction_start(struct req *r)
 		return -ENOSPC;
 	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
 		return -ENOMEM;
-	while (!r->c->next_tx || tx_find(r->c, r->c->next_tx))
+	while (!r->c->next_tx || conn_tx_find(r->c, r->c->next_tx))
 		r->c->next_tx++;
 	tx = tx_start(r->c->next_tx++);
 	LIST_INSERT_HEAD(&r->c->txs, tx, link);
@@ -675,7 +664,7 @@ static int dispatch(struct req *r)
 		return -EACCES;
 	if (!(requests[type].flags & F_TX) || !r->hdr.tx_id)
 		return requests[type].fn(r);
-	tx = r->tx = tx_find(r->c, r->hdr.tx_id);
+	tx = r->tx = conn_tx_find(r->c, r->hdr.tx_id);
 	if (!tx)
 		return -ENOENT;
 	if (tx->expired && type != XS_TRANSACTION_END)

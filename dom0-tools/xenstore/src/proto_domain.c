@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 #include "domains.h"
-#include "hv.h"
 #include "proto.h"
+#include "record.h"
 #include "util.h"
 
 /* A domid that a real domain can have. */
@@ -77,7 +77,7 @@ int req_release(struct req *r)
 	r->special_domid = d->domid;
 	domain_release(d);
 	/* a domain that lives on keeps what it was given */
-	n = hv_dominfo(d->domid, 1, &info);
+	n = rec_dominfo(d->domid, 1, &info);
 	if (n != 1 || info.domid != d->domid)
 		r->gone = d;
 	return 0;

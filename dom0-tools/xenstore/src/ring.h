@@ -9,12 +9,15 @@
 
 #include "conn.h"
 
-/* Moves bytes. How many, 0 if none, -XENSTORE_ERROR_RINGIDX for indices that cannot be. */
-ssize_t ring_read(struct xenstore_domain_interface *intf, void *buf, size_t len);
-ssize_t ring_write(struct xenstore_domain_interface *intf, const void *buf, size_t len);
-
 /* Serves a domain on a mapped page and a bound local port. */
 struct conn *ring_conn_new(unsigned int domid, void *page, uint32_t port);
+/*
+ * The same for a connection that was recovered: the page and port are new, all else goes on. Moves
+ * of indices that were recorded and not made are made.
+ */
+void ring_attach(struct conn *c, void *page, uint32_t port);
+/* The transport alone, on no page yet: for a connection that state_load() makes. */
+struct conn *ring_conn_blank(unsigned int domid);
 /* The guest has signalled. */
 void ring_event(struct conn *c);
 /* Empties the ring and the connection, and says "connected". */

@@ -18,6 +18,7 @@
 /* Given up when the process runs out of descriptors, so that a client can be told by being closed.
  */
 static int spare_fd = -1;
+static uint32_t last_serial;
 
 static ssize_t tp_read(struct conn *c, void *buf, size_t len)
 {
@@ -72,6 +73,21 @@ static void make_dir(const char *path)
 	free(dir);
 }
 
+void sock_spare(void)
+{
+	if (spare_fd < 0)
+		spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void sock_adopt(struct conn *c)
+{
+	c->tp = &sock_transport;
+	fcntl(c->fd, F_SETFD, FD_CLOEXEC);
+	if (c->serial > last_serial)
+		last_serial = c->serial;
+	sock_event(c);
+}
+
 int sock_listen(const char *path)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -97,8 +113,7 @@ int sock_listen(const char *path)
 		close(fd);
 		return err;
 	}
-	if (spare_fd < 0)
-		spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	sock_spare();
 	return fd;
 }
 
@@ -120,6 +135,7 @@ struct conn *sock_accept(int listen_fd)
 	}
 	c = conn_new(0, &sock_transport);
 	c->fd = fd;
+	c->serial = ++last_serial;
 	return c;
 }
 

@@ -14,6 +14,10 @@
  * daemon is replaced, one that answers is not (-EADDRINUSE). Returns the fd or -errno.
  */
 int sock_listen(const char *path);
+/* Keeps a descriptor back, for telling a client that there is none left. */
+void sock_spare(void);
+/* A client that came over a live update: c->fd is open. */
+void sock_adopt(struct conn *c);
 /* Accepts one client. NULL when there is none (for the moment). */
 struct conn *sock_accept(int listen_fd);
 /* The kernel says that it can be read or written again. */

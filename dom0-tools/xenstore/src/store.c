@@ -19,6 +19,11 @@ uint64_t store_next_gen(void)
 	return ++gen_counter;
 }
 
+uint64_t store_gen(void)
+{
+	return gen_counter;
+}
+
 void store_set_gen(uint64_t gen)
 {
 	gen_counter = gen;

@@ -54,6 +54,7 @@ void store_init(void);
 /* Frees everything: for tests. */
 void store_exit(void);
 uint64_t store_next_gen(void);
+uint64_t store_gen(void); /* the last one given */
 void store_set_gen(uint64_t gen);
 
 /*
@@ -66,6 +67,9 @@ void op_free(struct op *op);
 
 struct tx *tx_start(uint32_t id);
 void tx_free(struct tx *tx);
+/* Calls fn for each path that it recorded, in no order. */
+void tx_paths(const struct tx *tx, void (*fn)(const char *path, unsigned int what, void *),
+	      void *ctx);
 /* Lets go of all that it holds; what is left is its number. */
 void tx_expire(struct tx *tx);
 /* Records access. Returns the number of paths now recorded. */

@@ -9,20 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xen/io/xs_wire.h>
+#include "ent.h"
 #include "path.h"
 #include "tree.h"
 #include "util.h"
-
-struct ent {
-	uint32_t refs;
-	uint32_t count;
-	union {
-		size_t bytes; /* of the names below this entry, NULs included */
-		struct ent *dead; /* once refs is 0: next to be freed */
-	};
-	struct ent *l, *r;
-	struct node *node;
-};
 
 struct blob *blob_new(const void *data, size_t len)
 {
@@ -83,7 +73,7 @@ static size_t ent_bytes(const struct ent *e)
 	return e ? e->bytes : 0;
 }
 
-static struct ent *ent_get(struct ent *e)
+struct ent *ent_get(struct ent *e)
 {
 	if (e)
 		e->refs++;
@@ -122,7 +112,7 @@ static void ents_reap(struct ent *dead)
 	}
 }
 
-static void ent_put(struct ent *e)
+void ent_put(struct ent *e)
 {
 	struct ent *dead = NULL;
 
@@ -186,7 +176,7 @@ size_t node_cost(const struct node *n)
 
 /* The functions below take over the references to l, n and r, and return a new one. */
 
-static struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
+struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
 {
 	struct ent *e = xmalloc(sizeof(*e));
 

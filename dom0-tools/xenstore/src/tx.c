@@ -108,6 +108,14 @@ unsigned int tx_note(struct tx *tx, const char *path, size_t len, unsigned int w
 	return tx->num_paths;
 }
 
+void tx_paths(const struct tx *tx, void (*fn)(const char *path, unsigned int what, void *),
+	      void *ctx)
+{
+	for (unsigned int i = 0; i < tx->cap_paths; i++)
+		if (tx->paths[i])
+			fn(tx->paths[i]->path, tx->paths[i]->what, ctx);
+}
+
 void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct *a)
 {
 	if (tx->num_ops == tx->cap_ops) {

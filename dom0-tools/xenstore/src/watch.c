@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "path.h"
+#include "record.h"
 #include "util.h"
 #include "watch.h"
 
@@ -227,6 +228,20 @@ static void send_event(struct watch *w, const char *path)
 	conn_send(c, &hdr, body, true);
 }
 
+const char *watch_path(const struct watch *w)
+{
+	return w->point->path;
+}
+
+const struct watch *watch_newer(const struct conn *c, const struct watch *w)
+{
+	/* lists are headed by the newest; link.le_prev points to the link that points to us */
+	if (LIST_FIRST(&c->watches) == w)
+		return NULL;
+	return (const struct watch *)((const char *)w->of_conn.le_prev -
+				      offsetof(struct watch, of_conn.le_next));
+}
+
 void watch_fire_one(struct watch *w)
 {
 	send_event(w, w->point->path);
@@ -234,14 +249,20 @@ void watch_fire_one(struct watch *w)
 
 void watch_refill(struct conn *c)
 {
-	struct watch *w;
-
 	if (!c->overflow || !room(c))
 		return;
 	/* not for each place that becomes free */
 	if (!conn_priv(c) && c->dom->limit[Q_EVENTS] &&
 	    (long)c->out_events > c->dom->limit[Q_EVENTS] / 2)
 		return;
+	record_refill(c);
+	watch_refill_now(c);
+}
+
+void watch_refill_now(struct conn *c)
+{
+	struct watch *w;
+
 	c->overflow = false;
 	for (w = LIST_FIRST(&c->watches); w; w = LIST_NEXT(w, of_conn)) {
 		if (!w->lost)

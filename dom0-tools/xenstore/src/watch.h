@@ -31,6 +31,9 @@ int watch_add(struct conn *c, const char *path, const char *token, unsigned int 
 	      struct watch **out);
 int watch_del(struct conn *c, const char *path, const char *token); /* 0 or -ENOENT */
 void watch_del_all(struct conn *c);
+const char *watch_path(const struct watch *w);
+/* The one that was registered next on this connection, or NULL. */
+const struct watch *watch_newer(const struct conn *c, const struct watch *w);
 void watch_fire_one(struct watch *w);
 /*
  * Tells everybody who watches path and may know: old and new are the stores before and after.
@@ -41,6 +44,8 @@ void watch_fire(const char *path, bool recursive, const struct node *old, const 
 void watch_fire_special(const char *name, unsigned int domid);
 /* Makes up for dropped events as far as there is room again. */
 void watch_refill(struct conn *c);
+/* The same with no question whether there is enough room to begin. */
+void watch_refill_now(struct conn *c);
 /* Who may hear of special events; NULL if name is none. */
 struct perms **watch_special_perms(const char *name);
 void watch_init(void);
