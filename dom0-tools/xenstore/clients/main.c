@@ -26,7 +26,7 @@ static const struct mode {
 	{ "chmod", "hrsu", "[-h] [-u] [-r] [-s] key <mode [modes...]>", 1, true, mode_chmod },
 	{ "ls", "hfps", "[-h] [-f] [-p] [-s] [path]", 0, true, mode_ls },
 	{ "watch", "hn:s", "[-h] [-n NR] key", 1, false, mode_watch },
-	{ "control", "h", "[-h] command [argument...]", 1, false, mode_control },
+	{ "control", "+h", "[-h] command [argument...]", 1, false, mode_control },
 };
 
 static char *out_buf;

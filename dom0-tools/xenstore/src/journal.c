@@ -79,7 +79,8 @@ static uint64_t rec_sum(uint64_t key, const struct rec *r, const void *data)
 {
 	uint64_t h = journal_sum(key, r, offsetof(struct rec, sum));
 
-	h = journal_sum(h, data, r->len);
+	/* with the zeros that fill it up */
+	h = journal_sum(h, data, round8(r->len));
 	return h ? h : 1;
 }
 
@@ -198,7 +199,7 @@ int journal_checkpoint(const char *path, const void *state, size_t len)
 		if (getrandom(&h.key, sizeof(h.key), 0) != sizeof(h.key))
 			h.key = (uint64_t)getpid() << 32 ^ j.seq;
 		memcpy(map + sizeof(h), state, len);
-		h.state_sum = journal_sum(h.key, state, len);
+		h.state_sum = journal_sum(h.key, map + sizeof(h), round8(len));
 		h.sum = journal_sum(h.key, &h, offsetof(struct head, sum));
 		memcpy(map, &h, sizeof(h));
 		err = switch_files(path, fresh);
@@ -289,7 +290,7 @@ static bool head_ok(const struct file *f, struct head *h)
 
 static bool state_ok(const struct file *f, const struct head *h)
 {
-	return h->state_sum == journal_sum(h->key, f->data + sizeof(*h), h->state_len);
+	return h->state_sum == journal_sum(h->key, f->data + sizeof(*h), round8(h->state_len));
 }
 
 static bool all_zero(const char *p, size_t len)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -91,11 +92,13 @@ void sock_adopt(struct conn *c)
 int sock_listen(const char *path)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	char fresh[sizeof(un.sun_path)];
 	mode_t mask;
 	int fd, err;
 
-	if (strlen(path) >= sizeof(un.sun_path))
+	if (strlen(path) + 4 >= sizeof(un.sun_path))
 		return -ENAMETOOLONG;
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	strcpy(un.sun_path, path);
 	make_dir(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -105,9 +108,14 @@ int sock_listen(const char *path)
 		close(fd);
 		return -EADDRINUSE;
 	}
-	unlink(path);
+	/* renamed when it works: who connects meanwhile finds a dead socket and tries again */
+	strcpy(un.sun_path, fresh);
+	unlink(fresh);
 	mask = umask(0177);
-	err = bind(fd, (struct sockaddr *)&un, sizeof(un)) || listen(fd, 128) ? -errno : 0;
+	err = bind(fd, (struct sockaddr *)&un, sizeof(un)) || listen(fd, 128) ||
+			      rename(fresh, path) ?
+		      -errno :
+		      0;
 	umask(mask);
 	if (err) {
 		close(fd);

@@ -26,9 +26,18 @@ class Daemon:
         self.dir = tmp
         self.socket = str(tmp / "socket")
         self.env = dict(os.environ, XENSTORED_PATH=self.socket, XENSTORED_FAKE_DOMAINS=str(tmp))
-        subprocess.run([OUT + "/xenstored", "--pid-file", str(tmp / "pid"), "--log", str(tmp / "log")],
+        self.start()
+
+    def start(self):
+        subprocess.run([OUT + "/xenstored", "--pid-file", str(self.dir / "pid"), "--log", str(self.dir / "log")],
                        env=self.env, check=True, timeout=20)
-        self.pid = int((tmp / "pid").read_text())
+        self.pid = int((self.dir / "pid").read_text())
+
+    def kill(self):
+        """As if it had crashed."""
+        os.kill(self.pid, 9)
+        while self.alive():
+            time.sleep(0.002)
 
     def client(self):
         return xswire.SocketClient(self.socket)

@@ -145,6 +145,11 @@ struct client *priv_new(void)
 	return cl;
 }
 
+void page_set(unsigned int domid, void *page)
+{
+	pages[domid] = page;
+}
+
 struct client *guest_new(unsigned int domid)
 {
 	struct client *cl = xzalloc(sizeof(*cl));

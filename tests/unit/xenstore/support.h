@@ -47,6 +47,8 @@ int teardown(void **state);
 extern struct client *d0;
 
 struct client *priv_new(void);
+/* The ring that this domain will be found to have; the caller owns it. */
+void page_set(unsigned int domid, void *page);
 struct client *guest_new(unsigned int domid);
 void client_free(struct client *cl);
 /* Lets the daemon work until it has nothing to do, and takes what it sends. */

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The daemon as a process is killed and started again, or replaced by another program; clients go on."""
+import os
+import shutil
+import struct
+import threading
+import time
+
+import xswire
+from xswire import DIRECTORY, WATCH, WRITE, Error
+
+OUT = os.environ["XS_OUT"]
+
+
+def home(xs, domid):
+    c = xs.client()
+    c.write(b"/local/domain/%d" % domid, b"")
+    c.ask(xswire.SET_PERMS, b"/local/domain/%d" % domid, b"n%d" % domid)
+    return b"/local/domain/%d/" % domid
+
+
+def test_killed(xs):
+    """Store, permissions, a guest with its watch and its open transaction are there again."""
+    g = xs.guest(3)
+    path = home(xs, 3)
+    g.write(b"a", b"1")
+    g.ask(WATCH, b"a", b"token")
+    tx = g.start()
+    g.write(b"a", b"2", tx)
+    g.write(b"b", b"3", tx)
+    xs.client().write(b"/left", b"here")
+    lost = xs.client()
+    lost_tx = lost.start()
+    lost.write(b"/never", b"1", lost_tx)
+    xs.kill()
+    xs.start()
+    assert xs.client().read(b"/left") == b"here"
+    g.end(tx)
+    assert g.read(b"a") == b"2" and g.read(b"b") == b"3"
+    assert g.events.count((b"a", b"token")) == 2  # when it was registered, and the commit
+    assert xs.client().ask(xswire.GET_PERMS, path[:-1]) == b"n3\0"
+    # what a socket's client had not committed is gone with it
+    try:
+        xs.client().read(b"/never")
+        raise AssertionError("there it is")
+    except Error as e:
+        assert e.args[0] == "ENOENT"
+    assert xs.client().ask(xswire.CONTROL, b"check") == b"OK\0"
+
+
+def test_half_a_request(xs):
+    """It dies after a part of a request; the rest comes to its successor."""
+    g = xs.guest(5)
+    home(xs, 5)
+    body = b"long\0" + b"x" * 1500
+    message = struct.pack("<4I", WRITE, 77, 0, len(body)) + body
+    for cut in (3, 16, 30, 900):
+        g._send(message[:cut])
+        end = time.monotonic() + 20
+        while g._index(0) != g._index(1):
+            assert time.monotonic() < end
+            time.sleep(0.002)
+        xs.kill()
+        xs.start()
+        g._send(message[cut:])
+        assert g.message()[:2] == (WRITE, 77)
+    assert g.read(b"long") == b"x" * 1500
+
+
+def test_again_and_again(xs):
+    """Guests work while the daemon is killed 25 times: every request is answered, every write there."""
+    guests = [xs.guest(d) for d in (1, 2, 3)]
+    for d in (1, 2, 3):
+        home(xs, d)
+    stop = threading.Event()
+    counts, wrong = [0, 0, 0], []
+
+    def work(i):
+        g = guests[i]
+        try:
+            while not stop.is_set():
+                n = counts[i]
+                g.write(b"n", b"%d" % n)
+                tx = g.start()
+                assert g.read(b"n", tx) == b"%d" % n
+                g.write(b"m/%d" % (n % 50), b"%d" % n, tx)
+                g.end(tx)
+                counts[i] += 1
+        except Exception as e:  # pylint: disable=broad-except
+            wrong.append((i, counts[i], repr(e)))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    for _ in range(25):
+        time.sleep(0.03)
+        xs.kill()
+        xs.start()
+    time.sleep(0.1)
+    stop.set()
+    for t in threads:
+        t.join(30)
+    assert not wrong
+    assert all(n > 25 for n in counts), counts
+    for g, n in zip(guests, counts):
+        assert g.read(b"n") == b"%d" % (n - 1)
+        for k in range(max(0, n - 50), n):
+            assert g.read(b"m/%d" % (k % 50)) == b"%d" % k
+    log = (xs.dir / "log").read_text()
+    assert "differently" not in log and "cannot be used" not in log and "dropped" not in log, log
+    assert xs.client().ask(xswire.CONTROL, b"check") == b"OK\0"
+
+
+def test_live_update(xs, tmp_path):
+    """Another program takes over: open sockets, their watches and transactions, and guests go on."""
+    other = str(tmp_path / "xenstored-new")
+    shutil.copy(OUT + "/xenstored", other)
+    g = xs.guest(4)
+    home(xs, 4)
+    c = xs.client()
+    c.ask(WATCH, b"/seen", b"tok")
+    tx = c.start()
+    c.write(b"/in-tx", b"1", tx)
+    gtx = g.start()
+    g.write(b"y", b"2", gtx)
+    pid = xs.pid
+    for _ in range(3):
+        status, out, err = xs.our("control", "live-update", "-t", "5", other)
+        assert (status, out) == (0, b"OK\n"), (out, err)
+    assert os.readlink(f"/proc/{pid}/exe") == other
+    c.write(b"/seen", b"x")
+    c.read(b"/seen")
+    assert (b"/seen", b"tok") in c.events
+    c.end(tx)
+    g.end(gtx)
+    assert c.read(b"/in-tx") == b"1" and g.read(b"y") == b"2"
+    xs.kill()
+    xs.start()
+    assert xs.client().read(b"/in-tx") == b"1"
+
+
+def test_live_update_refused(xs, tmp_path):
+    """A program that cannot take over is not let to; nothing has changed."""
+    c = xs.client()
+    bad = tmp_path / "bad"
+    bad.write_text("#!/bin/sh\necho this is no xenstored\nexit 9\n")
+    bad.chmod(0o755)
+    for file, said in ((str(bad), b"this is no xenstored"), ("/nonexistent", b"ENOENT"), ("relative", b"EINVAL")):
+        status, out, err = xs.our("control", "live-update", file)
+        assert status == 1 and (said in err or said == b"ENOENT" or said == b"EINVAL"), (file, out, err)
+    c.write(b"/still", b"here")
+    assert os.readlink(f"/proc/{xs.pid}/exe") != str(bad)
+
+
+def test_fresh_and_damaged(xs):
+    """A damaged journal is reported, and does not keep the daemon from starting."""
+    xs.client().write(b"/x", b"1")
+    xs.kill()
+    for name in ("journal",):  # there is no older one yet
+        data = bytearray((xs.dir / name).read_bytes())
+        data[100] ^= 1
+        (xs.dir / name).write_bytes(data)
+    xs.start()
+    assert "damaged beyond use" in (xs.dir / "log").read_text()
+    assert xs.client().ask(DIRECTORY, b"/") == b"local\0tool\0vm\0"
