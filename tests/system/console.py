@@ -204,6 +204,16 @@ class Machine:
             time.sleep(0.3)
         raise AssertionError("the number of free pages does not settle")
 
+    def wait_restarted(self, name, old, timeout=90):
+        """Until a guest that was domain old is another one, and runs: it has a console by then."""
+        end = time.monotonic() + timeout
+        while True:
+            domid, _, _, state = self.domains().get(name, (old, 0, 0, ""))
+            if domid != old and "p" not in state:
+                return
+            assert time.monotonic() < end, f"{name} has not restarted after {timeout} s"
+            time.sleep(0.3)
+
     def wait_gone(self, name, timeout=30):
         end = time.monotonic() + timeout
         while name in self.domains():

@@ -31,7 +31,7 @@ SERVE = "(nc -ll -p 5000 -e sha256sum & nc -ll -p 5001 -e cat /dev/xvda &) > /de
 
 def create(m, name, *vifs, options=""):
     m.shell.write_file(f"/tmp/{name}.cfg", CONFIG.format(name=name, vif=", ".join(f'"{v}"' for v in vifs)))
-    m.run(f"xl create -q /tmp/{name}.cfg {options}", 60)
+    m.run(f"xl create -q /tmp/{name}.cfg {options}", 90)
 
 
 def address(shell, interface="eth0", net="10.0.2."):
@@ -94,9 +94,12 @@ def test_demo(demo):
 
 @pytest.mark.grows
 def test_content(dom0, disk):
-    """Two guests and dom0, each to each, both ways; segments larger than the MTU all the way."""
+    """Two guests and dom0, each to each, both ways; segments larger than the MTU all the way.
+
+    One has one vCPU and one queue, two has two of each.
+    """
     create(dom0, "one", "mac=00:16:3e:00:00:02")
-    create(dom0, "two", "mac=00:16:3e:00:00:03")
+    create(dom0, "two", "mac=00:16:3e:00:00:03", options="vcpus=2")
     sha = disk.sha256["data1"]
     addresses = {}
     for name in ("one", "two"):
@@ -104,6 +107,10 @@ def test_content(dom0, disk):
             addresses[name] = address(guest)
             guest.run(SERVE)
     one, two = addresses["one"], addresses["two"]
+    domid = dom0.domains()["two"][0]
+    assert dom0.run(f"xenstore-read /local/domain/{domid}/device/vif/0/multi-queue-num-queues").strip() == "2"
+    # network-list shows the first queue's
+    assert re.search(r" 4 +\d+ +\d+/\d+ +/local", dom0.run("xl network-list two"))
     dom0.run(f"ping -c 1 -W 5 {one} && ping -c 1 -W 5 {two}")
 
     with Stream(dom0, vif_of(dom0, "one")) as stream:
@@ -192,8 +199,7 @@ def test_several(dom0):
 
         with dom0.guest("many", prompt="guest") as guest:
             guest.run("((sleep 0.5; reboot -f) > /dev/null 2>&1 &)")
-        dom0.run(f"for i in $(seq 100); do d=$(xl domid many 2>/dev/null); [ \"$d\" ] && [ $d != {domid} ] && break;"
-                 " sleep 0.3; done; xl list many", 60)
+        dom0.wait_restarted("many", domid)
         with dom0.guest("many", prompt="guest") as guest:
             assert macs(guest) == first
         assert "named" in dom0.run("ls /sys/class/net/testbr0/brif")
@@ -257,6 +263,25 @@ def test_no_card(boot):
 def test_nobody_answers(boot):
     """A card on a wire with nobody else on it."""
     assert alone(boot, "hubport,id=net,hubid=1", r"").poweroff() == 0
+
+
+@pytest.mark.full
+@pytest.mark.grows
+def test_ten(dom0, disk):
+    """Ten interfaces with two queues each: no table of grants, events or names is too small."""
+    create(dom0, "ten", *(f"mac=00:16:3e:00:01:{i:02}" for i in range(10)), options="vcpus=2 memory=192")
+    with dom0.guest("ten", prompt="guest") as guest:
+        address(guest)
+        guest.run("ip addr add 192.168.79.2/24 dev eth9; ip link set eth9 up; " + SERVE)
+    lines = dom0.run("xl network-list ten").splitlines()[1:]
+    assert [line.split()[4] for line in lines] == ["4"] * 10, lines
+    dom0.run("ip addr add 192.168.79.1/24 dev xenbr0")
+    try:
+        assert dom0.run("nc 192.168.79.2 5001 < /dev/null | sha256sum", 60).split()[0] == disk.sha256["data1"]
+        assert dom0.run("nc 192.168.79.2 5000 < /images/test/data1.img", 60).split()[0] == disk.sha256["data1"]
+    finally:
+        dom0.run("ip addr del 192.168.79.1/24 dev xenbr0")
+    dom0.run("xl destroy ten", 60)
 
 
 @pytest.mark.full

@@ -75,8 +75,7 @@ def test_reboot(demo):
     first = demo.domains()["demo"][0]
     demo.wait_prompt("demo")
     demo.run("xl reboot demo", 60)
-    demo.run(f"while [ \"$(xl domid demo 2>/dev/null)\" = {first} ] || ! xl domid demo 2>/dev/null; "
-             "do sleep 0.3; done", 60)
+    demo.wait_restarted("demo", first)
     with demo.guest("demo") as guest:
         assert float(guest.run("cut -d' ' -f1 /proc/uptime")) < 60
     assert demo.domains()["demo"][0] > first
