@@ -116,12 +116,10 @@ int nic_rate_parse(const char *text, uint64_t *bytes, uint32_t *usec)
 		us = number(&text, UINT32_MAX);
 		if (us < 0)
 			return -1;
-		if (*text == 'u')
+		if (*text != 'u')
+			us *= *text == 'm' ? 1000 : 1000000;
+		if (*text == 'u' || *text == 'm')
 			text++;
-		else if (*text == 'm')
-			us *= 1000, text++;
-		else
-			us *= 1000000;
 		if (*text++ != 's')
 			return -1;
 	}
