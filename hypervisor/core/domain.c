@@ -406,6 +406,8 @@ static void release_mapping(struct domain *d, gfn_t gfn, const struct p2m_entry 
  */
 static int release_pages(struct domain *d)
 {
+	if (extent_drop(d))
+		return -ERESTART;
 	for (unsigned int n = 0; n < KILL_BATCH; n++) {
 		struct page *pg;
 		bool alloc;
@@ -493,6 +495,7 @@ int domain_kill(struct domain *d)
 		spin_lock(&d->page_lock);
 		d->dying = DOMDYING_DYING;
 		spin_unlock(&d->page_lock);
+		heap_claim(d, 0);
 		domain_pause(d);
 	}
 	while (d->teardown_step < KILL_STEPS) {

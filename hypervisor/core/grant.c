@@ -72,6 +72,35 @@ void grant_table_free(struct domain *d)
 	d->grant = NULL;
 }
 
+/* The next frame. Made without the lock: zeroing two pages is too long for whoever waits for it. */
+static int add_frame(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+	struct grant_pin *pins = xzalloc(GRANTS_PER_FRAME * sizeof(*pins));
+	struct page *pg = pins ? alloc_pages(0) : NULL;
+	unsigned int n;
+
+	if (!pg) {
+		xfree(pins);
+		return -ENOMEM;
+	}
+	page_lend(pg, d);
+	spin_lock(&t->lock);
+	n = t->nr_frames;
+	if (n < t->max_frames) {
+		t->shared[n] = page_to_virt(pg);
+		t->pins[n] = pins;
+		__atomic_store_n(&t->nr_frames, n + 1, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&t->lock);
+	if (n < t->max_frames)
+		return 0;
+	/* Others were faster. */
+	page_put(pg);
+	xfree(pins);
+	return 0;
+}
+
 int grant_grow(struct domain *d, unsigned int nr)
 {
 	struct grant_table *t = d->grant;
@@ -79,22 +108,11 @@ int grant_grow(struct domain *d, unsigned int nr)
 
 	if (nr > t->max_frames)
 		return -EINVAL;
-	spin_lock(&t->lock);
-	while (t->nr_frames < nr) {
-		struct grant_pin *pins = xzalloc(GRANTS_PER_FRAME * sizeof(*pins));
-		struct page *pg = pins ? alloc_pages(0) : NULL;
-
-		if (!pg) {
-			xfree(pins);
-			rc = -ENOMEM;
-			break;
-		}
-		page_lend(pg, d);
-		t->shared[t->nr_frames] = page_to_virt(pg);
-		t->pins[t->nr_frames] = pins;
-		t->nr_frames++;
+	while (!rc && __atomic_load_n(&t->nr_frames, __ATOMIC_ACQUIRE) < nr) {
+		rc = add_frame(d);
+		if (!rc && READ_ONCE(t->nr_frames) < nr && hypercall_preempt_check())
+			rc = -ERESTART;
 	}
-	spin_unlock(&t->lock);
 	return rc;
 }
 

@@ -142,10 +142,35 @@ static void setup_table_fn(void *arg)
 	domain_put(d);
 }
 
+/* Its progress is the table. */
+static int grow_in_steps(u64 arg)
+{
+	struct gnttab_setup_table op;
+	struct domain *d;
+	int rc;
+	long error;
+
+	if (copy_from_guest(&op, arg, sizeof(op)))
+		return -EFAULT;
+	d = xsm_target(op.dom, &error);
+	if (!d)
+		return 0; /* setup_table_fn() tells the guest */
+	rc = grant_grow(d, op.nr_frames);
+	domain_put(d);
+	return rc == -ERESTART ? rc : 0;
+}
+
 long grant_op_setup_table(u64 cmd, u64 arg, u64 count)
 {
+	int rc;
+
 	if ((u32)count != 1)
 		return -EINVAL;
+	rc = grow_in_steps(arg);
+	if (rc == -ERESTART)
+		return hypercall_continue(__HYPERVISOR_grant_table_op, cmd, arg, count, 0, 0);
+	if (rc)
+		return rc;
 	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_setup_table), setup_table_fn);
 }
 

@@ -42,7 +42,8 @@ struct grant_table {
 s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page);
 void grant_unpin(struct domain *rd, u32 ref, bool readonly);
 
-/* Grows d's table to nr frames. -EINVAL: beyond its limit, -ENOMEM. grant_table.lock not held. */
+/* Grows d's table to nr frames. -EINVAL: beyond its limit, -ENOMEM,
+ * -ERESTART: some, call again. grant_table.lock not held. */
 int grant_grow(struct domain *d, unsigned int nr);
 
 /*

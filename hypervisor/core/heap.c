@@ -14,6 +14,9 @@ static struct spinlock heap_lock = SPINLOCK_INIT;
 /* [0]: scrubbed, [1]: dirty. A block never merges with one of the other kind. */
 static struct list_head free_list[2][MAX_ORDER + 1];
 static u64 nr_free, nr_dirty;
+static u64 nr_claimed; /* of nr_free: the sum of all domains' claimed_pages */
+/* Blocks above this are scrubbed in pieces before they are asked for: see heap_prepare(). */
+#define SMALL_ORDER 4
 static bool initialised;
 
 static bool is_free(const struct page *pg, unsigned int order, u8 state)
@@ -80,50 +83,127 @@ void heap_add(mfn_t start, mfn_t end)
 	spin_unlock(&heap_lock);
 }
 
-/*
- * heap_lock held. Takes a block off the lists, splitting a larger one; *dirty says whether it wants
- * scrubbing.
- */
-static struct page *take_block(unsigned int order, bool *dirty)
+/* heap_lock held. The first block of a list, less what is beyond order. */
+static struct page *take_from(unsigned int kind, unsigned int o, unsigned int order)
 {
-	for (unsigned int o = order; o <= MAX_ORDER; o++) {
-		for (unsigned int kind = 0; kind < 2; kind++) {
-			struct list_head *head = &free_list[kind][o];
-			struct page *pg;
-			mfn_t mfn;
+	struct page *pg = list_first(&free_list[kind][o], struct page, list);
+	mfn_t mfn = page_to_mfn(pg);
 
-			if (list_empty(head))
-				continue;
-			pg = list_first(head, struct page, list);
-			mfn = page_to_mfn(pg);
-			list_del(&pg->list);
-			pg->order = 0xff;
-			while (o > order) {
-				struct page *half;
+	list_del(&pg->list);
+	pg->order = 0xff;
+	while (o > order) {
+		struct page *half;
 
-				o--;
-				half = mfn_to_page(mfn + BIT(o));
-				half->state = kind ? PAGE_DIRTY : PAGE_FREE;
-				half->order = o;
-				list_add(&half->list, &free_list[kind][o]);
-			}
-			*dirty = kind;
-			return pg;
-		}
+		o--;
+		half = mfn_to_page(mfn + BIT(o));
+		half->state = kind ? PAGE_DIRTY : PAGE_FREE;
+		half->order = o;
+		list_add(&half->list, &free_list[kind][o]);
 	}
-	return NULL;
+	return pg;
 }
 
-struct page *alloc_pages(unsigned int order)
+/*
+ * heap_lock held. The kind of the block to take for this order, and in *o its size; -1: none. Small ones keep large blocks
+ * whole, at the price of scrubbing; for large ones what is clean comes first.
+ */
+static int choose_block(unsigned int order, unsigned int *o)
 {
-	struct page *pg;
-	bool dirty = false;
+	if (order <= SMALL_ORDER) {
+		for (*o = order; *o <= MAX_ORDER; ++*o) {
+			if (!list_empty(&free_list[0][*o]) || !list_empty(&free_list[1][*o]))
+				return list_empty(&free_list[0][*o]);
+		}
+		return -1;
+	}
+	for (int kind = 0; kind < 2; kind++) {
+		for (*o = order; *o <= MAX_ORDER; ++*o) {
+			if (!list_empty(&free_list[kind][*o]))
+				return kind;
+		}
+	}
+	return -1;
+}
+
+/* heap_lock held. Others' claims leave so many pages for d (NULL: for the hypervisor), and d's own claim is used up. */
+static bool use_claim(struct domain *d, u64 n)
+{
+	u64 own = d ? d->claimed_pages : 0;
+
+	if (n > nr_free - nr_claimed + own)
+		return false;
+	own = min(own, n);
+	if (own)
+		d->claimed_pages -= own;
+	nr_claimed -= own;
+	return true;
+}
+
+int heap_claim(struct domain *d, u64 pages)
+{
+	int rc = 0;
+
+	spin_lock(&heap_lock);
+	if (pages > nr_free - nr_claimed + d->claimed_pages) {
+		rc = -ENOMEM;
+	} else {
+		nr_claimed = nr_claimed - d->claimed_pages + pages;
+		d->claimed_pages = pages;
+	}
+	spin_unlock(&heap_lock);
+	return rc;
+}
+
+bool heap_prepare(unsigned int order)
+{
+	unsigned int o;
+	bool clean;
+
+	if (order <= SMALL_ORDER)
+		return false;
+	spin_lock(&heap_lock);
+	clean = choose_block(order, &o) == 0;
+	spin_unlock(&heap_lock);
+	return !clean && heap_scrub(BIT(SMALL_ORDER));
+}
+
+struct page *heap_take_clean(struct domain *d, unsigned int order)
+{
+	struct page *pg = NULL;
+	unsigned int o;
+
+	spin_lock(&heap_lock);
+	if (order > SMALL_ORDER && choose_block(order, &o) == 0 && use_claim(d, BIT(order))) {
+		pg = take_from(0, o, order);
+		nr_free -= BIT(order);
+	}
+	spin_unlock(&heap_lock);
+	return pg;
+}
+
+void heap_give_back(struct page *pg, unsigned int order)
+{
+	mfn_t mfn = page_to_mfn(pg);
+
+	spin_lock(&heap_lock);
+	mark(mfn, BIT(order), PAGE_FREE);
+	insert_block(mfn, order, PAGE_FREE);
+	nr_free += BIT(order);
+	spin_unlock(&heap_lock);
+}
+
+struct page *alloc_pages_for(struct domain *d, unsigned int order)
+{
+	struct page *pg = NULL;
+	unsigned int o;
+	int dirty;
 
 	if (order > MAX_ORDER)
 		return NULL;
 	spin_lock(&heap_lock);
-	pg = take_block(order, &dirty);
-	if (pg) {
+	dirty = choose_block(order, &o);
+	if (dirty >= 0 && use_claim(d, BIT(order))) {
+		pg = take_from(dirty, o, order);
 		nr_free -= BIT(order);
 		if (dirty)
 			nr_dirty -= BIT(order);
@@ -133,6 +213,11 @@ struct page *alloc_pages(unsigned int order)
 	if (pg && dirty)
 		memset(page_to_virt(pg), 0, PAGE_SIZE << order);
 	return pg;
+}
+
+struct page *alloc_pages(unsigned int order)
+{
+	return alloc_pages_for(NULL, order);
 }
 
 void free_pages(struct page *pg, unsigned int order)
@@ -151,6 +236,11 @@ void free_pages(struct page *pg, unsigned int order)
 u64 heap_free_pages(void)
 {
 	return READ_ONCE(nr_free);
+}
+
+u64 heap_claimed_pages(void)
+{
+	return READ_ONCE(nr_claimed);
 }
 
 u64 heap_dirty_pages(void)

@@ -14,12 +14,6 @@
 
 #define CMD_MASK 0x3f
 #define EXTENT_SHIFT 6
-/*
- * Largest extent: a guest's own requests must not hold a hart for long, the tools build domains
- * with 1 GiB ones.
- */
-#define MAX_GUEST_ORDER 9
-#define MAX_TOOLS_ORDER 18
 
 bool memory_op_begin(struct domain *d)
 {
@@ -116,14 +110,23 @@ static int map_extent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int
 	return rc;
 }
 
-static int populate(struct domain *d, gfn_t gfn, unsigned int order)
+/* A large extent is populated in pieces, and mapped with the last. */
+static int populate(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
 {
 	struct page *pg;
+	int rc = 0;
 
 	if (d->direct_mapped)
 		return order ? -EINVAL : populate_direct(d, gfn);
 	if (!IS_ALIGNED(gfn, BIT(order)))
 		return -EINVAL;
+	if (order > EXTENT_PIECE) {
+		if (!piece)
+			rc = extent_begin(d, order);
+		if (!rc)
+			rc = extent_step(d, order, piece, &pg);
+		return rc || !pg ? rc : map_extent(d, gfn, pg, order);
+	}
 	pg = alloc_domain_pages(d, order);
 	if (!pg)
 		return -ENOMEM;
@@ -139,9 +142,19 @@ static int decrease(struct domain *d, gfn_t gfn)
 	return take_frame(d, gfn);
 }
 
+/* Clean memory for an extent, 64 KiB at a time; -ERESTART: not yet. */
+static int prepare(struct domain *d, unsigned int order)
+{
+	while (!d->direct_mapped && heap_prepare(order)) {
+		if (hypercall_preempt_check())
+			return -ERESTART;
+	}
+	return 0;
+}
+
 /*
- * Steps from *step up to total: an extent for populate_physmap (shift 0), a page of one for
- * decrease_reservation (shift: the order). Returns -ERESTART when it should stop for a while.
+ * Steps from *step up to total, 2^shift for each extent: its 2^EXTENT_PIECE pages for populate_physmap, its pages for
+ * decrease_reservation. Returns -ERESTART when it should stop for a while.
  */
 static long reservation_steps(struct domain *d, const struct xen_memory_reservation *r, u64 *step,
 			      u64 total, unsigned int shift, bool decreasing)
@@ -162,8 +175,11 @@ static long reservation_steps(struct domain *d, const struct xen_memory_reservat
 		if ((*step == start || !(*step & in_extent)) &&
 		    copy_from_guest(&gfn, from, sizeof(gfn)))
 			return -EFAULT;
+		rc = decreasing || *step & in_extent ? 0 : prepare(d, r->extent_order);
+		if (rc)
+			return rc;
 		rc = decreasing ? decrease(d, gfn + (*step & in_extent)) :
-				  populate(d, gfn, r->extent_order);
+				  populate(d, gfn, r->extent_order, *step & in_extent);
 		if (rc)
 			return rc;
 	}
@@ -187,9 +203,12 @@ long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 		return -EFAULT;
 	if (op == XENMEM_increase_reservation)
 		return 0; /* none done: without a frame number there is no place for it */
-	if (r.extent_order > (xsm_privileged() ? MAX_TOOLS_ORDER : MAX_GUEST_ORDER))
+	if (r.extent_order > (xsm_max_extent_order()))
 		return 0;
-	shift = op == XENMEM_decrease_reservation ? r.extent_order : 0;
+	if (op == XENMEM_decrease_reservation)
+		shift = r.extent_order;
+	else
+		shift = r.extent_order > EXTENT_PIECE ? r.extent_order - EXTENT_PIECE : 0;
 	total = r.nr_extents << shift;
 	if (r.nr_extents > ~0UL >> (EXTENT_SHIFT + shift) || step > total)
 		return -EINVAL;
@@ -254,14 +273,32 @@ long memory_maximum_gpfn(domid_t *id)
 
 long memory_maximum_ram_page(void)
 {
-	return machine.total_pages;
+	return machine.max_mfn;
 }
 
 long memory_claim_pages(struct xen_memory_reservation *r)
 {
-	if (r->extent_order || r->nr_extents > heap_free_pages())
-		return r->extent_order ? -EINVAL : -ENOMEM;
-	return 0;
+	struct domain *d;
+	long rc;
+
+	if (r->extent_order)
+		return -EINVAL;
+	d = xsm_target(r->domid, &rc);
+	if (!d)
+		return rc;
+	rc = -EINVAL;
+	/* The number is what it will have in all; 0 ends the claim. What it gets meanwhile comes from the claim. */
+	if (!r->nr_extents)
+		rc = heap_claim(d, 0);
+	else if (READ_ONCE(d->claimed_pages) || r->nr_extents < d->tot_pages ||
+		 r->nr_extents > d->max_pages || !memory_op_begin(d))
+		rc = -EINVAL;
+	else {
+		rc = heap_claim(d, r->nr_extents - d->tot_pages);
+		memory_op_end(d);
+	}
+	domain_put(d);
+	return rc;
 }
 
 /* ---- physmap ---- */
@@ -311,20 +348,27 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *a)
 	return rc;
 }
 
-long memory_add_to_physmap(struct xen_add_to_physmap *a)
+/* Raw, for its continuation: a grant table may have to grow far. */
+long memory_add_to_physmap(u64 cmd, u64 arg, u64 arg3)
 {
+	struct xen_add_to_physmap a;
 	struct domain *d;
 	long rc;
 
-	d = xsm_target(a->domid, &rc);
+	(void)arg3;
+	if (copy_from_guest(&a, arg, sizeof(a)))
+		return -EFAULT;
+	d = xsm_target(a.domid, &rc);
 	if (!d)
 		return rc;
 	rc = -EINVAL;
 	if (memory_op_begin(d)) {
-		rc = add_to_physmap(d, a);
+		rc = add_to_physmap(d, &a);
 		memory_op_end(d);
 	}
 	domain_put(d);
+	if (rc == -ERESTART)
+		return hypercall_continue(__HYPERVISOR_memory_op, cmd, arg, 0, 0, 0);
 	return rc;
 }
 
@@ -373,7 +417,15 @@ static long batch_item(struct domain *d, struct domain *fd,
 	if (copy_from_guest(&idx, b->idxs.q + i * sizeof(idx), sizeof(idx)) ||
 	    copy_from_guest(&gfn, b->gpfns.q + i * sizeof(gfn), sizeof(gfn)))
 		return -EFAULT;
-	err = add_foreign(d, gfn, fd, idx);
+	if (b->space == XENMAPSPACE_gmfn_foreign) {
+		err = add_foreign(d, gfn, fd, idx);
+	} else {
+		struct xen_add_to_physmap a = { .space = b->space, .idx = idx, .gpfn = gfn };
+
+		err = add_to_physmap(d, &a);
+		if (err == -ERESTART)
+			return err;
+	}
 	return copy_to_guest(b->errs.q + i * sizeof(err), &err, sizeof(err)) ? -EFAULT : 0;
 }
 
@@ -387,22 +439,25 @@ long memory_add_to_physmap_batch(u64 cmd, u64 arg, u64 arg3)
 	(void)arg3;
 	if (copy_from_guest(&b, arg, sizeof(b)))
 		return -EFAULT;
-	if (b.space != XENMAPSPACE_gmfn_foreign)
+	if (b.space != XENMAPSPACE_gmfn_foreign && b.space != XENMAPSPACE_shared_info &&
+	    b.space != XENMAPSPACE_grant_table)
 		return -EOPNOTSUPP;
-	if (i > b.size || !xsm_privileged())
-		return i > b.size ? -EINVAL : -EPERM;
+	if (i > b.size)
+		return -EINVAL;
 	d = xsm_target(b.domid, &rc);
 	if (!d)
 		return rc;
-	fd = xsm_target(b.u.foreign_domid, &rc);
+	fd = b.space == XENMAPSPACE_gmfn_foreign ? xsm_foreign(b.u.foreign_domid, d, &rc) :
+						   domain_get(d->id);
 	if (!fd)
 		goto out;
-	rc = fd == d || fd->dying || !memory_op_begin(d) ? -EINVAL : 0;
+	rc = fd->dying || !memory_op_begin(d) ? -EINVAL : 0;
 	if (rc)
 		goto put;
 	while (i < b.size && !rc) {
-		rc = batch_item(d, fd, &b, i++);
-		if (!rc && i < b.size && hypercall_preempt_check())
+		rc = batch_item(d, fd, &b, i);
+		i += !rc;
+		if (rc == -ERESTART || (!rc && i < b.size && hypercall_preempt_check()))
 			rc = hypercall_continue(__HYPERVISOR_memory_op,
 						XENMEM_add_to_physmap_batch | i << EXTENT_SHIFT,
 						arg, 0, 0, 0);
@@ -462,8 +517,9 @@ long memory_acquire_resource(u64 cmd, u64 arg, u64 arg3)
 		goto out;
 	}
 	while (i < a.nr_frames && !rc) {
-		rc = map_resource_frame(current_domain(), owner, a.frame, a.frame_list.q, i++);
-		if (!rc && i < a.nr_frames && hypercall_preempt_check())
+		rc = map_resource_frame(current_domain(), owner, a.frame, a.frame_list.q, i);
+		i += !rc;
+		if (rc == -ERESTART || (!rc && i < a.nr_frames && hypercall_preempt_check()))
 			rc = hypercall_continue(__HYPERVISOR_memory_op,
 						XENMEM_acquire_resource | i << EXTENT_SHIFT, arg, 0,
 						0, 0);

@@ -11,34 +11,29 @@
 /* Far below overflow, far above what an honest guest needs for one page. */
 #define MAX_PAGE_REFS 0x7fffffffU
 
-struct page *alloc_domain_pages(struct domain *d, unsigned int order)
+/* Counts pages to come, so that the lock need not cover the scrubbing. */
+static bool reserve(struct domain *d, u64 n)
 {
-	u64 n = BIT(order);
-	struct page *pg;
+	bool ok;
 
 	spin_lock(&d->page_lock);
-	if (d->dying || n > d->max_pages || d->tot_pages > d->max_pages - n) {
-		spin_unlock(&d->page_lock);
-		return NULL;
-	}
-	d->tot_pages += n; /* reserved, so that the lock need not cover the scrubbing */
+	ok = !d->dying && n <= d->max_pages && d->tot_pages <= d->max_pages - n;
+	if (ok)
+		d->tot_pages += n;
 	spin_unlock(&d->page_lock);
+	return ok;
+}
 
-	pg = alloc_pages(order);
-	if (!pg) {
-		spin_lock(&d->page_lock);
-		d->tot_pages -= n;
-		spin_unlock(&d->page_lock);
-		return NULL;
-	}
+static void unreserve(struct domain *d, u64 n)
+{
 	spin_lock(&d->page_lock);
-	/* its pages may all have been released already: nobody would release these */
-	if (d->dying) {
-		d->tot_pages -= n;
-		spin_unlock(&d->page_lock);
-		free_pages(pg, order);
-		return NULL;
-	}
+	d->tot_pages -= n;
+	spin_unlock(&d->page_lock);
+}
+
+/* page_lock held. */
+static void assign(struct domain *d, struct page *pg, u64 n)
+{
 	if (!d->owned_pages)
 		domain_hold(d); /* while it owns pages; page_put() drops it */
 	d->owned_pages += n;
@@ -49,6 +44,96 @@ struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 		pg[i].state = PAGE_OWNED;
 		__atomic_store_n(&pg[i].count, 1, __ATOMIC_RELEASE);
 	}
+}
+
+int extent_begin(struct domain *d, unsigned int order)
+{
+	struct page *pg;
+
+	if (READ_ONCE(d->extent.pages))
+		return -EAGAIN;
+	if (!reserve(d, BIT(order)))
+		return -ENOMEM;
+	pg = heap_take_clean(d, order);
+	if (!pg) {
+		unreserve(d, BIT(order));
+		return -ENOMEM;
+	}
+	spin_lock(&d->page_lock);
+	if (d->extent.pages) {
+		d->tot_pages -= BIT(order);
+		spin_unlock(&d->page_lock);
+		heap_give_back(pg, order);
+		return -EAGAIN;
+	}
+	d->extent.pages = pg;
+	d->extent.order = order;
+	d->extent.done = 0;
+	spin_unlock(&d->page_lock);
+	return 0;
+}
+
+int extent_step(struct domain *d, unsigned int order, u64 piece, struct page **pages)
+{
+	int rc = -EINVAL;
+
+	*pages = NULL;
+	spin_lock(&d->page_lock);
+	if (!d->dying && d->extent.pages && d->extent.order == order &&
+	    d->extent.done == piece << EXTENT_PIECE) {
+		assign(d, d->extent.pages + d->extent.done, BIT(EXTENT_PIECE));
+		d->extent.done += BIT(EXTENT_PIECE);
+		if (d->extent.done == BIT(order)) {
+			*pages = d->extent.pages;
+			d->extent.pages = NULL;
+		}
+		rc = 0;
+	}
+	spin_unlock(&d->page_lock);
+	return rc;
+}
+
+int extent_drop(struct domain *d)
+{
+	struct page *pg;
+
+	spin_lock(&d->page_lock);
+	pg = d->extent.pages;
+	if (!pg) {
+		spin_unlock(&d->page_lock);
+		return 0;
+	}
+	pg += d->extent.done;
+	d->extent.done += BIT(EXTENT_PIECE);
+	d->tot_pages -= BIT(EXTENT_PIECE);
+	if (d->extent.done == BIT(d->extent.order))
+		d->extent.pages = NULL;
+	spin_unlock(&d->page_lock);
+	heap_give_back(pg, EXTENT_PIECE);
+	return -ERESTART;
+}
+
+struct page *alloc_domain_pages(struct domain *d, unsigned int order)
+{
+	u64 n = BIT(order);
+	struct page *pg;
+
+	if (!reserve(d, n))
+		return NULL;
+	pg = alloc_pages_for(d, order);
+	if (!pg) {
+		unreserve(d, n);
+		return NULL;
+	}
+	spin_lock(&d->page_lock);
+	/* its pages may all have been released already: nobody would release these */
+	if (d->dying) {
+		d->tot_pages -= n;
+		spin_unlock(&d->page_lock);
+		free_pages(pg, order);
+		return NULL;
+	}
+	assign(d, pg, n);
 	spin_unlock(&d->page_lock);
 	return pg;
 }

@@ -44,8 +44,9 @@ long sysctl_physinfo(struct xen_sysctl_physinfo *a)
 	a->capabilities = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap;
 	a->total_pages = machine.total_pages;
 	a->free_pages = heap_free_pages();
+	a->outstanding_pages = heap_claimed_pages();
 	a->scrub_pages = heap_dirty_pages();
-	a->max_mfn = machine.total_pages;
+	a->max_mfn = machine.max_mfn;
 	return 0;
 }
 

@@ -44,6 +44,17 @@ struct domain *xsm_control_target(domid_t id, bool other, long *error)
 	return NULL;
 }
 
+struct domain *xsm_foreign(domid_t id, const struct domain *into, long *error)
+{
+	struct domain *d = xsm_control_target(id, false, error);
+
+	if (!d || d != into)
+		return d;
+	domain_put(d);
+	*error = -EINVAL;
+	return NULL;
+}
+
 bool xsm_may_talk(const struct domain *a, const struct domain *b)
 {
 	if (a->is_idle || b->is_idle)

@@ -161,6 +161,7 @@ void arch_pirq_eoi(unsigned int pirq);
 struct machine {
 	unsigned int nr_harts;
 	u64 timebase_hz;
+	mfn_t max_mfn; /* the highest frame of RAM */
 	u64 total_pages; /* RAM that the hypervisor was given, its own included */
 	char isa[256];
 	char cmdline[512];

@@ -52,6 +52,12 @@ struct domain {
 	u64 tot_pages; /* owned frames, until their last reference is dropped */
 	u64 owned_pages; /* on page_list; tot_pages also counts those about to come */
 	u64 max_pages;
+	u64 claimed_pages; /* XENMEM_claim_pages; under the heap lock */
+	struct { /* a large extent that is becoming the domain's: extent_begin() */
+		struct page *pages;
+		unsigned int order;
+		u64 done; /* pages */
+	} extent;
 	unsigned int memory_ops; /* under way on its behalf: memory_op_begin() */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */

@@ -15,7 +15,7 @@ void grant_table_free(struct domain *d);
 
 /*
  * XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame, growing the table up to its
- * limit.
+ * limit. -ERESTART: it has grown, but not far enough; call again after a continuation.
  */
 int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn);
 

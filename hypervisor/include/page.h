@@ -43,6 +43,19 @@ struct page {
  * 2^order contiguous pages, aligned, contents zero, state PAGE_HYP. NULL when there are none.
  */
 struct page *alloc_pages(unsigned int order);
+/* The same from what d has claimed, or what nobody has. */
+struct page *alloc_pages_for(struct domain *d, unsigned int order);
+/* Reserves so many free pages for d's future alloc_pages_for(), instead of what it had claimed before. -ENOMEM. */
+int heap_claim(struct domain *d, u64 pages);
+
+/*
+ * Large blocks without a long stop: heap_prepare() scrubs 16 pages if there is no clean block of the order, and returns
+ * whether to call it again; heap_take_clean() then takes one (order > 4) without touching its pages, which are to become a
+ * domain's (extent_step()) or go back, in pieces of any order.
+ */
+bool heap_prepare(unsigned int order);
+struct page *heap_take_clean(struct domain *d, unsigned int order);
+void heap_give_back(struct page *pg, unsigned int order);
 void free_pages(struct page *pg, unsigned int order);
 
 /*
@@ -52,7 +65,19 @@ void free_pages(struct page *pg, unsigned int order);
  */
 struct page *alloc_domain_pages(struct domain *d, unsigned int order);
 
+/*
+ * alloc_domain_pages() for extents above EXTENT_PIECE, in pieces: extent_begin() takes the block, each extent_step() makes
+ * the next 2^EXTENT_PIECE pages d's, and returns the whole block when all are, NULL in *pages before. One extent at a time:
+ * -EAGAIN. -ENOMEM; -EINVAL: there is no such extent, or d is dying. extent_drop() gives back what is left of one that
+ * nobody finished: -ERESTART while there is more.
+ */
+#define EXTENT_PIECE 9
+int extent_begin(struct domain *d, unsigned int order);
+int extent_step(struct domain *d, unsigned int order, u64 piece, struct page **pages);
+int extent_drop(struct domain *d);
+
 u64 heap_free_pages(void); /* PAGE_FREE and PAGE_DIRTY */
+u64 heap_claimed_pages(void); /* of the free ones */
 u64 heap_dirty_pages(void);
 /* Scrubs up to n pages; returns whether there is more to do. Called from idle harts. */
 bool heap_scrub(unsigned int n);

@@ -23,6 +23,9 @@ struct domain *xsm_target(domid_t id, long *error);
  */
 struct domain *xsm_control_target(domid_t id, bool other, long *error);
 
+/* A domain whose memory is to be mapped into another, as xsm_control_target(); -EINVAL also when the two are one. */
+struct domain *xsm_foreign(domid_t id, const struct domain *into, long *error);
+
 /* Boot: guests may talk to the control domain only (option xsm=silo). */
 void xsm_set_silo(void);
 

@@ -491,6 +491,32 @@ static void xsa_26_255_382_versions(void **state)
 	assert_int_equal(GNTTAB(GNTTABOP_unmap_and_replace, &get, 1), -EOPNOTSUPP);
 }
 
+/* Each frame is 20 KiB to zero: a table grows in pieces, whichever operation asks. */
+static void xsa_380_growing_is_interrupted(void **state)
+{
+	struct xen_domctl_createdomain config = default_config(1);
+	struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 40 };
+	struct xen_add_to_physmap a = {
+		.domid = DOMID_SELF, .space = XENMAPSPACE_grant_table, .idx = 99, .gpfn = 0x50000
+	};
+	struct domain *d;
+	mfn_t mfn;
+
+	config.max_grant_frames = 100;
+	assert_int_equal(domain_create(9, &config, &d), 0);
+	assert_int_equal(vcpu_create(d, 0), 0);
+	AS(d);
+	host.preempt_every = 1;
+	assert_int_equal(GNTTAB(GNTTABOP_setup_table, &s, 1), 0);
+	assert_int_equal(s.status, GNTST_okay);
+	assert_in_range(host.restarts, 38, 40);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap, &a), 0);
+	assert_in_range(host.restarts, 96, 100);
+	assert_int_equal(grant_table_frame(d, 99, &mfn), 0);
+	assert_ptr_equal(guest_page(d, 0x50000), arch_mfn_to_virt(mfn));
+	assert_int_equal(GNTTAB(GNTTABOP_setup_table, NULL, 1), -EFAULT);
+}
+
 static void cache_flush(void **state)
 {
 	struct gnttab_cache_flush op[3] = { { .op = GNTTAB_CACHE_CLEAN, .length = PAGE_SIZE } };
@@ -531,6 +557,7 @@ int main(void)
 		TEST(a_fault_in_a_batch),
 		TEST(the_tables_frames),
 		TEST(xsa_26_255_382_versions),
+		TEST(xsa_380_growing_is_interrupted),
 		TEST(cache_flush),
 	};
 

@@ -445,8 +445,24 @@ static void batches(void **state)
 	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -ESRCH);
 	b.u.foreign_domid = 0;
 	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EINVAL); /* itself */
-	b.space = XENMAPSPACE_shared_info;
+	b.space = XENMAPSPACE_gmfn;
 	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EOPNOTSUPP);
+	b.space = XENMAPSPACE_dev_mmio;
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EOPNOTSUPP);
+	/* What is lent to it anyone may map. */
+	AS(u2);
+	b.space = XENMAPSPACE_grant_table;
+	b.size = 6;
+	for (unsigned int i = 0; i < 6; i++)
+		idx[i] = i;
+	set_xen_guest_handle(b.errs, err);
+	set_xen_guest_handle(b.idxs, idx);
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), 0);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(err[i], i < 4 ? 0 : -EINVAL); /* the world's limit is 4 */
+	assert_ptr_equal(guest_page(u2, 0x1003), grant_entry(u2, 3 * 512));
+	b.domid = 1;
+	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, &b), -EPERM);
 	assert_int_equal(MEMORY(XENMEM_add_to_physmap_batch, NULL), -EFAULT);
 }
 
@@ -608,17 +624,117 @@ static void direct_mapped_give_back(void **state)
 	assert_int_equal(dom0->tot_pages, 256);
 }
 
-static void claims_and_the_machines_size(void **state)
+static long claim(domid_t dom, u64 pages)
 {
-	struct xen_memory_reservation r = { .nr_extents = heap_free_pages(), .domid = 1 };
+	struct xen_memory_reservation r = { .nr_extents = pages, .domid = dom };
+
+	return MEMORY(XENMEM_claim_pages, &r);
+}
+
+static void claims(void **state)
+{
+	xen_pfn_t at[8];
+	u64 free;
+
+	for (unsigned int i = 0; i < 8; i++)
+		at[i] = HOLE + i;
+	u1->max_pages = u2->max_pages = RAM_PAGES;
+	assert_int_equal(populate(2, HOLE + 64, 0), 1); /* tables and so on */
+	AS(u1);
+	assert_int_equal(claim(DOMID_SELF, U_PAGES + 1), -EPERM);
+	AS(dom0);
+	free = heap_free_pages();
+	assert_int_equal(claim(77, 100), -ESRCH);
+	assert_int_equal(claim(1, U_PAGES - 1), -EINVAL); /* less than it has */
+	assert_int_equal(claim(1, RAM_PAGES + 1), -EINVAL); /* more than it may have */
+	assert_int_equal(claim(1, U_PAGES + free + 1), -ENOMEM);
+	assert_int_equal(claim(1, U_PAGES + free - 4), 0);
+	assert_int_equal(claim(1, U_PAGES + 1), -EINVAL); /* one at a time */
+	/* Claimed pages are free, and not for others. */
+	assert_int_equal(heap_free_pages(), free);
+	assert_int_equal(reserve(XENMEM_populate_physmap, 2, at, 8, 0), 4);
+	assert_null(alloc_pages(0));
+	assert_int_equal(claim(2, u2->tot_pages + 1), -ENOMEM);
+	assert_int_equal(reserve(XENMEM_populate_physmap, 1, at, 8, 0), 8);
+	assert_int_equal(u1->claimed_pages, free - 4 - 8);
+	assert_int_equal(claim(1, 0), 0);
+	assert_int_equal(u1->claimed_pages, 0);
+	assert_int_equal(populate(2, HOLE + 32, 0), 1);
+	/* One that dies lets go. */
+	assert_int_equal(claim(1, u1->tot_pages + heap_free_pages()), 0);
+	assert_null(alloc_pages(0));
+	kill_domain(u1);
+	free_pages(alloc_pages(0), 0);
+}
+
+/* 16 MiB: taken in pieces of 2 MiB from clean memory, which is made clean in smaller ones. */
+static void xsa_31_a_large_extent_is_interrupted(void **state)
+{
+	struct p2m_entry e;
+	u64 *words;
+
+	u1->max_pages = RAM_PAGES;
+	AS(dom0);
+	host.preempt_every = 1;
+	assert_int_equal(populate(1, 1UL << 18, 12), 1);
+	assert_true(host.restarts >= 7);
+	assert_int_equal(u1->tot_pages, U_PAGES + 4096);
+	assert_true(p2m_lookup(u1, 1UL << 18, &e));
+	assert_int_equal(e.order, 9);
+	words = arch_mfn_to_virt(e.mfn);
+	for (u64 i = 0; i < 4096 * 512; i++)
+		assert_int_equal(words[i], 0);
+	/* The place is taken: the whole extent comes back. */
+	assert_int_equal(populate(1, 1UL << 18, 12), 0);
+	assert_int_equal(u1->tot_pages, U_PAGES + 4096);
+	assert_null(u1->extent.pages);
+	/* Too much for the machine, for the domain, for a guest; not aligned. */
+	assert_int_equal(populate(1, 1UL << 20, 15), 0);
+	assert_int_equal(populate(1, (1UL << 18) + 512, 12), 0);
+	u1->max_pages = u1->tot_pages + 4095;
+	assert_int_equal(populate(1, 1UL << 19, 12), 0);
+	AS(u1);
+	assert_int_equal(populate(DOMID_SELF, 1UL << 19, 10), 0);
+}
+
+static void kill_u2_meanwhile(void)
+{
+	host.between = NULL;
+	kill_domain(u2);
+}
+
+static void a_large_extents_domain_dies(void **state)
+{
+	struct xen_memory_reservation r = { .nr_extents = 1, .extent_order = 12, .domid = 1 };
+	xen_pfn_t gfn = 1UL << 18;
+
+	u1->max_pages = u2->max_pages = RAM_PAGES;
+	set_xen_guest_handle(r.extent_start, &gfn);
+	AS(dom0);
+	host.preempt_every = 1;
+	/* Some pieces, and then the tool does not come back; another one is refused. */
+	assert_int_equal(hypercall_dispatch(__HYPERVISOR_memory_op,
+					    (u64[5]){ XENMEM_populate_physmap, U(&r) }),
+			 -ERESTART);
+	while (!u1->extent.done)
+		assert_int_equal(hypercall_dispatch(host.restart_nr, host.restart_args), -ERESTART);
+	assert_int_equal(populate(1, 1UL << 19, 10), 0);
+	/* Progress that is not there. */
+	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_populate_physmap | 6 << 6, U(&r)), 0);
+	assert_int_equal(u1->tot_pages, U_PAGES + 4096);
+	kill_domain(u1);
+	host.between = kill_u2_meanwhile;
+	assert_int_equal(populate(2, gfn, 12), -ESRCH); /* there is nobody to go on with */
+	host.between = NULL;
+}
+
+static void the_machines_size(void **state)
+{
+	struct xen_memory_reservation r = { .domid = 1, .extent_order = 1 };
 
 	AS(dom0);
-	assert_int_equal(MEMORY(XENMEM_claim_pages, &r), 0);
-	r.nr_extents++;
-	assert_int_equal(MEMORY(XENMEM_claim_pages, &r), -ENOMEM);
-	r.extent_order = 1;
 	assert_int_equal(MEMORY(XENMEM_claim_pages, &r), -EINVAL);
-	assert_int_equal(MEMORY(XENMEM_maximum_ram_page, NULL), RAM_PAGES);
+	assert_int_equal(MEMORY(XENMEM_maximum_ram_page, NULL), RAM_BASE_MFN + RAM_PAGES - 1);
 	assert_int_equal(MEMORY(XENMEM_exchange, &r), -EOPNOTSUPP);
 	assert_int_equal(MEMORY(XENMEM_machphys_mapping, &r), -EOPNOTSUPP);
 	assert_int_equal(MEMORY(63, &r), -ENOSYS);
@@ -646,7 +762,10 @@ int main(void)
 		TEST(destroyed_while_pages_are_taken_back),
 		TEST(resources),
 		TEST(direct_mapped_give_back),
-		TEST(claims_and_the_machines_size),
+		TEST(claims),
+		TEST(xsa_31_a_large_extent_is_interrupted),
+		TEST(a_large_extents_domain_dies),
+		TEST(the_machines_size),
 	};
 
 	return RUN(tests);

@@ -33,6 +33,8 @@ static void heap_from_ram(void)
 		paddr_t pos = ROUND_UP(boot.mem[i].start, PAGE_SIZE),
 			end = ROUND_DOWN(boot.mem[i].end, PAGE_SIZE);
 
+		if (end > pos)
+			machine.max_mfn = max(machine.max_mfn, (end >> PAGE_SHIFT) - 1);
 		machine.total_pages += (end - pos) >> PAGE_SHIFT;
 		while (pos < end) {
 			paddr_t stop = end, next = end;
