@@ -199,6 +199,8 @@ check-style: kernel-source
 	@echo "  CHECK    docs/abi.md has the table of hypercalls"
 	@$(PYTHON) $(top)/hypervisor/scripts/gen-hypercalls --check $(top)/hypervisor/core/hypercalls.tbl \
 		$(top)/docs/abi.md
+	@echo "  CHECK    docs/abi.md has the layout of structures"
+	@$(PYTHON) $(top)/hypervisor/scripts/gen-layout $(top)/hypervisor/core/abi_layout.c $(top)/docs/abi.md
 	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux check
 
 ## format		put the C sources into the form that check-style wants

@@ -52,12 +52,24 @@ long version_features(struct xen_feature_info *arg)
 {
 	struct domain *d = current_domain();
 
-	if (arg->submap_idx)
+	switch (arg->submap_idx) {
+	case 0:
+		arg->submap =
+			BIT(XENFEAT_auto_translated_physmap) |
+			(xsm_privileged() ? BIT(XENFEAT_dom0) : 0) |
+			BIT(d->direct_mapped ? XENFEAT_direct_mapped : XENFEAT_not_direct_mapped);
+		return 0;
+	case PAVISE_SUBMAP_ABI:
+		arg->submap = PAVISE_ABI_VERSION;
+		return 0;
+	case PAVISE_SUBMAP_FEATURES:
+		arg->submap = BIT(PAVISE_FEAT_evtchn_fifo) | BIT(PAVISE_FEAT_wfi_blocks) |
+			      (xsm_privileged() ? BIT(PAVISE_FEAT_pirq) : 0) |
+			      (xsm_is_silo() ? BIT(PAVISE_FEAT_silo) : 0);
+		return 0;
+	default:
 		return -EINVAL;
-	arg->submap =
-		BIT(XENFEAT_auto_translated_physmap) | (d->is_privileged ? BIT(XENFEAT_dom0) : 0) |
-		(d->direct_mapped ? BIT(XENFEAT_direct_mapped) : BIT(XENFEAT_not_direct_mapped));
-	return 0;
+	}
 }
 
 long version_pagesize(void)

@@ -13,6 +13,11 @@ void xsm_set_silo(void)
 	silo = true;
 }
 
+bool xsm_is_silo(void)
+{
+	return silo;
+}
+
 bool xsm_privileged(void)
 {
 	return current_domain()->is_privileged;

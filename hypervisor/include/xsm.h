@@ -28,6 +28,7 @@ struct domain *xsm_foreign(domid_t id, const struct domain *into, long *error);
 
 /* Boot: guests may talk to the control domain only (option xsm=silo). */
 void xsm_set_silo(void);
+bool xsm_is_silo(void);
 
 /* May the two connect event channels, and map and copy each other's granted pages? */
 bool xsm_may_talk(const struct domain *a, const struct domain *b);

@@ -145,6 +145,19 @@ struct xen_arch_domainconfig {
 
 #define GUEST_MAX_VCPUS 64
 
+/*
+ * What XENVER_get_features says beyond Xen's submap 0 (another hypervisor has -EINVAL for these).
+ * docs/abi.md, "Versions and features".
+ */
+#define PAVISE_SUBMAP_ABI \
+	0x50560000 /* no bits: a number that grows when the ABI changes incompatibly */
+#define PAVISE_ABI_VERSION 1
+#define PAVISE_SUBMAP_FEATURES 0x50560001 /* PAVISE_FEAT_* */
+#define PAVISE_FEAT_evtchn_fifo 0 /* the FIFO ABI of event channels */
+#define PAVISE_FEAT_wfi_blocks 1 /* wfi gives the hart away, as SCHEDOP_block does */
+#define PAVISE_FEAT_pirq 2 /* the caller may bind physical interrupts */
+#define PAVISE_FEAT_silo 3 /* guests may talk to the control domain only */
+
 /* The upcall is the supervisor software interrupt (docs/abi.md, "Upcall"). */
 #define GUEST_EVTCHN_INTERRUPT 1
 

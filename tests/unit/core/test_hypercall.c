@@ -291,6 +291,12 @@ static void versions(void **state)
 			 BIT(XENFEAT_auto_translated_physmap) | BIT(XENFEAT_not_direct_mapped));
 	f.submap_idx = 1;
 	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_get_features, U(&f)), -EINVAL);
+	f.submap_idx = PAVISE_SUBMAP_ABI;
+	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_get_features, U(&f)), 0);
+	assert_int_equal(f.submap, PAVISE_ABI_VERSION);
+	f.submap_idx = PAVISE_SUBMAP_FEATURES;
+	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_get_features, U(&f)), 0);
+	assert_int_equal(f.submap, BIT(PAVISE_FEAT_evtchn_fifo) | BIT(PAVISE_FEAT_wfi_blocks));
 	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_commandline, U(line)), 0);
 	assert_string_equal(line, "<denied>");
 	AS(dom0);

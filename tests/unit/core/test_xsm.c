@@ -73,11 +73,25 @@ static void grants(void **state)
 	assert_int_equal(unmap_grant(handle, 0x50000), GNTST_okay);
 }
 
+static void guests_are_told(void **state)
+{
+	struct xen_feature_info f = { .submap_idx = PAVISE_SUBMAP_FEATURES };
+
+	AS(u1);
+	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_get_features, U(&f)), 0);
+	assert_true(f.submap & BIT(PAVISE_FEAT_silo));
+	assert_false(f.submap & BIT(PAVISE_FEAT_pirq));
+	AS(dom0);
+	assert_int_equal(HC(__HYPERVISOR_xen_version, XENVER_get_features, U(&f)), 0);
+	assert_true(f.submap & BIT(PAVISE_FEAT_pirq));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(events),
 		TEST(grants),
+		TEST(guests_are_told),
 	};
 
 	xsm_set_silo();
