@@ -29,6 +29,9 @@ static const struct mode {
 	{ "control", "+h", "[-h] command [argument...]", 1, false, mode_control },
 };
 
+/* All that there are; each mode says which are its own. */
+#define OPTIONS "hfspturn:R"
+
 static char *out_buf;
 static size_t out_len, out_cap;
 
@@ -122,9 +125,23 @@ static void usage(const char *prog, const struct mode *m, bool multi)
 static void parse(int argc, char **argv, const char *prog, const struct mode *m, bool multi,
 		  struct options *o)
 {
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "flat", no_argument, NULL, 'f' },
+		{ "prefix", no_argument, NULL, 'p' },
+		{ "tidy", no_argument, NULL, 't' },
+		{ "upto", no_argument, NULL, 'u' },
+		{ "recurse", no_argument, NULL, 'r' },
+		{ "number", required_argument, NULL, 'n' },
+		{ "raw", no_argument, NULL, 'R' },
+		{ 0 },
+	};
 	int c;
 
-	while ((c = getopt(argc, argv, m->opts)) != -1) {
+	while ((c = getopt_long(argc, argv, OPTIONS, longs, NULL)) != -1) {
+		/* an option of another mode */
+		if (!strchr(m->opts, c))
+			c = 'h';
 		switch (c) {
 		case 'f':
 			o->full = true;

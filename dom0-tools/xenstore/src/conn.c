@@ -217,11 +217,31 @@ void conn_fail(struct conn *c, int why)
 	c->tp->fail(c, why);
 }
 
+/* The first bytes that wait, of one message or of several small ones: one call moves them all. */
+static const char *out_bytes(struct conn *c, size_t *len)
+{
+	static char many[16384];
+	struct outmsg *m = TAILQ_FIRST(&c->out), *next = TAILQ_NEXT(m, link);
+	size_t n = m->len - c->out_off;
+
+	*len = n;
+	if (!next || n + next->len > sizeof(many))
+		return m->data + c->out_off;
+	memcpy(many, m->data + c->out_off, n);
+	for (m = next; m && n + m->len <= sizeof(many); m = TAILQ_NEXT(m, link)) {
+		memcpy(many + n, m->data, m->len);
+		n += m->len;
+	}
+	*len = n;
+	return many;
+}
+
 static void conn_flush(struct conn *c)
 {
 	while (c->can_write && !c->failed && !TAILQ_EMPTY(&c->out)) {
-		struct outmsg *m = TAILQ_FIRST(&c->out);
-		ssize_t n = c->tp->write(c, m->data + c->out_off, m->len - c->out_off);
+		size_t len;
+		const char *p = out_bytes(c, &len);
+		ssize_t n = c->tp->write(c, p, len);
 
 		if (n < 0) {
 			record_fail(c, (int)-n);
@@ -239,18 +259,28 @@ static void conn_flush(struct conn *c)
 
 void conn_sent(struct conn *c, size_t len)
 {
-	struct outmsg *m = TAILQ_FIRST(&c->out);
+	while (len) {
+		struct outmsg *m = TAILQ_FIRST(&c->out);
 
-	c->out_off += (uint32_t)len;
-	if (c->out_off == m->len)
+		if (len < m->len - c->out_off) {
+			c->out_off += (uint32_t)len;
+			return;
+		}
+		len -= m->len - c->out_off;
 		out_drop(c, m);
+	}
 }
 
 bool conn_owes(const struct conn *c, size_t len)
 {
 	const struct outmsg *m = TAILQ_FIRST(&c->out);
+	size_t n;
 
-	return m && len <= m->len - c->out_off;
+	if (!m || c->out_off >= m->len)
+		return false;
+	for (n = m->len - c->out_off; n < len && (m = TAILQ_NEXT(m, link)); n += m->len)
+		;
+	return n >= len;
 }
 
 bool conn_has_request(const struct conn *c)

@@ -60,6 +60,8 @@ struct conn {
 	struct dom *dom;
 	const struct transport *tp;
 	int fd; /* socket */
+	bool hung_up; /* socket: the other end has closed, so what can be read has an end */
+	bool want_out; /* socket: epoll tells when it can be written again */
 	struct xenstore_domain_interface *ring;
 	uint32_t port; /* local event channel port of the ring */
 	/*
@@ -100,7 +102,7 @@ void conn_hush(struct conn *c);
 void conn_queue(struct conn *c, const void *msg, size_t len, bool event);
 /*
  * What moving bytes does to the connection, once they moved: len bytes were put into in at in_len;
- * the first len bytes that wait have gone (of one message).
+ * the first len bytes that wait have gone.
  */
 void conn_received(struct conn *c, size_t len);
 void conn_sent(struct conn *c, size_t len);

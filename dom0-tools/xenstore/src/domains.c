@@ -109,16 +109,11 @@ static bool find_owned(const struct node *n, const char *path, void *ctx)
 
 static void remove_node(const char *path)
 {
-	struct op op = { .kind = OP_RM, .path = (char *)path };
-	struct node *old = store_root;
-	struct acct a = { 0 };
+	struct change c = change_of(store_root, path, true);
 
-	if (op_apply(old, &op, &a, &store_root))
-		return;
-	acct_apply(&a);
-	acct_free(&a);
-	watch_fire(path, true, old, store_root);
-	node_put(old);
+	if (!store_do(&(struct op){ .kind = OP_RM, .path = (char *)path }))
+		watch_fire(&c);
+	change_free(&c);
 }
 
 static void remove_owned(unsigned int domid, const char *below)

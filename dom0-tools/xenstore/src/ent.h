@@ -12,6 +12,7 @@
 struct ent {
 	uint32_t refs;
 	uint32_t count;
+	uint64_t key; /* of its node's name, see name_key() in tree.c */
 	union {
 		size_t bytes; /* of the names below this entry, NULs included */
 		struct ent *dead; /* once refs is 0: next to be freed */

@@ -221,23 +221,9 @@ static void ep_add(int fd, uint32_t events, void *tag)
 static void initial_tree(void)
 {
 	static const char *const paths[] = { "/tool/xenstored", "/local/domain", "/vm" };
-	struct node *root;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(paths); i++) {
-		struct op op = { .kind = OP_MKDIR, .path = (char *)paths[i] };
-		struct acct a = { 0 };
-
-		op_apply(store_root, &op, &a, &root);
-		acct_apply(&a);
-		acct_free(&a);
-		node_put(store_root);
-		store_root = root;
-	}
-}
-
-static void ep_add_socket(struct conn *c)
-{
-	ep_add(c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, c);
+	for (unsigned int i = 0; i < ARRAY_SIZE(paths); i++)
+		store_do(&(struct op){ .kind = OP_MKDIR, .path = (char *)paths[i] });
 }
 
 /* Where the journal is. NULL: there is none. */
@@ -269,10 +255,8 @@ static bool take_up(void)
 		exit(FAILED);
 	}
 	for (c = TAILQ_FIRST(&conns); opt.live && c; c = TAILQ_NEXT(c, all)) {
-		if (!c->ring) {
-			sock_adopt(c);
-			ep_add_socket(c);
-		}
+		if (!c->ring)
+			sock_adopt(c, ep);
 	}
 	record_path(journal);
 	/* before anything moves: what is found now must be found again if this one dies too */
@@ -396,7 +380,6 @@ static void serve(void)
 {
 	struct epoll_event ev[64];
 	bool more = true;
-	struct conn *c;
 	int n, wait;
 
 	clock_update();
@@ -411,11 +394,9 @@ static void serve(void)
 			} else if (ev[i].data.ptr == &tag_event) {
 				got_events();
 			} else if (ev[i].data.ptr == &tag_listen) {
-				c = sock_accept(listen_fd);
-				if (c)
-					ep_add_socket(c);
+				sock_accept(listen_fd, ep);
 			} else {
-				sock_event(ev[i].data.ptr);
+				sock_event(ev[i].data.ptr, ev[i].events);
 			}
 		}
 		more = conn_run_all();

@@ -162,10 +162,11 @@ static int lookup(struct req *r, const char *path, unsigned int need, unsigned i
 	return ok ? -ENOENT : -EACCES;
 }
 
-static void add_change(struct req *r, const char *path, bool recursive)
+/* Events will tell of this change, which root does not have yet. */
+static void add_change(struct req *r, const struct node *root, const char *path, bool recursive)
 {
 	r->changes = xrealloc(r->changes, (r->num_changes + 1) * sizeof(*r->changes));
-	r->changes[r->num_changes++] = (struct change){ xstrdup(path), recursive };
+	r->changes[r->num_changes++] = change_of(root, path, recursive);
 }
 
 /*
@@ -192,38 +193,29 @@ static int quota_check(struct req *r, struct acct *a, struct acct *extra)
 	return 0;
 }
 
-static void set_root(struct req *r, struct node *root)
-{
-	if (!r->old)
-		r->old = store_root;
-	else
-		node_put(store_root);
-	store_root = root;
-}
-
 /* Applies op, within the transaction if there is one. Frees op's contents in any case. */
 static int do_op(struct req *r, struct op *op)
 {
 	struct acct a = { 0 };
-	struct node *root;
+	struct effect e;
 	int err;
 
 	op->creator = r->c->domid;
-	err = op_apply(cur_root(r), op, &a, &root);
-	if (!err) {
-		err = quota_check(r, &a, r->tx ? &r->tx->acct : NULL);
-		if (err) {
-			node_put(root);
-		} else if (root == cur_root(r)) {
-			node_put(root);
-		} else if (r->tx) {
-			tx_push(r->tx, op, root, &a);
-		} else {
-			acct_apply(&a);
-			set_root(r, root);
-			add_change(r, op->path, op->kind == OP_RM);
-		}
+	err = op_prepare(cur_root(r), op, &a, &e);
+	if (err)
+		goto out;
+	err = quota_check(r, &a, r->tx ? &r->tx->acct : NULL);
+	if (err || e.nothing) {
+		op_drop(&e);
+	} else if (r->tx) {
+		r->tx->root = op_install(r->tx->root, &e);
+		tx_push(r->tx, op, &a);
+	} else {
+		add_change(r, store_root, op->path, op->kind == OP_RM);
+		store_root = op_install(store_root, &e);
+		acct_apply(&a);
 	}
+out:
 	acct_free(&a);
 	op_free(op);
 	return err;
@@ -593,9 +585,11 @@ static int req_transaction_end(struct req *r)
 				node_put(root);
 			else {
 				acct_apply(&a);
-				set_root(r, root);
 				for (unsigned int i = 0; i < tx->num_ops; i++)
-					add_change(r, tx->ops[i].path, tx->ops[i].kind == OP_RM);
+					add_change(r, store_root, tx->ops[i].path,
+						   tx->ops[i].kind == OP_RM);
+				node_put(store_root);
+				store_root = root;
 			}
 		}
 	}
@@ -681,11 +675,10 @@ static void fire_events(struct req *r)
 	if (r->fire)
 		watch_fire_one(r->fire);
 	for (unsigned int i = 0; i < r->num_changes; i++) {
-		watch_fire(r->changes[i].path, r->changes[i].recursive, r->old, store_root);
-		free(r->changes[i].path);
+		watch_fire(&r->changes[i]);
+		change_free(&r->changes[i]);
 	}
 	free(r->changes);
-	node_put(r->old);
 	if (r->gone)
 		domain_forget(r->gone);
 	if (r->special)
@@ -707,7 +700,6 @@ void proto_handle(struct conn *c, const struct xsd_sockmsg *hdr, char *body)
 	r.tx = NULL;
 	r.rep_len = 0;
 	r.rep_set = false;
-	r.old = NULL;
 	r.changes = NULL;
 	r.num_changes = 0;
 	r.fire = NULL;

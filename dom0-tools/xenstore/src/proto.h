@@ -9,17 +9,13 @@
 #define XS_PROTO_H
 
 #include "conn.h"
+#include "watch.h"
 
 /* Requests that Xen 4.17's header does not have yet; the numbers are those of later versions. */
 #define XS_GET_FEATURE_ 23
 #define XS_SET_FEATURE_ 24
 #define XS_GET_QUOTA_ 25
 #define XS_SET_QUOTA_ 26
-
-struct change {
-	char *path;
-	bool recursive;
-};
 
 struct req {
 	struct conn *c;
@@ -32,7 +28,6 @@ struct req {
 	uint32_t rep_len;
 	bool rep_set;
 	/* events to fire after the reply */
-	struct node *old; /* the store before; NULL if unchanged */
 	struct change *changes;
 	unsigned int num_changes;
 	struct watch *fire;

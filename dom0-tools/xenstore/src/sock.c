@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,11 +21,29 @@
  */
 static int spare_fd = -1;
 static uint32_t last_serial;
+static int epoll_fd = -1;
+
+/*
+ * Edge-triggered, and for writing only while there is something that could not be written: else
+ * each reply that a client takes would wake us.
+ */
+static void watch_fd(struct conn *c, int op, bool out)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (out ? EPOLLOUT : 0),
+				  .data.ptr = c };
+
+	if (epoll_ctl(epoll_fd, op, c->fd, &ev))
+		xlog(LOG_ERR_, "epoll: %s", strerror(errno));
+	c->want_out = out;
+}
 
 static ssize_t tp_read(struct conn *c, void *buf, size_t len)
 {
 	ssize_t n = recv(c->fd, buf, len, 0);
 
+	/* less than asked for: that was all, and what comes later is a new edge */
+	if (n > 0 && (size_t)n < len && !c->hung_up)
+		c->can_read = false;
 	if (n > 0)
 		return n;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -38,8 +57,13 @@ static ssize_t tp_write(struct conn *c, const void *buf, size_t len)
 
 	if (n >= 0)
 		return n;
-	if (errno == EAGAIN || errno == EINTR)
+	if (errno == EINTR)
+		return tp_write(c, buf, len);
+	if (errno == EAGAIN) {
+		if (!c->want_out)
+			watch_fd(c, EPOLL_CTL_MOD, true);
 		return 0;
+	}
 	return -XENSTORE_ERROR_COMM;
 }
 
@@ -80,13 +104,15 @@ void sock_spare(void)
 		spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-void sock_adopt(struct conn *c)
+void sock_adopt(struct conn *c, int epoll)
 {
 	c->tp = &sock_transport;
+	epoll_fd = epoll;
 	fcntl(c->fd, F_SETFD, FD_CLOEXEC);
 	if (c->serial > last_serial)
 		last_serial = c->serial;
-	sock_event(c);
+	watch_fd(c, EPOLL_CTL_ADD, false);
+	sock_event(c, EPOLLIN | EPOLLOUT);
 }
 
 int sock_listen(const char *path)
@@ -125,7 +151,7 @@ int sock_listen(const char *path)
 	return fd;
 }
 
-struct conn *sock_accept(int listen_fd)
+struct conn *sock_accept(int listen_fd, int epoll)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct conn *c;
@@ -144,11 +170,19 @@ struct conn *sock_accept(int listen_fd)
 	c = conn_new(0, &sock_transport);
 	c->fd = fd;
 	c->serial = ++last_serial;
+	epoll_fd = epoll;
+	watch_fd(c, EPOLL_CTL_ADD, false);
 	return c;
 }
 
-void sock_event(struct conn *c)
+void sock_event(struct conn *c, uint32_t events)
 {
-	c->can_read = c->can_write = true;
+	c->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+	c->can_read |= (events & ~(uint32_t)EPOLLOUT) != 0;
+	if (events & EPOLLOUT) {
+		c->can_write = true;
+		if (c->want_out)
+			watch_fd(c, EPOLL_CTL_MOD, false);
+	}
 	conn_wake(c);
 }

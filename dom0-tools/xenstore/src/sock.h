@@ -16,11 +16,14 @@
 int sock_listen(const char *path);
 /* Keeps a descriptor back, for telling a client that there is none left. */
 void sock_spare(void);
-/* A client that came over a live update: c->fd is open. */
-void sock_adopt(struct conn *c);
-/* Accepts one client. NULL when there is none (for the moment). */
-struct conn *sock_accept(int listen_fd);
-/* The kernel says that it can be read or written again. */
-void sock_event(struct conn *c);
+/* A client that came over a live update: c->fd is open. epoll as below. */
+void sock_adopt(struct conn *c, int epoll);
+/*
+ * Accepts one client, whose events `epoll` will tell with the connection as their pointer. NULL
+ * when there is none (for the moment).
+ */
+struct conn *sock_accept(int listen_fd, int epoll);
+/* The kernel says that it can be read or written again (events: EPOLL*). */
+void sock_event(struct conn *c, uint32_t events);
 
 #endif

@@ -65,36 +65,33 @@ static struct perms *inherit(const struct node *parent, unsigned int creator, ui
 }
 
 /*
- * Creates path and the ancestors that are missing from `missing` (a tail of path) on, below
+ * Makes the nodes of a path whose ancestors are missing from `missing` (a tail of it) on, below
  * `above`.
  */
-static struct node *create(struct node *root, const struct op *op, const struct node *above,
-			   const char *missing, uint64_t gen, struct acct *a)
+static void create(const struct op *op, const struct node *above, const char *missing,
+		   struct acct *a, struct effect *e)
 {
 	const char *comp[PATH_DEPTH_MAX], *pos = missing;
 	size_t len[PATH_DEPTH_MAX];
-	struct perms *perms = inherit(above, op->creator, gen);
+	struct perms *perms = inherit(above, op->creator, e->gen);
 	struct node *n = NULL, *parent;
 	unsigned int depth = 0;
-	char *first;
 
 	while ((comp[depth] = path_next(&pos, &len[depth])))
 		depth++;
 	for (unsigned int i = depth; i--;) {
 		struct blob *value = i == depth - 1 ? blob_get(op->value) : NULL;
 
-		parent = node_new(comp[i], len[i], value, perms_get(perms), gen);
+		parent = node_new(comp[i], len[i], value, perms_get(perms), e->gen);
 		parent->by = (uint16_t)op->creator;
 		if (n)
-			node_add(parent, n, gen);
+			node_add(parent, n, e->gen);
 		acct_add(a, parent, 1);
 		n = parent;
 	}
 	perms_put(perms);
-	first = xstrndup(op->path, (size_t)(missing - op->path) + len[0]);
-	root = tree_set(root, first, n, gen, op->creator);
-	free(first);
-	return root;
+	e->put = n;
+	e->at = xstrndup(op->path, (size_t)(missing - op->path) + len[0]);
 }
 
 static void acct_remove(const struct node *n, void *ctx)
@@ -102,33 +99,30 @@ static void acct_remove(const struct node *n, void *ctx)
 	acct_add(ctx, n, -1);
 }
 
-int op_apply(struct node *root, const struct op *op, struct acct *a, struct node **out)
+int op_prepare(const struct node *root, const struct op *op, struct acct *a, struct effect *e)
 {
 	const char *missing;
 	const struct node *n = tree_nearest(root, op->path, &missing);
-	uint64_t gen = store_next_gen();
 	struct node *m;
 
+	*e = (struct effect){ .gen = store_next_gen(), .by = op->creator };
 	if (*missing) {
 		if (op->kind == OP_RM || op->kind == OP_SET_PERMS)
 			return -ENOENT;
-		*out = create(root, op, n, missing, gen, a);
+		create(op, n, missing, a, e);
 		return 0;
 	}
-	switch (op->kind) {
-	case OP_MKDIR:
-		*out = node_get(root);
+	if (op->kind == OP_MKDIR) {
+		e->nothing = true;
 		return 0;
-	case OP_RM:
+	}
+	e->at = xstrdup(op->path);
+	if (op->kind == OP_RM) {
 		tree_walk(n, acct_remove, a);
-		*out = tree_set(root, op->path, NULL, gen, op->creator);
 		return 0;
-	case OP_WRITE:
-	case OP_SET_PERMS:
-		break;
 	}
 	m = node_clone(n);
-	m->gen = gen;
+	m->gen = e->gen;
 	m->by = (uint16_t)op->creator;
 	if (op->kind == OP_WRITE) {
 		blob_put(m->value);
@@ -139,6 +133,44 @@ int op_apply(struct node *root, const struct op *op, struct acct *a, struct node
 	}
 	acct_add(a, n, -1);
 	acct_add(a, m, 1);
-	*out = tree_set(root, op->path, m, gen, op->creator);
+	e->put = m;
 	return 0;
+}
+
+struct node *op_install(struct node *root, struct effect *e)
+{
+	if (!e->nothing)
+		root = tree_set(root, e->at, e->put, e->gen, e->by);
+	free(e->at);
+	return root;
+}
+
+void op_drop(struct effect *e)
+{
+	node_put(e->put);
+	free(e->at);
+}
+
+int op_apply(struct node *root, const struct op *op, struct acct *a, struct node **out)
+{
+	struct effect e;
+	int err = op_prepare(root, op, a, &e);
+
+	if (!err)
+		*out = op_install(node_get(root), &e);
+	return err;
+}
+
+int store_do(const struct op *op)
+{
+	struct acct a = { 0 };
+	struct effect e;
+	int err = op_prepare(store_root, op, &a, &e);
+
+	if (!err) {
+		store_root = op_install(store_root, &e);
+		acct_apply(&a);
+	}
+	acct_free(&a);
+	return err;
 }

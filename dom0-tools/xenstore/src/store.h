@@ -57,12 +57,28 @@ uint64_t store_next_gen(void);
 uint64_t store_gen(void); /* the last one given */
 void store_set_gen(uint64_t gen);
 
+/* What an operation will do to a store: one node replaced, added or removed. */
+struct effect {
+	bool nothing; /* a MKDIR of what is there */
+	char *at;
+	struct node *put; /* NULL: removed */
+	uint64_t gen;
+	unsigned int by;
+};
+
 /*
- * Applies op to root. Returns 0, the new root (a new reference; root's own node if nothing changed)
- * and adds the change of usage to a; or -ENOENT where op needs an existing node. Checks no rights
- * and no quotas.
+ * Says what op would do to root, and adds the change of usage to a; -ENOENT where op needs an
+ * existing node. Checks no rights and no quotas, and changes nothing.
  */
+int op_prepare(const struct node *root, const struct op *op, struct acct *a, struct effect *e);
+/* Does it. Takes over the reference to root and returns the new one; see tree_set(). */
+struct node *op_install(struct node *root, struct effect *e);
+/* Does it not. */
+void op_drop(struct effect *e);
+/* Both steps at once; root stays as it is, *out is a new reference. */
 int op_apply(struct node *root, const struct op *op, struct acct *a, struct node **out);
+/* The daemon's own change of the current store, with its accounts. No events. 0 or -ENOENT. */
+int store_do(const struct op *op);
 void op_free(struct op *op);
 
 struct tx *tx_start(uint32_t id);
@@ -74,8 +90,8 @@ void tx_paths(const struct tx *tx, void (*fn)(const char *path, unsigned int wha
 void tx_expire(struct tx *tx);
 /* Records access. Returns the number of paths now recorded. */
 unsigned int tx_note(struct tx *tx, const char *path, size_t len, unsigned int what);
-/* Adds an operation that was applied: takes over op's contents and the new root. */
-void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct *a);
+/* Adds an operation that was applied to tx->root: takes over op's contents. */
+void tx_push(struct tx *tx, struct op *op, const struct acct *a);
 /*
  * Computes the store after the transaction. Returns 0 with *root (a new reference) and the usage
  * changes, or -EAGAIN on a conflict (tx->blame says with whom). Changes nothing else.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The immutable store: nodes that never change once they can be reached.
+ * The immutable store: nodes that never change once somebody else can reach them.
  * It owns nodes, values, permission lists, their reference counts and the path-copying updates.
  * Children are kept in a persistent weight-balanced tree, so an insert shares all but O(log n)
  * entries.
  */
+#include <endian.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,19 @@ size_t node_cost(const struct node *n)
 	       n->perms->num * sizeof(n->perms->p[0]);
 }
 
+/*
+ * The first bytes of a name as a number that sorts as they do: with it in the entry, a search does
+ * not touch the nodes that it passes. Names have no zero bytes, so a short one is told from its
+ * prefixes.
+ */
+static uint64_t name_key(const char *name, size_t len)
+{
+	uint64_t key = 0;
+
+	memcpy(&key, name, len < sizeof(key) ? len : sizeof(key));
+	return be64toh(key);
+}
+
 /* The functions below take over the references to l, n and r, and return a new one. */
 
 struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
@@ -183,6 +197,7 @@ struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
 	e->refs = 1;
 	e->count = ent_count(l) + 1 + ent_count(r);
 	e->bytes = ent_bytes(l) + n->namelen + 1u + ent_bytes(r);
+	e->key = name_key(n->name, n->namelen);
 	e->l = l;
 	e->r = r;
 	e->node = n;
@@ -232,18 +247,40 @@ static struct ent *ent_balance(struct ent *l, struct node *n, struct ent *r)
 	return ent_make(l, n, r);
 }
 
-static int name_cmp(const char *name, size_t len, const struct node *n)
-{
-	size_t m = len < n->namelen ? len : n->namelen;
-	int c = memcmp(name, n->name, m);
+/* A name that is looked for. */
+struct key {
+	uint64_t key;
+	const char *name;
+	size_t len;
+};
 
-	return c ? c : (len > n->namelen) - (len < n->namelen);
+static struct key key_of(const char *name, size_t len)
+{
+	return (struct key){ name_key(name, len), name, len };
+}
+
+static int key_cmp(const struct key *k, const struct ent *e)
+{
+	const struct node *n;
+	size_t m;
+	int c;
+
+	if (k->key != e->key)
+		return k->key < e->key ? -1 : 1;
+	n = e->node;
+	m = k->len < n->namelen ? k->len : n->namelen;
+	c = m > sizeof(k->key) ?
+		    memcmp(k->name + sizeof(k->key), n->name + sizeof(k->key), m - sizeof(k->key)) :
+		    0;
+	return c ? c : (k->len > n->namelen) - (k->len < n->namelen);
 }
 
 static const struct node *ent_find(const struct ent *e, const char *name, size_t len)
 {
+	const struct key k = key_of(name, len);
+
 	while (e) {
-		int c = name_cmp(name, len, e->node);
+		int c = key_cmp(&k, e);
 
 		if (!c)
 			return e->node;
@@ -252,19 +289,62 @@ static const struct node *ent_find(const struct ent *e, const char *name, size_t
 	return NULL;
 }
 
-/* t is only borrowed. Recursion is bounded by the balance of the tree: about 2.4 log2(children). */
-static struct ent *ent_set(const struct ent *t, struct node *n)
+/* A copy of *e that is ours alone, in its place; *e itself when nobody else refers to it. */
+static void ent_own(struct ent **e)
 {
-	int c;
+	struct ent *old = *e;
+
+	if (old->refs == 1)
+		return;
+	*e = ent_make(ent_get(old->l), node_get(old->node), ent_get(old->r));
+	old->refs--;
+}
+
+/*
+ * Where the child's node hangs, in entries that are ours alone: to be replaced there. NULL if there
+ * is none.
+ */
+static struct node **ent_slot(struct ent **e, const char *name, size_t len)
+{
+	const struct key k = key_of(name, len);
+
+	while (*e) {
+		int c = key_cmp(&k, *e);
+
+		ent_own(e);
+		if (!c)
+			return &(*e)->node;
+		e = c < 0 ? &(*e)->l : &(*e)->r;
+	}
+	return NULL;
+}
+
+/*
+ * Adds a child that is not there yet. Takes over t and n. Recursion is bounded by the balance of
+ * the tree: about 2.4 log2(children).
+ */
+static struct ent *ent_add(struct ent *t, const struct key *k, struct node *n)
+{
+	struct ent *l, *r;
+	struct node *mid;
 
 	if (!t)
 		return ent_make(NULL, n, NULL);
-	c = name_cmp(n->name, n->namelen, t->node);
-	if (!c)
-		return ent_make(ent_get(t->l), n, ent_get(t->r));
-	if (c < 0)
-		return ent_balance(ent_set(t->l, n), node_get(t->node), ent_get(t->r));
-	return ent_balance(ent_get(t->l), node_get(t->node), ent_set(t->r, n));
+	ent_own(&t);
+	if (key_cmp(k, t) < 0)
+		t->l = ent_add(t->l, k, n);
+	else
+		t->r = ent_add(t->r, k, n);
+	t->count++;
+	t->bytes += n->namelen + 1u;
+	if (ent_count(t->l) + ent_count(t->r) <= 1 ||
+	    (ent_count(t->r) <= 3 * ent_count(t->l) && ent_count(t->l) <= 3 * ent_count(t->r)))
+		return t;
+	l = t->l;
+	r = t->r;
+	mid = t->node;
+	free(t);
+	return ent_balance(l, mid, r);
 }
 
 /* Without the first entry, which goes to *min with a reference. */
@@ -301,25 +381,34 @@ static struct ent *ent_glue(struct ent *l, struct ent *r)
 	return ent_balance(ent_get(l), mid, rest);
 }
 
-static struct ent *ent_del(const struct ent *t, const char *name, size_t len)
+static struct ent *ent_del(const struct ent *t, const struct key *k)
 {
 	int c;
 
 	if (!t)
 		return NULL;
-	c = name_cmp(name, len, t->node);
+	c = key_cmp(k, t);
 	if (!c)
 		return ent_glue(t->l, t->r);
 	if (c < 0)
-		return ent_balance(ent_del(t->l, name, len), node_get(t->node), ent_get(t->r));
-	return ent_balance(ent_get(t->l), node_get(t->node), ent_del(t->r, name, len));
+		return ent_balance(ent_del(t->l, k), node_get(t->node), ent_get(t->r));
+	return ent_balance(ent_get(t->l), node_get(t->node), ent_del(t->r, k));
 }
 
 void node_add(struct node *parent, struct node *child, uint64_t gen)
 {
+	const struct key k = key_of(child->name, child->namelen);
+
+	parent->kids = ent_add(parent->kids, &k, child);
+	parent->gen = parent->dir_gen = gen;
+}
+
+static void node_remove(struct node *parent, const char *name, size_t len, uint64_t gen)
+{
+	const struct key k = key_of(name, len);
 	struct ent *old = parent->kids;
 
-	parent->kids = ent_set(old, child);
+	parent->kids = ent_del(old, &k);
 	parent->gen = parent->dir_gen = gen;
 	ent_put(old);
 }
@@ -380,44 +469,49 @@ const struct node *tree_get(const struct node *root, const char *path)
 	return *missing ? NULL : n;
 }
 
-struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen,
+/* A copy that is ours alone, in its place. */
+static void node_own(struct node **n)
+{
+	struct node *old = *n;
+
+	if (old->refs == 1)
+		return;
+	*n = node_clone(old);
+	old->refs--;
+}
+
+struct node *tree_set(struct node *root, const char *path, struct node *n, uint64_t gen,
 		      unsigned int by)
 {
-	const struct node *up[PATH_DEPTH_MAX];
-	const char *comp, *last = NULL, *pos = path;
-	size_t len, lastlen = 0;
-	unsigned int depth = 0;
-	const struct node *cur = root;
-	struct node *p, *above;
+	const char *comp, *pos = path, *look;
+	struct node *parent, **slot = &root;
+	size_t len, next_len;
 
-	while ((comp = path_next(&pos, &len))) {
-		up[depth++] = cur;
-		last = comp;
-		lastlen = len;
-		cur = ent_find(cur->kids, comp, len);
-		if (!cur)
-			break;
-	}
-	if (!depth)
+	comp = path_next(&pos, &len);
+	if (!comp) {
+		node_put(root);
 		return n;
-	/* the parent: here the set of children may change; above it only pointers do */
-	p = node_clone(up[--depth]);
-	p->by = (uint16_t)by;
-	ent_put(p->kids);
-	if (n)
-		p->kids = ent_set(up[depth]->kids, n);
-	else
-		p->kids = ent_del(up[depth]->kids, last, lastlen);
-	if (!n || !cur)
-		p->gen = p->dir_gen = gen;
-	while (depth--) {
-		above = node_clone(up[depth]);
-		above->by = (uint16_t)by;
-		ent_put(above->kids);
-		above->kids = ent_set(up[depth]->kids, p);
-		p = above;
 	}
-	return p;
+	for (;;) {
+		node_own(slot);
+		parent = *slot;
+		parent->by = (uint16_t)by;
+		slot = ent_slot(&parent->kids, comp, len);
+		look = pos;
+		if (!slot || !path_next(&look, &next_len))
+			break;
+		comp = path_next(&pos, &len);
+	}
+	/* only here the set of children may change; above it only pointers do */
+	if (n && slot) {
+		node_put(*slot);
+		*slot = n;
+	} else if (n) {
+		node_add(parent, n, gen);
+	} else if (slot) {
+		node_remove(parent, comp, len, gen);
+	}
+	return root;
 }
 
 /* Entries yet to be visited: a guest decides how deep the tree is, so this is not on the stack. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The immutable store: nodes that never change once they can be reached.
+ * The immutable store: nodes that never change once somebody else can reach them.
  * It owns nodes, values, permission lists, their reference counts and the path-copying updates.
  * A snapshot of the whole store is one reference to its root.
  */
@@ -84,11 +84,12 @@ const struct node *tree_get(const struct node *root, const char *path);
  */
 const struct node *tree_nearest(const struct node *root, const char *path, const char **missing);
 /*
- * A new root in which the node at path is replaced by n (whose reference is taken over), inserted,
- * or, with n NULL, removed with all below it. The parent must exist. root itself stays as it is.
- * by: the domain that does it.
+ * A root in which the node at path is replaced by n, inserted, or, with n NULL, removed with all
+ * below it. The parent must exist. Takes over the references to root and n. What others refer to is
+ * copied; what is reached through the caller's reference alone is changed in place, so that a store
+ * without snapshots copies nothing. by: the domain that does it.
  */
-struct node *tree_set(const struct node *root, const char *path, struct node *n, uint64_t gen,
+struct node *tree_set(struct node *root, const char *path, struct node *n, uint64_t gen,
 		      unsigned int by);
 /* Calls fn on n and every node below it. Needs no stack that grows with the tree's depth. */
 void tree_walk(const struct node *n, void (*fn)(const struct node *, void *), void *ctx);

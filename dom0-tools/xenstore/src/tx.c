@@ -116,7 +116,7 @@ void tx_paths(const struct tx *tx, void (*fn)(const char *path, unsigned int wha
 			fn(tx->paths[i]->path, tx->paths[i]->what, ctx);
 }
 
-void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct *a)
+void tx_push(struct tx *tx, struct op *op, const struct acct *a)
 {
 	if (tx->num_ops == tx->cap_ops) {
 		tx->cap_ops = tx->cap_ops ? tx->cap_ops * 2 : 8;
@@ -125,8 +125,6 @@ void tx_push(struct tx *tx, struct op *op, struct node *root, const struct acct 
 	tx->mem += (long)(sizeof(*op) + strlen(op->path) + (op->value ? op->value->len : 0) + 64);
 	tx->ops[tx->num_ops++] = *op;
 	*op = (struct op){ 0 };
-	node_put(tx->root);
-	tx->root = root;
 	acct_merge(&tx->acct, a);
 }
 
@@ -158,7 +156,8 @@ static unsigned int last_change(const char *path)
 
 int tx_commit(struct tx *tx, struct node **root, struct acct *a)
 {
-	struct node *cur, *next;
+	struct node *cur;
+	struct effect e;
 
 	if (tx->expired)
 		return -EAGAIN;
@@ -180,16 +179,14 @@ int tx_commit(struct tx *tx, struct node **root, struct acct *a)
 			}
 	cur = node_get(store_root);
 	for (unsigned int i = 0; i < tx->num_ops; i++) {
-		if (op_apply(cur, &tx->ops[i], a, &next)) {
-			/*
-			 * cannot be while the rule above holds; if it were, failing is the safe
-			 * side
-			 */
+		/*
+		 * cannot fail while the rule above holds; if it did, failing is the safe side
+		 */
+		if (op_prepare(cur, &tx->ops[i], a, &e)) {
 			node_put(cur);
 			return -EAGAIN;
 		}
-		node_put(cur);
-		cur = next;
+		cur = op_install(cur, &e);
 	}
 	*root = cur;
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Watches: who wants to hear of changes where.
- * It owns the index of all watches by path (a treap in order of path) and the making of events.
+ * It owns the indexes of all watches by path and the making of events.
  * Events are bounded per connection; what does not fit is folded into one event per watch.
  */
 #include <errno.h>
@@ -16,14 +16,18 @@
 /* Watch events that a privileged client may leave untaken. */
 #define PRIV_EVENTS 65536
 
+/* In two indexes: a hash table for a path, a treap in order of path for all below one. */
 struct watch_point {
 	struct watch_point *l, *r;
-	uint32_t prio;
+	struct watch_point *same_hash;
+	uint32_t prio, hash;
 	struct watch_list watches;
 	char path[];
 };
 
-static struct watch_point *points;
+static struct watch_point *points; /* the treap's root */
+static struct watch_point **buckets;
+static size_t num_points, num_buckets;
 static size_t num_watches;
 static struct perms *introduce_perms, *release_perms;
 
@@ -37,20 +41,53 @@ static uint32_t next_prio(void)
 	return x;
 }
 
-static struct watch_point *point_find(const char *path, size_t len)
+/* FNV-1a, which can go on from a prefix's. */
+#define HASH_START 2166136261u
+
+static uint32_t path_hash(uint32_t h, const char *s, size_t len)
 {
-	struct watch_point *p = points;
+	while (len--)
+		h = (h ^ (uint8_t)*s++) * 16777619u;
+	return h;
+}
 
-	while (p) {
-		int c = strncmp(path, p->path, len);
+static struct watch_point **bucket(uint32_t hash)
+{
+	/* the multiplication leaves its best bits at the top */
+	return &buckets[(hash ^ hash >> 16) & (num_buckets - 1)];
+}
 
-		if (!c && p->path[len])
-			c = -1;
-		if (!c)
-			return p;
-		p = c < 0 ? p->l : p->r;
+static struct watch_point *point_find(const char *path, size_t len, uint32_t hash)
+{
+	struct watch_point *p = num_buckets ? *bucket(hash) : NULL;
+
+	while (p && (p->hash != hash || strncmp(path, p->path, len) || p->path[len]))
+		p = p->same_hash;
+	return p;
+}
+
+static struct watch_point *point_of(const char *path)
+{
+	size_t len = strlen(path);
+
+	return point_find(path, len, path_hash(HASH_START, path, len));
+}
+
+static void buckets_grow(void)
+{
+	struct watch_point **old = buckets, *p, *next;
+	size_t n = num_buckets;
+
+	num_buckets = n ? n * 2 : 64;
+	buckets = xzalloc(num_buckets * sizeof(*buckets));
+	for (size_t i = 0; i < n; i++) {
+		for (p = old[i]; p; p = next) {
+			next = p->same_hash;
+			p->same_hash = *bucket(p->hash);
+			*bucket(p->hash) = p;
+		}
 	}
-	return NULL;
+	free(old);
 }
 
 static void split(struct watch_point *t, const char *key, struct watch_point **l,
@@ -72,12 +109,18 @@ static void split(struct watch_point *t, const char *key, struct watch_point **l
 
 static struct watch_point *point_need(const char *path)
 {
-	struct watch_point **pp = &points, *p = point_find(path, strlen(path));
+	struct watch_point **pp = &points, *p = point_of(path);
+	size_t len = strlen(path);
 
 	if (p)
 		return p;
-	p = xzalloc(sizeof(*p) + strlen(path) + 1);
+	if (num_points++ >= num_buckets)
+		buckets_grow();
+	p = xzalloc(sizeof(*p) + len + 1);
 	strcpy(p->path, path);
+	p->hash = path_hash(HASH_START, path, len);
+	p->same_hash = *bucket(p->hash);
+	*bucket(p->hash) = p;
 	p->prio = next_prio();
 	LIST_INIT(&p->watches);
 	while (*pp && (*pp)->prio >= p->prio)
@@ -105,6 +148,10 @@ static void point_del(struct watch_point *p)
 		}
 	}
 	*pp = l ? l : r;
+	for (pp = bucket(p->hash); *pp != p; pp = &(*pp)->same_hash)
+		;
+	*pp = p->same_hash;
+	num_points--;
 	free(p);
 }
 
@@ -116,7 +163,7 @@ static long watch_cost(const struct watch *w)
 
 static struct watch *find(struct conn *c, const char *path, const char *token)
 {
-	struct watch_point *p = point_find(path, strlen(path));
+	struct watch_point *p = point_of(path);
 	struct watch *w;
 
 	if (p)
@@ -280,7 +327,8 @@ static bool may_read(const struct conn *c, const struct node *n)
 /* What the event's receivers are judged by. */
 struct subject {
 	const char *path;
-	const struct node *old, *now, *old_parent;
+	const struct node *old, *now;
+	const struct perms *above;
 };
 
 /*
@@ -290,7 +338,7 @@ struct subject {
 static bool permitted(const struct conn *c, const struct subject *s)
 {
 	return conn_priv(c) || may_read(c, s->now) || may_read(c, s->old) ||
-	       (!s->now && may_read(c, s->old_parent));
+	       (!s->now && s->above && (perms_rights(s->above, c->domid) & PERM_READ));
 }
 
 static void fire_point(const struct watch_point *p, const struct subject *s, bool below)
@@ -306,8 +354,8 @@ static void fire_point(const struct watch_point *p, const struct subject *s, boo
 	}
 }
 
-/* Watches strictly below path, at nodes that were removed. */
-static void fire_below(struct watch_point *p, const char *path, size_t len, const struct node *old)
+/* Watches strictly below path, at nodes that were removed with gone. */
+static void fire_below(struct watch_point *p, const char *path, size_t len, const struct node *gone)
 {
 	struct subject s = { 0 };
 
@@ -324,43 +372,63 @@ static void fire_below(struct watch_point *p, const char *path, size_t len, cons
 			p = p->l;
 			continue;
 		}
-		fire_below(p->l, path, len, old);
+		fire_below(p->l, path, len, gone);
 		s.path = p->path;
-		s.old = tree_get(old, p->path);
+		s.old = tree_get(gone, p->path + len);
 		if (s.old)
 			fire_point(p, &s, true);
 		p = p->r;
 	}
 }
 
-void watch_fire(const char *path, bool recursive, const struct node *old, const struct node *new_)
+void watch_fire(const struct change *c)
 {
-	struct subject s = { .path = path };
-	char parent[XENSTORE_ABS_PATH_MAX + 1];
-	const char *pos = path;
+	struct subject s = { .path = c->path, .old = c->old, .above = c->above };
+	uint32_t hash = HASH_START;
+	const char *pos = c->path, *from = c->path;
 	struct watch_point *p;
 	size_t len;
 
 	if (!points)
 		return;
-	s.old = tree_get(old, path);
-	s.now = tree_get(new_, path);
-	if (strcmp(path, "/")) {
-		len = path_parent_len(path);
-		memcpy(parent, path, len);
-		parent[len] = 0;
-		s.old_parent = tree_get(old, parent);
-	}
-	p = point_find("/", 1);
+	s.now = tree_get(store_root, c->path);
+	p = point_find("/", 1, path_hash(HASH_START, "/", 1));
 	if (p)
 		fire_point(p, &s, false);
 	while (path_next(&pos, &len)) {
-		p = point_find(path, (size_t)(pos - path));
+		hash = path_hash(hash, from, (size_t)(pos - from));
+		from = pos;
+		p = point_find(c->path, (size_t)(pos - c->path), hash);
 		if (p)
 			fire_point(p, &s, false);
 	}
-	if (recursive)
-		fire_below(points, path, strlen(path), old);
+	if (c->recursive && c->old)
+		fire_below(points, c->path, strlen(c->path), c->old);
+}
+
+struct change change_of(const struct node *root, const char *path, bool recursive)
+{
+	struct change c = { .path = xstrdup(path), .recursive = recursive };
+	const struct node *above;
+	size_t len;
+
+	c.old = node_get((struct node *)tree_get(root, path));
+	if (strcmp(path, "/")) {
+		/* cut there for a moment */
+		len = path_parent_len(path);
+		c.path[len] = 0;
+		above = tree_get(root, c.path);
+		c.path[len] = path[len];
+		c.above = above ? perms_get(above->perms) : NULL;
+	}
+	return c;
+}
+
+void change_free(struct change *c)
+{
+	free(c->path);
+	node_put(c->old);
+	perms_put(c->above);
 }
 
 struct perms **watch_special_perms(const char *name)
@@ -375,12 +443,12 @@ struct perms **watch_special_perms(const char *name)
 void watch_fire_special(const char *name, unsigned int domid)
 {
 	const struct perms *perms = *watch_special_perms(name);
-	struct watch_point *p = point_find(name, strlen(name));
+	struct watch_point *p = point_of(name);
 	char full[32];
 	struct watch *w;
 
 	snprintf(full, sizeof(full), "%s/%u", name, domid);
-	for (int i = 0; i < 2; i++, p = point_find(full, strlen(full))) {
+	for (int i = 0; i < 2; i++, p = point_of(full)) {
 		if (!p)
 			continue;
 		for (w = LIST_FIRST(&p->watches); w; w = LIST_NEXT(w, of_point)) {
@@ -404,6 +472,9 @@ void watch_exit(void)
 	perms_put(introduce_perms);
 	perms_put(release_perms);
 	introduce_perms = release_perms = NULL;
+	free(buckets);
+	buckets = NULL;
+	num_buckets = 0;
 }
 
 size_t watch_count(void)

@@ -2,7 +2,7 @@
 /*
  * Watches: who wants to hear of changes where.
  * It owns the index of all watches by path and the making of events.
- * An event costs O(depth x log watches) plus its matches.
+ * An event costs O(depth) plus its matches; a removal O(log watches) more.
  */
 #ifndef XS_WATCH_H
 #define XS_WATCH_H
@@ -35,11 +35,19 @@ const char *watch_path(const struct watch *w);
 /* The one that was registered next on this connection, or NULL. */
 const struct watch *watch_newer(const struct conn *c, const struct watch *w);
 void watch_fire_one(struct watch *w);
-/*
- * Tells everybody who watches path and may know: old and new are the stores before and after.
- * recursive: path was removed with all below it, so watches below hear of it too.
- */
-void watch_fire(const char *path, bool recursive, const struct node *old, const struct node *new_);
+/* A change of the store, as the events about it need it. */
+struct change {
+	char *path;
+	bool recursive; /* removed with all below, so watches below hear of it too */
+	struct node *old; /* what was there, or NULL */
+	struct perms *above; /* permissions of the parent before; NULL if there was none */
+};
+
+/* To be made of the store before the change. */
+struct change change_of(const struct node *root, const char *path, bool recursive);
+void change_free(struct change *c);
+/* Tells everybody who watches there and may know, once store_root has the change. */
+void watch_fire(const struct change *c);
 /* @introduceDomain and @releaseDomain */
 void watch_fire_special(const char *name, unsigned int domid);
 /* Makes up for dropped events as far as there is room again. */
