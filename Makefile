@@ -46,7 +46,7 @@ boot_script := $(BUILD)/uboot/boot.scr
 boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
-.PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench check-style format \
+.PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
 	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
@@ -188,6 +188,10 @@ test-guests: all guest-tests
 ## test-full	test, and the system tests that take long
 test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
+
+## bench-xenstore	what xenstored's requests cost on this machine, with up to 1000 guests (table, plots)
+bench-xenstore: headers
+	@$(MAKE) -C $(top)/tests/bench/xenstore O=$(BUILD)/bench/xenstore XENINC=$(include_dir) ARGS="$(ARGS)" bench
 
 ## check-style	clang-format for C, checkpatch for the kernel patches
 # A source tree without git has nothing but sources.

@@ -38,8 +38,8 @@ int mode_chmod(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 	       char **argv);
 int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
 	       char **argv);
-int mode_control(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
-		 char **argv);
+/* xenstore-control, which takes no options of its own. Returns the exit status. */
+int control_main(const char *prog, int argc, char **argv);
 
 /* Output is kept until the transaction has succeeded; a retry starts with none. */
 void out(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -21,12 +21,11 @@ static const struct mode {
 	{ "read", "hpsR", "[-h] [-p] [-s] [-R] key [...]", 1, true, mode_read },
 	{ "write", "hsR", "[-h] [-s] [-R] key value [...]", 2, true, mode_write },
 	{ "list", "hps", "[-h] [-p] [-s] key [...]", 1, true, mode_list },
-	{ "exists", "hps", "[-h] [-p] [-s] key [...]", 1, true, mode_exists },
+	{ "exists", "hs", "[-h] [-p] [-s] key [...]", 1, true, mode_exists },
 	{ "rm", "hst", "[-h] [-s] [-t] key [...]", 1, true, mode_rm },
 	{ "chmod", "hrsu", "[-h] [-u] [-r] [-s] key <mode [modes...]>", 1, true, mode_chmod },
 	{ "ls", "hfps", "[-h] [-f] [-p] [-s] [path]", 0, true, mode_ls },
 	{ "watch", "hn:s", "[-h] [-n NR] key", 1, false, mode_watch },
-	{ "control", "+h", "[-h] command [argument...]", 1, false, mode_control },
 };
 
 /* All that there are; each mode says which are its own. */
@@ -139,10 +138,12 @@ static void parse(int argc, char **argv, const char *prog, const struct mode *m,
 	int c;
 
 	while ((c = getopt_long(argc, argv, OPTIONS, longs, NULL)) != -1) {
-		/* an option of another mode */
-		if (!strchr(m->opts, c))
+		/* Xen's clients go on after what is no option, but not after another mode's */
+		if (c != '?' && !strchr(m->opts, c))
 			c = 'h';
 		switch (c) {
+		case '?':
+			break;
 		case 'f':
 			o->full = true;
 			break;
@@ -184,6 +185,10 @@ int main(int argc, char **argv)
 	bool multi = false;
 	int ret;
 
+	if (!strcmp(prog, "xenstore-control"))
+		return control_main(full, argc - 1, argv + 1);
+	if (argc > 1 && !strncmp(prog, "xenstore", 9) && !strcmp(argv[1], "control"))
+		return control_main("xenstore control", argc - 2, argv + 2);
 	if (!strncmp(prog, "xenstore-", 9))
 		m = find_mode(prog + 9);
 	if (!m) {

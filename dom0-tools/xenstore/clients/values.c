@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xenstore-read, -write, -list, -exists, -rm, -watch and -control.
- * Each works on all its arguments within one transaction (watch and control: none).
+ * xenstore-read, -write, -list, -exists, -rm and -watch.
+ * Each works on all its arguments within one transaction (watch: none).
  * Output is that of Xen's clients.
  */
 #include <err.h>
@@ -203,7 +203,7 @@ int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 	(void)t;
 	for (int i = 0; i < argc; i++)
 		if (!xs_watch(h, argv[i], argv[i]))
-			errx(1, "Unable to add watch on %s", argv[i]);
+			errx(1, "Unable to add watch on %s\n", argv[i]);
 	for (int n = o->count; n; n -= n > 0) {
 		v = xs_read_watch(h, &num);
 		if (!v)
@@ -212,80 +212,5 @@ int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 		fflush(stdout);
 		free(v);
 	}
-	return 0;
-}
-
-static char *control(struct xs_handle *h, const char *command, const char *const *v)
-{
-	char args[XENSTORE_PAYLOAD_MAX];
-	size_t len = 0, n;
-
-	for (; *v; v++) {
-		n = strlen(*v) + 1;
-		if (len + n > sizeof(args))
-			errx(1, "arguments too long");
-		memcpy(args + len, *v, n);
-		len += n;
-	}
-	return xs_control_command(h, command, args, (unsigned int)len);
-}
-
-/* One of live-update's steps, which all answer "OK" or say what is wrong. */
-static void live_step(struct xs_handle *h, const char *const *v)
-{
-	char *reply = control(h, "live-update", v);
-
-	if (!reply)
-		err(1, "live-update %s %s", v[0], v[1] ? v[1] : "");
-	if (strcmp(reply, "OK"))
-		errx(1, "live-update: %s", reply);
-	free(reply);
-}
-
-/* live-update [-c ARGUMENTS] [-F] [-t SECONDS] FILE */
-static int live_update(struct xs_handle *h, int argc, char **argv)
-{
-	const char *args = NULL, *file = NULL, *seconds = "60", *force = NULL;
-
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "-F"))
-			force = "-F";
-		else if (!strcmp(argv[i], "-c") && i + 1 < argc)
-			args = argv[++i];
-		else if (!strcmp(argv[i], "-t") && i + 1 < argc)
-			seconds = argv[++i];
-		else if (!file && argv[i][0] != '-')
-			file = argv[i];
-		else
-			errx(2, "live-update [-c ARGUMENTS] [-F] [-t SECONDS] FILE");
-	}
-	if (!file)
-		errx(2, "live-update: which program? Give its absolute path");
-	live_step(h, (const char *[]){ "-f", file, NULL });
-	if (args)
-		live_step(h, (const char *[]){ "-c", args, NULL });
-	live_step(h, (const char *[]){ "-s", "-t", seconds, force, NULL });
-	out("OK\n");
-	return 0;
-}
-
-int mode_control(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
-		 char **argv)
-{
-	char *reply;
-	size_t n;
-
-	(void)t;
-	(void)o;
-	/* the raw steps (-f, -s, -a) go through as they are */
-	if (!strcmp(argv[0], "live-update") && argc > 1 && strcmp(argv[1], "-f") &&
-	    strcmp(argv[1], "-s") && strcmp(argv[1], "-a"))
-		return live_update(h, argc, argv);
-	reply = control(h, argv[0], (const char *const *)argv + 1);
-	if (!reply)
-		err(1, "control command %s", argv[0]);
-	n = strlen(reply);
-	out("%s%s", reply, n && reply[n - 1] == '\n' ? "" : "\n");
-	free(reply);
 	return 0;
 }

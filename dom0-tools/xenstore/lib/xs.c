@@ -266,6 +266,9 @@ static bool send_all(struct xs_handle *h, struct iovec *iov, int num)
 	ssize_t n;
 
 	for (int i = 0; i < num; i++) {
+		/* a piece of no bytes may have no address */
+		if (!iov[i].iov_len)
+			continue;
 		memcpy(buf + len, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
 	}

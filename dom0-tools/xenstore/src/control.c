@@ -203,9 +203,8 @@ static int ctl_help(struct req *r, char **v, int n)
 {
 	(void)v;
 	(void)n;
-	req_printf(r, "Supported commands:\n");
 	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
-		req_printf(r, "%-12s %s\n", commands[i].name, commands[i].args);
+		req_printf(r, "%-15s %s\n", commands[i].name, commands[i].args);
 	return req_put(r, "", 1);
 }
 

@@ -23,6 +23,7 @@
 struct client {
 	int fd;
 	unsigned int have; /* bytes in buf */
+	struct visit visit;
 	char buf[1 << 18];
 };
 
@@ -205,13 +206,19 @@ static int fill_all(const char *path, unsigned int guests)
 
 static unsigned long again;
 
-static size_t make_op(char *msg, enum work op, unsigned int guests)
+static size_t make_op(char *msg, enum work op, unsigned int guests, struct visit *v)
 {
-	unsigned int guest = next_random() % guests + 1, leaf = next_random() % GUEST_LEAVES;
+	unsigned int guest, leaf;
 	char path[128];
 
+	if (op == DO_SCATTER)
+		v->left = 0;
+	visit_next(v, guests);
+	guest = v->guest;
+	leaf = v->leaf;
 	switch (op) {
 	case DO_READ:
+	case DO_SCATTER:
 		return make_path(msg, XS_READ, 0, leaf_path(path, guest, leaf));
 	case DO_WRITE:
 		return make_pair(msg, XS_WRITE, 0, leaf_path(path, guest, leaf), "other");
@@ -244,7 +251,7 @@ static void round_of(enum work op, unsigned int guests, unsigned int num, unsign
 	for (unsigned int i = 0; i < num; i++) {
 		len = 0;
 		for (unsigned int d = 0; d < depth; d++)
-			len += make_op(out + len, op, guests);
+			len += make_op(out + len, op, guests, &clients[i].visit);
 		send_all(clients[i].fd, out, len);
 	}
 	for (unsigned int i = 0; i < num; i++) {
@@ -262,8 +269,12 @@ static void round_of(enum work op, unsigned int guests, unsigned int num, unsign
 static void round_of_tx(unsigned int guests, unsigned int num)
 {
 	char msg[MSG_MAX_BYTES], path[128];
-	unsigned int first = next_random() % guests;
+	static struct visit v;
+	unsigned int first;
 	uint32_t tx[CLIENTS_MAX];
+
+	visit_next(&v, guests);
+	first = v.guest - 1;
 
 	for (unsigned int i = 0; i < num; i++)
 		send_all(clients[i].fd, msg, make_path(msg, XS_TRANSACTION_START, 0, ""));

@@ -110,12 +110,19 @@ static double now(void)
 
 static void once(enum work op, unsigned int guests)
 {
-	unsigned int guest = next_random() % guests + 1, leaf = next_random() % GUEST_LEAVES;
+	static struct visit v;
+	unsigned int guest, leaf;
 	char msg[MSG_MAX_BYTES], path[128];
 	uint32_t tx;
 
+	if (op == DO_SCATTER)
+		v.left = 0;
+	visit_next(&v, guests);
+	guest = v.guest;
+	leaf = v.leaf;
 	switch (op) {
 	case DO_READ:
+	case DO_SCATTER:
 		request(msg, make_path(msg, XS_READ, 0, leaf_path(path, guest, leaf)));
 		break;
 	case DO_WRITE:

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "load.h"
 
-const char *const op_names[DO_MAX] = { "read", "write", "tx10", "dir", "fan" };
+const char *const op_names[DO_MAX] = { "read", "write", "tx10", "dir", "fan", "scatter" };
 
 /* With the nodes on the way to them these are 60. */
 static const char *const leaves[GUEST_LEAVES] = {
@@ -144,6 +144,17 @@ uint32_t next_random(void)
 	x ^= x >> 17;
 	x ^= x << 5;
 	return x;
+}
+
+void visit_next(struct visit *v, unsigned int guests)
+{
+	if (!v->left--) {
+		v->guest = next_random() % guests + 1;
+		v->leaf = next_random() % GUEST_LEAVES;
+		v->left = VISIT - 1;
+	} else {
+		v->leaf = (v->leaf + 1) % GUEST_LEAVES;
+	}
 }
 
 int op_find(const char *name)

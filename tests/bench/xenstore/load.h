@@ -18,6 +18,7 @@
 #define DIR_CHILDREN 1000
 #define FAN_WATCHES 100
 #define TX_WRITES 10
+#define VISIT 20
 
 /* Path of a guest's leaf or watch. guest counts from 1. buf: 128 bytes. */
 const char *leaf_path(char *buf, unsigned int guest, unsigned int leaf);
@@ -37,8 +38,18 @@ void fill_watches(unsigned int guests, void (*watch)(int watcher, const char *ms
 /* A small generator, so that runs are the same. */
 uint32_t next_random(void);
 
-/* The operations that are measured. */
-enum work { DO_READ, DO_WRITE, DO_TX10, DO_DIR, DO_FAN, DO_MAX };
+/*
+ * Who works on a guest, be it xl, a back end or the guest, does several things there: VISIT leaves in
+ * a row, then those of another guest, at random.
+ */
+struct visit {
+	unsigned int guest, leaf, left;
+};
+
+void visit_next(struct visit *v, unsigned int guests);
+
+/* The operations that are measured. SCATTER: reads of a random leaf of a random guest each time. */
+enum work { DO_READ, DO_WRITE, DO_TX10, DO_DIR, DO_FAN, DO_SCATTER, DO_MAX };
 extern const char *const op_names[DO_MAX];
 int op_find(const char *name); /* exits with a message when there is none */
 
