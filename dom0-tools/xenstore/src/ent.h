@@ -19,6 +19,7 @@ struct ent {
 	};
 	struct ent *l, *r;
 	struct node *node;
+	struct ent *kids; /* node->kids, so that a walk down touches no nodes; no reference */
 };
 
 /* A new entry. Takes over the references to l, n and r. */

@@ -302,6 +302,7 @@ static int req_rm(struct req *r)
 
 struct listing {
 	struct req *r;
+	unsigned int spare; /* bytes to be left for DIRECTORY_PART's end mark */
 	bool full;
 };
 
@@ -309,8 +310,8 @@ static bool list_one(const struct node *n, void *ctx)
 {
 	struct listing *l = ctx;
 
-	/* whole names only, one byte left for DIRECTORY_PART's end mark */
-	if (l->r->rep_len + n->namelen + 2u > sizeof(l->r->rep)) {
+	/* whole names only */
+	if (l->r->rep_len + n->namelen + 1u + l->spare > sizeof(l->r->rep)) {
 		l->full = true;
 		return false;
 	}
@@ -330,7 +331,7 @@ static int req_directory(struct req *r)
 		err = lookup(r, path, PERM_READ, TX_DIR, false, &n);
 	if (err)
 		return err;
-	if (node_dir_bytes(n) >= sizeof(r->rep))
+	if (node_dir_bytes(n) > sizeof(r->rep))
 		return -E2BIG;
 	req_put(r, "", 0);
 	node_list(n, 0, list_one, &l);
@@ -340,7 +341,7 @@ static int req_directory(struct req *r)
 static int req_directory_part(struct req *r)
 {
 	char path[XENSTORE_ABS_PATH_MAX + 1], gen[24], *v[2];
-	struct listing l = { .r = r };
+	struct listing l = { .r = r, .spare = 1 };
 	const struct node *n;
 	unsigned long off;
 	unsigned int skip;

@@ -201,6 +201,7 @@ struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
 	e->l = l;
 	e->r = r;
 	e->node = n;
+	e->kids = n->kids;
 	return e;
 }
 
@@ -275,7 +276,7 @@ static int key_cmp(const struct key *k, const struct ent *e)
 	return c ? c : (k->len > n->namelen) - (k->len < n->namelen);
 }
 
-static const struct node *ent_find(const struct ent *e, const char *name, size_t len)
+static const struct ent *ent_find(const struct ent *e, const char *name, size_t len)
 {
 	const struct key k = key_of(name, len);
 
@@ -283,10 +284,10 @@ static const struct node *ent_find(const struct ent *e, const char *name, size_t
 		int c = key_cmp(&k, e);
 
 		if (!c)
-			return e->node;
+			break;
 		e = c < 0 ? e->l : e->r;
 	}
-	return NULL;
+	return e;
 }
 
 /* A copy of *e that is ours alone, in its place; *e itself when nobody else refers to it. */
@@ -300,11 +301,8 @@ static void ent_own(struct ent **e)
 	old->refs--;
 }
 
-/*
- * Where the child's node hangs, in entries that are ours alone: to be replaced there. NULL if there
- * is none.
- */
-static struct node **ent_slot(struct ent **e, const char *name, size_t len)
+/* The child's entry, ours alone as all on the way to it. NULL if there is none. */
+static struct ent *ent_slot(struct ent **e, const char *name, size_t len)
 {
 	const struct key k = key_of(name, len);
 
@@ -313,7 +311,7 @@ static struct node **ent_slot(struct ent **e, const char *name, size_t len)
 
 		ent_own(e);
 		if (!c)
-			return &(*e)->node;
+			return *e;
 		e = c < 0 ? &(*e)->l : &(*e)->r;
 	}
 	return NULL;
@@ -445,20 +443,21 @@ void node_list(const struct node *n, size_t off, bool (*fn)(const struct node *,
 
 const struct node *tree_nearest(const struct node *root, const char *path, const char **missing)
 {
-	const struct node *n = root, *next;
+	const struct ent *kids = root->kids, *at = NULL, *next;
 	const char *comp, *pos = path;
 	size_t len;
 
+	*missing = "";
 	while ((comp = path_next(&pos, &len))) {
-		next = ent_find(n->kids, comp, len);
+		next = ent_find(kids, comp, len);
 		if (!next) {
 			*missing = comp;
-			return n;
+			break;
 		}
-		n = next;
+		at = next;
+		kids = at->kids;
 	}
-	*missing = "";
-	return n;
+	return at ? at->node : root;
 }
 
 const struct node *tree_get(const struct node *root, const char *path)
@@ -484,7 +483,8 @@ struct node *tree_set(struct node *root, const char *path, struct node *n, uint6
 		      unsigned int by)
 {
 	const char *comp, *pos = path, *look;
-	struct node *parent, **slot = &root;
+	struct ent *above = NULL, *at; /* entries of the parent and of what is there now */
+	struct node *parent;
 	size_t len, next_len;
 
 	comp = path_next(&pos, &len);
@@ -493,24 +493,30 @@ struct node *tree_set(struct node *root, const char *path, struct node *n, uint6
 		return n;
 	}
 	for (;;) {
-		node_own(slot);
-		parent = *slot;
+		node_own(above ? &above->node : &root);
+		parent = above ? above->node : root;
 		parent->by = (uint16_t)by;
-		slot = ent_slot(&parent->kids, comp, len);
+		at = ent_slot(&parent->kids, comp, len);
+		if (above)
+			above->kids = parent->kids;
 		look = pos;
-		if (!slot || !path_next(&look, &next_len))
+		if (!at || !path_next(&look, &next_len))
 			break;
+		above = at;
 		comp = path_next(&pos, &len);
 	}
 	/* only here the set of children may change; above it only pointers do */
-	if (n && slot) {
-		node_put(*slot);
-		*slot = n;
+	if (n && at) {
+		node_put(at->node);
+		at->node = n;
+		at->kids = n->kids;
 	} else if (n) {
 		node_add(parent, n, gen);
-	} else if (slot) {
+	} else if (at) {
 		node_remove(parent, comp, len, gen);
 	}
+	if (above)
+		above->kids = parent->kids;
 	return root;
 }
 

@@ -219,6 +219,71 @@ static void test_orphans(void **state)
 	assert_string_equal(d0->rep.body, "OK");
 }
 
+static void count_nodes(const struct node *n, void *ctx)
+{
+	(void)n;
+	++*(unsigned int *)ctx;
+}
+
+/*
+ * XSA-419: two guests together must not get more nodes than their quotas: what one made in the
+ * other's tree goes with its maker, and does not become dom0's.
+ */
+static void test_xsa_419_cooperating_guests(void **state)
+{
+	unsigned int nodes = 0;
+	char path[32];
+
+	(void)state;
+	guest_new(3);
+	xwrite(d0, 0, "/a", "");
+	xperms(d0, 0, "/a", "n3 b4");
+	for (int life = 0; life < 5; life++) {
+		struct client *b = guest_new(4);
+		int made = 0;
+
+		xperms(d0, 0, "/a", "n3 b4");
+		for (int i = 0; i < 1100; i++) {
+			snprintf(path, sizeof(path), "/a/%d-%d", life, i);
+			made += !xwrite(b, 0, path, "");
+		}
+		assert_int_equal(made, 1000);
+		xpath(d0, XS_RELEASE, 0, "4");
+		client_free(b);
+	}
+	tree_walk(store_root, count_nodes, &nodes);
+	assert_true(nodes < 10);
+}
+
+/* XSA-483: what the last domain with a number used does not count against the next. */
+static void test_xsa_483_quota_of_the_dead(void **state)
+{
+	char path[32];
+
+	(void)state;
+	for (int life = 0; life < 3; life++) {
+		struct client *g = guest_new(3);
+
+		assert_int_equal(dom_find(3)->nodes, 0);
+		assert_int_equal(dom_find(3)->mem, 0);
+		xwrite(d0, 0, "/g", "");
+		xperms(d0, 0, "/g", "n3");
+		for (int i = 0; i < 999; i++) {
+			snprintf(path, sizeof(path), "/g/%d", i);
+			assert_int_equal(xwrite(g, 0, path, ""), 0);
+		}
+		assert_int_equal(xwrite(g, 0, "/g/more", ""), -ENOSPC);
+		for (int i = 0; i < 10; i++)
+			assert_int_equal(xwrite(g, xstart(g), "/g/1", "t"), 0);
+		for (int i = 0; i < 128; i++) {
+			snprintf(path, sizeof(path), "/g/%d", i);
+			assert_int_equal(xwatch(g, path, "t"), 0);
+		}
+		xpath(d0, XS_RELEASE, 0, "3");
+		client_free(g);
+	}
+}
+
 static int set_feature(const char *domid, const char *val)
 {
 	char body[32];
@@ -407,6 +472,8 @@ int main(void)
 		T(test_target),
 		T(test_death),
 		T(test_xsa_322_dead_domain),
+		T(test_xsa_419_cooperating_guests),
+		T(test_xsa_483_quota_of_the_dead),
 		T(test_orphans),
 		T(test_features),
 		T(test_features_are_honest),

@@ -183,7 +183,8 @@ static void test_inherit(void **state)
 	assert_memory_equal(d0->rep.body, "n3\0b3", 6);
 }
 
-static void test_owner_is_fixed(void **state)
+/* XSA-352: nobody but dom0 changes the owner of a node. */
+static void test_xsa_352_owner_is_fixed(void **state)
 {
 	struct client *g = guest_new(3);
 
@@ -199,7 +200,7 @@ static void test_owner_is_fixed(void **state)
 	assert_int_equal(request(g, XS_SET_PERMS, 0, "/m", 3), -EINVAL);
 }
 
-/* XSA-352, XSA-353: the root belongs to dom0, and a guest cannot reach above its home. */
+/* XSA-353: the root belongs to dom0, and a guest cannot reach above its home. */
 static void test_xsa_353_root_permissions(void **state)
 {
 	struct client *g = guest_new(3);
@@ -364,17 +365,66 @@ static void test_xsa_324_long_event(void **state)
 	assert_string_equal(d0->events[0][0], "/w");
 }
 
-/* XSA-72 and 323: what does not fit into a reply or a path is refused whole. */
-static void test_xsa_72_323_sizes(void **state)
+/* XSA-72: an answer that would be longer than a message is refused, and nothing of it is sent. */
+static void test_xsa_72_oversize_reply(void **state)
 {
-	char body[XENSTORE_PAYLOAD_MAX];
+	char body[XENSTORE_PAYLOAD_MAX], path[64];
 
 	(void)state;
+	/* the longest value that a WRITE can bring comes back whole */
 	memset(body, 'v', sizeof(body));
 	memcpy(body, "/big", 5);
 	assert_int_equal(request(d0, XS_WRITE, 0, body, sizeof(body)), 0);
 	assert_int_equal(xread(d0, 0, "/big"), 0);
 	assert_int_equal(d0->rep.hdr.len, sizeof(body) - 5);
+	/* a list of children: 4096 bytes fit, one more does not */
+	for (int i = 0; i < 4096 / 32; i++) {
+		snprintf(path, sizeof(path), "/list/%031d", i);
+		assert_int_equal(xwrite(d0, 0, path, ""), 0);
+	}
+	assert_int_equal(xpath(d0, XS_DIRECTORY, 0, "/list"), 0);
+	assert_int_equal(d0->rep.hdr.len, 4096);
+	xpath(d0, XS_RM, 0, path);
+	strcat(path, "x");
+	xwrite(d0, 0, path, "");
+	assert_int_equal(xpath(d0, XS_DIRECTORY, 0, "/list"), -E2BIG);
+	/* a list of permissions that cannot be written back as text */
+	for (unsigned int i = 0; i < 1364; i++)
+		memcpy(body + 2 + i * 3, "n9", 3);
+	memcpy(body, "/", 2);
+	assert_int_equal(request(d0, XS_SET_PERMS, 0, body, 2 + 1364 * 3), 0);
+	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/"), 0);
+	assert_int_equal(d0->rep.hdr.len, 1364 * 3);
+}
+
+/* XSA-323: a relative path may not become too long by what is put in front of it. */
+static void test_xsa_323_path_length(void **state)
+{
+	struct client *g = guest_new(3);
+	char path[XENSTORE_ABS_PATH_MAX + 2];
+
+	(void)state;
+	dom_find(3)->limit[Q_PATH] = 0;
+	xwrite(d0, 0, "/local/domain/3", "");
+	xperms(d0, 0, "/local/domain/3", "n3");
+	memset(path, 'p', sizeof(path));
+	path[XENSTORE_REL_PATH_MAX] = 0;
+	assert_int_equal(xwrite(g, 0, path, "x"), 0);
+	assert_int_equal(xwatch(g, path, "t"), 0);
+	path[XENSTORE_REL_PATH_MAX] = 'p';
+	path[XENSTORE_REL_PATH_MAX + 1] = 0;
+	assert_int_equal(xwrite(g, 0, path, "x"), -EINVAL);
+	assert_int_equal(xwatch(g, path, "t"), -EINVAL);
+	/* absolute: to the byte, and the longest can be listed, watched, read and removed */
+	memset(path, 'p', sizeof(path));
+	memcpy(path, "/local/domain/3/", 16);
+	path[XENSTORE_ABS_PATH_MAX + 1] = 0;
+	assert_int_equal(xwrite(g, 0, path, "x"), -EINVAL);
+	path[XENSTORE_ABS_PATH_MAX] = 0;
+	assert_int_equal(xwrite(g, 0, path, "x"), 0);
+	assert_int_equal(xread(g, 0, path), 0);
+	assert_int_equal(xpath(g, XS_DIRECTORY, 0, "/local/domain/3"), -E2BIG);
+	assert_int_equal(xpath(g, XS_RM, 0, path), 0);
 }
 
 static void test_control(void **state)
@@ -416,7 +466,7 @@ int main(void)
 		T(test_rights),
 		T(test_existence_hidden),
 		T(test_inherit),
-		T(test_owner_is_fixed),
+		T(test_xsa_352_owner_is_fixed),
 		T(test_xsa_353_root_permissions),
 		T(test_dom0_only),
 		T(test_watches),
@@ -424,7 +474,8 @@ int main(void)
 		T(test_watch_relative),
 		T(test_xsa_115_watch_permission),
 		T(test_xsa_324_long_event),
-		T(test_xsa_72_323_sizes),
+		T(test_xsa_72_oversize_reply),
+		T(test_xsa_323_path_length),
 		T(test_control),
 	};
 	/* clang-format on */

@@ -119,8 +119,8 @@ static void test_transaction_nodes(void **state)
 	assert_int_equal(xend(other, t, true), 0);
 }
 
-/* XSA-419, XSA-483: several transactions, each within the quota, may not pass it together. */
-static void test_xsa_419_quota_bypass(void **state)
+/* XSA-421: several transactions, each within the quota, may not pass it together. */
+static void test_xsa_421_transactions_together(void **state)
 {
 	uint32_t t, u;
 
@@ -403,7 +403,7 @@ int main(void)
 		T(test_watches),
 		T(test_xsa_206_transactions),
 		T(test_transaction_nodes),
-		T(test_xsa_419_quota_bypass),
+		T(test_xsa_421_transactions_together),
 		T(test_permissions),
 		T(test_path_length),
 		T(test_xsa_326_memory),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Answers on the wire, byte for byte, over the socket and over a guest's ring."""
 import os
+import re
 import socket
 import struct
 import time
@@ -35,6 +36,78 @@ def test_replies(xs):
     assert c.raw(UNWATCH, b"/a\0tok\0") == (UNWATCH, b"OK\0")
     assert c.raw(RESET_WATCHES, b"\0") == (RESET_WATCHES, b"OK\0")
     assert c.raw(CONTROL, b"check\0") == (CONTROL, b"OK\0")
+
+
+# Request and answer as the protocol's text has them: type, payload, transaction -> payload; ERROR where that is what
+# comes. Domain 5 has a ring file; nothing else is there at first. TX stands for the transaction's number.
+OK = b"OK\0"
+DOM0 = [
+    (INTRODUCE, b"5\x001\x001\0", 0, OK), (IS_DOMAIN_INTRODUCED, b"5\0", 0, b"T\0"),
+    (INTRODUCE, b"5\x00-1\x002\0more\0", 0, OK), (RESUME, b"5\0", 0, OK), (SET_TARGET, b"5\x000\0", 0, OK),
+    (GET_FEATURE, b"", 0, b"15\0"), (GET_FEATURE, b"5\0", 0, b"15\0"), (SET_FEATURE, b"6\x003\0", 0, OK),
+    (GET_FEATURE, b"6\0", 0, b"3\0"), (SET_FEATURE, b"5\x003\0", 0, "EBUSY"), (SET_FEATURE, b"6\x0099\0", 0, "EINVAL"),
+    (GET_QUOTA, b"", 0, b"nodes node-size watches transactions transaction-nodes outstanding events node-permissions "
+                        b"path-max transaction-time memory\0"),
+    (GET_QUOTA, b"nodes\0", 0, b"1000\0"), (SET_QUOTA, b"5\0nodes\x007\0", 0, OK), (GET_QUOTA, b"5\0nodes\0", 0, b"7\0"),
+    (SET_QUOTA, b"nodes\x001001\0", 0, OK), (GET_QUOTA, b"nodes\0", 0, b"1001\0"), (GET_QUOTA, b"x\0", 0, "EINVAL"),
+    (CONTROL, b"check\0", 0, OK), (CONTROL, b"print\0hello\0", 0, OK), (CONTROL, b"nope\0", 0, "EINVAL"),
+    (RELEASE, b"5\0", 0, OK), (RELEASE, b"5\0", 0, "ENOENT"), (IS_DOMAIN_INTRODUCED, b"5\0", 0, b"F\0"),
+]
+ANYBODY = [
+    (WRITE, b"/h/b\0val", 0, OK), (WRITE, b"/h/e\0", 0, OK), (WRITE, b"/h/n\0a\0b", 0, OK), (MKDIR, b"/h/d/x\0", 0, OK),
+    (MKDIR, b"/h/b\0", 0, OK), (READ, b"/h/b\0", 0, b"val"), (READ, b"/h/e\0", 0, b""), (READ, b"/h/n\0", 0, b"a\0b"),
+    (DIRECTORY, b"/h\0", 0, b"b\0d\0e\0n\0"), (DIRECTORY, b"/h/b\0", 0, b""),
+    (DIRECTORY_PART, b"/h\x002\0", 0, rb"\d+\x00d\x00e\x00n\x00\x00"), (DIRECTORY_PART, b"/h\x008\0", 0, rb"\d+\x00\x00"),
+    (SET_PERMS, b"/h/b\0n5\0r6\0w7\0b8\0", 0, OK), (GET_PERMS, b"/h/b\0", 0, b"n5\0r6\0w7\0b8\0"),
+    (SET_PERMS, b"/h/b\0q5\0", 0, "EINVAL"), (WATCH, b"/h\0tok\0", 0, OK), (WATCH, b"/h\0tok\0", 0, "EEXIST"),
+    (WATCH, b"/h/d\0tok\x001\0", 0, OK), (WATCH, b"@anything\0t\0\0", 0, OK), (UNWATCH, b"/h\0tok\0", 0, OK),
+    (UNWATCH, b"/h\0tok\0", 0, "ENOENT"), (RESET_WATCHES, b"\0", 0, OK), (UNWATCH, b"/h/d\0tok\0", 0, "ENOENT"),
+    (TRANSACTION_START, b"\0", 0, rb"\d+\x00"), (WRITE, b"/h/t\x001", "TX", OK), (READ, b"/h/t\0", "TX", b"1"),
+    (READ, b"/h/t\0", 0, "ENOENT"), (RM, b"/h/n\0", "TX", OK), (TRANSACTION_START, b"\0", "TX", "EBUSY"),
+    (TRANSACTION_END, b"X\0", "TX", "EINVAL"), (TRANSACTION_END, b"T\0", "TX", OK), (READ, b"/h/t\0", 0, b"1"),
+    (TRANSACTION_END, b"F\0", "TX", "ENOENT"), (RM, b"/h/d\0", 0, OK), (RM, b"/h/d\0", 0, OK), (RM, b"/h/d/x\0", 0, "ENOENT"),
+    (GET_DOMAIN_PATH, b"007\0", 0, b"/local/domain/7\0"), (GET_FEATURE, b"\0", 0, b"15\0"),
+    (20, b"5\0", 0, "ENOSYS"), (ERROR, b"", 0, "ENOSYS"), (WATCH_EVENT, b"/\0t\0", 0, "ENOSYS"), (27, b"", 0, "ENOSYS"),
+]
+
+
+def exchange(client, table):
+    tx = 0
+    for n, (kind, body, use, want) in enumerate(table, 100):
+        use = tx if use else 0
+        client._send(struct.pack("<4I", kind, n, use, len(body)) + body)
+        while True:
+            got = client.message()
+            if got[0] != WATCH_EVENT:
+                break
+            assert got[1:3] == (0, 0)
+        if isinstance(want, str):
+            assert got == (ERROR, n, use, want.encode() + b"\0"), (kind, body)
+            continue
+        assert got[:3] == (kind, n, use), (kind, body, got)
+        assert got[3] == want or (want.startswith(b"\\d") and re.fullmatch(want, got[3])), (kind, body, got)
+        if kind == TRANSACTION_START:
+            tx = int(got[3][:-1])
+
+
+def test_each_request_over_the_socket(xs):
+    (xs.dir / "5").write_bytes(bytes(4096))
+    for domid in 5, 6, 7, 8:
+        xs.client().ask(GET_QUOTA, b"%d" % domid, b"nodes")
+    exchange(xs.client(), ANYBODY)
+    exchange(xs.client(), DOM0)
+    assert {k for k, *_ in ANYBODY + DOM0} >= set(range(27))
+
+
+def test_each_request_over_a_ring(xs):
+    g, d0 = xs.guest(5), xs.client()
+    for domid in 6, 7, 8:
+        d0.ask(GET_QUOTA, b"%d" % domid, b"nodes")
+    d0.write(b"/h", b"")
+    d0.ask(SET_PERMS, b"/h", b"n5")
+    exchange(g, ANYBODY)
+    exchange(g, [(kind, body, tx, "EACCES") for kind, body, tx, _ in DOM0
+                 if kind != IS_DOMAIN_INTRODUCED and (kind, body) != (GET_FEATURE, b"")])
 
 
 @pytest.mark.parametrize("kind, body, tx, error", [
