@@ -27,14 +27,15 @@ ECHO = ((1, 1), (CLIENTS, 1), (CLIENTS, 8))  # clients, requests that each has o
 class Server:
     """The daemon, filled for a number of guests, or the echo server."""
 
-    def __init__(self, out, tmp, guests):
+    def __init__(self, out, tmp, guests, journal=True):
         self.out, self.guests, self.socket, self.filler = out, guests, os.path.join(tmp, "s"), None
         if os.path.exists(self.socket):
             os.unlink(self.socket)
         if guests is None:
             args = [out + "/bench_sock", "echo", self.socket, "5"]
         else:
-            args = [out + "/xenstore/xenstored", "-F", "--socket", self.socket, "--pid-file", "none", "--no-domains"]
+            args = [out + "/xenstore/xenstored", "-F", "--socket", self.socket, "--pid-file", "none", "--no-domains",
+                    "--fresh", "--journal", tmp + "/journal" if journal else "none"]
         self.proc = subprocess.Popen(args, stderr=subprocess.DEVNULL)
         for _ in range(1000):
             if os.path.exists(self.socket):
@@ -95,7 +96,8 @@ def measure(args):
     def note(key, value):
         got.setdefault(key, []).append(value)
 
-    with tempfile.TemporaryDirectory() as tmp:
+    # the journal's place is a tmpfs, as in dom0
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as tmp:
         for round_ in range(args.rounds):
             if sys.stderr.isatty():
                 print("round %d of %d" % (round_ + 1, args.rounds), file=sys.stderr)
@@ -108,6 +110,10 @@ def measure(args):
                     note(("again", op, size), again)
                 if size == SIZES[0]:
                     against_echo(args, tmp, s, note)
+                s.stop()
+                s = Server(args.out, tmp, size, journal=False)
+                for op in ("read", "write", "tx10"):
+                    note(("bare", op, size), s.load(op, CLIENTS, 1, args.seconds)[1])
                 s.stop()
                 for which in ("ours", "naive"):
                     for op, value in in_process(args.out, which, size, args.seconds / 2).items():
@@ -172,6 +178,10 @@ def main():
         if op in OPS:
             worst = max(worst, row[-1] / row[0])
         print("%-30s" % TEXT[op] + "".join("%10.2f" % v for v in row) + "%10.2f" % (row[-1] / row[0]))
+    for op in ("read", "write", "tx10"):
+        row = [med("bare", op, n) / 1e3 for n in SIZES]
+        print("%-30s" % ("no journal: " + TEXT[op][:18]) + "".join("%10.2f" % v for v in row) +
+              "%10.2f" % (row[-1] / row[0]))
     print("operations a second, all clients")
     for op in ALL:
         print("%-30s" % TEXT[op] + "".join("%10.0f" % med("rate", op, n) for n in SIZES))
