@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,23 @@ static void measure(const char *name, unsigned int count, void (*fn)(unsigned in
 		printf("bench %s %u %llu\n", name, count, (unsigned long long)(end - start));
 	}
 	fflush(stdout);
+}
+
+/* Waits for a key, so that the tracer can be switched on (tracer.py), and does what is to be traced. */
+static void traced(unsigned int count, void (*fn)(unsigned int count))
+{
+	char key;
+
+	fn(count);
+	fn(count);
+	printf("bench ready\n");
+	fflush(stdout);
+	if (read(0, &key, 1) != 1)
+		die("console");
+	fn(count);
+	printf("bench traced\n");
+	fflush(stdout);
+	sleep(1);
 }
 
 /* ---- the operating system ---- */
@@ -188,7 +206,7 @@ static void sequential_read(unsigned int n)
 			die("pread");
 }
 
-static void bench_block(void)
+static void bench_block(bool trace)
 {
 	disk = open("/dev/xvda", O_RDONLY | O_DIRECT);
 	if (disk < 0 || ioctl(disk, BLKGETSIZE64, &disk_size))
@@ -196,26 +214,13 @@ static void bench_block(void)
 	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
 		die("memory");
 	memset(buffer, 1, 1 << 20);
-	/* A marker for the tracer: what is read is in the loop that follows. */
-	measure("blk-4k-random", 500, random_read);
-	measure("blk-1m-sequential", 16, sequential_read);
+	if (trace) {
+		traced(21, random_read);
+	} else {
+		measure("blk-4k-random", 500, random_read);
+		measure("blk-1m-sequential", 16, sequential_read);
+	}
 	close(disk);
-}
-
-/* One read now and then, for bench.py --trace: it watches the console. */
-static void bench_trace(void)
-{
-	disk = open("/dev/xvda", O_RDONLY | O_DIRECT);
-	if (disk < 0 || ioctl(disk, BLKGETSIZE64, &disk_size))
-		die("/dev/xvda");
-	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
-		die("memory");
-	random_read(200);
-	printf("bench reads begin\n");
-	sleep(4);
-	random_read(20);
-	printf("bench reads end\n");
-	sleep(1000);
 }
 
 /* ---- network ---- */
@@ -258,6 +263,12 @@ static int connect_to(const char *address, int port)
 	return -1;
 }
 
+/*
+ * A request is a block of HEAD bytes: 's' and a size, followed by so many bytes, which are answered with one. Anything else is a
+ * single byte and sent back. A whole block, so that what follows stays aligned: Linux copies bytes one by one else, natively too.
+ */
+#define HEAD 64
+
 static int tcp;
 
 static void tcp_round_trip(unsigned int n)
@@ -273,9 +284,10 @@ static void tcp_round_trip(unsigned int n)
 static void tcp_stream(unsigned int n)
 {
 	uint32_t size = n << 20;
-	char byte = 's';
+	char head[HEAD] = "s";
 
-	if (write(tcp, &byte, 1) != 1 || write(tcp, &size, 4) != 4)
+	memcpy(head + 4, &size, 4);
+	if (write(tcp, head, HEAD) != HEAD)
 		die("tcp");
 	while (size) {
 		ssize_t done = write(tcp, buffer, size < 65536 ? size : 65536);
@@ -284,17 +296,32 @@ static void tcp_stream(unsigned int n)
 			die("tcp");
 		size -= done;
 	}
-	if (read(tcp, &byte, 1) != 1)
+	if (read(tcp, head, 1) != 1)
 		die("tcp");
 }
 
-/* The other end: 'r' is sent back, 's' and a size are followed by so many bytes and answered. */
+static bool take_stream(int s)
+{
+	static char sink[65536], rest[HEAD - 1];
+	uint32_t size;
+
+	if (recv(s, rest, HEAD - 1, MSG_WAITALL) != HEAD - 1)
+		return false;
+	memcpy(&size, rest + 3, 4);
+	while (size) {
+		ssize_t n = read(s, sink, size < sizeof(sink) ? size : sizeof(sink));
+
+		if (n <= 0)
+			return false;
+		size -= n;
+	}
+	return true;
+}
+
 static void serve(int port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), s;
-	static char sink[65536];
-	uint32_t size;
 	char byte;
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -303,32 +330,42 @@ static void serve(int port)
 	for (;;) {
 		s = accept(listener, NULL, NULL);
 		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		while (read(s, &byte, 1) == 1) {
-			if (byte == 's' && recv(s, &size, 4, MSG_WAITALL) == 4) {
-				while (size) {
-					ssize_t n = read(s, sink,
-							 size < sizeof(sink) ? size : sizeof(sink));
-
-					if (n <= 0)
-						break;
-					size -= n;
-				}
-			}
-			if (write(s, &byte, 1) != 1)
+		while (read(s, &byte, 1) == 1)
+			if ((byte == 's' && !take_stream(s)) || write(s, &byte, 1) != 1)
 				break;
-		}
 		close(s);
 	}
 }
 
-static void bench_net(const char *device, const char *own, const char *other)
+/* A process and a connection for each: small writes of the one leave the other's pages unaligned. */
+static void over_tcp(const char *other, const char *name, unsigned int count,
+		     void (*fn)(unsigned int count))
 {
-	buffer = calloc(1, 1 << 20);
+	pid_t pid = fork();
+
+	if (!pid) {
+		tcp = connect_to(other, 7777);
+		if (name)
+			measure(name, count, fn);
+		else
+			traced(count, fn);
+		_exit(0);
+	}
+	wait_for(pid);
+}
+
+static void bench_net(const char *device, const char *own, const char *other, bool trace)
+{
+	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
+		die("memory");
+	memset(buffer, 1, 1 << 20);
 	interface_up(device, own);
-	tcp = connect_to(other, 7777);
-	measure("tcp-round-trip", 500, tcp_round_trip);
-	measure("tcp-stream", 8, tcp_stream);
-	close(tcp);
+	if (trace) {
+		over_tcp(other, NULL, 1, tcp_stream);
+	} else {
+		over_tcp(other, "tcp-round-trip", 500, tcp_round_trip);
+		over_tcp(other, "tcp-stream", 8, tcp_stream);
+	}
 }
 
 /* Natively there is no other side: both ends on loopback, as platform-facts measured them. */
@@ -338,7 +375,7 @@ static void bench_loopback(void)
 
 	if (!pid)
 		serve(7777);
-	bench_net("lo", "127.0.0.1", "127.0.0.1");
+	bench_net("lo", "127.0.0.1", "127.0.0.1", false);
 }
 
 int main(int argc, char **argv)
@@ -365,12 +402,9 @@ int main(int argc, char **argv)
 	if (strstr(cmdline, "bench=os"))
 		bench_os();
 	else if (strstr(cmdline, "bench=block"))
-		bench_block();
-	else if (strstr(cmdline, "bench=trace")) {
-		setvbuf(stdout, NULL, _IOLBF, 0);
-		bench_trace();
-	} else if (strstr(cmdline, "bench=net"))
-		bench_net("eth0", "10.77.0.2", "10.77.0.1");
+		bench_block(strstr(cmdline, "bench=block-trace"));
+	else if (strstr(cmdline, "bench=net"))
+		bench_net("eth0", "10.77.0.2", "10.77.0.1", strstr(cmdline, "bench=net-trace"));
 	else if (strstr(cmdline, "bench=loopback"))
 		bench_loopback();
 	else
