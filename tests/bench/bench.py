@@ -5,7 +5,7 @@ I/O, and the hypervisor's size. docs/performance.md explains the figures.
 
 usage: tests/bench/bench.py [--smoke] [PART...]
 
-parts: size os hypercalls block net wall (all of them without any), and trace: where a 4 KiB read spends its instructions
+parts: size, os, hypercalls, block, net, wall, trace (where a 4 KiB read spends its instructions); without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing
 
 Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt.
@@ -27,6 +27,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system"), HERE]
 
 import machine  # noqa: E402
+import tracer  # noqa: E402
 from console import Machine  # noqa: E402
 
 ICOUNT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm"]
@@ -203,8 +204,6 @@ def part_block(smoke):
     host.machine.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
     values = parse(host.linux("block", 'disk = [ "/run/disk.img,raw,xvda,w" ]\n'))
     host.end()
-    for key, _ in IO_ROWS:
-        values[key] *= 1
     io_table("Block I/O from a guest to a file on dom0's tmpfs, one hart: instructions of everyone (-icount)", IO_ROWS, values)
     return values
 
@@ -237,30 +236,66 @@ def part_size(smoke):
     return {"lines": lines, "loaded": loaded, "memory": total}
 
 
+# Functions of a kernel by what they are for; the first that matches.
+KINDS = (
+    ("grants, event channels, rings", r"gnttab|gntdev|evtchn|xen_|xenbus|__xen|HYPERVISOR|hypercall|notify_remote|blkif|blkfront|xenvif|dispatch_rw|"
+     r"set_foreign|__unmap|purge_persistent|get_free_gref|persistent|__do_block_io|do_block_io|end_block_io|fill_status|add_id_to|get_id_from"),
+    ("files, loop device, copying", r"loop|^lo_|shmem|simple_|filemap|folio|xas_|copy_page|memcpy|fallback_scalar|iov_iter|splice|do_iter|vfs_|kiocb|touch_atime"),
+    ("block layer", r"blk|bio|request|elv|dd_|deadline|sbitmap|submit|rq_|plug|disk|iov|dio|blkdev|__bread|mempool|iomap|pread"),
+    ("scheduler, wake-ups, threads", r"sched|wake|rq|entity|eevdf|pick_|enqueue|dequeue|task|switch|kthread|worker|work|queue_|wait|resched|cpu_idle|idle|do_idle|load_|update_|util|pelt|complet|swake"),
+    ("interrupts, timers", r"irq|timer|hrtimer|tick|clock|ktime|handle_|do_trap|upcall|sbi|ipi|rcu|softirq|time|ret_from|exception|jiffies"),
+)
+
+
 def part_trace(smoke):
-    import trace_read
-    progress("a trace of 20 reads of 4 KiB")
-    rows, total = trace_read.run(Host, OUT, BUILD)
-    say(f"Where a 4 KiB read spends its instructions ({total:,.0f}; single-stepped trace of 20 reads)")
-    table(("", "instructions", "share"), [(name, f"{n:,.0f}", f"{n / total:.1%}") for name, n in rows])
-    return dict(rows)
+    progress("a single-stepped trace of 4 KiB reads")
+    t = tracer.Tracer(OUT)
+    host = Host("trace", True, t.args)
+    m = host.machine
+    m.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
+    host.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\n'
+                'extra = "console=hvc0 bench=block-trace"\ndisk = [ "/run/disk.img,raw,xvda,w" ]\n')
+    m.send("xl create -c /run/bench.cfg\n")
+    m.expect("bench ready", 120)
+    t.on()
+    m.send("x\n")
+    m.expect("bench traced", 300)
+    t.off()
+    m.kill()
+    counts, calls = tracer.split(t.addresses(), tracer.Symbols(BUILD), "__riscv_sys_pread64")
+    os.unlink(t.log)
+    total = sum(counts.values()) / calls
+    groups, functions = {}, {}
+    for (side, place, function), n in counts.items():
+        kind = place
+        if place == "linux":
+            kind = next((k for k, pattern in KINDS if re.search(pattern, function)), "the rest of the kernel")
+        key = f"{'while ' if place == 'hypervisor' else ''}{side if side != '?' else 'neither'}: {kind}"
+        groups[key] = groups.get(key, 0) + n / calls
+        functions[f"{side}: {place}: {function}"] = n / calls
+    say(f"Where a 4 KiB read spends its {total:,.0f} instructions (mean of {calls}, single-stepped; between two reads' starts)")
+    rows = sorted(groups.items(), key=lambda row: -row[1])
+    table(("", "instructions", "share"), [(k, f"{n:,.0f}", f"{n / total:.1%}") for k, n in rows if n >= 20])
+    top = sorted(functions.items(), key=lambda row: -row[1])[:25]
+    table(("its functions with the most", "instructions", "share"), [(k, f"{n:,.0f}", f"{n / total:.1%}") for k, n in top])
+    return {"groups": groups, "functions": dict(top)}
 
 
-PARTS = {"size": part_size, "os": part_os, "hypercalls": part_hypercalls, "block": part_block, "net": part_net, "wall": part_wall}
-EXTRA = {"trace": part_trace}
+PARTS = {"size": part_size, "os": part_os, "hypercalls": part_hypercalls, "block": part_block, "net": part_net, "wall": part_wall,
+         "trace": part_trace}
 
 
 def main():
     words = sys.argv[1:]
     smoke = "--smoke" in words
     parts = [w for w in words if w != "--smoke"] or list(PARTS)
-    unknown = set(parts) - set(PARTS) - set(EXTRA)
+    unknown = set(parts) - set(PARTS)
     if unknown:
         print(f"bench.py: there is no part {' '.join(sorted(unknown))}", file=sys.stderr)
         sys.exit(__doc__)
     started, results = time.monotonic(), {}
     for part in parts:
-        results[part] = {**PARTS, **EXTRA}[part](smoke)
+        results[part] = PARTS[part](smoke)
     say("(1) KVM in the same emulator: kvmtool's guest, without vhost, another machine model; measured once, before the project began.")
     with open(os.path.join(OUT, "results.json"), "w", encoding="utf-8") as f:
         json.dump(results, f, indent=1)
