@@ -77,7 +77,7 @@ const char *leaf_path(char *buf, unsigned int guest, unsigned int leaf)
 	return buf;
 }
 
-const char *watch_path(char *buf, unsigned int guest, unsigned int watch)
+const char *guest_watch(char *buf, unsigned int guest, unsigned int watch)
 {
 	snprintf(buf, 128, watches[watch], guest);
 	return buf;
@@ -129,7 +129,7 @@ void fill_watches(unsigned int guests, void (*watch)(int watcher, const char *ms
 	for (unsigned int g = 1; g <= guests; g++) {
 		for (unsigned int i = 0; i < GUEST_WATCHES; i++) {
 			snprintf(token, sizeof(token), "%u-%u", g, i);
-			watch(-1, msg, make_pair(msg, XS_WATCH, 0, watch_path(path, g, i), token));
+			watch(-1, msg, make_pair(msg, XS_WATCH, 0, guest_watch(path, g, i), token));
 		}
 	}
 	for (int i = 0; i < FAN_WATCHES; i++)

@@ -22,7 +22,7 @@
 
 /* Path of a guest's leaf or watch. guest counts from 1. buf: 128 bytes. */
 const char *leaf_path(char *buf, unsigned int guest, unsigned int leaf);
-const char *watch_path(char *buf, unsigned int guest, unsigned int watch);
+const char *guest_watch(char *buf, unsigned int guest, unsigned int watch);
 
 /* Make messages; return their length. buf: MSG_MAX_BYTES. */
 size_t make_msg(char *buf, uint32_t type, uint32_t tx, const void *body, size_t len);
