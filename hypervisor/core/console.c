@@ -187,8 +187,15 @@ size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool
 	from = incremental ? *index : ring_cons;
 	if (ring_prod - from > RING_SIZE)
 		from = ring_cons;
-	while (copied < n && from != ring_prod)
-		dst[copied++] = ring[from++ & (RING_SIZE - 1)];
+	while (copied < n && from != ring_prod) {
+		u32 at = from & (RING_SIZE - 1);
+		size_t len =
+			min(min(n - copied, (size_t)(ring_prod - from)), (size_t)RING_SIZE - at);
+
+		memcpy(dst + copied, ring + at, len);
+		copied += len;
+		from += len;
+	}
 	*index = from;
 	if (clear)
 		ring_cons = ring_prod;

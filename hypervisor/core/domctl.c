@@ -140,8 +140,13 @@ long domctl_max_vcpus(struct domain *d, struct xen_domctl_max_vcpus *a)
 	if (max > d->max_vcpus || !max)
 		return -EINVAL;
 	spin_lock(&control_lock);
-	for (u32 i = 0; i < max && !rc; i++)
+	for (u32 i = 0; i < max && !rc; i++) {
+		if (d->vcpu[i])
+			continue;
 		rc = vcpu_create(d, i);
+		if (!rc && i + 1 < max && hypercall_preempt_check())
+			rc = -ERESTART; /* those that are there are passed by */
+	}
 	spin_unlock(&control_lock);
 	return rc;
 }

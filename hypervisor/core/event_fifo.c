@@ -219,17 +219,20 @@ static int enable(struct domain *d)
 	/* Senders set the pending bit and then look for this; see set_pending(). */
 	__atomic_store_n(&s->fifo, f, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (u32 port = 1; port < min((u32)MAX_PORTS_2L, s->max_ports); port++) {
-		struct evtchn *c = evtchn_get(d, port);
+	spin_lock(&f->lock);
+	for (u32 i = 0; i < MAX_PORTS_2L / 64; i++) {
+		u64 bits = __atomic_exchange_n(&d->shared_info->evtchn_pending[i], 0,
+					       __ATOMIC_SEQ_CST);
 
-		if (!c) {
-			if (!s->chunk[port >> CHUNK_SHIFT])
-				port |= CHUNK_PORTS - 1;
-			continue;
+		/* There are no words yet. */
+		for (; bits; bits &= bits - 1) {
+			struct evtchn *c = evtchn_get(d, i * 64 + __builtin_ctzll(bits));
+
+			if (c)
+				c->early = true;
 		}
-		if (test_and_clear_bit(port, d->shared_info->evtchn_pending))
-			fifo_set_pending(d, c);
 	}
+	spin_unlock(&f->lock);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
  *   domain.lock             lifecycle: vCPU creation, shutdown, dying
  *   grant_table.lock        the granter's table (never two of them; copy takes them in turn)
  *   domain.evtchn_lock      event channels (two domains: lower address first)
+ *   evtchn_fifo.lock        the queues of a domain with the FIFO ABI
  *   grant_table.track_lock  the mapper's handles
  *   domain.page_lock        page list and counts
  *   p2m lock                in the engine, one domain's second-stage tables
@@ -27,6 +28,7 @@
  *   pirq lock, plic lock
  *   clock lock              wall clock
  *   input lock              characters for dom0
+ *   console_rate.lock       what a guest may print (nothing inside)
  *   console lock            anything may print
  */
 struct spinlock {

@@ -563,6 +563,22 @@ static void the_machine(void **state)
 	assert_int_equal(HC(__HYPERVISOR_sysctl, 0), -EFAULT);
 }
 
+/* Many vCPUs are made one after another, with stops. */
+static void many_vcpus_are_made_in_pieces(void **state)
+{
+	struct xen_domctl_createdomain config = default_config(GUEST_MAX_VCPUS);
+	struct xen_domctl op = { .u.max_vcpus.max = GUEST_MAX_VCPUS };
+	struct domain *d;
+
+	assert_int_equal(domain_create(9, &config, &d), 0);
+	AS(dom0);
+	host.preempt_every = 1;
+	assert_int_equal(domctl(9, XEN_DOMCTL_max_vcpus, &op), 0);
+	assert_int_equal(host.restarts, GUEST_MAX_VCPUS - 1);
+	for (unsigned int i = 0; i < GUEST_MAX_VCPUS; i++)
+		assert_non_null(d->vcpu[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -581,6 +597,7 @@ int main(void)
 		TEST(vcpus),
 		TEST(domain_lists),
 		TEST(the_machine),
+		TEST(many_vcpus_are_made_in_pieces),
 	};
 
 	return RUN(tests);

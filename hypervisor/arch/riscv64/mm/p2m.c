@@ -235,6 +235,22 @@ bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
 	return found;
 }
 
+/* p2m_lock held. The table below the entry for gfn at this level, which has nothing in it any more. */
+static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
+{
+	unsigned int found;
+	u64 *pte = walk(d, gfn, level, false, &found), old = *pte;
+
+	if (found != level || !(old & PTE_V) || is_leaf(old))
+		return;
+	WRITE_ONCE(*pte, 0);
+	free_pages(virt_to_page(table_of(old)), 0);
+}
+
+/*
+ * Frees each table behind its last entry, so that a guest with many tables costs no long step at its end. No vCPU of the
+ * domain runs any more, and loading one would fence: nothing to flush.
+ */
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))
 {
@@ -253,8 +269,12 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		pte = walk(d, at, 0, false, &level);
 		old = *pte;
 		WRITE_ONCE(*pte, 0);
-		spin_unlock(&a->p2m_lock);
 		*gfn = ROUND_DOWN(at, BIT(9 * level)) + BIT(9 * level);
+		if (level == 0 && IS_ALIGNED(*gfn, BIT(9)))
+			drop_table(d, at, 1);
+		if (level <= 1 && IS_ALIGNED(*gfn, BIT(18)))
+			drop_table(d, at, 2);
+		spin_unlock(&a->p2m_lock);
 		if (old & PTE_V) {
 			describe(old, ROUND_DOWN(at, BIT(9 * level)), level, &e);
 			fn(d, ROUND_DOWN(at, BIT(9 * level)), &e);
