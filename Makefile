@@ -63,6 +63,7 @@ test:
 	@$(MAKE) all
 	@$(MAKE) check-style
 	@$(MAKE) test-unit
+	@$(MAKE) fuzz-core
 	@$(MAKE) test-guests
 	@$(MAKE) test-system
 
@@ -235,10 +236,12 @@ bench-files: all $(osbench)
 bench: bench-files
 	@$(PYTHON) $(top)/tests/bench/bench.py $(PARTS)
 
-##@ Not there yet (they say so and fail)
-## fuzz		fuzzing of hypercalls and xenstored
-fuzz:
-	@echo "make $@: not there yet." >&2; exit 1
+## fuzz		hypercalls (core/ on this machine) and xenstored (FUZZ_SECONDS=60 each, SEED=1, FUZZ_ARGS=)
+fuzz: fuzz-core
+	@$(MAKE) -C $(top)/tests/unit/xenstore O=$(BUILD)/tests/unit/xenstore $(common) fuzz
+
+fuzz-core: headers config
+	@$(MAKE) -C $(top)/tests/fuzz O=$(BUILD)/tests/fuzz $(common) run
 
 help:
 	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' -e 's/^## \([a-z-]*\)\t*/  make \1\t/p' $(top)/Makefile | expand -t 22

@@ -32,7 +32,9 @@
 
 #define NR_HARTS 4
 #define RAM_BASE_MFN 0x80000UL
+#ifndef RAM_PAGES
 #define RAM_PAGES 16384UL /* 64 MiB */
+#endif
 #define NR_TEST_PIRQS 64
 #define UART_PIRQ 10 /* the hypervisor's own */
 
@@ -88,6 +90,9 @@ extern struct host host;
 
 void host_boot(void); /* once per program: RAM, idle vCPUs */
 void host_reset(void); /* knobs back to harmless */
+/* All of a domain's P2M. fn must not change it. */
+void host_for_each_leaf(struct domain *d,
+			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));
 void console_clear(void);
 
 /* ---- world.c ---- */
@@ -102,6 +107,8 @@ int world_down(void **state); /* kills all and checks that no page is lost */
 #define U_PAGES 64
 
 struct xen_domctl_createdomain default_config(unsigned int vcpus);
+/* The privileged, direct-mapped one, with 2^order pages. */
+struct domain *make_dom0(unsigned int vcpus, unsigned int order);
 /* A running domain with so many vCPUs (up) and pages of RAM from RAM_GFN on. */
 struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages);
 /* Kills to the end; the caller has no reference. */

@@ -369,6 +369,18 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 	return leaf_at(a, *gfn) == a->n ? 0 : -ERESTART;
 }
 
+void host_for_each_leaf(struct domain *d,
+			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))
+{
+	struct arch_domain *a = d->arch;
+	struct p2m_entry e;
+
+	for (size_t i = 0; i < a->n; i++) {
+		describe(&a->leaf[i], a->leaf[i].gfn, &e);
+		fn(d, a->leaf[i].gfn, &e);
+	}
+}
+
 gfn_t p2m_max_gfn(struct domain *d)
 {
 	return d->arch->max_gfn;

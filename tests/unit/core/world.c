@@ -49,20 +49,20 @@ struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages)
 	return d;
 }
 
-static struct domain *make_dom0(void)
+struct domain *make_dom0(unsigned int vcpus, unsigned int order)
 {
-	struct xen_domctl_createdomain config = default_config(2);
+	struct xen_domctl_createdomain config = default_config(vcpus);
 	struct domain *d = NULL;
 	struct page *pg;
 
 	assert_int_equal(domain_create(0, &config, &d), 0);
 	d->is_privileged = d->direct_mapped = true;
-	d->max_pages = 256;
-	pg = alloc_domain_pages(d, 8);
+	d->max_pages = BIT(order);
+	pg = alloc_domain_pages(d, order);
 	assert_non_null(pg);
-	for (mfn_t m = page_to_mfn(pg); m < page_to_mfn(pg) + 256; m++)
+	for (mfn_t m = page_to_mfn(pg); m < page_to_mfn(pg) + BIT(order); m++)
 		assert_int_equal(p2m_map(d, m, m, 0, P2M_RAM, P2M_RWX), 0);
-	start(d, 2);
+	start(d, vcpus);
 	return d;
 }
 
@@ -72,7 +72,7 @@ int world_up(void **state)
 	host_boot();
 	host_reset();
 	free_at_start = heap_free_pages();
-	dom0 = make_dom0();
+	dom0 = make_dom0(2, 8);
 	u1 = make_domain(1, 2, U_PAGES);
 	u2 = make_domain(2, 2, U_PAGES);
 	AS(dom0);
@@ -114,9 +114,22 @@ struct vcpu *run_hart(unsigned int hart)
 	return host.current[hart];
 }
 
+/* The first one whose number is at least id. */
+static struct domain *domain_from(domid_t id)
+{
+	struct domain *d;
+
+	list_for_each(d, &domain_list, list) {
+		if (d->id >= id)
+			return d;
+	}
+	return NULL;
+}
+
 int world_down(void **state)
 {
 	struct domain *d;
+	domid_t next;
 
 	(void)state;
 	host_reset();
@@ -131,10 +144,9 @@ int world_down(void **state)
 	dom0 = NULL;
 	kill_domain(d);
 	/* By number: one's death may free others, of which only they held something. */
-	for (domid_t id = 0; id < DOMID_FIRST_RESERVED; id++) {
-		d = domain_get(id);
-		if (!d)
-			continue;
+	for (domid_t id = 0; (d = domain_from(id)); id = next) {
+		domain_hold(d);
+		next = d->id + 1;
 		kill_domain(d);
 		domain_put(d);
 	}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What must hold whatever domains did: page owners and counts, both ends of event channels, grants and their users, locks.
+ * Looks into the structures, so that a mistake shows where it is and not when memory runs out.
+ */
+#include <grant_internal.h>
+
+#include "fuzz.h"
+
+/* References that are accounted for, by frame */
+static u32 expected[RAM_PAGES];
+static bool is_ram[RAM_PAGES]; /* some domain's P2M says that it is its RAM */
+
+static struct page *frame(unsigned int i)
+{
+	return mfn_to_page(RAM_BASE_MFN + i);
+}
+
+static void hold(const struct page *pg)
+{
+	if (pg)
+		expected[page_to_mfn(pg) - RAM_BASE_MFN]++;
+}
+
+/* ---- pages ---- */
+
+static void look_at_leaf(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
+{
+	for (u64 i = 0; i < BIT(e->order); i++) {
+		struct page *pg = mfn_to_page(e->mfn + i);
+
+		CHECK(pg, "d%u gfn %lx: no RAM", d->id, gfn + i);
+		switch (e->type) {
+		case P2M_RAM:
+			CHECK(pg->state == PAGE_OWNED && pg->owner == d && pg->alloc_ref,
+			      "d%u gfn %lx is not its own page", d->id, gfn + i);
+			CHECK(!is_ram[e->mfn + i - RAM_BASE_MFN], "d%u gfn %lx is mapped twice",
+			      d->id, gfn + i);
+			is_ram[e->mfn + i - RAM_BASE_MFN] = true;
+			break;
+		case P2M_FOREIGN:
+			hold(pg);
+			/* fall through */
+		case P2M_GRANT:
+			CHECK((pg->state == PAGE_OWNED || pg->state == PAGE_HYP) && pg->count,
+			      "d%u gfn %lx: the page is free", d->id, gfn + i);
+			break;
+		default:
+			CHECK(false, "d%u gfn %lx: type %d", d->id, gfn + i, e->type);
+		}
+	}
+}
+
+/* Each use of a grant is a handle of somebody's. Returns uses of d's grants. */
+static u64 look_at_pins(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+	u64 uses = 0;
+
+	for (u32 ref = 0; ref < t->nr_frames * GRANTS_PER_FRAME; ref++) {
+		struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+
+		uses += (u64)p->readers + p->writers;
+		if (!p->readers && !p->writers)
+			continue;
+		CHECK(p->page, "d%u ref %u: in use without a page", d->id, ref);
+		hold(p->page);
+	}
+	for (unsigned int i = 0; i < t->nr_frames; i++)
+		hold(virt_to_page(t->shared[i]));
+	return uses;
+}
+
+static void look_at_frames(void)
+{
+	u64 n[PAGE_OWNED + 1] = { 0 };
+
+	for (unsigned int i = 0; i < RAM_PAGES; i++) {
+		struct page *pg = frame(i);
+
+		n[pg->state]++;
+		if (pg->state == PAGE_OWNED) {
+			CHECK(pg->count == expected[i] + pg->alloc_ref,
+			      "frame %u of d%u: count %u, but %u + %u are known", i, pg->owner->id,
+			      pg->count, expected[i], pg->alloc_ref);
+		} else if (expected[i]) {
+			CHECK(pg->state == PAGE_HYP && pg->count == expected[i],
+			      "frame %u: state %u, count %u, but %u are known", i, pg->state,
+			      pg->count, expected[i]);
+		}
+	}
+	/* The free blocks' pages all have their state, so the heap's own count is checked here too. */
+	CHECK(n[PAGE_FREE] + n[PAGE_DIRTY] == heap_free_pages() &&
+		      n[PAGE_DIRTY] == heap_dirty_pages(),
+	      "%lu free, %lu dirty; the heap says %lu and %lu of them", n[PAGE_FREE], n[PAGE_DIRTY],
+	      heap_free_pages(), heap_dirty_pages());
+	CHECK(!n[PAGE_INVALID], "%lu frames belong to nobody", n[PAGE_INVALID]);
+}
+
+static u64 owned_frames(const struct domain *d)
+{
+	u64 n = 0;
+
+	for (unsigned int i = 0; i < RAM_PAGES; i++)
+		n += frame(i)->state == PAGE_OWNED && frame(i)->owner == d;
+	return n;
+}
+
+/* ---- event channels ---- */
+
+static bool port_status(domid_t id, evtchn_port_t port, struct evtchn_status *s)
+{
+	*s = (struct evtchn_status){ .dom = id, .port = port };
+	return !evtchn_status_op(s) && s->status != EVTCHNSTAT_closed;
+}
+
+static void look_at_ports(struct domain *d, bool pirq_bound[NR_TEST_PIRQS])
+{
+	struct evtchn_status s, other;
+
+	for (evtchn_port_t port = 1; port < 200; port++) {
+		if (!port_status(d->id, port, &s))
+			continue;
+		CHECK(s.vcpu < d->max_vcpus, "d%u port %u: vCPU %u", d->id, port, s.vcpu);
+		switch (s.status) {
+		case EVTCHNSTAT_interdomain:
+			CHECK(port_status(s.u.interdomain.dom, s.u.interdomain.port, &other) &&
+				      other.status == EVTCHNSTAT_interdomain &&
+				      other.u.interdomain.dom == d->id &&
+				      other.u.interdomain.port == port,
+			      "d%u port %u: the other end knows nothing of it", d->id, port);
+			break;
+		case EVTCHNSTAT_pirq:
+			CHECK(!pirq_bound[s.u.pirq], "PIRQ %u is bound twice", s.u.pirq);
+			pirq_bound[s.u.pirq] = true;
+			break;
+		}
+	}
+}
+
+static void look_at_virqs(struct domain *d, struct vcpu *v)
+{
+	struct evtchn_status s;
+
+	for (unsigned int virq = 0; virq < NR_VIRQS; virq++) {
+		if (v->virq_to_evtchn[virq])
+			CHECK(port_status(d->id, v->virq_to_evtchn[virq], &s) &&
+				      s.status == EVTCHNSTAT_virq && s.u.virq == virq,
+			      "d%uv%u VIRQ %u: its port is not bound to it", d->id, v->id, virq);
+	}
+}
+
+/* ---- all ---- */
+
+static void look_at_locks(struct domain *d)
+{
+	const struct spinlock *locks[] = { &d->lock, &d->page_lock, &d->evtchn_lock,
+					   &d->grant->lock, &d->grant->track_lock };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(locks); i++)
+		CHECK(locks[i]->next == locks[i]->owner, "d%u: lock %u is held", d->id, i);
+	CHECK(!d->memory_ops, "d%u: %u memory operations never ended", d->id, d->memory_ops);
+}
+
+void check_world(void)
+{
+	bool pirq_bound[NR_TEST_PIRQS] = { false };
+	u64 uses = 0, maps = 0;
+	struct domain *d;
+	struct vcpu *v;
+	unsigned int i;
+
+	/* The state is looked at as domain 0 sees it; nobody runs meanwhile. */
+	host.hart = 0;
+	become(dom0->vcpu[0]);
+	memset(expected, 0, sizeof(expected));
+	memset(is_ram, 0, sizeof(is_ram));
+	list_for_each(d, &domain_list, list) {
+		look_at_locks(d);
+		host_for_each_leaf(d, look_at_leaf);
+		uses += look_at_pins(d);
+		maps += grant_count_maps(d);
+		hold(virt_to_page(d->shared_info));
+		CHECK(d->owned_pages == d->tot_pages && owned_frames(d) == d->owned_pages,
+		      "d%u: %lu pages, %lu in its list, %lu frames say that they are its own",
+		      d->id, d->tot_pages, d->owned_pages, owned_frames(d));
+		look_at_ports(d, pirq_bound);
+		domain_for_each_vcpu(d, v, i) {
+			hold(v->info_page);
+			hold(v->runstate_page);
+			look_at_virqs(d, v);
+		}
+	}
+	look_at_frames();
+	CHECK(uses == maps, "%lu uses of grants, %lu mappings", uses, maps);
+	for (i = 0; i < NR_TEST_PIRQS; i++)
+		CHECK(pirq_bound[i] == host.pirq_enabled[i], "PIRQ %u: bound %d, enabled %d", i,
+		      pirq_bound[i], host.pirq_enabled[i]);
+}
