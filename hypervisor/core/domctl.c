@@ -226,7 +226,7 @@ static long bitmap_to_guest(const struct xenctl_bitmap *b, u64 mask)
 static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
 {
 	struct vcpu *v = find_vcpu(d, a->vcpu);
-	u64 all = BIT(machine.nr_harts) - 1, mask = 0;
+	u64 all = ~0UL >> (64 - machine.nr_harts), mask = 0;
 	long rc = 0;
 
 	if (!v)

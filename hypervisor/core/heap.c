@@ -293,15 +293,14 @@ bool heap_scrub(unsigned int n)
 
 /*
  * Small objects: powers of two from 32 bytes to 2 KiB cut from pages; larger ones are whole blocks.
- * In struct page of such a page, owner is the page's list of free objects, count the size class and
+ * In struct page of such a page, owner is the page's list of free objects, order the size class, used
  * the objects in use, list its place among the class's pages with free objects. An empty page goes
- * back to the heap at once, so that the count of free pages tells a leak.
+ * back to the heap at once, so that the count of free pages tells a leak. count stays 0: page_get() of
+ * one who still believes that the page is a domain's must not find anything to add to.
  */
 #define MIN_SHIFT 5
 #define MAX_SHIFT 11
 #define CLASS_BLOCK 64
-#define COUNT_CLASS(c) ((c)&0xff)
-#define COUNT_ONE 0x100U
 
 static struct spinlock small_lock = SPINLOCK_INIT; /* outside heap_lock */
 static struct list_head partial[MAX_SHIFT + 1];
@@ -314,7 +313,8 @@ static struct page *small_page(unsigned int shift)
 	if (!pg)
 		return NULL;
 	v = page_to_virt(pg);
-	pg->count = shift;
+	pg->order = shift;
+	pg->used = 0;
 	pg->owner = NULL;
 	for (size_t off = 0; off < PAGE_SIZE; off += BIT(shift)) {
 		*(void **)(v + off) = pg->owner;
@@ -339,7 +339,7 @@ static void *small_alloc(unsigned int shift)
 	if (pg) {
 		p = pg->owner;
 		pg->owner = *(void **)p;
-		pg->count += COUNT_ONE;
+		pg->used++;
 		if (!pg->owner)
 			list_del(&pg->list);
 	}
@@ -362,7 +362,7 @@ void *xzalloc(size_t size)
 	pg = alloc_pages(shift);
 	if (!pg)
 		return NULL;
-	pg->count = CLASS_BLOCK + shift;
+	pg->order = CLASS_BLOCK + shift;
 	return page_to_virt(pg);
 }
 
@@ -373,18 +373,17 @@ void xfree(void *p)
 	if (!p)
 		return;
 	pg = virt_to_page(p);
-	BUG_ON(!pg || pg->state != PAGE_HYP || !pg->count);
-	if (COUNT_CLASS(pg->count) >= CLASS_BLOCK) {
-		free_pages(pg, pg->count - CLASS_BLOCK);
+	BUG_ON(!pg || pg->state != PAGE_HYP || pg->order == 0xff);
+	if (pg->order >= CLASS_BLOCK) {
+		free_pages(pg, pg->order - CLASS_BLOCK);
 		return;
 	}
 	spin_lock(&small_lock);
 	if (!pg->owner)
-		list_add(&pg->list, &partial[COUNT_CLASS(pg->count)]);
+		list_add(&pg->list, &partial[pg->order]);
 	*(void **)p = pg->owner;
 	pg->owner = p;
-	pg->count -= COUNT_ONE;
-	if (pg->count < COUNT_ONE) {
+	if (!--pg->used) {
 		list_del(&pg->list);
 		free_pages(pg, 0);
 	}
