@@ -194,13 +194,15 @@ test-full:
 bench-xenstore: headers
 	@$(MAKE) -C $(top)/tests/bench/xenstore O=$(BUILD)/bench/xenstore XENINC=$(include_dir) ARGS="$(ARGS)" bench
 
-## check-style	clang-format for C, checkpatch for the kernel patches
+## check-style	clang-format and cppcheck for C, checkpatch for the kernel patches
 # A source tree without git has nothing but sources.
 c_files = $(or $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null), \
 	$(shell cd $(top) && find hypervisor pvabi dom0-tools tests -name '*.[ch]'))
-check-style: kernel-source
+check-style: kernel-source headers config $(libfdt)/libfdt.h
 	@echo "  STYLE    clang-format"
 	@cd $(top) && clang-format --dry-run -Werror $(c_files)
+	@echo "  CHECK    cppcheck"
+	@$(top)/scripts/check-static $(BUILD)
 	@echo "  CHECK    docs/abi.md has the table of hypercalls"
 	@$(PYTHON) $(top)/hypervisor/scripts/gen-hypercalls --check $(top)/hypervisor/core/hypercalls.tbl \
 		$(top)/docs/abi.md
@@ -240,8 +242,16 @@ bench: bench-files
 fuzz: fuzz-core
 	@$(MAKE) -C $(top)/tests/unit/xenstore O=$(BUILD)/tests/unit/xenstore $(common) fuzz
 
+.PHONY: fuzz-core coverage
 fuzz-core: headers config
 	@$(MAKE) -C $(top)/tests/fuzz O=$(BUILD)/tests/fuzz $(common) run
+
+## coverage	lines of core/ and lib/ that unit tests and fuzzer reach together (FUZZ_SECONDS=60; fails below GOAL=90 %)
+coverage_dir := $(BUILD)/tests/coverage
+coverage: headers config
+	@$(MAKE) -C $(top)/tests/unit O=$(coverage_dir)/unit $(common) MODE=coverage check
+	@$(MAKE) -C $(top)/tests/fuzz O=$(coverage_dir)/fuzz $(common) MODE=coverage UNIT_O=$(coverage_dir)/unit \
+		GOAL=$(or $(GOAL),90) coverage
 
 help:
 	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' -e 's/^## \([a-z-]*\)\t*/  make \1\t/p' $(top)/Makefile | expand -t 22

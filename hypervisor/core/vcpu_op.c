@@ -98,9 +98,14 @@ long vcpu_op_initialise(struct vcpu *v, struct vcpu_guest_context *a)
 
 long vcpu_op_up(struct vcpu *v)
 {
+	struct domain *d = v->domain;
+
 	if (!v->is_initialised)
 		return -EINVAL;
+	/* SBI hart_start writes the registers of one that is down under this lock: not while it starts. */
+	spin_lock(&d->lock);
 	clear_bit(VPF_DOWN, &v->pause_flags);
+	spin_unlock(&d->lock);
 	vcpu_wake(v);
 	return 0;
 }

@@ -12,7 +12,7 @@
 /* ---- hypercalls.tbl ---- */
 
 enum row_kind { KIND_op, KIND_op6, KIND_op12, KIND_vcpu, KIND_ctl, KIND_fn };
-enum row_dir { DIR_none, DIR_in, DIR_out, DIR_inout, DIR_raw };
+enum row_dir { DIR_none, DIR_in, DIR_out, DIR_inout, DIR_raw, DIR_refused };
 
 struct row {
 	unsigned int nr;
@@ -22,6 +22,7 @@ struct row {
 	u64 op;
 	const char *type; /* of its structure */
 	size_t size;
+	long refused; /* DIR_refused: the answer, whatever the arguments */
 	/* KIND_ctl: the structure around it */
 	size_t whole, u, domain;
 	u32 version;
@@ -77,6 +78,7 @@ enum field_kind {
 	PIRQ,
 	SMALL, /* 0 to 7 */
 	INDEX, /* the same, 0 or 1 most of the time */
+	SPACE, /* XENMAPSPACE_* */
 	ORDER,
 	BITS, /* a byte of flags */
 	OFFSET, /* in a page */

@@ -114,7 +114,7 @@ static u64 reached[256], succeeded[256];
 void note_result(const struct row *row, long rc)
 {
 	reached[row - rows]++;
-	succeeded[row - rows] += rc >= 0;
+	succeeded[row - rows] += row->dir == DIR_refused ? rc == row->refused : rc >= 0;
 }
 
 /* Every row must have been met, and must have succeeded at least once, when FUZZ_CHECK_ROWS is set. */

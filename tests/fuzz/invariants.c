@@ -3,6 +3,7 @@
  * What must hold whatever domains did: page owners and counts, both ends of event channels, grants and their users, locks.
  * Looks into the structures, so that a mistake shows where it is and not when memory runs out.
  */
+#include <event_internal.h>
 #include <grant_internal.h>
 
 #include "fuzz.h"
@@ -80,7 +81,10 @@ static void look_at_frames(void)
 
 		n[pg->state]++;
 		if (pg->state == PAGE_OWNED) {
-			CHECK(pg->count == expected[i] + pg->alloc_ref,
+			/* What FIFO event queues hold is not to be seen from here: the end of the world tells. */
+			u32 known = expected[i] + pg->alloc_ref;
+
+			CHECK(pg->owner->evtchn->fifo ? pg->count >= known : pg->count == known,
 			      "frame %u of d%u: count %u, but %u + %u are known", i, pg->owner->id,
 			      pg->count, expected[i], pg->alloc_ref);
 		} else if (expected[i]) {

@@ -102,12 +102,12 @@ static const struct shape shapes[] = {
 		F(struct xen_memory_reservation, domid, DOMID)),
 	OF_TYPE(domid_t, { 0, sizeof(domid_t), DOMID }),
 	OF_TYPE(struct xen_add_to_physmap, F(struct xen_add_to_physmap, domid, DOMID),
-		F(struct xen_add_to_physmap, gpfn, GFN), F(struct xen_add_to_physmap, space, INDEX),
+		F(struct xen_add_to_physmap, gpfn, GFN), F(struct xen_add_to_physmap, space, SPACE),
 		F(struct xen_add_to_physmap, idx, INDEX),
 		F(struct xen_add_to_physmap, size, SMALL)),
 	SHAPE("XENMEM_add_to_physmap_batch", struct xen_add_to_physmap_batch, 1,
 	      F(struct xen_add_to_physmap_batch, domid, DOMID),
-	      F(struct xen_add_to_physmap_batch, space, SMALL),
+	      F(struct xen_add_to_physmap_batch, space, SPACE),
 	      F(struct xen_add_to_physmap_batch, size, SMALL),
 	      F(struct xen_add_to_physmap_batch, u, DOMID),
 	      F(struct xen_add_to_physmap_batch, idxs, LIST_GFNS),
@@ -318,6 +318,8 @@ u64 value_of(enum field_kind kind, struct bytes *b)
 		return n & 7;
 	case INDEX:
 		return n < 160 ? n & 1 : n & 7;
+	case SPACE:
+		return n < 128 ? n & 1 : n < 224 ? XENMAPSPACE_gmfn_foreign : n & 7;
 	case ORDER:
 		return n < 224 ? 0 : n & 31;
 	case OFFSET:

@@ -358,8 +358,10 @@ static struct msg *talk_strings(struct xs_handle *h, xs_transaction_t t, uint32_
 
 static bool done(struct msg *m)
 {
+	bool ok = m;
+
 	free(m);
-	return m;
+	return ok;
 }
 
 /* The body as a string or block that the caller frees. */

@@ -241,7 +241,7 @@ int perms_format(const struct perms *p, char *buf, unsigned int size)
 		if (i && !alive)
 			continue;
 		n = snprintf(one, sizeof(one), "%c%u", letters[alive ? e->rights & 3 : 0],
-			     alive ? e->domid : 0) +
+			     alive ? e->domid : 0U) +
 		    1;
 		if (len + (unsigned int)n > size)
 			return -E2BIG;
