@@ -67,6 +67,12 @@ class Shell:
             self.run(f"echo {shlex.quote(line)} >> {path}")
 
 
+    def script(self, text, timeout=180):
+        """A shell script that must succeed, however long; its output. No notices of jobs between it."""
+        self.write_file("/tmp/script", text)
+        return self.run("sh /tmp/script", timeout)
+
+
 class Machine:
     """QEMU with a console. Everything it says is in the file log."""
 
@@ -138,6 +144,9 @@ class Machine:
     def fails(self, command, timeout=30):
         return self.shell.fails(command, timeout)
 
+    def script(self, text, timeout=180):
+        return self.shell.script(text, timeout)
+
     def alive(self):
         return self.child.isalive()
 
@@ -185,7 +194,8 @@ class Machine:
     def domains(self):
         """What xl list shows: name → (id, MiB, vCPUs, state)."""
         table = {}
-        for line in self.run("xl list").splitlines()[1:]:
+        # The shell may tell of a job that ended.
+        for line in re.findall(r"^\S+ +\d+ +\d+ +\d+ +[-a-z]{6} .*$", self.run("xl list"), re.M):
             name, domid, mem, vcpus, state, _ = line.split()
             table[name] = (int(domid), int(mem), int(vcpus), state)
         return table

@@ -3,6 +3,8 @@
 import re
 import time
 
+import pytest
+
 BARE = 'name=\\"bare\\" memory=32 kernel=\\"/images/test/{}\\" {}'
 
 
@@ -37,6 +39,43 @@ def test_panic_restarted(dom0):
     dom0.run(f"while [ \"$(xl domid demo 2>/dev/null || echo {first})\" = {first} ]; do sleep 0.3; done", 60)
     with dom0.guest("demo") as guest:
         guest.run("true")
+
+
+@pytest.mark.grows
+def test_panic_renamed(dom0):
+    """on_crash = "rename-restart": the dead one stays to be looked at, another one takes over name and disk."""
+    dom0.run("xl create -q /etc/xen/demo.cfg on_crash=\\\"rename-restart\\\"", 60)
+    panic(dom0)
+    dom0.run("until xl domid demo-1 2>/dev/null; do sleep 0.3; done", 60)
+    dom0.wait_prompt("demo")
+    assert dom0.domains()["demo-1"][3] == "---sc-"
+    assert "51712" not in dom0.run("xl block-list demo-1")
+    dom0.run("xl destroy demo-1; xl shutdown -w demo", 90)
+
+
+WATCHDOG = ("name = \"dog\"\nkernel = \"/images/boot/Image\"\nmemory = 64\non_watchdog = \"{}\"\n"
+            "disk = [ \"/images/demo.img,raw,xvda,r\" ]\n"
+            "extra = \"console=hvc0 root=/dev/xvda ro rootflags=noload init=/bin/busybox -- sh -c \\\"busybox watchdog -F "
+            "-T 3 -t 1 /dev/watchdog & busybox sleep 6; echo patted; kill -STOP $!; busybox sleep 1000\\\"\"\n")
+
+
+@pytest.mark.parametrize("action", ["preserve", "destroy"])
+@pytest.mark.grows
+def test_watchdog(dom0, action):
+    """A guest that pats its watchdog lives longer than that allows; when it stops, on_watchdog follows."""
+    dom0.shell.write_file("/tmp/dog.cfg", WATCHDOG.format(action))
+    dom0.run("xl create -q /tmp/dog.cfg", 60)
+    domid = dom0.domains()["dog"][0]
+    dom0.run("until grep -q patted /var/log/xen/console/guest-dog.log; do sleep 0.3; done", 90)
+    assert "s" not in dom0.domains()["dog"][3]
+    if action == "preserve":
+        dom0.run("until xl list dog | grep -q -- '---s--'; do sleep 0.3; done", 60)
+        assert re.search(r" 4 +-$", dom0.run("xl list -v dog").rstrip(), re.M)  # SHUTDOWN_watchdog
+        dom0.run("xl destroy dog")
+    else:
+        dom0.wait_gone("dog", 60)
+    assert f"d{domid}: its watchdog fired" in dom0.run("xl dmesg | tail -20")
+    assert f"ended with watchdog: {action}" in dom0.run("tail -3 /var/log/xen/xl-dog.log")
 
 
 def test_jump_into_nowhere(dom0):

@@ -3,7 +3,8 @@
  * Everyone xl talks to through xenstore, in one process: blkback, netback, xenconsoled, and the
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
- * deaf* never answers a shutdown request nor gives a device back, mute* has no back ends.
+ * deaf* never answers a shutdown request nor gives a device back, mute* has no back ends, lost*
+ * loses its back ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -97,6 +98,19 @@ static void interface(const char *kind, unsigned int domid, const char *devid, b
 		fprintf(stderr, "failed: %s\n", cmd);
 }
 
+/* As xenbus_dev_fatal() in dom0's kernel. */
+static void give_up(const char *be, unsigned int domid)
+{
+	char path[320];
+
+	if (!called(domid, "lost") || !is(be, "online", "1"))
+		return;
+	snprintf(path, sizeof(path), "/local/domain/0/error%s/error",
+		 be + strlen("/local/domain/0"));
+	xs_write(xs, XBT_NULL, path, "pretended", 9);
+	put(be, "state", "5");
+}
+
 static void one_device(const char *kind, const char *be, unsigned int domid, const char *devid)
 {
 	char *fe = get(be, "frontend"), *state = fe ? get(fe, "state") : NULL;
@@ -120,6 +134,8 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 		   d->started) {
 		put(fe, "state", "4");
 		put(be, "state", "4");
+	} else if (is(be, "state", "4")) {
+		give_up(be, domid);
 	}
 	free(state);
 	free(fe);

@@ -87,8 +87,8 @@ int pv_domain_destroy(struct pv *pv, uint32_t domid)
 
 	if (!d)
 		return -ESRCH;
-	pv->f->free_pages += d->pages;
-	d->used = 0;
+	__atomic_fetch_add(&pv->f->free_pages, d->pages, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -247,7 +247,7 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 	(void)gfn;
 	if (broken(pv) || pages > pv->f->free_pages || d->pages + pages > d->max_pages)
 		return -ENOMEM;
-	pv->f->free_pages -= pages;
+	__atomic_fetch_sub(&pv->f->free_pages, pages, __ATOMIC_SEQ_CST);
 	d->pages += pages;
 	return 0;
 }

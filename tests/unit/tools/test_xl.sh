@@ -94,7 +94,7 @@ printf 'rv64imafdc\0' >dt/cpus/cpu@0/riscv,isa
 } >Image
 head -c 1048576 /dev/zero >disk.img
 echo text >text
-for n in a b crash quick boot deaf mute; do
+for n in a b crash quick boot deaf mute lost; do
 	cat >"$n.cfg" <<-END
 		name = "$n"
 		kernel = "$root/Image"
@@ -230,6 +230,10 @@ says 0 "-bp---" xl list c
 check "unpause" xl unpause c
 says 0 "Name                                ID  VCPU   CPU State   Time(s)" xl vcpu-list c
 says 0 "0:00:0" xl uptime c
+says 0 " up  0:00, c (" xl uptime -s c
+says 0 "r--" sh -c "'$out/fake-xl' vcpu-list 0 | head -2"
+says 0 "all / all" xl vcpu-list c
+says 2 "Usage: xl [-v] vcpu-list" xl vcpu-list -s
 check "destroy" xl destroy c
 check "nothing is left" clean
 
@@ -339,6 +343,21 @@ wait_for xl domid a
 check "another domid after the reboot" [ "$(xl domid a)" != "$before_reboot" ]
 check "shutdown -a -w" xl shutdown -a -w
 check "nothing is left after shutdown -a" clean
+check "create -F" sh -c "'$out/fake-xl' create -F quick.cfg"
+check "shutdown -F" sh -c "'$out/fake-xl' create -q a.cfg && '$out/fake-xl' shutdown -F -w a"
+says 0 'on_watchdog = "restart"' xl create -n a.cfg on_watchdog=restart
+says 1 "on_watchdog: 'no' is none of destroy" xl create -n a.cfg on_watchdog=no
+
+# --- a back end that gives up ---
+
+xl create -q lost.cfg >output 2>&1
+wait_for grep -q "the back end of vbd 51712, xvda is lost: pretended" log/xl-lost.log
+check "a lost back end is reported" grep -q "('lost'): the back end of vbd" log/xl-lost.log
+says 0 "51712 0 " sh -c "'$out/fake-xl' block-list lost | tr -s ' '"
+check "its state is shown" sh -c "'$out/fake-xl' block-list lost | grep -q '^51712 .* 6 '"
+check "once" [ "$(grep -c 'is lost' log/xl-lost.log)" = 1 ]
+xl destroy lost
+check "nothing is left of it, nor of its error" clean
 check "create -p" xl create -q -p a.cfg
 says 0 "--p---" xl list a
 check "destroy" xl destroy a
@@ -406,8 +425,9 @@ check "nothing is left" clean
 
 # --- interrupted ---
 
+# Not by the function: the signal is for xl itself.
 for ms in 0.02 0.05 0.1 0.2; do
-	xl create -q a.cfg >output 2>&1 &
+	"$out/fake-xl" create -q a.cfg >output 2>&1 &
 	p=$!
 	sleep $ms
 	kill -INT $p 2>/dev/null
@@ -416,6 +436,53 @@ for ms in 0.02 0.05 0.1 0.2; do
 	wait_for clean
 	check "nothing is left after an interrupt at $ms s" clean
 done
+
+destroy_all() {
+	for d in $("$out/fake-xl" list | awk 'NR > 1 && $2 { print $2 }'); do
+		xl destroy "$d"
+	done
+}
+for ms in 0 0.01 0.02 0.03 0.05 0.08 0.12 0.2; do
+	"$out/fake-xl" create -q a.cfg >output 2>&1 &
+	p=$!
+	sleep $ms
+	kill -KILL $p 2>/dev/null
+	wait $p 2>/dev/null
+	destroy_all >output 2>&1
+	wait_for clean
+	check "xl destroy takes away what kill -9 left at $ms s" clean
+	check "and the name is free" xl create -q a.cfg
+	xl destroy a
+done
+xl create -q a.cfg >output 2>&1
+"$out/fake-xl" destroy a >output 2>&1 &
+p=$!
+sleep 0.01
+kill -KILL $p 2>/dev/null
+wait $p 2>/dev/null
+destroy_all >output 2>&1
+wait_for clean
+check "a destroy that was killed is finished by the next" clean
+
+# --- all at once, for a while ---
+
+touch go
+for job in "create -q a.cfg" "create -q b.cfg" "create -q a.cfg" "destroy a" "destroy b" "destroy a b" \
+	"rename a c" "rename c a" "destroy c" "shutdown a" "list -l" "list -v" "block-list a"; do
+	while [ -e go ]; do
+		"$out/fake-xl" $job
+	done >"jobs.$(echo "$job" | tr -dc a-z).log" 2>&1 &
+	workers="${workers:-} $!"
+done
+sleep 4
+rm go
+wait $workers
+destroy_all >output 2>&1
+wait_for clean
+check "nothing is left after everything at once" clean
+check "no lock is left but one" [ "$(echo run/xl*.lock)" = run/xl.lock ]
+check "xl still works" xl create -q a.cfg
+xl destroy a
 
 if grep -l 'ERROR: AddressSanitizer\|runtime error' "$root"/log/*.log "$root"/*.log "$root/output" 2>/dev/null; then
 	bad "a sanitizer complained"
