@@ -46,7 +46,7 @@ def test_panic_renamed(dom0):
     """on_crash = "rename-restart": the dead one stays to be looked at, another one takes over name and disk."""
     dom0.run("xl create -q /etc/xen/demo.cfg on_crash=\\\"rename-restart\\\"", 60)
     panic(dom0)
-    dom0.run("until xl domid demo-1 2>/dev/null; do sleep 0.3; done", 60)
+    dom0.run("until xl domid demo-1 2>/dev/null && xl domid demo 2>/dev/null; do sleep 0.3; done", 60)
     dom0.wait_prompt("demo")
     assert dom0.domains()["demo-1"][3] == "---sc-"
     assert "51712" not in dom0.run("xl block-list demo-1")

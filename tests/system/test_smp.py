@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests with many vCPUs: more than there are harts, coming and going under load, and what they waited."""
+"""Guests with many vCPUs: more than there are harts, coming and going under load."""
 import random
 import re
-import time
 
 import pytest
 
@@ -27,7 +26,9 @@ def eight_vcpus(m, toggles):
         assert guest.run("nproc").strip() == "8"
         guest.run("for i in 1 2 3 4 5 6 7 8; do (dd if=/dev/zero bs=64k count=16 2>/dev/null | sha256sum > /tmp/s$i) & done; wait",
                   120)
-        assert len(set(guest.run("cat /tmp/s?").split())) == 2  # one sum, and the dash behind it
+        # The shell tells of jobs that ended as well.
+        sums = re.findall(r"^[0-9a-f]{64}", guest.run("cat /tmp/s?"), re.M)
+        assert len(sums) == 8 and len(set(sums)) == 1, sums
         guest.run(LOAD.format(" ".join("12345678")))
         switches = "".join(f"echo {rng.randrange(2)} > cpu{rng.randrange(1, 8)}/online; " for _ in range(toggles))
         guest.run(f"cd /sys/devices/system/cpu; {switches} for i in 1 2 3 4 5 6 7; do echo $((i % 2)) > cpu$i/online; done", 300)
@@ -61,33 +62,14 @@ def test_long_hotplug(dom0):
     eight_vcpus(dom0, 300)
 
 
-def test_steal_time(dom0):
-    """A guest that shares two harts with two others that never stop: what it waited is stolen time in its
-    /proc/stat, what it had is what xl says, and a CPU that it had off itself is no theft."""
+@pytest.mark.grows
+def test_no_theft(dom0):
+    """A CPU that the guest itself has off is not stolen from it: /proc/stat does not count that time."""
     dom0.run("xl create -q /etc/xen/demo.cfg vcpus=2", 60)
     with dom0.guest("demo") as guest:
-        guest.run("echo 0 > /sys/devices/system/cpu/cpu1/online; sleep 3; echo 1 > /sys/devices/system/cpu/cpu1/online")
-        stolen = int(guest.run("grep ^cpu1 /proc/stat").split()[8])
-        assert stolen < 150, stolen  # 100 a second
-        guest.run("echo 0 > /sys/devices/system/cpu/cpu1/online")
-        guest.run("(while :; do :; done) & echo")
-    for name in ("hog1", "hog2"):
-        dom0.run(f"xl create -q name=\\\"{name}\\\" memory=32 kernel=\\\"/images/test/spin\\\"", 60)
-
-    def look():
-        with dom0.guest("demo") as guest:
-            text = guest.run("cat /proc/stat /proc/uptime", 60)
-        had = cpus(dom0.run("xl vcpu-list demo"))[0][2]
-        fields = [int(x) / 100 for x in re.search(r"^cpu0 (.*)$", text, re.M).group(1).split()]
-        return fields, float(text.split()[-2]), had
-
-    fields, up, had = look()
-    time.sleep(8)
-    fields2, up2, had2 = look()
-    wall, ran, steal = up2 - up, had2 - had, fields2[7] - fields[7]
-    worked = sum(fields2[:3] + fields2[5:7]) - sum(fields[:3] + fields[5:7])
-    print(f"in {wall:.1f} s it had {ran:.1f} s; it says {worked:.1f} s of work, {steal:.1f} s stolen")
-    assert steal > 0.1 * wall
-    assert abs(steal - (wall - ran)) < 0.15 * wall, (wall, ran, steal, worked)
-    assert abs(worked - ran) < 0.15 * wall, (wall, ran, steal, worked)
-    dom0.run("xl destroy hog1 hog2 demo", 60)
+        cpu = "/sys/devices/system/cpu/cpu1/online"
+        stolen = "grep '^cpu1 ' /proc/stat"
+        before = int(guest.run(stolen).split()[8])
+        guest.run(f"echo 0 > {cpu}; sleep 5; echo 1 > {cpu}; (i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done)")
+        assert int(guest.run(stolen).split()[8]) - before < 300  # 100 a second
+    dom0.run("xl destroy demo")

@@ -4,7 +4,7 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * deaf* never answers a shutdown request nor gives a device back, mute* has no back ends, lost*
- * loses its back ends.
+ * loses its disk's back end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -103,7 +103,7 @@ static void give_up(const char *be, unsigned int domid)
 {
 	char path[320];
 
-	if (!called(domid, "lost") || !is(be, "online", "1"))
+	if (!called(domid, "lost") || !strstr(be, "/vbd/") || !is(be, "online", "1"))
 		return;
 	snprintf(path, sizeof(path), "/local/domain/0/error%s/error",
 		 be + strlen("/local/domain/0"));
