@@ -3,7 +3,7 @@
 
 boot      starts a machine of one's own, any kind; it is killed after the test
 dom0      a machine with two harts that tests share; it is looked over after each test: what a test
-          leaves behind (census.py: domain, xenstore node, loop device, process, port, page, …) fails it
+          leaves behind (domain, xenstore node, loop device, page) fails that test
 """
 import hashlib
 import os
@@ -147,7 +147,7 @@ class Shared:
     """The machine that most tests use; started again when a test has broken it."""
 
     def __init__(self, disk):
-        self.disk, self.machine, self.starts, self.counts = disk, None, 0, None
+        self.disk, self.machine, self.starts, self.free = disk, None, 0, None
 
     def get(self):
         if self.machine and not self.healthy():
@@ -161,7 +161,7 @@ class Shared:
             self.clean()
             self.machine.run("xl create -q /etc/xen/demo.cfg", 60)
             self.clean()
-            self.counts = census.take(self.machine)
+            self.free = self.machine.free_pages()
         return self.machine
 
     def healthy(self):
@@ -179,10 +179,25 @@ class Shared:
         return left
 
     def left_behind(self, growth):
-        """What is not as before the first guest; dom0's own tables may have grown by some pages."""
-        now = census.take(self.machine)
-        wrong = census.differences(self.counts, now, growth)
-        self.counts["free"] = now["free"]
+        """What should not be there when no guest is. dom0's own tables may have grown by some pages."""
+        m, wrong = self.machine, []
+        domids = m.run("xenstore-list /local/domain").split()
+        if domids != ["0"]:
+            wrong.append(f"/local/domain has {domids}")
+        for path in ("/local/domain/0/backend/vbd", "/local/domain/0/backend/vif", "/vm", "/tool/pavise"):
+            _, out = m.shell.try_run(f"xenstore-list {path} 2>/dev/null")
+            if out.strip():
+                wrong.append(f"{path} has {out.split()}")
+        interfaces = m.run("ls /sys/class/net /sys/class/net/xenbr0/brif").split()
+        if sorted(x for x in interfaces if not x.endswith(":")) != ["eth0", "eth0", "lo", "xenbr0"]:
+            wrong.append(f"interfaces: {interfaces}")
+        loops = m.run("losetup -a")
+        if loops.strip():
+            wrong.append(f"loop devices: {loops}")
+        free = m.free_pages()
+        if not 0 <= self.free - free <= growth:
+            wrong.append(f"{self.free - free} pages are missing")
+        self.free = free
         return wrong
 
 
@@ -200,11 +215,15 @@ def shared(disk):
 def dom0(request, shared):
     """The shared machine's dom0, with no guest running before and after."""
     m = shared.get()
+    before = census.take(m) if request.node.get_closest_marker("census") else None
     yield m
     if not shared.healthy():
         pytest.fail("dom0 no longer answers")
     shared.clean()
-    wrong = shared.left_behind(64 if request.node.get_closest_marker("grows") else 0)
+    growth = 64 if request.node.get_closest_marker("grows") else 0
+    wrong = shared.left_behind(growth)
+    if before:
+        wrong += census.differences(before, census.take(m), growth)
     if wrong:
         # A later test starts from a clean machine and is not blamed as well.
         forget(m)

@@ -13,6 +13,7 @@ import pytest
 
 import census
 
+pytestmark = pytest.mark.census
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1, 1 << 31))
 
 # A root of its own that nobody writes; what the guest does stands on its command line.
