@@ -59,3 +59,16 @@ def test_initramfs_guest(dom0):
         assert not re.search("xvd", guest.run("cat /proc/partitions"))
     dom0.run("xl shutdown -w mini", 60)
     assert "mini" not in dom0.domains()
+
+
+@pytest.mark.grows
+def test_more_vcpus_than_harts(dom0):
+    """Four vCPUs on two harts, all of them busy."""
+    dom0.run("xl create -q /etc/xen/demo.cfg vcpus=4", 90)
+    with dom0.guest("demo", 90) as guest:
+        assert guest.run("nproc").strip() == "4"
+        guest.run("(for i in 1 2 3 4; do (j=0; while [ $j -lt 3000 ]; do j=$((j + 1)); done) & done; wait)", 120)
+        online = guest.run("cat /sys/devices/system/cpu/online").strip()
+        assert online == "0-3"
+    lines = dom0.run("xl vcpu-list demo").splitlines()
+    assert len(lines) == 5
