@@ -7,6 +7,7 @@ first comment may say how it wants to run:
  * guest: memory=32 vcpus=2       settings of xl.cfg; NAME="text" too
  * peer: NAME guest settings      a second domain, from peers/NAME.c, beside it (more lines: more domains)
  * harts: 1 4                     the machines, by number of harts; 1 and 4 when it says nothing
+ * icount                         machines whose clock counts instructions, 1 ns each
  * timeout: 60                    seconds
  * full                           only in make test-full
 
@@ -14,6 +15,7 @@ A guest and its peers find one another through xenstore: each has the others' do
 spaces, in its node data/peers.
 """
 import os
+import random
 import re
 import shlex
 import subprocess
@@ -25,6 +27,7 @@ import pytest
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
 OUT = os.path.join(BUILD, "tests", "guests")
+DISK_IMAGE, DISK_SECTORS = os.path.join(OUT, "disk.img"), 2051
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 sys.dont_write_bytecode = True
@@ -42,7 +45,11 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     # One machine after another
-    items.sort(key=lambda item: item.callspec.params["harts"] if hasattr(item, "callspec") else 0)
+    def which(item):
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        return params.get("harts", 1), "guest" in params and params["guest"].icount
+
+    items.sort(key=which)
     for item in items:
         if "full" in item.keywords and not config.getoption("--full"):
             item.add_marker(pytest.mark.skip(reason="long (make test-full)"))
@@ -62,11 +69,12 @@ class Guest:
 
     def __init__(self, path):
         self.name = os.path.basename(path)[:-2]
-        self.settings, self.peers, self.harts, self.timeout, self.full = {}, [], [1, 4], 60, False
+        self.settings, self.peers, self.harts, self.timeout = {}, [], [1, 4], 60
+        self.full = self.icount = False
         with open(path, encoding="utf-8") as f:
             comments = f.read().split("*/")
         for line in "".join(comments[:2]).splitlines():
-            found = re.match(r"^ \* (guest|peer|harts|timeout|full)(?:: (.*))?$", line)
+            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount)(?:: (.*))?$", line)
             if not found:
                 continue
             key, value = found.groups()
@@ -80,7 +88,7 @@ class Guest:
             elif key == "timeout":
                 self.timeout = int(value)
             else:
-                self.full = True
+                setattr(self, key, True)
 
 
 def config(name, image, settings):
@@ -97,12 +105,12 @@ def config(name, image, settings):
 class Host:
     """A machine on which guests run one after another."""
 
-    def __init__(self, harts, disk, **options):
-        self.harts = harts
+    def __init__(self, harts, disk, icount=False):
+        options = {"extra": ["-icount", "shift=0,sleep=off"]} if icount else {}
         os.makedirs(OUT, exist_ok=True)
         c = machine.Config(build=BUILD, smp=harts, disk=disk, snapshot=True, dom0_cmdline="pavise.noauto",
                            qemu=os.environ.get("QEMU") or "qemu-system-riscv64", **options)
-        self.machine = Machine(c, os.path.join(OUT, f"harts{harts}.log"), 180)
+        self.machine = Machine(c, os.path.join(OUT, f"harts{harts}{'-icount' * icount}.log"), 180)
         live.append(self.machine)
         self.machine.boot()
         self.free = None
@@ -159,6 +167,10 @@ def disk():
     for name in sorted(os.listdir(images)):
         if os.path.isfile(os.path.join(images, name)) and "." not in name:
             args += ["--add", f"{os.path.join(images, name)}:/guests/{name}"]
+    # For the block front end: 1 MiB and a bit, the same each time
+    with open(DISK_IMAGE, "wb") as f:
+        f.write(random.Random(5).randbytes(DISK_SECTORS * 512))
+    args += ["--add", f"{DISK_IMAGE}:/guests/disk.img"]
     subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
     return path
 
@@ -167,8 +179,8 @@ def disk():
 def hosts(disk):
     machines = {}
 
-    def get(harts):
-        host = machines.get(harts)
+    def get(harts, icount=False):
+        host = machines.get((harts, icount))
         if host and not host.machine.alive():
             live.remove(host.machine)
             host = None
@@ -180,7 +192,7 @@ def hosts(disk):
                     other.machine.kill()
                     live.remove(other.machine)
             machines.clear()
-            host = machines[harts] = Host(harts, disk)
+            host = machines[harts, icount] = Host(harts, disk, icount)
         return host
 
     yield get

@@ -12,7 +12,7 @@ CASES = [pytest.param(guest, harts, id=f"{guest.name}-{harts}", marks=[pytest.ma
 
 @pytest.mark.parametrize("guest, harts", CASES)
 def test_guest(hosts, guest, harts):
-    host = hosts(harts)
+    host = hosts(harts, guest.icount)
     judge(host.run(guest))
     host.look_over()
 

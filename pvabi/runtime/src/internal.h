@@ -15,6 +15,9 @@ extern void (*const init_array_start[])(void), (*const init_array_end[])(void);
 void secondary_start(void);
 void pv_try_return(jmp_buf *env) __attribute__((noreturn));
 
+/* The application's; it may be main(void), which ignores them */
+int main(int argc, char **argv);
+
 /* Called from start.S */
 void pv_main(const void *fdt);
 void pv_secondary(void);

@@ -22,11 +22,11 @@
 #define PV_STACK_SIZE 16384UL
 
 /*
- * The application's entry. argv is the domain's command line ("extra" in xl.cfg) cut at spaces,
- * argv[0] the domain's name. It runs on vCPU 0. When it returns, or calls exit(), the domain ends:
- * status 0 is a poweroff, any other a crash (on_poweroff, on_crash), and the number is printed.
+ * The application's entry is int main(int argc, char **argv), or main(void). argv is the domain's
+ * command line ("extra" in xl.cfg) cut at spaces, argv[0] the domain's name. It runs on vCPU 0. When
+ * it returns, or calls exit(), the domain ends: status 0 is a poweroff, any other a crash
+ * (on_poweroff, on_crash), and the number is printed.
  */
-int main(int argc, char **argv);
 
 /* What the FDT and the hypervisor say; filled in before main(). */
 struct pv_domain {

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * No event is lost (docs/abi.md, "Upcall"): vCPU 0 takes upcalls, and in each round vCPU 1 sends one
+ * event and vCPU 0 another to itself, at times that drift against each other, so that sends fall before,
+ * into and after each step of the scan. Both must arrive. XSA-340, XSA-358: barriers.
+ *
+ * guest: vcpus=2
+ * timeout: 240
+ */
+#include <stdlib.h>
+
+#include <pv/event.h>
+
+#include "tap.h"
+
+#define PATIENCE_NS 5000000000ULL
+
+static evtchn_port_t near_port, far_port; /* sent by vCPU 0 and by vCPU 1, both for vCPU 0 */
+static volatile unsigned int round_nr, near_seen, far_seen;
+static unsigned int lost_near, lost_far;
+
+static void on_event(evtchn_port_t port, void *arg)
+{
+	(void)port;
+	/* What this round's sender wrote before it sent is there. */
+	*(volatile unsigned int *)arg = round_nr;
+}
+
+static void spin(unsigned int n)
+{
+	while (n--)
+		pv_relax();
+}
+
+static void sender(void *arg)
+{
+	unsigned int rounds = (uintptr_t)arg;
+
+	for (unsigned int i = 1; i <= rounds; i++) {
+		while (round_nr != i)
+			if (i % 64 == 0)
+				HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+		spin(i * 7 % 97);
+		pv_event_send(far_port);
+	}
+}
+
+static bool arrives(volatile unsigned int *seen, unsigned int round)
+{
+	uint64_t until = 0;
+
+	while (*seen != round) {
+		if (!until)
+			until = pv_time_ns() + PATIENCE_NS;
+		else if (pv_time_ns() >= until)
+			return false;
+		HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
+	uint64_t start = pv_time_ns();
+
+	near_port = pv_event_bind_ipi(0);
+	far_port = pv_event_bind_ipi(0);
+	pv_event_handler(near_port, on_event, (void *)&near_seen);
+	pv_event_handler(far_port, on_event, (void *)&far_seen);
+	pv_vcpu_start(1, sender, (void *)(uintptr_t)rounds);
+	for (unsigned int i = 1; i <= rounds && !lost_near && !lost_far; i++) {
+		__atomic_store_n(&round_nr, i, __ATOMIC_SEQ_CST);
+		spin(i * 5 % 89);
+		pv_event_send(near_port);
+		lost_near += !arrives(&near_seen, i);
+		lost_far += !arrives(&far_seen, i);
+	}
+	tap_note("%u rounds in %llu ms", rounds,
+		 (unsigned long long)(pv_time_ns() - start) / 1000000);
+	tap_is(lost_near, 0, "no own event is lost in %u races", rounds);
+	tap_is(lost_far, 0, "no other's event is lost");
+	return tap_done();
+}
