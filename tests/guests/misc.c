@@ -13,6 +13,11 @@
 
 #include "lib/hostile.h"
 
+/* xen/memory.h tells these to tools only. */
+#define XENMEM_paging_op 20
+#define XENMEM_access_op 21
+#define XENMEM_sharing_op 22
+
 static struct partner partner;
 
 static void version(void)
@@ -174,6 +179,49 @@ static void privileged(void)
 	tap_ok(none, "numbers that are no hypercall are -XEN_ENOSYS");
 }
 
+/* What is known and not offered, and says so. */
+static void refused(void)
+{
+	static const struct {
+		unsigned long nr, cmd;
+		long want;
+	} list[] = {
+		{ __HYPERVISOR_memory_op, XENMEM_exchange, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_machphys_mfn_list, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_machphys_mapping, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_memory_map, -XEN_ENOSYS },
+		{ __HYPERVISOR_memory_op, XENMEM_set_memory_map, -XEN_ENOSYS },
+		{ __HYPERVISOR_memory_op, XENMEM_set_pod_target, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_get_pod_target, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_paging_op, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_access_op, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_sharing_op, -EOPNOTSUPP },
+		{ __HYPERVISOR_xen_version, XENVER_build_id, -EOPNOTSUPP },
+		{ __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, -EOPNOTSUPP },
+		{ __HYPERVISOR_grant_table_op, GNTTABOP_transfer, -EOPNOTSUPP },
+		{ __HYPERVISOR_grant_table_op, GNTTABOP_swap_grant_ref, -EOPNOTSUPP },
+		{ __HYPERVISOR_grant_table_op, GNTTABOP_get_status_frames, -EOPNOTSUPP },
+		{ __HYPERVISOR_grant_table_op, GNTTABOP_dump_table, -EOPNOTSUPP },
+		{ __HYPERVISOR_vcpu_op, VCPUOP_get_physid, -XEN_ENOSYS },
+		{ __HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, -EOPNOTSUPP },
+		{ __HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, -EOPNOTSUPP },
+		{ __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_time_memory_area, -XEN_ENOSYS },
+		{ __HYPERVISOR_vcpu_op, VCPUOP_send_nmi, -XEN_ENOSYS },
+	};
+	bool ok = true;
+
+	for (unsigned int i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		/* of vcpu_op, the second argument is the vCPU */
+		long rc = hypercall(list[i].nr, list[i].cmd, 0, 0, 0, 0);
+
+		if (rc == list[i].want)
+			continue;
+		tap_note("hypercall %lu, operation %lu: %ld", list[i].nr, list[i].cmd, rc);
+		ok = false;
+	}
+	tap_ok(ok, "what is not offered is refused");
+}
+
 /*
  * What C may lose comes back as zero, the rest as it was (XSA-122, XSA-132: nothing of the
  * hypervisor's is left in a register). Returns the or of all that should be zero.
@@ -247,6 +295,7 @@ int main(void)
 	assist();
 	multicall();
 	privileged();
+	refused();
 	leaks();
 	hostile_pointers("HVMOP_set_param", hostile_set_param, &p, sizeof(p));
 	hostile_out_pointers("HVMOP_get_param", hostile_get_param, &p, sizeof(p));

@@ -14,7 +14,9 @@ def rows():
     """(hypercall, sub-operation, who may) of the table that makes the dispatch."""
     text = subprocess.run([os.path.join(TOP, "hypervisor", "scripts", "gen-hypercalls"), "--md", CORE],
                           check=True, stdout=subprocess.PIPE, text=True).stdout
-    for line in text.splitlines()[2:]:
+    for line in text.splitlines():
+        if not re.match(r"\| \d", line):
+            continue
         _, call, op, who = [cell.strip() for cell in line.strip("|").split("|")[:4]]
         yield call, op, who
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels, 2-level ABI: shared_info, each vCPU's vcpu_info, the functions of ports.
- * Words that the hypervisor writes too are touched with atomics only.
+ * Event channels: shared_info, each vCPU's vcpu_info, the functions of ports, and the 2-level ABI's
+ * words. The FIFO ABI's are fifo.c's. Words that the hypervisor writes too are touched with atomics only.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,14 +10,24 @@
 #include "internal.h"
 
 #define BITS 64
-#define NR_PORTS (BITS * BITS)
+#define NR_2L_PORTS (BITS * BITS)
+#define PER_CHUNK 1024
 
 struct shared_info *pv_shared_info;
 
-static struct {
+struct handler {
 	pv_event_fn fn;
 	void *arg;
-} handlers[NR_PORTS];
+};
+/* Chunks are made when a port of theirs first has a function, and stay. */
+static struct handler *handlers[FIFO_PORTS / PER_CHUNK];
+
+static struct handler *handler_of(evtchn_port_t port)
+{
+	struct handler *chunk = port < FIFO_PORTS ? handlers[port / PER_CHUNK] : NULL;
+
+	return chunk ? chunk + port % PER_CHUNK : NULL;
+}
 
 /* vCPU 0 has its vcpu_info in shared_info until it registers one, as the others must. */
 void pv_event_init(void)
@@ -49,6 +59,7 @@ void pv_event_cpu_init(void)
 
 	/* Once in a vCPU's life: -EINVAL the next time that it is started. */
 	HYPERVISOR_vcpu_op(VCPUOP_register_vcpu_info, cpu->id, &reg);
+	fifo_cpu_init(cpu->id);
 	csr_set(sie, SIE_SSIE);
 }
 
@@ -64,6 +75,8 @@ static unsigned long *mask_word(evtchn_port_t port)
 
 bool pv_event_pending(evtchn_port_t port)
 {
+	if (fifo_on())
+		return fifo_pending(port);
 	return __atomic_load_n(pending_word(port), __ATOMIC_SEQ_CST) >> port % BITS & 1;
 }
 
@@ -71,12 +84,17 @@ bool pv_event_clear(evtchn_port_t port)
 {
 	unsigned long bit = 1UL << port % BITS;
 
+	if (fifo_on())
+		return fifo_clear(port);
 	return __atomic_fetch_and(pending_word(port), ~bit, __ATOMIC_SEQ_CST) & bit;
 }
 
 void pv_event_mask(evtchn_port_t port)
 {
-	__atomic_fetch_or(mask_word(port), 1UL << port % BITS, __ATOMIC_SEQ_CST);
+	if (fifo_on())
+		fifo_mask(port);
+	else
+		__atomic_fetch_or(mask_word(port), 1UL << port % BITS, __ATOMIC_SEQ_CST);
 }
 
 void pv_event_unmask(evtchn_port_t port)
@@ -88,18 +106,40 @@ void pv_event_unmask(evtchn_port_t port)
 
 int pv_event_handler(evtchn_port_t port, pv_event_fn fn, void *arg)
 {
+	struct handler *h = handler_of(port);
 	unsigned long flags;
 
-	if (port >= NR_PORTS)
+	if (port >= (fifo_on() ? FIFO_PORTS : NR_2L_PORTS))
 		return -EINVAL;
+	if (!h && fn) {
+		struct handler *chunk = calloc(PER_CHUNK, sizeof(*chunk)), *none = NULL;
+
+		if (!chunk)
+			return -ENOMEM;
+		/* Another vCPU may have made it meanwhile. */
+		if (!__atomic_compare_exchange_n(&handlers[port / PER_CHUNK], &none, chunk, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			free(chunk);
+		h = handler_of(port);
+	}
 	pv_event_mask(port);
-	flags = pv_irq_save();
-	handlers[port].fn = fn;
-	handlers[port].arg = arg;
-	pv_irq_restore(flags);
+	if (h) {
+		flags = pv_irq_save();
+		h->fn = fn;
+		h->arg = arg;
+		pv_irq_restore(flags);
+	}
 	if (fn)
 		pv_event_unmask(port);
 	return 0;
+}
+
+void event_run(evtchn_port_t port)
+{
+	struct handler *h = handler_of(port);
+
+	if (pv_event_clear(port) && h && h->fn)
+		h->fn(port, h->arg);
 }
 
 static void scan_word(unsigned int word)
@@ -115,8 +155,7 @@ static void scan_word(unsigned int word)
 			evtchn_port_t port = word * BITS + __builtin_ctzl(bits);
 
 			bits &= bits - 1;
-			if (pv_event_clear(port) && handlers[port].fn)
-				handlers[port].fn(port, handlers[port].arg);
+			event_run(port);
 		}
 	}
 }
@@ -132,6 +171,10 @@ void pv_event_dispatch(void)
 		__atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_RELAXED);
 		/* The flag goes down before the words are read: what comes after raises it again. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (fifo_on()) {
+			fifo_dispatch(pv_vcpu_id());
+			continue;
+		}
 		sel = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
 		while (sel) {
 			scan_word(__builtin_ctzl(sel));
@@ -142,12 +185,22 @@ void pv_event_dispatch(void)
 
 /* ---- hypercalls ---- */
 
+/* What a hypercall that makes a port returns: with FIFO, the port has a word first. */
+static long made(long rc, evtchn_port_t port)
+{
+	if (!rc)
+		rc = fifo_cover(port);
+	if (rc)
+		return rc;
+	return port;
+}
+
 long pv_event_alloc_unbound(domid_t dom, domid_t remote)
 {
 	struct evtchn_alloc_unbound op = { .dom = dom, .remote_dom = remote };
 	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &op);
 
-	return rc ? rc : op.port;
+	return made(rc, op.port);
 }
 
 long pv_event_bind_interdomain(domid_t remote, evtchn_port_t remote_port)
@@ -155,7 +208,7 @@ long pv_event_bind_interdomain(domid_t remote, evtchn_port_t remote_port)
 	struct evtchn_bind_interdomain op = { .remote_dom = remote, .remote_port = remote_port };
 	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_interdomain, &op);
 
-	return rc ? rc : op.local_port;
+	return made(rc, op.local_port);
 }
 
 long pv_event_bind_virq(unsigned int virq, unsigned int vcpu)
@@ -163,7 +216,7 @@ long pv_event_bind_virq(unsigned int virq, unsigned int vcpu)
 	struct evtchn_bind_virq op = { .virq = virq, .vcpu = vcpu };
 	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_virq, &op);
 
-	return rc ? rc : op.port;
+	return made(rc, op.port);
 }
 
 long pv_event_bind_ipi(unsigned int vcpu)
@@ -171,7 +224,7 @@ long pv_event_bind_ipi(unsigned int vcpu)
 	struct evtchn_bind_ipi op = { .vcpu = vcpu };
 	long rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_ipi, &op);
 
-	return rc ? rc : op.port;
+	return made(rc, op.port);
 }
 
 int pv_event_send(evtchn_port_t port)
@@ -185,7 +238,7 @@ int pv_event_close(evtchn_port_t port)
 {
 	struct evtchn_close op = { .port = port };
 
-	if (port < NR_PORTS)
+	if (handler_of(port))
 		pv_event_handler(port, NULL, NULL);
 	return HYPERVISOR_event_channel_op(EVTCHNOP_close, &op);
 }

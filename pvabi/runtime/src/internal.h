@@ -35,6 +35,17 @@ void pv_console_wait(void); /* sleeps until there is input */
 void pv_timer_interrupt(void);
 void pv_panic_frame(const struct pv_frame *f, const char *what) __attribute__((noreturn));
 
+/* event.c and fifo.c. Ports without a word are not pending and cannot be masked. */
+#define FIFO_PORTS EVTCHN_FIFO_NR_CHANNELS
+void event_run(evtchn_port_t port); /* clears it and runs its function */
+bool fifo_on(void);
+void fifo_cpu_init(unsigned int vcpu);
+int fifo_cover(evtchn_port_t port); /* makes the pages of words up to the port's */
+bool fifo_pending(evtchn_port_t port);
+bool fifo_clear(evtchn_port_t port);
+void fifo_mask(evtchn_port_t port);
+void fifo_dispatch(unsigned int vcpu);
+
 long pv_hvm_param(unsigned int index, uint64_t *value);
 
 #endif

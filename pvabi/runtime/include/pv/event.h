@@ -31,6 +31,15 @@ void pv_event_unmask(evtchn_port_t port);
 bool pv_event_pending(evtchn_port_t port);
 bool pv_event_clear(evtchn_port_t port); /* whether it was pending */
 
+/*
+ * Changes the domain to the FIFO ABI: 131,072 ports (4,096 before) and a priority for each. Call it on
+ * vCPU 0 while no other runs, once. What is bound and pending stays so. 0; -ENOMEM; what
+ * EVTCHNOP_init_control or expand_array say.
+ */
+int pv_event_use_fifo(void);
+/* 0: before all others, 15: last; 7 is what ports have. -ENOSYS (Xen's) without FIFO, -EINVAL. */
+int pv_event_priority(evtchn_port_t port, unsigned int priority);
+
 /* Runs the functions of pending ports of this vCPU; what the upcall does. Interrupts off. */
 void pv_event_dispatch(void);
 
