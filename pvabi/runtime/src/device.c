@@ -22,7 +22,7 @@ static long back_state(struct device *d)
 	return pv_xenbus_read_number(0, path);
 }
 
-/* Until the back end's state is within [from, to]; -ENODEV: it is closed. */
+/* Until the back end's state is within [from, to]; -ENODEV: it closes while it should connect. */
 static int await_state(struct device *d, long from, long to)
 {
 	uint64_t until = pv_time_ns() + PATIENCE_NS;
@@ -32,7 +32,7 @@ static int await_state(struct device *d, long from, long to)
 		state = back_state(d);
 		if (state >= from && state <= to)
 			return 0;
-		if (state >= XenbusStateClosing && to < XenbusStateClosing)
+		if (from == XenbusStateConnected && state >= XenbusStateClosing)
 			return -ENODEV;
 		if (pv_time_ns() >= until)
 			return -ETIMEDOUT;
