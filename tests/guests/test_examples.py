@@ -50,7 +50,9 @@ def udp_answers(m, address, port):
 def test_netecho(hosts):
     host = hosts(1)
     m = host.machine
-    net = re.search(r"inet (\d+\.\d+\.\d+)\.\d+/", m.run("ip -4 addr show xenbr0")).group(1)
+    # DHCP may still be at work
+    shown = m.run("for i in $(seq 100); do ip -4 addr show xenbr0 | grep inet && break; sleep 0.2; done", 60)
+    net = re.search(r"inet (\d+\.\d+\.\d+)\.\d+/", shown).group(1)
     host.create("netecho", "netecho", {"vif": '[""]', "extra": f"{net}.77"})
     try:
         m.run("xl unpause netecho")
