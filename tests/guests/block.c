@@ -4,6 +4,7 @@
  * disk can be closed and opened again.
  *
  * guest: disk='["/images/guests/disk.img,raw,xvda,w"]'
+ * harts: 1
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  *
  * guest: vcpus=2
  * peer: partner
+ * harts: 1
  */
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
  * wrong; and console and xenstore, which go on over it.
  *
  * guest: vcpus=2 memory=24
+ * harts: 1
  */
 #include <stdlib.h>
 

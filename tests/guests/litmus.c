@@ -6,6 +6,7 @@
  *
  * guest: vcpus=2
  * timeout: 240
+ * harts: 1
  */
 #include <stdlib.h>
 
