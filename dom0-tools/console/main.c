@@ -63,6 +63,7 @@ static bool announce(struct xs_handle *xs, const struct guest *g)
 	char path[96], *port;
 	xs_transaction_t t;
 	bool there;
+	int saved;
 
 	snprintf(path, sizeof(path), "/local/domain/%u/console/tty", g->domid);
 	do {
@@ -71,10 +72,13 @@ static bool announce(struct xs_handle *xs, const struct guest *g)
 			return false;
 		port = read_node(xs, t, g->domid, "console/port");
 		there = port && xs_write(xs, t, path, g->sock_path, strlen(g->sock_path));
+		saved = errno;
 		free(port);
 		if (!there) {
 			xs_transaction_end(xs, t, true);
-			return false;
+			/* EAGAIN: xenstored was started again under the transaction */
+			errno = saved;
+			continue;
 		}
 		if (xs_transaction_end(xs, t, false))
 			return true;

@@ -213,8 +213,9 @@ static int create_nodes(struct xl *xl, const struct device *d, const struct devi
 			int saved = errno;
 
 			xs_transaction_end(xl->xs, t, true);
+			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;
-			break;
+			continue;
 		}
 		if (xs_transaction_end(xl->xs, t, false))
 			return 0;

@@ -277,8 +277,9 @@ static int in_transaction(struct creation *k,
 		if (!ok) {
 			saved = errno;
 			xs_transaction_end(k->xl->xs, t, true);
+			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;
-			break;
+			continue;
 		}
 		if (xs_transaction_end(k->xl->xs, t, false))
 			return 0;

@@ -121,8 +121,9 @@ bool st_replace(struct xl *xl, const char *value, const char *path, ...)
 			int saved = errno;
 
 			xs_transaction_end(xl->xs, t, true);
+			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;
-			break;
+			continue;
 		}
 		ok = xs_transaction_end(xl->xs, t, false);
 	} while (!ok && errno == EAGAIN);

@@ -28,6 +28,17 @@ struct msg {
 	char body[]; /* hdr.len bytes and a NUL */
 };
 
+/* What a new connection must be told that an old one was told. */
+struct watched {
+	struct watched *next;
+	char *path, *token;
+};
+
+struct ids {
+	xs_transaction_t *v;
+	unsigned int num;
+};
+
 struct xs_handle {
 	int fd; /* the stream */
 	int event_fd; /* readable while events are queued */
@@ -42,7 +53,16 @@ struct xs_handle {
 	uint32_t req_id;
 	struct msg *reply;
 	struct msg *events, **events_tail;
+	/* with req_lock: what is lost when the daemon dies */
+	struct watched *watches;
+	struct ids open; /* transactions */
+	struct ids dead; /* those of a connection before; whoever uses one is told EAGAIN */
+	bool repeated; /* the last request was sent twice */
 };
+
+/* How long a daemon may be away, for a restart. */
+#define AWAY_MS 10000
+#define AWAY_STEP_MS 20
 
 static int stream_open(const char *path, bool *socket_)
 {
@@ -63,12 +83,83 @@ static int stream_open(const char *path, bool *socket_)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	if (!connect(fd, (struct sockaddr *)&un, sizeof(un)))
+	/* a socket that nobody listens on: the daemon died, and is being started again */
+	for (int ms = 0; (err = connect(fd, (struct sockaddr *)&un, sizeof(un)) ? errno : 0);
+	     ms += AWAY_STEP_MS) {
+		if (err != ECONNREFUSED || ms >= AWAY_MS)
+			break;
+		usleep(AWAY_STEP_MS * 1000);
+	}
+	if (!err)
 		return fd;
-	err = errno;
 	close(fd);
 	errno = err;
 	return -1;
+}
+
+static void watched_del(struct watched **p)
+{
+	struct watched *w = *p;
+
+	*p = w->next;
+	free(w->path);
+	free(w->token);
+	free(w);
+}
+
+/* Remembers a watch. Without memory it would be lost in a restart only. */
+static void watched_add(struct xs_handle *h, const char *path, const char *token)
+{
+	struct watched *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return;
+	w->path = strdup(path);
+	w->token = strdup(token);
+	w->next = h->watches;
+	h->watches = w;
+	if (!w->path || !w->token)
+		watched_del(&h->watches);
+}
+
+static struct watched **watched_find(struct xs_handle *h, const char *path, const char *token)
+{
+	struct watched **p = &h->watches;
+
+	while (*p && (strcmp((*p)->path, path) || strcmp((*p)->token, token)))
+		p = &(*p)->next;
+	return p;
+}
+
+static bool ids_add(struct ids *ids, xs_transaction_t id)
+{
+	xs_transaction_t *v = realloc(ids->v, (ids->num + 1) * sizeof(*v));
+
+	if (!v)
+		return false;
+	ids->v = v;
+	v[ids->num++] = id;
+	return true;
+}
+
+/* Was it there? */
+static bool ids_del(struct ids *ids, xs_transaction_t id)
+{
+	for (unsigned int i = 0; i < ids->num; i++) {
+		if (ids->v[i] == id) {
+			ids->v[i] = ids->v[--ids->num];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool ids_have(const struct ids *ids, xs_transaction_t id)
+{
+	for (unsigned int i = 0; i < ids->num; i++)
+		if (ids->v[i] == id)
+			return true;
+	return false;
 }
 
 static void handle_free(struct xs_handle *h)
@@ -79,6 +170,10 @@ static void handle_free(struct xs_handle *h)
 		h->events = m->next;
 		free(m);
 	}
+	while (h->watches)
+		watched_del(&h->watches);
+	free(h->open.v);
+	free(h->dead.v);
 	free(h->reply);
 	if (h->fd >= 0)
 		close(h->fd);
@@ -292,6 +387,97 @@ static int error_number(const char *name)
 	return EIO;
 }
 
+enum outcome {
+	ANSWERED,
+	NOT_SENT, /* not whole, so the daemon has not done it */
+	UNKNOWN, /* sent, and the connection ended before the reply */
+};
+
+/* With req_lock held: sends a request, once, and waits for its reply. */
+static enum outcome exchange(struct xs_handle *h, struct iovec *iov, int num, struct msg **reply,
+			     int *err)
+{
+	enum outcome res = UNKNOWN;
+
+	pthread_mutex_lock(&h->lock);
+	*err = h->broken;
+	pthread_mutex_unlock(&h->lock);
+	if (!*err && !send_all(h, iov, num))
+		*err = errno;
+	if (*err)
+		res = NOT_SENT;
+	pthread_mutex_lock(&h->lock);
+	while (!*err && !h->reply) {
+		*err = h->broken;
+		if (!*err)
+			pump(h);
+	}
+	*reply = h->reply;
+	h->reply = NULL;
+	pthread_mutex_unlock(&h->lock);
+	return *reply ? ANSWERED : res;
+}
+
+/* With req_lock held: a new stream in the place of the broken one. */
+static bool new_stream(struct xs_handle *h)
+{
+	bool ok;
+
+	pthread_mutex_lock(&h->lock);
+	/* whoever reads the old stream finds its end */
+	shutdown(h->fd, SHUT_RDWR);
+	while (h->reading)
+		pthread_cond_wait(&h->cond, &h->lock);
+	close(h->fd);
+	h->fd = stream_open(xs_daemon_socket(), &h->socket);
+	ok = h->fd >= 0 && h->socket && !poll_add(h, h->fd);
+	if (ok)
+		h->broken = 0;
+	else if (!h->broken)
+		h->broken = EBADF;
+	free(h->reply);
+	h->reply = NULL;
+	pthread_mutex_unlock(&h->lock);
+	return ok;
+}
+
+/*
+ * With req_lock held: the daemon was started again. Watches are registered anew, each of which
+ * fires, as a new watch does: so nothing that happened meanwhile goes unseen. Transactions died.
+ */
+static bool reconnect(struct xs_handle *h)
+{
+	struct watched *w;
+
+	while (h->open.num && ids_add(&h->dead, h->open.v[h->open.num - 1]))
+		h->open.num--;
+	if (h->open.num || !new_stream(h))
+		return false;
+	for (w = h->watches; w; w = w->next) {
+		struct xsd_sockmsg hdr = { .type = XS_WATCH, .req_id = ++h->req_id };
+		struct iovec iov[3] = { { &hdr, sizeof(hdr) },
+					{ w->path, strlen(w->path) + 1 },
+					{ w->token, strlen(w->token) + 1 } };
+		struct msg *m;
+		int err;
+
+		hdr.len = (uint32_t)(iov[1].iov_len + iov[2].iov_len);
+		if (exchange(h, iov, 3, &m, &err) != ANSWERED)
+			return false;
+		free(m);
+	}
+	return true;
+}
+
+/*
+ * May it be sent again when nobody knows whether it was done? Where doing it twice comes to the same
+ * as once, unless others change the same thing in between.
+ */
+static bool repeatable(uint32_t type, xs_transaction_t t)
+{
+	return !t && type != XS_CONTROL && type != XS_TRANSACTION_END;
+}
+
 /*
  * Sends a request of the pieces iov[1..num-1] (iov[0] is for the header) and returns the good
  * reply.
@@ -301,6 +487,7 @@ static struct msg *talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, 
 {
 	struct xsd_sockmsg hdr = { .type = type, .tx_id = t };
 	struct msg *m = NULL;
+	enum outcome res;
 	size_t len = 0;
 	int err = 0;
 
@@ -315,20 +502,23 @@ static struct msg *talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, 
 
 	pthread_mutex_lock(&h->req_lock);
 	hdr.req_id = ++h->req_id;
-	pthread_mutex_lock(&h->lock);
-	err = h->broken;
-	pthread_mutex_unlock(&h->lock);
-	if (!err && !send_all(h, iov, num))
-		err = errno;
-	pthread_mutex_lock(&h->lock);
-	while (!err && !h->reply) {
-		err = h->broken;
-		if (!err)
-			pump(h);
+	h->repeated = false;
+	for (int tries = 0;; tries++) {
+		if (t && ids_have(&h->dead, t)) {
+			err = EAGAIN;
+			break;
+		}
+		res = exchange(h, iov, num, &m, &err);
+		if (res == ANSWERED || !h->socket || tries > 20)
+			break;
+		if (res == UNKNOWN && !repeatable(type, t) && !t)
+			break;
+		h->repeated |= res == UNKNOWN;
+		if (!reconnect(h) && h->fd < 0)
+			break;
+		/* reconnected: a transaction is found among the dead, all else is sent again */
+		hdr.req_id = ++h->req_id;
 	}
-	m = h->reply;
-	h->reply = NULL;
-	pthread_mutex_unlock(&h->lock);
 	pthread_mutex_unlock(&h->req_lock);
 	if (m && m->hdr.type == XS_ERROR)
 		err = error_number(m->body);
@@ -542,7 +732,13 @@ bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *pat
 
 bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 {
-	return done(talk_strings(h, XBT_NULL, XS_WATCH, path, token, NULL));
+	bool ok = done(talk_strings(h, XBT_NULL, XS_WATCH, path, token, NULL));
+
+	pthread_mutex_lock(&h->req_lock);
+	if (ok)
+		watched_add(h, path, token);
+	pthread_mutex_unlock(&h->req_lock);
+	return ok;
 }
 
 int xs_fileno(struct xs_handle *h)
@@ -631,6 +827,15 @@ bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 {
 	bool ok = done(talk_strings(h, XBT_NULL, XS_UNWATCH, path, token, NULL));
 
+	if (ok) {
+		struct watched **p;
+
+		pthread_mutex_lock(&h->req_lock);
+		p = watched_find(h, path, token);
+		if (*p)
+			watched_del(p);
+		pthread_mutex_unlock(&h->req_lock);
+	}
 	if (ok && (h->flags & XS_UNWATCH_FILTER))
 		filter_events(h, path, token);
 	return ok;
@@ -638,19 +843,40 @@ bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
 {
-	struct msg *m = talk_strings(h, XBT_NULL, XS_TRANSACTION_START, "", NULL);
 	xs_transaction_t id;
+	struct msg *m;
+	bool taken;
 
-	if (!m)
-		return XBT_NULL;
-	id = (xs_transaction_t)strtoul(m->body, NULL, 0);
-	free(m);
+	do {
+		m = talk_strings(h, XBT_NULL, XS_TRANSACTION_START, "", NULL);
+		if (!m)
+			return XBT_NULL;
+		id = (xs_transaction_t)strtoul(m->body, NULL, 0);
+		free(m);
+		pthread_mutex_lock(&h->req_lock);
+		/* a new daemon may give out the number of one that is dead and not ended yet */
+		taken = ids_have(&h->dead, id);
+		if (!taken && !ids_add(&h->open, id)) {
+			errno = ENOMEM;
+			id = XBT_NULL;
+		}
+		pthread_mutex_unlock(&h->req_lock);
+	} while (taken);
 	return id;
 }
 
 bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 {
-	return done(talk_strings(h, t, XS_TRANSACTION_END, abort ? "F" : "T", NULL));
+	bool ok = done(talk_strings(h, t, XS_TRANSACTION_END, abort ? "F" : "T", NULL)), dead;
+	int err = errno;
+
+	pthread_mutex_lock(&h->req_lock);
+	dead = ids_del(&h->dead, t);
+	ids_del(&h->open, t);
+	pthread_mutex_unlock(&h->req_lock);
+	errno = err;
+	/* one that died with the daemon needs no abort; else talk() has said EAGAIN: once more */
+	return ok || (abort && dead);
 }
 
 bool xs_introduce_domain(struct xs_handle *h, unsigned int domid, unsigned long mfn,
@@ -688,7 +914,10 @@ bool xs_resume_domain(struct xs_handle *h, unsigned int domid)
 
 bool xs_release_domain(struct xs_handle *h, unsigned int domid)
 {
-	return done(talk_domid(h, XS_RELEASE, domid));
+	if (done(talk_domid(h, XS_RELEASE, domid)))
+		return true;
+	/* asked twice because the daemon died in between: the first time it was done */
+	return errno == ENOENT && h->repeated;
 }
 
 char *xs_get_domain_path(struct xs_handle *h, unsigned int domid)
