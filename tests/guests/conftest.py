@@ -8,8 +8,10 @@ first comment may say how it wants to run:
  * peer: NAME guest settings      a second domain, from peers/NAME.c, beside it (more lines: more domains)
  * harts: 1 4                     the machines, by number of harts; 1 and 4 when it says nothing
  * icount                         machines whose clock counts instructions, 1 ns each
- * timeout: 60                    seconds
+ * timeout: 60                    seconds; a sum too
  * full                           only in make test-full
+
+$SEED and $FUZZ_SECONDS there are make's environment's, or 1 and 60.
 
 A guest and its peers find one another through xenstore: each has the others' domain ids, separated by
 spaces, in its node data/peers.
@@ -18,6 +20,7 @@ import os
 import random
 import re
 import shlex
+import string
 import subprocess
 import sys
 import time
@@ -78,6 +81,7 @@ class Guest:
             if not found:
                 continue
             key, value = found.groups()
+            value = string.Template(value or "").safe_substitute({"SEED": "1", "FUZZ_SECONDS": "60", **os.environ})
             if key == "guest":
                 self.settings = dict(word.split("=", 1) for word in shlex.split(value))
             elif key == "peer":
@@ -86,7 +90,7 @@ class Guest:
             elif key == "harts":
                 self.harts = [int(n) for n in value.split()]
             elif key == "timeout":
-                self.timeout = int(value)
+                self.timeout = sum(int(n) for n in value.split("+"))
             else:
                 setattr(self, key, True)
 

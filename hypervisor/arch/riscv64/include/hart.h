@@ -34,6 +34,7 @@ struct arch_domain {
 	u64 *p2m_root; /* 16 KiB, Sv39x4 */
 	struct spinlock p2m_lock;
 	gfn_t p2m_max_gfn;
+	u64 p2m_tables, p2m_max_tables; /* below the root */
 	u64 hgatp;
 };
 

@@ -12,6 +12,13 @@
 #define LEVELS 3
 #define GPA_BITS 41
 #define ROOT_ORDER 2
+/*
+ * Tables that a domain may have: enough to map all the memory it was ever allowed with 4 KiB leaves, twice, and some for
+ * what it maps of others. Else a guest that maps one page at ever new places, each with a table of its own, gets all
+ * memory there is.
+ */
+#define TABLES_SPARE 512
+#define PAGES_PER_TABLE 256
 
 static unsigned int index_of(gfn_t gfn, unsigned int level)
 {
@@ -36,6 +43,29 @@ static u64 make_leaf(mfn_t mfn, enum p2m_type type, unsigned int access)
 	       (access & P2M_X ? PTE_X : 0);
 }
 
+/* p2m_lock held. NULL: no memory, or more than the domain may have. */
+static struct page *table_alloc(struct domain *d)
+{
+	struct arch_domain *a = d->arch;
+	struct page *pg = NULL;
+
+	a->p2m_max_tables =
+		max(a->p2m_max_tables, TABLES_SPARE + READ_ONCE(d->max_pages) / PAGES_PER_TABLE);
+	/* The control domain maps what it manages; its tables are not a guest's to fill. */
+	if (a->p2m_tables < a->p2m_max_tables || d->is_privileged)
+		pg = alloc_pages(0);
+	if (pg)
+		a->p2m_tables++;
+	return pg;
+}
+
+/* p2m_lock held, or nobody uses the domain any more. No hart can reach the table. */
+static void table_free(struct domain *d, u64 *table)
+{
+	d->arch->p2m_tables--;
+	free_pages(virt_to_page(table), 0);
+}
+
 int p2m_init(struct domain *d)
 {
 	struct page *pg = alloc_pages(ROOT_ORDER);
@@ -47,14 +77,14 @@ int p2m_init(struct domain *d)
 	return 0;
 }
 
-static void free_tables(u64 *table, unsigned int level)
+static void free_tables(struct domain *d, u64 *table, unsigned int level)
 {
 	unsigned int n = level == LEVELS - 1 ? 2048 : 512;
 
 	for (unsigned int i = 0; level && i < n; i++) {
 		if (table[i] & PTE_V && !is_leaf(table[i])) {
-			free_tables(table_of(table[i]), level - 1);
-			free_pages(virt_to_page(table_of(table[i])), 0);
+			free_tables(d, table_of(table[i]), level - 1);
+			table_free(d, table_of(table[i]));
 			table[i] = 0;
 		}
 	}
@@ -64,7 +94,7 @@ void p2m_free(struct domain *d)
 {
 	if (!d->arch->p2m_root)
 		return;
-	free_tables(d->arch->p2m_root, LEVELS - 1);
+	free_tables(d, d->arch->p2m_root, LEVELS - 1);
 	free_pages(virt_to_page(d->arch->p2m_root), ROOT_ORDER);
 	d->arch->p2m_root = NULL;
 }
@@ -112,7 +142,7 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 
 			if (!alloc)
 				return pte;
-			pg = alloc_pages(0);
+			pg = table_alloc(d);
 			if (!pg)
 				return NULL;
 			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V,
@@ -147,7 +177,7 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 		if (empty) {
 			WRITE_ONCE(*pte, make_leaf(mfn, type, access));
 			p2m_flush(d);
-			free_pages(virt_to_page(table), 0);
+			table_free(d, table);
 		} else {
 			rc = -EEXIST;
 		}
@@ -163,9 +193,9 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 }
 
 /* p2m_lock held. Replaces a leaf by a table of leaves one level down that say the same. */
-static int split(u64 *pte, unsigned int level)
+static int split(struct domain *d, u64 *pte, unsigned int level)
 {
-	struct page *pg = alloc_pages(0);
+	struct page *pg = table_alloc(d);
 	u64 *table;
 
 	if (!pg)
@@ -204,7 +234,7 @@ int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old)
 		}
 		if (!level)
 			break;
-		rc = split(pte, level);
+		rc = split(d, pte, level);
 		if (rc)
 			goto out;
 	}
@@ -244,7 +274,7 @@ static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
 	if (found != level || !(old & PTE_V) || is_leaf(old))
 		return;
 	WRITE_ONCE(*pte, 0);
-	free_pages(virt_to_page(table_of(old)), 0);
+	table_free(d, table_of(old));
 }
 
 /*
