@@ -195,6 +195,19 @@ test-full:
 bench-xenstore: headers
 	@$(MAKE) -C $(top)/tests/bench/xenstore O=$(BUILD)/bench/xenstore XENINC=$(include_dir) ARGS="$(ARGS)" bench
 
+## test-debug	test-guests and the demo with a hypervisor that checks itself: assertions, UBSan (ARGS= goes to pytest)
+debug_dir := $(BUILD)/debug
+.PHONY: hypervisor-debug test-debug
+hypervisor-debug: headers $(libfdt)/libfdt.h
+	@mkdir -p $(debug_dir)/config
+	@printf 'CONFIG_DEBUG=y\nCONFIG_UBSAN=y\n' > $(debug_dir)/config/.config
+	@$(top)/scripts/kconfig sync $(debug_dir)/config
+	@$(MAKE) -C $(top)/hypervisor O=$(debug_dir)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) XENINC=$(include_dir) \
+		LIBFDT=$(libfdt) AUTOCONF=$(debug_dir)/config/autoconf.h
+test-debug: all guest-tests hypervisor-debug
+	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
+	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k test_demo $(ARGS)
+
 ## check-style	clang-format and cppcheck for C, checkpatch for the kernel patches
 # A source tree without git has nothing but sources.
 c_files = $(or $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null), \

@@ -10,7 +10,7 @@ usage: scripts/machine.py [--print] [--native | --uboot | --uboot-args]
 --uboot-args   print pavise.txt of such a disk: the options from CMDLINE and DOM0_CMDLINE
 
 Environment: BUILD (directory), DISK (image for /images), SMP, MEM, CPU, QEMU, QEMU_EXTRA,
-CMDLINE (hypervisor), DOM0_CMDLINE. The exit status is QEMU's; the hypervisor chooses it when the
+CMDLINE (hypervisor), DOM0_CMDLINE, HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the
 machine ends. tests/system builds its machines with command() as well.
 """
 import os
@@ -62,7 +62,7 @@ class Config:
 
     def __post_init__(self):
         if self.hypervisor == "":
-            self.hypervisor = os.path.join(self.build, "hypervisor", "pavise")
+            self.hypervisor = os.environ.get("HYPERVISOR") or os.path.join(self.build, "hypervisor", "pavise")
         if self.kernel == "":
             self.kernel = os.path.join(self.build, "linux", "Image")
         if self.initrd == "":

@@ -56,6 +56,7 @@ struct domain *domain_get(domid_t id)
 
 void domain_hold(struct domain *d)
 {
+	ASSERT(READ_ONCE(d->refs));
 	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
 }
 
@@ -92,8 +93,10 @@ static void domain_free(struct domain *d)
 
 void domain_put(struct domain *d)
 {
+	ASSERT(READ_ONCE(d->refs));
 	if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	ASSERT(!d->owned_pages && !d->memory_ops);
 	spin_lock(&domain_list_lock);
 	list_del(&d->list);
 	*hash_slot(d->id) = d->hash_next;

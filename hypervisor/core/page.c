@@ -171,6 +171,7 @@ void page_put(struct page *pg)
 	struct domain *d = pg->owner;
 	bool last;
 
+	ASSERT(READ_ONCE(pg->count));
 	if (__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL))
 		return;
 	if (pg->state == PAGE_HYP) {

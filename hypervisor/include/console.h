@@ -63,4 +63,11 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 			panic("bug at %s:%d: %s", __FILE__, __LINE__, #c); \
 	} while (0)
 
+/* The same where looking costs too much for every build: CONFIG_DEBUG. */
+#ifdef CONFIG_DEBUG
+#define ASSERT(c) BUG_ON(!(c))
+#else
+#define ASSERT(c) ((void)sizeof(c))
+#endif
+
 #endif

@@ -74,6 +74,7 @@ int main(int argc, char **argv)
 	if (!memory || !peer)
 		return 1;
 	fill(0);
+	pv_grant_access(0, 0, true); /* makes the table */
 	share(atoi(peer));
 	port = pv_event_bind_ipi(0);
 	pv_event_handler(port, on_event, NULL);

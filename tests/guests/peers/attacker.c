@@ -303,6 +303,7 @@ int main(int argc, char **argv)
 	pages = pv_alloc_pages(PAGES);
 	pages_gfn = (uintptr_t)pages >> 12;
 	first_port = pv_event_bind_ipi(0);
+	pv_grant_access(0, 0, true); /* makes the table */
 	printf("# seed %lu: random hypercalls beside domain %u\n", seed, neighbour);
 	for (unsigned int i = 0; i < 2; i++) {
 		sources[i].state = (seed + i) * 0x9e3779b97f4a7c15UL | 1;

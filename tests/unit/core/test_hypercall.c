@@ -163,6 +163,44 @@ static void sub_operations_are_compared_whole(void **state)
 	assert_int_equal(HC(__HYPERVISOR_xen_version, 1UL << 32, 0), -ENOSYS);
 }
 
+static void __attribute__((noinline)) dirty_stack(int value)
+{
+	char buf[8192];
+
+	memset(buf, value, sizeof(buf));
+	__asm__ volatile("" : : "r"(buf) : "memory");
+}
+
+/* What comes back is the same whatever was on the stack before: none of it is stack. */
+static void xsa_122_132_answers_have_no_stack_in_them(void **state)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
+		u64 first[512] = { 0 }, second[512] = { 0 };
+
+		/* Those that only tell something, and no time. */
+		if (calls[i].nr != __HYPERVISOR_xen_version && calls[i].kind != KIND_ctl)
+			continue;
+		if (calls[i].kind == KIND_ctl && calls[i].op != XEN_DOMCTL_getdomaininfo &&
+		    calls[i].op != XEN_SYSCTL_physinfo)
+			continue;
+		AS(dom0);
+		if (calls[i].kind == KIND_ctl) {
+			set_ctl(i, first);
+			set_ctl(i, second);
+		}
+		dirty_stack(0x5a);
+		call(i, U(first), 1);
+		dirty_stack(0xa5);
+		call(i, U(second), 1);
+		if (memcmp(first, second, sizeof(first)))
+			fail_msg("%s shows the hypervisor's stack", calls[i].name);
+		n++;
+	}
+	assert_true(n >= 8);
+}
+
 static void multicall(void **state)
 {
 	struct multicall_entry e[5] = {
@@ -353,6 +391,7 @@ int main(void)
 		TEST(mistakes_of_the_tools),
 		TEST(numbers_beyond_the_table),
 		TEST(sub_operations_are_compared_whole),
+		TEST(xsa_122_132_answers_have_no_stack_in_them),
 		TEST(multicall),
 		TEST(continuation_within_a_multicall),
 		TEST(progress_whatever_interrupts),

@@ -73,9 +73,15 @@ void handle_interrupts(void)
 		plic_interrupt();
 }
 
+/*
+ * The guest's own interrupts count as well, when it would take them at once: its timer is its hart's (Sstc), and nothing
+ * else would end the hypercall for it. When it has them off, it gains nothing from going back.
+ */
 bool arch_preempt_pending(void)
 {
-	return READ_ONCE(this_hart()->work) || csr_read(CSR_SIP) & csr_read(CSR_SIE);
+	if (READ_ONCE(this_hart()->work) || csr_read(CSR_SIP) & csr_read(CSR_SIE))
+		return true;
+	return csr_read(CSR_VSSTATUS) & SSTATUS_SIE && csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
 }
 
 unsigned int arch_hart(void)
