@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 #include "conn.h"
 #include "domains.h"
@@ -126,10 +127,15 @@ static void check(void)
 	acct_free(&a);
 }
 
+/* From req_cons to the end of the structure */
+#define CONTROL_SIZE \
+	(sizeof(struct xenstore_domain_interface) - \
+	 offsetof(struct xenstore_domain_interface, req_cons))
+
 static void step(const uint8_t **p, const uint8_t *end)
 {
 	uint8_t op = *(*p)++;
-	size_t left = (size_t)(end - *p), n = op >> 3;
+	size_t left = (size_t)(end - *p), n = op >> 3, at;
 	struct xsd_sockmsg hdr = { 0 };
 
 	n = n < left ? n : left;
@@ -138,8 +144,10 @@ static void step(const uint8_t **p, const uint8_t *end)
 		ring_bytes(*p, n);
 		break;
 	case 1: /* control words: indices, features, connection, error */
+		at = (op >> 3) % CONTROL_SIZE;
 		n = n < 4 ? n : 4;
-		memcpy((char *)&page->req_cons + (op >> 3) % 28, *p, n);
+		n = n < CONTROL_SIZE - at ? n : CONTROL_SIZE - at;
+		memcpy((char *)&page->req_cons + at, *p, n);
 		break;
 	case 2:
 	case 3:
