@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests with many vCPUs: more than there are harts, coming and going under load."""
+import random
+import re
+
+import pytest
+
+from test_lives import SEED
+
+# So many processes that never stop; $p has their numbers.
+LOAD = "for i in {}; do (while :; do :; done) & p=\"$p $!\"; done"
+
+
+def cpus(listing):
+    """xl vcpu-list of one domain: vCPU → (hart or "-", state, seconds)"""
+    rows = [line.split() for line in listing.splitlines()[1:]]
+    return {int(r[2]): (r[3], r[4], float(r[5])) for r in rows}
+
+
+def eight_vcpus(m, toggles):
+    """All eight work; then CPUs go off and on at random while a load runs on all of them."""
+    print(f"SEED={SEED}")
+    rng = random.Random(SEED)
+    m.run("xl create -q /etc/xen/demo.cfg vcpus=8", 120)
+    with m.guest("demo", 120) as guest:
+        assert guest.run("nproc").strip() == "8"
+        guest.run("for i in 1 2 3 4 5 6 7 8; do (dd if=/dev/zero bs=64k count=16 2>/dev/null | sha256sum > /tmp/s$i) & done; wait",
+                  120)
+        # The shell tells of jobs that ended as well.
+        sums = re.findall(r"^[0-9a-f]{64}", guest.run("cat /tmp/s?"), re.M)
+        assert len(sums) == 8 and len(set(sums)) == 1, sums
+        guest.run(LOAD.format(" ".join("12345678")))
+        switches = "".join(f"echo {rng.randrange(2)} > cpu{rng.randrange(1, 8)}/online; " for _ in range(toggles))
+        guest.run(f"cd /sys/devices/system/cpu; {switches} for i in 1 2 3 4 5 6 7; do echo $((i % 2)) > cpu$i/online; done", 300)
+        assert guest.run("cat online").strip() == "0-1,3,5,7"
+    states = cpus(m.run("xl vcpu-list demo"))
+    assert [i for i in states if states[i][0] == "-" and states[i][1] == "--p"] == [2, 4, 6], states
+    assert m.domains()["demo"][2] == 5
+    with m.guest("demo", 120) as guest:
+        guest.run("for i in 2 4 6; do echo 1 > cpu$i/online; done; [ $(cat online) = 0-7 ]; kill $p", 120)
+    assert all(s[1] != "--p" for s in cpus(m.run("xl vcpu-list demo")).values())
+    m.run("xl destroy demo")
+
+
+@pytest.mark.grows
+def test_eight_vcpus_on_two_harts(dom0):
+    eight_vcpus(dom0, 20)
+
+
+def test_eight_vcpus_on_four_harts(boot):
+    eight_vcpus(boot(smp=4, boot_timeout=240, dom0_cmdline="pavise.noauto").boot(), 10)
+
+
+@pytest.mark.full
+def test_eight_vcpus_on_eight_harts(boot):
+    eight_vcpus(boot(smp=8, boot_timeout=480, dom0_cmdline="pavise.noauto").boot(), 60)
+
+
+@pytest.mark.full
+@pytest.mark.grows
+def test_long_hotplug(dom0):
+    eight_vcpus(dom0, 300)
+
+
+@pytest.mark.grows
+def test_no_theft(dom0):
+    """A CPU that the guest itself has off is not stolen from it: /proc/stat does not count that time."""
+    dom0.run("xl create -q /etc/xen/demo.cfg vcpus=2", 60)
+    with dom0.guest("demo") as guest:
+        cpu = "/sys/devices/system/cpu/cpu1/online"
+        stolen = "grep '^cpu1 ' /proc/stat"
+        before = int(guest.run(stolen).split()[8])
+        guest.run(f"echo 0 > {cpu}; sleep 5; echo 1 > {cpu}; (i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done)")
+        assert int(guest.run(stolen).split()[8]) - before < 300  # 100 a second
+    dom0.run("xl destroy demo")
