@@ -41,6 +41,18 @@ def test_panic_restarted(dom0):
         guest.run("true")
 
 
+@pytest.mark.grows
+def test_panic_renamed(dom0):
+    """on_crash = "rename-restart": the dead one stays to be looked at, another one takes over name and disk."""
+    dom0.run("xl create -q /etc/xen/demo.cfg on_crash=\\\"rename-restart\\\"", 60)
+    panic(dom0)
+    dom0.run("until xl domid demo-1 2>/dev/null && xl domid demo 2>/dev/null; do sleep 0.3; done", 60)
+    dom0.wait_prompt("demo")
+    assert dom0.domains()["demo-1"][3] == "---sc-"
+    assert "51712" not in dom0.run("xl block-list demo-1")
+    dom0.run("xl destroy demo-1; xl shutdown -w demo", 90)
+
+
 WATCHDOG = ("name = \"dog\"\nkernel = \"/images/boot/Image\"\nmemory = 64\non_watchdog = \"{}\"\n"
             "disk = [ \"/images/demo.img,raw,xvda,r\" ]\n"
             "extra = \"console=hvc0 root=/dev/xvda ro rootflags=noload init=/bin/busybox -- sh -c \\\"busybox watchdog -F "
