@@ -17,7 +17,7 @@ struct xen_arch_domainconfig;
 
 void arch_relax(void); /* in a spin loop */
 unsigned int arch_hart(void); /* number of this hart, 0 .. nr_harts - 1 */
-u64 arch_time_ns(void); /* since boot, monotonic */
+u64 arch_time_ns(void); /* system time, which guests see too: since the clock was 0; monotonic */
 struct vcpu *arch_current(void); /* the vCPU whose exit is being handled; the idle one if none */
 
 /* Sets the time (arch_time_ns()) of this hart's next timer interrupt; ~0 = none. */

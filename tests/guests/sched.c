@@ -250,6 +250,32 @@ static void vcpu_info(void)
 	tap_is(register_info(2, gfn, 128), -EINVAL, "once");
 }
 
+/* The hypervisor's clock is the time CSR, from its zero on (docs/abi.md, "Idle and time"). */
+static void system_time(void)
+{
+	struct vcpu_set_singleshot_timer t = { .flags = VCPU_SSHOTTMR_future };
+	struct vcpu_runstate_info info;
+	uint64_t before = pv_time_ns(), total = 0;
+
+	t.timeout_abs_ns = before - 1000;
+	tap_is(HYPERVISOR_vcpu_op(VCPUOP_set_singleshot_timer, 0, &t), -ETIME,
+	       "a microsecond ago is past");
+	t.timeout_abs_ns = pv_time_ns() + 1000000000;
+	tap_is(HYPERVISOR_vcpu_op(VCPUOP_set_singleshot_timer, 0, &t), 0, "a second on is not");
+	HYPERVISOR_vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL);
+	/* Until it has slept: on a slow machine the time may be up before it begins to. */
+	before = pv_time_ns();
+	do {
+		pv_sleep_ns(1000000);
+		HYPERVISOR_vcpu_op(VCPUOP_get_runstate_info, 0, &info);
+	} while (info.state_entry_time < before && pv_time_ns() < before + 2000000000);
+	for (unsigned int i = 0; i < 4; i++)
+		total += info.time[i];
+	tap_ok(info.state_entry_time >= before && info.state_entry_time <= pv_time_ns(),
+	       "runstates are entered on the same clock");
+	tap_ok(total < pv_time_ns(), "and no vCPU is older than it");
+}
+
 static void singleshot(void)
 {
 	struct vcpu_set_singleshot_timer t = { .timeout_abs_ns = pv_time_ns() + 2000000 };
@@ -328,6 +354,7 @@ int main(void)
 	up_and_down();
 	vcpu_info();
 	runstate();
+	system_time();
 	singleshot();
 	pointers();
 	initialise();

@@ -157,7 +157,6 @@ void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 	boot.boot_hartid = hartid;
 	harts[0].hartid = hartid;
 	fdt_parse(fdt_pa);
-	time_init();
 	if (boot.uart_base)
 		uart_init(boot.uart_base, boot.uart_shift, boot.uart_io_width);
 	for (unsigned int i = 0; i < boot.nr_harts; i++)

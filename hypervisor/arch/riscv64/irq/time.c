@@ -7,13 +7,6 @@
 #include <lib.h>
 #include <timer.h>
 
-static u64 boot_ticks;
-
-void time_init(void)
-{
-	boot_ticks = csr_read(CSR_TIME);
-}
-
 /* Split so that the product cannot overflow: hz is below 2^32 on anything we know. */
 u64 ticks_to_ns(u64 ticks)
 {
@@ -29,14 +22,15 @@ u64 ns_to_ticks(u64 ns)
 	return ns / 1000000000UL * hz + ns % 1000000000UL * hz / 1000000000UL;
 }
 
+/* The time CSR itself, with no offset: guests compute absolute times from it (docs/abi.md, "Idle and time"). */
 u64 arch_time_ns(void)
 {
-	return machine.timebase_hz ? ticks_to_ns(csr_read(CSR_TIME) - boot_ticks) : 0;
+	return machine.timebase_hz ? ticks_to_ns(csr_read(CSR_TIME)) : 0;
 }
 
 void arch_set_timer(u64 ns)
 {
-	u64 ticks = ns == ~0ULL ? ~0ULL : boot_ticks + ns_to_ticks(ns) + 1;
+	u64 ticks = ns == ~0ULL ? ~0ULL : ns_to_ticks(ns) + 1;
 
 	if (cpu.sstc)
 		csr_write(CSR_STIMECMP, ticks);
