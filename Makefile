@@ -206,7 +206,7 @@ hypervisor-debug: headers $(libfdt)/libfdt.h
 		LIBFDT=$(libfdt) AUTOCONF=$(debug_dir)/config/autoconf.h
 test-debug: all guest-tests hypervisor-debug
 	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
-	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k test_demo $(ARGS)
+	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k "test_demo or test_debug_build" $(ARGS)
 
 ## check-style	clang-format and cppcheck for C, checkpatch for the kernel patches
 # A source tree without git has nothing but sources.

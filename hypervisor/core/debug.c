@@ -103,6 +103,26 @@ static void key_fault(void)
 	*(volatile char *)nowhere;
 }
 
+/* Undefined behaviour and a failed assertion, so that a test can see that such a build does report them. */
+#ifdef CONFIG_UBSAN
+static void key_undefined(void)
+{
+	volatile unsigned int too_far = 64;
+
+	printk("shifting too far: %lx\n", 1UL << too_far);
+}
+#endif
+
+#ifdef CONFIG_DEBUG
+static void key_assertion(void)
+{
+	volatile unsigned int pages = 0;
+
+	printk("asserting what is not so\n");
+	ASSERT(pages);
+}
+#endif
+
 static const struct {
 	char key;
 	void (*fn)(void);
@@ -119,6 +139,12 @@ static const struct {
 	{ 'C', key_crash, "panic" },
 	{ 'F', key_fault, "fault in the hypervisor" },
 	{ 'W', key_hang, "hang this hart (tests the watchdog)" },
+#ifdef CONFIG_UBSAN
+	{ 'U', key_undefined, "undefined behaviour" },
+#endif
+#ifdef CONFIG_DEBUG
+	{ 'A', key_assertion, "an assertion that fails" },
+#endif
 };
 
 static void key_help(void)
