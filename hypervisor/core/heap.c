@@ -2,7 +2,7 @@
 /*
  * The buddy heap and the allocator of small objects.
  * Blocks are zero when handed out: freed ones are scrubbed by idle harts, or at allocation if it
- * comes sooner.
+ * comes sooner. Never under the lock.
  */
 #include <console.h>
 #include <domain.h>
@@ -248,47 +248,91 @@ u64 heap_dirty_pages(void)
 	return READ_ONCE(nr_dirty);
 }
 
-/*
- * The block is out of the lists while it is scrubbed, so for a moment it is not free: at most 2 MiB
- * of it.
- */
-bool heap_scrub(unsigned int n)
+/* A batch is out of the lists while it is scrubbed, so for a moment it is not free: at most so many blocks, and 2 MiB. */
+#define SCRUB_BLOCKS 16
+
+struct scrub_batch {
+	unsigned int nr;
+	struct {
+		mfn_t mfn;
+		unsigned int order;
+	} block[SCRUB_BLOCKS];
+};
+
+/* heap_lock held. Takes dirty blocks, the smallest first, of up to *n pages in all; the last is cut to fit. */
+static void take_dirty(struct scrub_batch *b, unsigned int *n)
 {
-	while (n) {
-		struct page *pg = NULL;
-		unsigned int o;
+	unsigned int o = 0;
+
+	b->nr = 0;
+	while (*n && b->nr < SCRUB_BLOCKS) {
+		unsigned int order;
 		mfn_t mfn;
 
-		spin_lock(&heap_lock);
-		for (o = 0; o <= MAX_ORDER && list_empty(&free_list[1][o]); o++)
-			;
-		if (o > MAX_ORDER) {
-			spin_unlock(&heap_lock);
-			return false;
-		}
-		pg = list_first(&free_list[1][o], struct page, list);
-		mfn = page_to_mfn(pg);
-		list_del(&pg->list);
-		while (o && BIT(o) > n) {
-			struct page *half;
+		while (o <= MAX_ORDER && list_empty(&free_list[1][o]))
+			o++;
+		if (o > MAX_ORDER)
+			return;
+		order = min(o, fls64(*n) - 1);
+		mfn = page_to_mfn(take_from(1, o, order));
+		mark(mfn, BIT(order), PAGE_HYP);
+		b->block[b->nr].mfn = mfn;
+		b->block[b->nr++].order = order;
+		*n -= BIT(order);
+		/* Its rest is on the lists below. */
+		o = order;
+	}
+}
 
-			o--;
-			half = mfn_to_page(mfn + BIT(o));
-			half->state = PAGE_DIRTY;
-			half->order = o;
-			list_add(&half->list, &free_list[1][o]);
-		}
-		mark(mfn, BIT(o), PAGE_HYP);
-		spin_unlock(&heap_lock);
-		memset(arch_mfn_to_virt(mfn), 0, PAGE_SIZE << o);
+static void scrub_batch(const struct scrub_batch *b)
+{
+	for (unsigned int i = 0; i < b->nr; i++)
+		memset(arch_mfn_to_virt(b->block[i].mfn), 0, PAGE_SIZE << b->block[i].order);
+	spin_lock(&heap_lock);
+	for (unsigned int i = 0; i < b->nr; i++) {
+		mark(b->block[i].mfn, BIT(b->block[i].order), PAGE_FREE);
+		nr_dirty -= BIT(b->block[i].order);
+		insert_block(b->block[i].mfn, b->block[i].order, PAGE_FREE);
+	}
+	spin_unlock(&heap_lock);
+}
+
+bool heap_scrub(unsigned int n)
+{
+	struct scrub_batch b;
+
+	while (n) {
 		spin_lock(&heap_lock);
-		mark(mfn, BIT(o), PAGE_FREE);
-		nr_dirty -= BIT(o);
-		insert_block(mfn, o, PAGE_FREE);
+		take_dirty(&b, &n);
 		spin_unlock(&heap_lock);
-		n -= min((unsigned int)BIT(o), n);
+		if (!b.nr)
+			return false;
+		scrub_batch(&b);
 	}
 	return true;
+}
+
+bool heap_scrub_idle(void)
+{
+	static u32 busy; /* a hart is at it */
+	unsigned int n = SCRUB_BLOCKS;
+	struct scrub_batch b;
+	bool more = true;
+
+	/* One at a time: the others would only queue for the lock, before harts that have work to do. */
+	if (!READ_ONCE(nr_dirty) || __atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
+		return false;
+	if (spin_trylock(&heap_lock)) {
+		take_dirty(&b, &n);
+		spin_unlock(&heap_lock);
+		more = b.nr; /* none: an allocation is at all that is dirty */
+		if (more)
+			scrub_batch(&b);
+	} else {
+		arch_relax();
+	}
+	__atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+	return more;
 }
 
 /*

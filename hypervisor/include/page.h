@@ -79,8 +79,13 @@ int extent_drop(struct domain *d);
 u64 heap_free_pages(void); /* PAGE_FREE and PAGE_DIRTY */
 u64 heap_claimed_pages(void); /* of the free ones */
 u64 heap_dirty_pages(void);
-/* Scrubs up to n pages; returns whether there is more to do. Called from idle harts. */
+/* Scrubs up to n pages; returns whether there is more to do. */
 bool heap_scrub(unsigned int n);
+/*
+ * Scrubs up to 16 pages for an idle hart, which gives way: to a hart that scrubs already, and to whoever has the heap lock.
+ * Returns whether to call it again; false may also mean that another hart is at it.
+ */
+bool heap_scrub_idle(void);
 /* Boot: gives a range of RAM [start, end) to the heap. */
 void heap_add(mfn_t start, mfn_t end);
 

@@ -87,6 +87,76 @@ static void scrubbing_stops_at_its_bound(void **state)
 	assert_int_equal(heap_dirty_pages(), dirty - 16);
 }
 
+static unsigned int scrubs_seen;
+
+/* What another hart does while this one scrubs: the lock is free, and it does not scrub as well. */
+static void meanwhile(void)
+{
+	struct page *pg;
+
+	scrubs_seen++;
+	assert_false(heap_scrub_idle());
+	pg = alloc_pages(0);
+	assert_non_null(pg);
+	free_pages(pg, 0);
+}
+
+static void idle_harts_give_way(void **state)
+{
+	u64 before = heap_free_pages(), dirty;
+	struct page *pg[64];
+
+	while (heap_scrub(64))
+		;
+	assert_false(heap_scrub_idle());
+	/* Single pages, none of them beside another: the worst for the lists. */
+	for (unsigned int i = 0; i < 64; i++)
+		pg[i] = alloc_pages(0);
+	for (unsigned int i = 0; i < 64; i += 2)
+		free_pages(pg[i], 0);
+	dirty = heap_dirty_pages();
+	host.on_scrub = meanwhile;
+	scrubs_seen = 0;
+	assert_true(heap_scrub_idle());
+	assert_int_equal(scrubs_seen, 1);
+	/* A batch is bounded; what the other one took and gave back is dirty again, or was clean and is now dirty. */
+	assert_in_range(heap_dirty_pages(), dirty - 16, dirty - 16 + 1);
+	while (heap_scrub_idle())
+		;
+	assert_int_equal(heap_dirty_pages(), 0);
+	for (unsigned int i = 1; i < 64; i += 2)
+		free_pages(pg[i], 0);
+	while (heap_scrub_idle())
+		assert_true(heap_dirty_pages() < 64);
+	assert_int_equal(heap_dirty_pages(), 0);
+	assert_int_equal(heap_free_pages(), before);
+	pg[0] = alloc_pages(10);
+	assert_true(is_zero(page_to_virt(pg[0]), PAGE_SIZE << 10));
+	free_pages(pg[0], 10);
+}
+
+/* What is dirty at this moment is in an allocation's hands: nothing to wait for. */
+static void scrub_while_nothing_is_left(void)
+{
+	scrubs_seen++;
+	assert_int_equal(heap_dirty_pages(), 1);
+	assert_false(heap_scrub_idle());
+}
+
+static void idle_harts_do_not_wait_for_an_allocation(void **state)
+{
+	struct page *pg;
+
+	while (heap_scrub(64))
+		;
+	pg = alloc_pages(0);
+	free_pages(pg, 0);
+	scrubs_seen = 0;
+	host.on_scrub = scrub_while_nothing_is_left;
+	assert_true(heap_scrub(1));
+	assert_int_equal(scrubs_seen, 1);
+}
+
 static void exhaustion_is_null_and_all_comes_back(void **state)
 {
 	u64 before = heap_free_pages(), n = 0;
@@ -276,6 +346,8 @@ int main(void)
 		TEST(xsa_100_364_freed_pages_are_scrubbed),
 		TEST(neighbours_merge_again),
 		TEST(scrubbing_stops_at_its_bound),
+		TEST(idle_harts_give_way),
+		TEST(idle_harts_do_not_wait_for_an_allocation),
 		TEST(exhaustion_is_null_and_all_comes_back),
 		TEST(orders_beyond_the_limit),
 		TEST(double_free_is_caught),

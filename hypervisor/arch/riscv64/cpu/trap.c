@@ -38,7 +38,7 @@ void guest_trap(u64 scause)
 static void idle(void)
 {
 	while (!READ_ONCE(this_hart()->work) && !(csr_read(CSR_SIP) & csr_read(CSR_SIE))) {
-		if (!heap_scrub(64))
+		if (!heap_scrub_idle())
 			__asm__ volatile("wfi" : : : "memory");
 	}
 	handle_interrupts();
