@@ -461,6 +461,8 @@ static int await_memory_ops(struct domain *d)
 			return -ERESTART;
 		arch_relax();
 	}
+	/* One of them may have been a claim. */
+	heap_claim(d, 0);
 	return 0;
 }
 
@@ -498,7 +500,6 @@ int domain_kill(struct domain *d)
 		spin_lock(&d->page_lock);
 		d->dying = DOMDYING_DYING;
 		spin_unlock(&d->page_lock);
-		heap_claim(d, 0);
 		domain_pause(d);
 	}
 	while (d->teardown_step < KILL_STEPS) {

@@ -2,6 +2,8 @@
 /*
  * memory_op: reservations, mappings of lent and foreign frames, resources, dom0's own frames.
  */
+#include <memory.h>
+
 #include "host.h"
 
 #define HOLE 0x60000UL /* u1 and u2 have nothing here */
@@ -667,6 +669,22 @@ static void claims(void **state)
 	free_pages(alloc_pages(0), 0);
 }
 
+/* Another vCPU of dom0's is in XENMEM_claim_pages for a domain that is being destroyed: it had looked before. */
+static void late_claim(void)
+{
+	assert_int_equal(heap_claim(u1, 8), 0);
+	memory_op_end(u1);
+}
+
+static void a_claim_races_with_destruction(void **state)
+{
+	assert_true(memory_op_begin(u1));
+	host.on_relax = late_claim;
+	kill_domain(u1);
+	assert_null(host.on_relax);
+	assert_int_equal(heap_claimed_pages(), 0);
+}
+
 /* 16 MiB: taken in pieces of 2 MiB from clean memory, which is made clean in smaller ones. */
 static void xsa_31_a_large_extent_is_interrupted(void **state)
 {
@@ -763,6 +781,7 @@ int main(void)
 		TEST(resources),
 		TEST(direct_mapped_give_back),
 		TEST(claims),
+		TEST(a_claim_races_with_destruction),
 		TEST(xsa_31_a_large_extent_is_interrupted),
 		TEST(a_large_extents_domain_dies),
 		TEST(the_machines_size),
