@@ -164,10 +164,15 @@ void console_guest_write(struct domain *d, const char *s, size_t n)
 			continue;
 		}
 
-		/* A guest's bytes do not control the administrator's terminal. */
+		/*
+		 * A guest's bytes do not control the administrator's terminal. Beyond ASCII are controls too, as single bytes
+		 * and in UTF-8.
+		 */
 		for (size_t i = 0; i < take; i++) {
-			if ((u8)s[i] >= ' ' || s[i] == '\t')
+			if (((u8)s[i] >= ' ' && (u8)s[i] < 0x7f) || s[i] == '\t')
 				clean[len++] = s[i];
+			else if ((u8)s[i] >= 0x80)
+				clean[len++] = '?';
 		}
 		clean[len] = '\0';
 		if (len)

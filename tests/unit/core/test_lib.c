@@ -136,6 +136,10 @@ static void guests_lines(void **state)
 			xs += *p == 'x';
 		assert_int_equal(xs, 126 + i);
 	}
+	/* CSI in one byte, and in UTF-8; DEL */
+	console_clear();
+	console_guest_write(u1, "a\x9b[2Jb\xc2\x9b\tc\x7f\n", 12);
+	assert_non_null(strstr(host.console, "(d1) a?[2Jb??\tc\r\n"));
 	console_clear();
 	console_guest_write(dom0, "raw\x1b[m", 6);
 	assert_string_equal(host.console, "raw\x1b[m");
