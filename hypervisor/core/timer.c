@@ -38,14 +38,16 @@ void timer_init(struct timer *t, void (*fn)(void *), void *arg)
 
 void timer_stop(struct timer *t)
 {
-	struct timer_queue *q = queue_of(READ_ONCE(t->hart));
+	struct timer_queue *q;
 
-	if (!READ_ONCE(t->armed))
+	/* hart is looked at after armed, and was written before it: an armed timer is on that hart's queue, or was. */
+	if (!__atomic_load_n(&t->armed, __ATOMIC_ACQUIRE))
 		return;
+	q = queue_of(READ_ONCE(t->hart));
 	spin_lock(&q->lock);
-	if (t->armed && queue_of(t->hart) == q) {
+	if (__atomic_load_n(&t->armed, __ATOMIC_ACQUIRE) && queue_of(READ_ONCE(t->hart)) == q) {
 		list_del(&t->list);
-		t->armed = false;
+		WRITE_ONCE(t->armed, false);
 	}
 	spin_unlock(&q->lock);
 }
@@ -59,8 +61,9 @@ void timer_set(struct timer *t, u64 expires)
 	q = queue_of(arch_hart());
 	spin_lock(&q->lock);
 	t->expires = expires;
-	t->hart = arch_hart();
-	t->armed = true;
+	WRITE_ONCE(t->hart, arch_hart());
+	/* Whoever stops it on another hart finds the queue by hart. */
+	__atomic_store_n(&t->armed, true, __ATOMIC_RELEASE);
 	list_for_each(pos, &q->list, list) {
 		if (pos->expires > expires)
 			break;
@@ -105,7 +108,7 @@ void timer_interrupt(void)
 		if (t->expires > arch_time_ns())
 			break;
 		list_del(&t->list);
-		t->armed = false;
+		WRITE_ONCE(t->armed, false);
 		__atomic_store_n(&q->running, t, __ATOMIC_RELEASE);
 		spin_unlock(&q->lock);
 		t->fn(t->arg);
