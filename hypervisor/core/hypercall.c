@@ -25,7 +25,7 @@ long hypercall_dispatch(u64 nr, const u64 args[5])
 {
 	if (nr >= NR_HYPERCALLS)
 		return -ENOSYS;
-	return hypercall_table[nr](args[0], args[1], args[2], args[3], args[4]);
+	return hypercall_table[nr](0, args[0], args[1], args[2], args[3], args[4]);
 }
 
 long hypercall_continue(unsigned int nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)

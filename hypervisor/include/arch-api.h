@@ -13,12 +13,21 @@ struct vcpu;
 struct vcpu_guest_context;
 struct xen_arch_domainconfig;
 
+/* ---- what is asked so often that an architecture may have it inline ---- */
+
+#ifdef ARCH_INLINE
+#include <arch-inline.h>
+#else
+unsigned int arch_hart(void); /* number of this hart, 0 .. nr_harts - 1 */
+struct vcpu *arch_current(void); /* the vCPU whose exit is being handled; the idle one if none */
+/* Where the hypervisor reaches a RAM page that it may touch. */
+void *arch_mfn_to_virt(mfn_t mfn);
+#endif
+
 /* ---- hart ---- */
 
 void arch_relax(void); /* in a spin loop */
-unsigned int arch_hart(void); /* number of this hart, 0 .. nr_harts - 1 */
 u64 arch_time_ns(void); /* system time, which guests see too: since the clock was 0; monotonic */
-struct vcpu *arch_current(void); /* the vCPU whose exit is being handled; the idle one if none */
 
 /* Sets the time (arch_time_ns()) of this hart's next timer interrupt; ~0 = none. */
 void arch_set_timer(u64 ns);
@@ -52,8 +61,7 @@ int arch_console_getc(void); /* -1: none */
 
 /* ---- memory ---- */
 
-/* Where the hypervisor reaches a RAM page that it may touch. */
-void *arch_mfn_to_virt(mfn_t mfn);
+/* The inverse of arch_mfn_to_virt(). */
 mfn_t arch_virt_to_mfn(const void *v);
 
 /*

@@ -9,7 +9,11 @@
 
 #define NR_HYPERCALLS 64
 
-typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+/*
+ * Arguments stand where the guest put them, in a1-a5; a0 is the result's and holds nothing on the way
+ * in, so that arch's trap entry has nothing to move.
+ */
+typedef long (*hypercall_fn)(u64 unused, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 
 /*
  * Indexed by Xen's number; never NULL (holes return -ENOSYS). arch's trap entry calls through it.

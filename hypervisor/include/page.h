@@ -98,9 +98,25 @@ void xfree(void *p);
 
 /* ---- frames ---- */
 
+/* One entry for each frame from frame_base to frame_end; the architecture makes it at boot. */
+extern struct page *frame_table;
+extern mfn_t frame_base, frame_end;
+
 /* NULL where there is no frame of RAM. */
-struct page *mfn_to_page(mfn_t mfn);
-mfn_t page_to_mfn(const struct page *pg);
+static inline struct page *mfn_to_page(mfn_t mfn)
+{
+	struct page *pg;
+
+	if (mfn < frame_base || mfn >= frame_end)
+		return NULL;
+	pg = &frame_table[mfn - frame_base];
+	return pg->state == PAGE_INVALID ? NULL : pg;
+}
+
+static inline mfn_t page_to_mfn(const struct page *pg)
+{
+	return frame_base + (pg - frame_table);
+}
 
 static inline void *page_to_virt(const struct page *pg)
 {

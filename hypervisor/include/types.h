@@ -58,6 +58,7 @@ typedef u64 paddr_t;
 #define __used __attribute__((used))
 #define __cold __attribute__((cold))
 #define __section(s) __attribute__((section(s)))
+#define __noinline __attribute__((noinline))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

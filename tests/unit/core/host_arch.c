@@ -30,6 +30,8 @@ struct machine machine = { .nr_harts = NR_HARTS,
 			   .cmdline = "console=uart secret" };
 static char *ram;
 static struct page frames[RAM_PAGES];
+struct page *frame_table = frames;
+mfn_t frame_base = RAM_BASE_MFN, frame_end = RAM_BASE_MFN + RAM_PAGES;
 
 /* ---- the machine's end ---- */
 
@@ -183,18 +185,6 @@ void *arch_mfn_to_virt(mfn_t mfn)
 mfn_t arch_virt_to_mfn(const void *v)
 {
 	return RAM_BASE_MFN + (((const char *)v - ram) >> PAGE_SHIFT);
-}
-
-struct page *mfn_to_page(mfn_t mfn)
-{
-	if (mfn < RAM_BASE_MFN || mfn >= RAM_BASE_MFN + RAM_PAGES)
-		return NULL;
-	return &frames[mfn - RAM_BASE_MFN];
-}
-
-mfn_t page_to_mfn(const struct page *pg)
-{
-	return RAM_BASE_MFN + (pg - frames);
 }
 
 static bool faults(u64 gva, size_t n)

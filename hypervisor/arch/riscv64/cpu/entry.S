@@ -46,11 +46,6 @@ hypercall:
 	slli	t3, a6, 3
 	add	t4, t4, t3
 	ld	t3, (t4)
-	mv	a0, a1
-	mv	a1, a2
-	mv	a2, a3
-	mv	a3, a4
-	mv	a4, a5
 	jalr	t3
 hypercall_done:
 	lw	t1, HART_WORK(tp)
@@ -320,78 +315,115 @@ fp_load:
 	.option	pop
 
 /*
- * hext_copy_from(dst, gva, n) and hext_copy_to(gva, src, n): 0, or -EFAULT (-14).
- * a3 = gva, a4 = host address, a2 = bytes left. HLV and HSV act with the guest's rights
- * (hstatus.SPVP).
+ * hext_copy_from(dst, gva, n) and hext_copy_to(gva, src, n): 0, or -EFAULT (-14). HLV and HSV act
+ * with the guest's rights (hstatus.SPVP). a0 = to, a1 = from, a2 = bytes left, t2 = data. Words of
+ * 8 bytes, four at a time, then of 4, then bytes, as alignment and length allow.
  * A fault overwrites sepc, sstatus.SPP and hstatus.SPV of the return to the guest: t4-t6 keep them.
  */
-#define HLV_D(rd, rs)	.insn r 0x73, 4, 0x36, rd, rs, x0
-#define HLV_BU(rd, rs)	.insn r 0x73, 4, 0x30, rd, rs, x1
-#define HSV_D(rs2, rs1)	.insn r 0x73, 4, 0x37, x0, rs1, rs2
-#define HSV_B(rs2, rs1)	.insn r 0x73, 4, 0x31, x0, rs1, rs2
+	.macro	hlv_d
+	.insn	r 0x73, 4, 0x36, t2, a1, x0
+	.endm
+	.macro	hlv_w
+	.insn	r 0x73, 4, 0x34, t2, a1, x0
+	.endm
+	.macro	hlv_bu
+	.insn	r 0x73, 4, 0x30, t2, a1, x1
+	.endm
+	.macro	hsv_d
+	.insn	r 0x73, 4, 0x37, x0, a0, t2
+	.endm
+	.macro	hsv_w
+	.insn	r 0x73, 4, 0x35, x0, a0, t2
+	.endm
+	.macro	hsv_b
+	.insn	r 0x73, 4, 0x31, x0, a0, t2
+	.endm
 
-	.macro	extable from, to
+	.macro	may_fault insn:req
+10:	\insn
 	.pushsection .extable, "a"
 	.balign	8
-	.dword	\from, \to
+	.dword	10b, hext_copy_fault
 	.popsection
+	.endm
+
+	/* One unit: offset is that of the address that takes one; the guest's never does. */
+	.macro	unit_from size, offset, load:req
+	may_fault \load
+	addi	a1, a1, \size
+	.if	\size == 8
+	sd	t2, \offset(a0)
+	.elseif	\size == 4
+	sw	t2, \offset(a0)
+	.else
+	sb	t2, \offset(a0)
+	.endif
+	.endm
+
+	.macro	unit_to size, offset, store:req
+	.if	\size == 8
+	ld	t2, \offset(a1)
+	.elseif	\size == 4
+	lw	t2, \offset(a1)
+	.else
+	lb	t2, \offset(a1)
+	.endif
+	may_fault \store
+	addi	a0, a0, \size
+	.endm
+
+	/* The whole of a copy: near = the register that is a host address. */
+	.macro	copy_loops unit, near, word8:req, word4:req, byte:req
+	csrr	t4, CSR_SEPC
+	csrr	t5, CSR_SSTATUS
+	csrr	t6, CSR_HSTATUS
+	or	t0, a0, a1
+	andi	t1, t0, 7
+	bnez	t1, 3f
+	li	t1, 32
+	li	t3, 8
+1:	bltu	a2, t1, 2f
+	\unit	8, 0, \word8
+	\unit	8, 8, \word8
+	\unit	8, 16, \word8
+	\unit	8, 24, \word8
+	addi	\near, \near, 32
+	addi	a2, a2, -32
+	j	1b
+2:	beqz	a2, 6f
+	bltu	a2, t3, 3f
+	\unit	8, 0, \word8
+	addi	\near, \near, 8
+	addi	a2, a2, -8
+	bnez	a2, 2b
+	li	a0, 0
+	ret
+3:	andi	t1, t0, 3
+	li	t3, 4
+	bnez	t1, 5f
+4:	bltu	a2, t3, 5f
+	\unit	4, 0, \word4
+	addi	\near, \near, 4
+	addi	a2, a2, -4
+	bnez	a2, 4b
+	li	a0, 0
+	ret
+5:	beqz	a2, 6f
+	\unit	1, 0, \byte
+	addi	\near, \near, 1
+	addi	a2, a2, -1
+	j	5b
+6:	li	a0, 0
+	ret
 	.endm
 
 	.globl	hext_copy_from
 hext_copy_from:
-	csrr	t4, CSR_SEPC
-	csrr	t5, CSR_SSTATUS
-	csrr	t6, CSR_HSTATUS
-	or	t0, a0, a1
-	andi	t0, t0, 7
-	li	t1, 8
-	bnez	t0, 2f
-1:	bltu	a2, t1, 2f
-10:	HLV_D(t2, a1)
-	sd	t2, (a0)
-	addi	a0, a0, 8
-	addi	a1, a1, 8
-	addi	a2, a2, -8
-	j	1b
-2:	beqz	a2, 3f
-11:	HLV_BU(t2, a1)
-	sb	t2, (a0)
-	addi	a0, a0, 1
-	addi	a1, a1, 1
-	addi	a2, a2, -1
-	j	2b
-3:	li	a0, 0
-	ret
-	extable	10b, hext_copy_fault
-	extable	11b, hext_copy_fault
+	copy_loops unit_from, a0, hlv_d, hlv_w, hlv_bu
 
 	.globl	hext_copy_to
 hext_copy_to:
-	csrr	t4, CSR_SEPC
-	csrr	t5, CSR_SSTATUS
-	csrr	t6, CSR_HSTATUS
-	or	t0, a0, a1
-	andi	t0, t0, 7
-	li	t1, 8
-	bnez	t0, 2f
-1:	bltu	a2, t1, 2f
-	ld	t2, (a1)
-10:	HSV_D(t2, a0)
-	addi	a0, a0, 8
-	addi	a1, a1, 8
-	addi	a2, a2, -8
-	j	1b
-2:	beqz	a2, 3f
-	lb	t2, (a1)
-11:	HSV_B(t2, a0)
-	addi	a0, a0, 1
-	addi	a1, a1, 1
-	addi	a2, a2, -1
-	j	2b
-3:	li	a0, 0
-	ret
-	extable	10b, hext_copy_fault
-	extable	11b, hext_copy_fault
+	copy_loops unit_to, a1, hsv_d, hsv_w, hsv_b
 
 hext_copy_fault:
 	csrw	CSR_SEPC, t4

@@ -13,8 +13,6 @@
 
 /* The hypervisor's image: link address, and where it was loaded. */
 #define IMAGE_VA 0xffffffffc0000000UL
-/* RAM and the devices the hypervisor owns are reached here (Sv39's upper half). */
-#define DIRECT_VA 0xffffffc000000000UL
 #define DIRECT_MAX (255UL << 30)
 
 extern u64 image_pa;

@@ -7,6 +7,7 @@
 #ifndef PAVISE_HART_H
 #define PAVISE_HART_H
 
+#include <arch-inline.h>
 #include <domain.h>
 #include <types.h>
 
@@ -38,37 +39,7 @@ struct arch_domain {
 	u64 hgatp;
 };
 
-#define WORK_RESCHED BIT(0)
-#define WORK_RESTART BIT(1) /* the hypercall is to run again: regs are prepared in the vCPU */
-#define WORK_IRQ BIT(2) /* vCPU's ->pending or a fence is to be applied */
-
-struct hart {
-	/* entry.S knows these */
-	struct arch_vcpu *current_arch; /* &current->arch's regs first */
-	u64 stack_top;
-	u64 scratch;
-	u32 work; /* WORK_*; atomic */
-	u32 pad;
-	/* … to here */
-	struct vcpu *current;
-	struct vcpu *idle;
-	u64 hartid; /* the SBI's */
-	unsigned int index;
-	unsigned int plic_context;
-	bool online;
-	bool in_fault; /* printing a fault: the next one only stops */
-	u64 last_alive; /* watchdog */
-};
-
 extern struct hart harts[CONFIG_NR_CPUS];
-
-static inline struct hart *this_hart(void)
-{
-	struct hart *h;
-
-	__asm__("mv %0, tp" : "=r"(h));
-	return h;
-}
 
 static inline struct vcpu *current(void)
 {

@@ -78,16 +78,6 @@ bool arch_preempt_pending(void)
 	return csr_read(CSR_VSSTATUS) & SSTATUS_SIE && csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
 }
 
-unsigned int arch_hart(void)
-{
-	return this_hart()->index;
-}
-
-struct vcpu *arch_current(void)
-{
-	return current();
-}
-
 #define SRST 0x53525354
 
 void arch_machine_poweroff(void)

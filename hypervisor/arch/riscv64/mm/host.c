@@ -10,8 +10,8 @@
 
 static u64 *root;
 static paddr_t early_next, early_end; /* bump allocator for tables and the frame table */
-static struct page *frame_table;
-static mfn_t frame_base, frame_end;
+struct page *frame_table;
+mfn_t frame_base, frame_end;
 
 paddr_t va_to_pa(const void *va)
 {
@@ -22,29 +22,9 @@ paddr_t va_to_pa(const void *va)
 	return v - DIRECT_VA;
 }
 
-void *arch_mfn_to_virt(mfn_t mfn)
-{
-	return pa_to_va(mfn << PAGE_SHIFT);
-}
-
 mfn_t arch_virt_to_mfn(const void *v)
 {
 	return va_to_pa(v) >> PAGE_SHIFT;
-}
-
-struct page *mfn_to_page(mfn_t mfn)
-{
-	struct page *pg;
-
-	if (mfn < frame_base || mfn >= frame_end)
-		return NULL;
-	pg = &frame_table[mfn - frame_base];
-	return pg->state == PAGE_INVALID ? NULL : pg;
-}
-
-mfn_t page_to_mfn(const struct page *pg)
-{
-	return frame_base + (pg - frame_table);
 }
 
 static void *early_alloc(u64 size)
