@@ -169,26 +169,28 @@ static void wake_pollers(struct domain *d, u32 port)
 	}
 }
 
-/* evtchn_lock of d held, or the port cannot go away. */
-static void set_pending(struct domain *d, struct evtchn *c)
+/* set_pending()'s second half: a 2-level port's bit is set and was not, or the domain has FIFO. */
+static __noinline void deliver(struct domain *d, struct evtchn *c)
 {
-	struct evtchn_state *e = d->evtchn;
 	struct shared_info *s = d->shared_info;
 	struct vcpu *v = d->vcpu[c->vcpu];
 
-	if (!READ_ONCE(e->fifo)) {
-		if (test_and_set_bit(c->port, s->evtchn_pending))
-			return;
-		/* After the bit: a domain that changes to FIFO finds the bit, or we find the change. */
-		if (likely(!READ_ONCE(e->fifo))) {
-			if (!test_bit(c->port, s->evtchn_mask) && v)
-				select_port(v, c->port);
-			wake_pollers(d, c->port);
-			return;
-		}
-	}
-	if (fifo_set_pending(d, c))
+	/* After the bit: a domain that changes to FIFO finds the bit, or we find the change. */
+	if (!READ_ONCE(d->evtchn->fifo)) {
+		if (!test_bit(c->port, s->evtchn_mask) && v)
+			select_port(v, c->port);
 		wake_pollers(d, c->port);
+	} else if (fifo_set_pending(d, c)) {
+		wake_pollers(d, c->port);
+	}
+}
+
+/* evtchn_lock of d held, or the port cannot go away. */
+static inline void set_pending(struct domain *d, struct evtchn *c)
+{
+	if (READ_ONCE(d->evtchn->fifo) ||
+	    !test_and_set_bit(c->port, d->shared_info->evtchn_pending))
+		deliver(d, c);
 }
 
 bool evtchn_is_pending(struct domain *d, u32 port)

@@ -400,13 +400,11 @@ put:
 
 static void release(struct domain *d, const struct maptrack *m)
 {
-	struct p2m_entry e;
-
 	/*
-	 * Something else is there only if the domain's vCPUs raced each other in memory operations.
+	 * Something else is there only if the domain's vCPUs raced each other in memory operations:
+	 * it stays.
 	 */
-	if (p2m_lookup(d, m->gfn, &e) && e.type == P2M_GRANT)
-		p2m_unmap(d, m->gfn, NULL);
+	p2m_unmap_type(d, m->gfn, P2M_GRANT);
 	grant_unpin(m->granter, m->ref, m->readonly);
 	domain_put(m->granter);
 }

@@ -109,6 +109,8 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
  * (may be NULL). -ENOENT: nothing was. On return no hart of the domain can use the old translation.
  */
 int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old);
+/* The same for a single frame (order 0) that is mapped as type; -ENOENT: something else is there. */
+int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type);
 /* Returns whether gfn is mapped, and how. */
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
 /*

@@ -45,7 +45,7 @@ static inline void spin_lock(struct spinlock *l)
 {
 	u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
 
-	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+	while (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket))
 		arch_relax();
 }
 

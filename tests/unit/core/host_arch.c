@@ -297,6 +297,15 @@ static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)
 	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order };
 }
 
+int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
+{
+	struct p2m_entry e;
+
+	if (!p2m_lookup(d, gfn, &e) || e.order || e.type != type)
+		return -ENOENT;
+	return p2m_unmap(d, gfn, NULL);
+}
+
 int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old)
 {
 	struct arch_domain *a = d->arch;

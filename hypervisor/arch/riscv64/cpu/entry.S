@@ -315,7 +315,7 @@ fp_load:
 	.option	pop
 
 /*
- * hext_copy_from(dst, gva, n) and hext_copy_to(gva, src, n): 0, or -EFAULT (-14). HLV and HSV act
+ * copy_from_guest(dst, gva, n) and copy_to_guest(gva, src, n), see arch-api.h: 0, or -EFAULT (-14). HLV and HSV act
  * with the guest's rights (hstatus.SPVP). a0 = to, a1 = from, a2 = bytes left, t2 = data. Words of
  * 8 bytes, four at a time, then of 4, then bytes, as alignment and length allow.
  * A fault overwrites sepc, sstatus.SPP and hstatus.SPV of the return to the guest: t4-t6 keep them.
@@ -343,7 +343,7 @@ fp_load:
 10:	\insn
 	.pushsection .extable, "a"
 	.balign	8
-	.dword	10b, hext_copy_fault
+	.dword	10b, guest_copy_fault
 	.popsection
 	.endm
 
@@ -417,15 +417,29 @@ fp_load:
 	ret
 	.endm
 
-	.globl	hext_copy_from
-hext_copy_from:
+	.globl	copy_from_guest
+copy_from_guest:
+	/* One word, which is all that evtchn_send has */
+	or	t1, a0, a1
+	li	t0, 4
+	andi	t1, t1, 3
+	bne	a2, t0, 1f
+	bnez	t1, 1f
+	csrr	t4, CSR_SEPC
+	csrr	t5, CSR_SSTATUS
+	csrr	t6, CSR_HSTATUS
+	may_fault hlv_w
+	sw	t2, (a0)
+	li	a0, 0
+	ret
+1:
 	copy_loops unit_from, a0, hlv_d, hlv_w, hlv_bu
 
-	.globl	hext_copy_to
-hext_copy_to:
+	.globl	copy_to_guest
+copy_to_guest:
 	copy_loops unit_to, a1, hsv_d, hsv_w, hsv_b
 
-hext_copy_fault:
+guest_copy_fault:
 	csrw	CSR_SEPC, t4
 	csrw	CSR_SSTATUS, t5
 	csrw	CSR_HSTATUS, t6

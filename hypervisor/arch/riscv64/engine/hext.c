@@ -18,8 +18,6 @@
 
 void fp_save(struct arch_vcpu *a);
 void fp_load(struct arch_vcpu *a);
-int hext_copy_from(void *dst, u64 gva, size_t n);
-int hext_copy_to(u64 gva, const void *src, size_t n);
 
 static bool hext_available(void)
 {
@@ -244,16 +242,6 @@ void hext_trap(struct vcpu *v, u64 scause)
 	default:
 		domain_crash(v->domain, "unexpected exit, scause %lx stval %lx", scause, stval);
 	}
-}
-
-int copy_from_guest(void *dst, u64 gva, size_t n)
-{
-	return hext_copy_from(dst, gva, n);
-}
-
-int copy_to_guest(u64 gva, const void *src, size_t n)
-{
-	return hext_copy_to(gva, src, n);
 }
 
 /* hvip is the vCPU's own (saved or live); VSTIP by Sstc shows only in hip of a live one. */

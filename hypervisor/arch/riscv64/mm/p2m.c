@@ -122,6 +122,27 @@ void p2m_flush(struct domain *d)
 		sbi_remote_fence(RFENCE_HFENCE_GVMA, mask, 0, ~0ULL, 0);
 }
 
+static bool is_table(u64 pte)
+{
+	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
+}
+
+/* p2m_lock held. The leaf or hole for gfn, and its level: walk() to level 0 without its cases. */
+static u64 *find(struct domain *d, gfn_t gfn, unsigned int *level)
+{
+	u64 *pte = &d->arch->p2m_root[index_of(gfn, 2)];
+
+	*level = 2;
+	if (!is_table(*pte))
+		return pte;
+	pte = &table_of(*pte)[index_of(gfn, 1)];
+	*level = 1;
+	if (!is_table(*pte))
+		return pte;
+	*level = 0;
+	return &table_of(*pte)[index_of(gfn, 0)];
+}
+
 /*
  * p2m_lock held. The entry for gfn at level, or the leaf or hole above it that ends the walk;
  * *found_level says which. alloc: makes missing tables (NULL: no memory).
@@ -164,7 +185,9 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	    !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
 	spin_lock(&a->p2m_lock);
-	pte = walk(d, gfn, level, true, &found);
+	pte = find(d, gfn, &found);
+	if (found != level || *pte & PTE_V)
+		pte = walk(d, gfn, level, true, &found);
 	if (!pte) {
 		rc = -ENOMEM;
 	} else if (*pte & PTE_V && found == level && !is_leaf(*pte)) {
@@ -247,6 +270,26 @@ out:
 	return rc;
 }
 
+int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level;
+	int rc = -ENOENT;
+	u64 *pte;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return rc;
+	spin_lock(&a->p2m_lock);
+	pte = find(d, gfn, &level);
+	if (*pte & PTE_V && !level && (*pte & PTE_RSW) >> PTE_RSW_SHIFT == type) {
+		WRITE_ONCE(*pte, 0);
+		p2m_flush(d);
+		rc = 0;
+	}
+	spin_unlock(&a->p2m_lock);
+	return rc;
+}
+
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
 {
 	struct arch_domain *a = d->arch;
@@ -257,7 +300,7 @@ bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return false;
 	spin_lock(&a->p2m_lock);
-	pte = *walk(d, gfn, 0, false, &level);
+	pte = *find(d, gfn, &level);
 	found = pte & PTE_V;
 	if (found)
 		describe(pte, gfn, level, e);
