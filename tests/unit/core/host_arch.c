@@ -518,6 +518,8 @@ void host_boot(void)
 	memset(ram, 0xa5, RAM_PAGES << PAGE_SHIFT); /* RAM is not zero when the machine starts */
 	host_reset();
 	host.now = 1000000;
+	for (unsigned int i = 0; i < RAM_PAGES; i++)
+		frames[i].state = PAGE_HYP; /* RAM, as the machine's boot says it */
 	heap_add(RAM_BASE_MFN, RAM_BASE_MFN + RAM_PAGES);
 	host.idle = domain_create_idle(NR_HARTS);
 	assert_non_null(host.idle);
