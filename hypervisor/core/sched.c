@@ -21,12 +21,14 @@
 struct sched_hart {
 	struct vcpu *curr, *idle;
 	struct timer slice;
+	bool sliced; /* the timer is armed: curr's turn ends */
 };
 
 static struct spinlock sched_lock = SPINLOCK_INIT;
 static struct list_head queue = LIST_HEAD_INIT(queue);
 static struct sched_hart sched_harts[CONFIG_NR_CPUS];
 static u64 harts_online; /* mask */
+static unsigned int harts_end; /* none beyond */
 static u64 min_vruntime;
 
 static bool is_idle(const struct vcpu *v)
@@ -65,6 +67,7 @@ void sched_init_hart(unsigned int hart, struct vcpu *idle)
 	idle->runstate = RUNSTATE_running;
 	idle->runstate_entry = arch_time_ns();
 	harts_online |= BIT(hart);
+	harts_end = max(harts_end, hart + 1);
 	spin_unlock(&sched_lock);
 }
 
@@ -189,20 +192,26 @@ static struct vcpu *first_for(unsigned int hart)
 }
 
 /*
- * Brings min_vruntime up to the least of those that run or wait. The running ones are charged only
- * when their hart schedules, which one that is alone there may not do for hours.
+ * What a hart's vCPU has had by now. It is charged only when its hart schedules, which one that is
+ * alone there may not do for hours.
  */
+static u64 vruntime_now(const struct sched_hart *s, u64 now)
+{
+	const struct vcpu *curr = s->curr;
+
+	return curr->vruntime + (now > curr->slice_start ? now - curr->slice_start : 0);
+}
+
+/* Brings min_vruntime up to the least of those that run or wait. */
 static void update_min_vruntime(u64 now)
 {
 	u64 least = ~0ULL;
 
-	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
-		struct vcpu *curr = sched_harts[h].curr;
+	for (unsigned int h = 0; h < harts_end; h++) {
+		const struct sched_hart *s = &sched_harts[h];
 
-		if (!(harts_online & BIT(h)) || is_idle(curr))
-			continue;
-		least = min(least, curr->vruntime +
-					   (now > curr->slice_start ? now - curr->slice_start : 0));
+		if (harts_online & BIT(h) && !is_idle(s->curr))
+			least = min(least, vruntime_now(s, now));
 	}
 	if (!list_empty(&queue))
 		least = min(least, list_first(&queue, struct vcpu, run_list)->vruntime);
@@ -211,35 +220,47 @@ static void update_min_vruntime(u64 now)
 }
 
 /*
- * Which hart should look at the queue because v came: an idle one, the last one first; else the one
- * furthest ahead.
+ * The harts (mask) that should look at the queue because v waits there: an idle one, the last one
+ * first. Else each one whose vCPU was alone so far, that it gets a slice from now on; and, if v has
+ * just come, the one furthest ahead if that is far enough.
  */
-static unsigned int hart_for(struct vcpu *v)
+static u64 harts_for(const struct vcpu *v, bool has_come, u64 now)
 {
-	unsigned int best = ~0U;
-	u64 most = 0;
+	u64 most = v->vruntime + WAKE_GRAN_NS, ahead = 0, alone = 0;
 
 	if (harts_online & BIT(v->hart) && allowed(v, v->hart) &&
 	    is_idle(sched_harts[v->hart].curr))
-		return v->hart;
-	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
-		struct vcpu *curr = sched_harts[h].curr;
+		return BIT(v->hart);
+	for (unsigned int h = 0; h < harts_end; h++) {
+		const struct sched_hart *s = &sched_harts[h];
+		u64 had;
 
 		if (!(harts_online & BIT(h)) || !allowed(v, h))
 			continue;
-		if (is_idle(curr))
-			return h;
-		if (best == ~0U || curr->vruntime > most) {
-			best = h;
-			most = curr->vruntime;
+		if (is_idle(s->curr))
+			return BIT(h);
+		if (!s->sliced)
+			alone |= BIT(h);
+		had = vruntime_now(s, now);
+		if (has_come && had > most) {
+			most = had;
+			ahead = BIT(h);
 		}
 	}
-	return best;
+	return alone | ahead;
+}
+
+static void kick_harts(u64 harts)
+{
+	for (unsigned int h = 0; harts; h++, harts >>= 1) {
+		if (harts & 1)
+			arch_kick_hart(h);
+	}
 }
 
 void vcpu_wake(struct vcpu *v)
 {
-	unsigned int hart = ~0U;
+	u64 kick = 0;
 
 	spin_lock(&sched_lock);
 	if (!v->on_queue && !v->running && !is_idle(v)) {
@@ -255,12 +276,11 @@ void vcpu_wake(struct vcpu *v)
 					0;
 			v->vruntime = max(v->vruntime, floor);
 			enqueue(v);
-			hart = hart_for(v);
+			kick = harts_for(v, true, now);
 		}
 	}
 	spin_unlock(&sched_lock);
-	if (hart != ~0U)
-		arch_kick_hart(hart);
+	kick_harts(kick);
 }
 
 void vcpu_unblock(struct vcpu *v)
@@ -375,8 +395,7 @@ void schedule(void)
 	unsigned int hart = arch_hart();
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
-	unsigned int other = ~0U;
-	u64 now;
+	u64 now, kick = 0;
 
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
@@ -395,26 +414,24 @@ void schedule(void)
 		arch_context_switch(prev, next);
 		/* Its state is in its struct now; before, no other hart may take it. */
 		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
-		if (!is_idle(prev) && runnable(prev)) {
+		if (!is_idle(prev) && runnable(prev))
 			enqueue(prev);
-			other = hart_for(prev);
-		}
 	}
-	/*
-	 * Alone, a vCPU needs no slices; who comes to the queue kicks a hart, which then arms one
-	 * here.
-	 */
-	if (!is_idle(next) && !list_empty(&queue))
+	/* Alone, a vCPU needs no slices; who comes to the queue kicks its hart, which then arms one here. */
+	s->sliced = !is_idle(next) && !list_empty(&queue);
+	if (s->sliced)
 		timer_set(&s->slice, now + SLICE_NS);
 	else
 		timer_stop(&s->slice);
-	spin_unlock(&sched_lock);
 	/*
-	 * This hart is one of those that may take it: prev may have been woken between pick() and
-	 * the end of its switch, when it was still "running" and its waker left it to us.
+	 * Who still waits may be one that another hart can take: prev, or one that woke together with
+	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been
+	 * woken between pick() and the end of its switch, when it was still "running".
 	 */
-	if (other != ~0U && is_idle(READ_ONCE(sched_harts[other].curr)))
-		arch_kick_hart(other);
+	if (!list_empty(&queue))
+		kick = harts_for(list_first(&queue, struct vcpu, run_list), false, now);
+	spin_unlock(&sched_lock);
+	kick_harts(kick);
 }
 
 void sched_dump(void)
@@ -422,7 +439,7 @@ void sched_dump(void)
 	struct vcpu *v;
 
 	spin_lock(&sched_lock);
-	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++) {
+	for (unsigned int h = 0; h < harts_end; h++) {
 		if (!(harts_online & BIT(h)))
 			continue;
 		v = sched_harts[h].curr;

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The demo guest as a user meets it: the first screen, its disk, many lives."""
+"""The demo guest as a user meets it: the first screen, its disk."""
 import re
-
-import pytest
 
 
 def test_first_screen(boot):
@@ -23,26 +21,6 @@ def test_first_screen(boot):
     with m.guest("demo") as demo:
         assert demo.run("cat /root/note").strip() == "written by the first life"
     assert m.poweroff() == 0
-
-
-def test_thirty_lives(demo):
-    """xl destroy demo; xl create, 30 times: not a page is lost."""
-    demo.wait_prompt("demo")
-    before, start = demo.free_pages(), demo.domains()["demo"][0]
-    for _ in range(30):
-        demo.run("xl destroy demo; xl create -q /etc/xen/demo.cfg", 60)
-    demo.wait_prompt("demo")
-    assert demo.domains()["demo"][0] >= start + 30
-    assert demo.free_pages() == before
-
-
-@pytest.mark.full
-def test_two_hundred_lives(demo):
-    """The same for longer, destroyed at any moment of the guest's start."""
-    before = demo.free_pages()
-    for i in range(200):
-        demo.run(f"usleep {i * 10000}; xl destroy demo; xl create -q /etc/xen/demo.cfg", 60)
-    assert demo.free_pages() == before
 
 
 def test_console_log_from_the_first_byte(demo):

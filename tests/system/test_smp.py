@@ -73,3 +73,48 @@ def test_no_theft(dom0):
         guest.run(f"echo 0 > {cpu}; sleep 5; echo 1 > {cpu}; (i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done)")
         assert int(guest.run(stolen).split()[8]) - before < 300  # 100 a second
     dom0.run("xl destroy demo")
+
+
+def cpu_times(guest):
+    """What the guest itself says: seconds since its start, and of each CPU (busy, stolen)."""
+    out = guest.run("cut -d' ' -f1 /proc/uptime; grep '^cpu[0-9]' /proc/stat")
+    up = float(re.search(r"^\d+\.\d+", out, re.M)[0])
+    # user nice system idle iowait irq softirq steal, in hundredths
+    rows = [list(map(int, m[1].split())) for m in re.finditer(r"^cpu\d+ ([\d ]+)", out, re.M)]
+    return up, [((r[0] + r[1] + r[2] + r[5] + r[6]) / 100, r[7] / 100) for r in rows]
+
+
+@pytest.mark.grows
+def test_steal_time(dom0):
+    """Two guests with four busy CPUs on two harts: each CPU gets its share, and what the guest calls stolen is
+    what xl does not call its time. (Busy time counts in ticks: those that QEMU itself slept through are missing.)"""
+    prompts = {"demo": "demo", "rival": "guest"}
+    dom0.run("xl create -q /etc/xen/demo.cfg vcpus=2", 60)
+    dom0.run("xl create -q /dev/null name=\\\"rival\\\" vcpus=2 memory=128 kernel=\\\"/images/boot/Image\\\" "
+             "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
+    for name, prompt in prompts.items():
+        with dom0.guest(name, 60, prompt=prompt) as guest:
+            guest.run(LOAD.format("1 2"))
+
+    def sample():
+        xl = {name: [t for _, _, t in cpus(dom0.run(f"xl vcpu-list {name}")).values()] for name in prompts}
+        own = {}
+        for name, prompt in prompts.items():
+            with dom0.guest(name, 60, prompt=prompt) as guest:
+                own[name] = cpu_times(guest)
+        return xl, own
+
+    first = sample()
+    dom0.run("sleep 20")
+    last = sample()
+    for name in prompts:
+        passed = last[1][name][0] - first[1][name][0]
+        for i in range(2):
+            busy, stolen = (b - a for a, b in zip(first[1][name][1][i], last[1][name][1][i]))
+            given = last[0][name][i] - first[0][name][i]
+            says = f"{name}, CPU {i}: {passed:.1f} s, busy {busy:.1f}, stolen {stolen:.1f}, xl: {given:.1f}"
+            print(says)
+            assert abs(given + stolen - passed) < 0.1 * passed, says
+            assert abs(given - passed / 2) < 0.15 * passed, says
+            assert 0 < busy < 1.1 * given, says
+    dom0.run(f"xl destroy {' '.join(prompts)}", 60)

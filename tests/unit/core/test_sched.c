@@ -183,6 +183,66 @@ static void alone_there_is_no_slice(void **state)
 	assert_ptr_equal(run_hart(0), v[0]);
 }
 
+/* Three on two harts: the one that was alone until the others came gives its hart up in its turn. */
+static void who_was_alone_shares(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0], u2->vcpu[1] };
+	u64 start[3];
+
+	only(1, v);
+	for (unsigned int i = 0; i < 3; i++)
+		v[i]->pinned = BIT(0) | BIT(1);
+	assert_ptr_equal(run_hart(0), v[0]);
+	run_hart(1);
+	advance(1000 * MS);
+	host.kicked = 0;
+	for (unsigned int i = 1; i < 3; i++) {
+		clear_bit(VPF_DOWN, &v[i]->pause_flags);
+		vcpu_wake(v[i]);
+		if (i == 1) {
+			assert_true(host.kicked == BIT(1)); /* it idles */
+			assert_ptr_equal(run_hart(1), v[1]);
+			host.kicked = 0;
+		}
+	}
+	assert_true(host.kicked & BIT(0));
+	for (unsigned int i = 0; i < 3; i++)
+		start[i] = vcpu_cpu_time(v[i]);
+	for (unsigned int i = 0; i < 3000; i++) {
+		u64 kicked = host.kicked;
+
+		host.kicked = 0;
+		for (unsigned int h = 0; h < 2; h++) {
+			if (kicked & BIT(h))
+				run_hart(h);
+		}
+		advance(MS);
+	}
+	for (unsigned int i = 0; i < 3; i++)
+		assert_in_range(vcpu_cpu_time(v[i]) - start[i], 1900 * MS, 2100 * MS);
+}
+
+/* The wakers of two found the same hart idle: it sends for another one when it has taken the first. */
+static void two_wake_together(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] };
+
+	only(0, v);
+	run_hart(0);
+	run_hart(1);
+	host.kicked = 0;
+	for (unsigned int i = 0; i < 2; i++) {
+		v[i]->hart = 0;
+		clear_bit(VPF_DOWN, &v[i]->pause_flags);
+		vcpu_wake(v[i]);
+	}
+	assert_true(host.kicked == BIT(0));
+	host.kicked = 0;
+	run_hart(0);
+	assert_true(host.kicked & BIT(1));
+	assert_false(run_hart(1)->domain->is_idle);
+}
+
 static void blocking(void **state)
 {
 	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
@@ -455,6 +515,8 @@ int main(void)
 		TEST(shares_are_fair),
 		TEST(a_sleeper_saves_little_up),
 		TEST(alone_there_is_no_slice),
+		TEST(who_was_alone_shares),
+		TEST(two_wake_together),
 		TEST(blocking),
 		TEST(wake_before_the_switch),
 		TEST(yielding),
