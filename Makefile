@@ -184,7 +184,7 @@ guest-tests: headers $(libfdt)/libfdt.h
 	+@$(runtime_make) OUT=$(guest_tests) GUEST_CFLAGS="-I$(top)/tests/guests" GUEST_COMMON="$(top)/tests/guests/tap.c $(top)/tests/guests/lib/hostile.c" \
 		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c \
 		$(top)/pvabi/runtime/examples/*.c))" guests
-test-guests: all guest-tests
+test-guests: all guest-tests hypervisor-latency
 	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)
 
 ## test-full	test, and the system tests that take long
@@ -204,6 +204,14 @@ hypervisor-debug: headers $(libfdt)/libfdt.h
 	@$(top)/scripts/kconfig sync $(debug_dir)/config
 	@$(MAKE) -C $(top)/hypervisor O=$(debug_dir)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) XENINC=$(include_dir) \
 		LIBFDT=$(libfdt) AUTOCONF=$(debug_dir)/config/autoconf.h
+latency_dir := $(BUILD)/latency
+.PHONY: hypervisor-latency
+hypervisor-latency: headers $(libfdt)/libfdt.h
+	@mkdir -p $(latency_dir)/config
+	@printf 'CONFIG_LATENCY=y\n' > $(latency_dir)/config/.config
+	@$(top)/scripts/kconfig sync $(latency_dir)/config
+	@$(MAKE) -C $(top)/hypervisor O=$(latency_dir)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) XENINC=$(include_dir) \
+		LIBFDT=$(libfdt) AUTOCONF=$(latency_dir)/config/autoconf.h
 test-debug: all guest-tests hypervisor-debug
 	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
 	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k "test_demo or test_debug_build" $(ARGS)

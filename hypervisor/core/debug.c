@@ -134,6 +134,9 @@ static const struct {
 	{ 'e', key_events, "event channels" },
 	{ 'g', key_grants, "grant tables" },
 	{ 'm', key_memory, "memory" },
+#ifdef CONFIG_LATENCY
+	{ 'l', arch_latency_report, "longest waits of interrupts for the hypervisor; clears them" },
+#endif
 	{ '0', key_dom0, "registers of Domain 0" },
 	{ 'R', key_reboot, "reboot the machine" },
 	{ 'C', key_crash, "panic" },

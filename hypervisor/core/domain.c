@@ -396,7 +396,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 
 /* ---- death ---- */
 
-#define KILL_BATCH 256
+#define KILL_BATCH 128
 
 static void release_mapping(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
 {
@@ -444,6 +444,8 @@ static int release_vcpus(struct domain *d)
 	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
 		timer_kill(&d->watchdog[i]);
 	domain_for_each_vcpu(d, v, i) {
+		if (i < d->released_vcpus)
+			continue;
 		timer_kill(&v->poll_timer);
 		timer_kill(&v->block_timer);
 		timer_kill(&v->singleshot_timer);
@@ -452,6 +454,9 @@ static int release_vcpus(struct domain *d)
 		if (v->info_page)
 			page_put(v->info_page);
 		v->info_page = NULL;
+		d->released_vcpus = i + 1;
+		if (hypercall_preempt_check())
+			return -ERESTART;
 	}
 	return 0;
 }

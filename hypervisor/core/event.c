@@ -639,6 +639,26 @@ static int close_some(struct domain *d, u32 *next, unsigned int max)
 	return -ERESTART;
 }
 
+/* All ports are closed and none can be made: frees their chunks, so that the structure's end is no long step. */
+static int free_some(struct domain *d, unsigned int max)
+{
+	struct evtchn_state *s = d->evtchn;
+	u32 end = s->chunk == s->chunk_2l ? NR_CHUNKS_2L : NR_CHUNKS;
+
+	for (; s->free_next < end; s->free_next++) {
+		struct evtchn *chunk;
+
+		if (!max--)
+			return -ERESTART;
+		spin_lock(&d->evtchn_lock);
+		chunk = s->chunk[s->free_next];
+		s->chunk[s->free_next] = NULL;
+		spin_unlock(&d->evtchn_lock);
+		xfree(chunk);
+	}
+	return 0;
+}
+
 /*
  * All ports are closed, or -EAGAIN: new ones were bound meanwhile, which matters only to one that should go back from FIFO
  * to 2-level.
@@ -690,6 +710,8 @@ int evtchn_destroy(struct domain *d)
 {
 	int rc = close_some(d, &d->evtchn->destroy_next, DESTROY_BATCH);
 
+	if (!rc)
+		rc = free_some(d, DESTROY_BATCH);
 	if (rc)
 		return rc;
 	/* Its pages are the domain's own, and keep its structure. */

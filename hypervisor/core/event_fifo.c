@@ -7,6 +7,7 @@
 #include <event.h>
 #include <event_internal.h>
 #include <handlers.h>
+#include <hypercall.h>
 #include <lock.h>
 
 #define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
@@ -17,6 +18,8 @@
 #define BUSY BIT32(EVTCHN_FIFO_BUSY)
 /* A guest that changes a word while we do has so many tries before BUSY asks it to stop, and as many after. */
 #define LINK_TRIES 8
+/* Ports between two looks for interrupts, when a page of words comes */
+#define LOOK_BATCH 64
 
 #define BIT32(n) (1U << (n))
 
@@ -32,6 +35,7 @@ struct evtchn_fifo {
 	 */
 	struct spinlock lock;
 	u32 nr_pages; /* written after the page */
+	u32 looked; /* evtchn_lock: ports below have their words, and none of them is early any more */
 	event_word_t *page[MAX_WORD_PAGES]; /* their pages are held */
 	struct fifo_vcpu vcpu[]; /* [max_vcpus] */
 };
@@ -204,7 +208,36 @@ static int grow_tables(struct evtchn_state *s)
 	return 0;
 }
 
-/* evtchn_lock held. The change from 2-level: what is pending there comes along. */
+/*
+ * evtchn_lock held. What is pending in the words of 2-level comes along. -ERESTART: more to do; what has been done is seen by
+ * its words, which are zero.
+ */
+static int absorb_2l(struct domain *d)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+
+	for (u32 i = 0; i < MAX_PORTS_2L / 64; i++) {
+		u64 bits = __atomic_exchange_n(&d->shared_info->evtchn_pending[i], 0,
+					       __ATOMIC_SEQ_CST);
+
+		if (!bits)
+			continue;
+		/* There are no words yet. */
+		spin_lock(&f->lock);
+		for (; bits; bits &= bits - 1) {
+			struct evtchn *c = evtchn_get(d, i * 64 + __builtin_ctzll(bits));
+
+			if (c)
+				c->early = true;
+		}
+		spin_unlock(&f->lock);
+		if (hypercall_preempt_check())
+			return -ERESTART;
+	}
+	return 0;
+}
+
+/* evtchn_lock held. The change from 2-level. */
 static int enable(struct domain *d)
 {
 	struct evtchn_state *s = d->evtchn;
@@ -219,26 +252,11 @@ static int enable(struct domain *d)
 	/* Senders set the pending bit and then look for this; see set_pending(). */
 	__atomic_store_n(&s->fifo, f, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	spin_lock(&f->lock);
-	for (u32 i = 0; i < MAX_PORTS_2L / 64; i++) {
-		u64 bits = __atomic_exchange_n(&d->shared_info->evtchn_pending[i], 0,
-					       __ATOMIC_SEQ_CST);
-
-		/* There are no words yet. */
-		for (; bits; bits &= bits - 1) {
-			struct evtchn *c = evtchn_get(d, i * 64 + __builtin_ctzll(bits));
-
-			if (c)
-				c->early = true;
-		}
-	}
-	spin_unlock(&f->lock);
 	return 0;
 }
 
-long evtchn_init_control(struct evtchn_init_control *a)
+static long init_control(struct domain *d, struct evtchn_init_control *a)
 {
-	struct domain *d = current_domain();
 	struct evtchn_state *s = d->evtchn;
 	struct page *pg;
 	long rc = 0;
@@ -251,6 +269,8 @@ long evtchn_init_control(struct evtchn_init_control *a)
 	spin_lock(&d->evtchn_lock);
 	if (!s->fifo)
 		rc = enable(d);
+	if (!rc)
+		rc = absorb_2l(d);
 	if (!rc && s->fifo->vcpu[a->vcpu].block)
 		rc = -EINVAL;
 	if (!rc) {
@@ -265,46 +285,103 @@ long evtchn_init_control(struct evtchn_init_control *a)
 	return rc;
 }
 
-/* evtchn_lock held. Delivers what came before the new page. */
-static void deliver_early(struct domain *d, u32 first)
+/* Raw, for its continuation: thousands of ports may be pending. */
+long evtchn_init_control_op(u64 cmd, u64 arg, u64 arg3)
 {
-	for (u32 port = first; port < min(first + (u32)WORDS_PER_PAGE, d->evtchn->max_ports);
-	     port++) {
-		struct evtchn *c = evtchn_get(d, port);
+	struct evtchn_init_control a;
+	long rc;
+
+	(void)arg3;
+	if (copy_from_guest(&a, arg, sizeof(a)))
+		return -EFAULT;
+	rc = init_control(current_domain(), &a);
+	if (rc == -ERESTART)
+		return hypercall_continue(__HYPERVISOR_event_channel_op, cmd, arg, 0, 0, 0);
+	if (!rc && copy_to_guest(arg, &a, sizeof(a)))
+		rc = -EFAULT;
+	return rc;
+}
+
+/* evtchn_lock held. The first port that may exist and has no word yet. */
+static u32 words_end(struct domain *d)
+{
+	return min(d->evtchn->fifo->nr_pages * (u32)WORDS_PER_PAGE, d->evtchn->max_ports);
+}
+
+/* evtchn_lock held. Delivers what came before its word did. -ERESTART: more to do, from f->looked on. */
+static int deliver_early(struct domain *d)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+	u32 end = words_end(d);
+
+	while (f->looked < end) {
+		struct evtchn *c = evtchn_get(d, f->looked++);
 
 		if (c && c->early) {
 			c->early = false;
 			fifo_set_pending(d, c);
 		}
+		/* Not at the end: whoever comes back to it would take it for another call. */
+		if (f->looked % LOOK_BATCH == 0 && f->looked < end && hypercall_preempt_check())
+			return -ERESTART;
 	}
+	return 0;
 }
 
-long evtchn_expand_array(struct evtchn_expand_array *a)
+/* evtchn_lock held. Takes the caller's reference to the page if it becomes one of words: then *pg is NULL. */
+static int add_page(struct evtchn_fifo *f, struct page **pg)
+{
+	if (f->nr_pages == MAX_WORD_PAGES)
+		return -ENOSPC;
+	spin_lock(&f->lock);
+	f->page[f->nr_pages] = page_to_virt(*pg);
+	__atomic_store_n(&f->nr_pages, f->nr_pages + 1, __ATOMIC_RELEASE);
+	spin_unlock(&f->lock);
+	*pg = NULL;
+	return 0;
+}
+
+/* evtchn_lock held */
+static int expand_array(struct domain *d, struct page **pg)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+	int rc = 0;
+
+	if (!f)
+		return -EOPNOTSUPP;
+	/*
+	 * When this is the call that was interrupted, its page is the last one already, and its events are not all
+	 * delivered. Another call's are delivered before the next page comes.
+	 */
+	if (f->looked == words_end(d) || f->page[f->nr_pages - 1] != page_to_virt(*pg)) {
+		rc = deliver_early(d);
+		if (!rc)
+			rc = add_page(f, pg);
+	}
+	return rc ? rc : deliver_early(d);
+}
+
+/* Raw, for its continuation. */
+long evtchn_expand_array_op(u64 cmd, u64 arg, u64 arg3)
 {
 	struct domain *d = current_domain();
-	struct evtchn_fifo *f;
+	struct evtchn_expand_array a;
 	struct page *pg;
-	long rc = 0;
+	long rc;
 
-	pg = page_get_area(d, a->array_gfn, 0, PAGE_SIZE);
+	(void)arg3;
+	if (copy_from_guest(&a, arg, sizeof(a)))
+		return -EFAULT;
+	pg = page_get_area(d, a.array_gfn, 0, PAGE_SIZE);
 	if (!pg)
 		return -EINVAL;
 	spin_lock(&d->evtchn_lock);
-	f = d->evtchn->fifo;
-	if (!f) {
-		rc = -EOPNOTSUPP;
-	} else if (f->nr_pages == MAX_WORD_PAGES) {
-		rc = -ENOSPC;
-	} else {
-		spin_lock(&f->lock);
-		f->page[f->nr_pages] = page_to_virt(pg);
-		__atomic_store_n(&f->nr_pages, f->nr_pages + 1, __ATOMIC_RELEASE);
-		spin_unlock(&f->lock);
-		deliver_early(d, (f->nr_pages - 1) * WORDS_PER_PAGE);
-	}
+	rc = expand_array(d, &pg);
 	spin_unlock(&d->evtchn_lock);
-	if (rc)
+	if (pg)
 		page_put(pg);
+	if (rc == -ERESTART)
+		return hypercall_continue(__HYPERVISOR_event_channel_op, cmd, arg, 0, 0, 0);
 	return rc;
 }
 

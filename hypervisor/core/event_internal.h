@@ -50,7 +50,8 @@ struct evtchn_state {
 	u32 max_ports; /* 1 .. max_ports - 1 may be used */
 	u32 active; /* ports in use */
 	u32 next_chunk; /* no free port in one below */
-	u32 reset_next, destroy_next; /* progress of EVTCHNOP_reset, of destruction */
+	u32 reset_next; /* progress of EVTCHNOP_reset */
+	u32 destroy_next, free_next; /* progress of destruction: ports, chunks */
 	struct evtchn_fifo *fifo; /* NULL: 2-level */
 };
 

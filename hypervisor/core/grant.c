@@ -20,6 +20,7 @@
 #define TRACKS_PER_FRAME 256 /* what a frame of the limit stands for */
 #define NO_TRACK (~0U)
 #define RELEASE_BATCH 64
+#define FRAMES_BATCH 8
 /* A guest that changes its entry while we do loses after so many rounds. */
 #define MAX_RACES 16
 
@@ -60,6 +61,8 @@ void grant_table_free(struct domain *d)
 	struct grant_table *t = d->grant;
 
 	for (unsigned int i = 0; t->shared && i < t->nr_frames; i++) {
+		if (!t->shared[i]) /* free_frames() */
+			continue;
 		page_put(virt_to_page(t->shared[i]));
 		xfree(t->pins[i]);
 	}
@@ -124,14 +127,19 @@ unsigned int grant_table_max_frames(struct domain *d)
 int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn)
 {
 	struct grant_table *t = d->grant;
+	grant_entry_v1_t *frame;
 	int rc;
 
 	if (idx >= t->max_frames || d->dying)
 		return -EINVAL;
 	rc = grant_grow(d, idx + 1);
-	if (!rc)
-		*mfn = arch_virt_to_mfn(t->shared[idx]);
-	return rc;
+	if (rc)
+		return rc;
+	frame = READ_ONCE(t->shared[idx]);
+	if (!frame) /* its domain has begun to die: free_frames() */
+		return -EINVAL;
+	*mfn = arch_virt_to_mfn(frame);
+	return 0;
 }
 
 /* ---- pins ---- */
@@ -466,18 +474,75 @@ long grant_op_unmap(u64 cmd, u64 arg, u64 count)
 
 /* ---- death ---- */
 
+/* Nobody maps for the domain any more, so no handle is in use: their memory, from the end. */
+static int free_tracks(struct grant_table *t)
+{
+	for (unsigned int n = 0; n < RELEASE_BATCH; n++) {
+		struct maptrack *chunk = NULL;
+
+		spin_lock(&t->track_lock);
+		t->free_track = NO_TRACK;
+		if (t->nr_tracks) {
+			t->nr_tracks -= TRACKS_PER_CHUNK;
+			chunk = t->tracks[t->nr_tracks / TRACKS_PER_CHUNK];
+		}
+		spin_unlock(&t->track_lock);
+		if (!chunk)
+			return 0;
+		xfree(chunk);
+	}
+	return -ERESTART;
+}
+
+/* t->lock held, its domain is dying. No entry of the frame is in use, and none will be: grant_pin() refuses. */
+static bool frame_is_idle(struct grant_table *t, unsigned int frame)
+{
+	for (unsigned int i = 0; i < GRANTS_PER_FRAME; i++) {
+		if (t->pins[frame][i].readers || t->pins[frame][i].writers)
+			return false;
+	}
+	return true;
+}
+
+/* The frames of the table that others do not use. The rest goes with the last of them, who holds the domain. */
+static int free_frames(struct grant_table *t)
+{
+	for (unsigned int n = 0; n < FRAMES_BATCH; n++) {
+		unsigned int frame = t->free_next++;
+		struct grant_pin *pins = NULL;
+		struct page *pg = NULL;
+
+		spin_lock(&t->lock);
+		if (frame >= t->nr_frames) {
+			spin_unlock(&t->lock);
+			return 0;
+		}
+		if (frame_is_idle(t, frame)) {
+			pins = t->pins[frame];
+			pg = virt_to_page(t->shared[frame]);
+			t->pins[frame] = NULL;
+			t->shared[frame] = NULL;
+		}
+		spin_unlock(&t->lock);
+		xfree(pins);
+		if (pg)
+			page_put(pg);
+	}
+	return -ERESTART;
+}
+
 int grant_release_mappings(struct domain *d)
 {
 	struct grant_table *t = d->grant;
 	struct maptrack m;
 
-	for (unsigned int n = 0; n < RELEASE_BATCH; n++) {
-		if (t->release_next >= t->nr_tracks)
-			return 0;
+	for (unsigned int n = 0; t->release_next < t->nr_tracks; n++) {
+		if (n == RELEASE_BATCH)
+			return -ERESTART;
 		if (track_take(t, t->release_next++, INVALID_GFN, &m))
 			release(d, &m);
 	}
-	return -ERESTART;
+	return free_tracks(t) ?: free_frames(t);
 }
 
 int grant_count_maps(struct domain *d)
@@ -504,8 +569,11 @@ void grant_dump(struct domain *d)
 	printk("d%u: %u of %u grant frames, %u map handles\n", d->id, t->nr_frames, t->max_frames,
 	       t->nr_tracks);
 	for (u32 ref = 0; ref < t->nr_frames * GRANTS_PER_FRAME; ref++) {
-		struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+		struct grant_pin *p = t->pins[ref / GRANTS_PER_FRAME];
 
+		if (!p) /* free_frames() */
+			continue;
+		p += ref % GRANTS_PER_FRAME;
 		if (p->readers || p->writers)
 			printk("  ref %u: gfn %lx, d%u, %u readers, %u writers\n", ref, p->gfn,
 			       p->domid, p->readers, p->writers);

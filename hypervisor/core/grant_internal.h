@@ -31,7 +31,7 @@ struct grant_table {
 	unsigned int max_tracks; /* entries */
 	unsigned int nr_tracks; /* allocated */
 	u32 free_track; /* head of the free list, or NO_TRACK */
-	u32 release_next; /* progress of grant_release_mappings() */
+	u32 release_next, free_next; /* progress of grant_release_mappings(): mappings, frames */
 	struct maptrack **tracks; /* chunks */
 };
 

@@ -104,10 +104,25 @@ static int map_extent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int
 	if (rc) {
 		for (u64 i = 0; i < done; i++)
 			take_frame(d, gfn + i);
-		for (u64 i = done; i < BIT(order); i++)
-			page_release_alloc(&pg[i]);
+		for (unsigned int o; done < BIT(order); done += BIT(o)) {
+			for (o = min(order, (unsigned int)EXTENT_PIECE); !IS_ALIGNED(done, BIT(o));)
+				o--;
+			page_release_unmapped(d, &pg[done], o);
+		}
 	}
 	return rc;
+}
+
+/* Before it is taken and given back in vain, which is long. What others map meanwhile is found when it is mapped. */
+static bool place_is_free(struct domain *d, gfn_t gfn, unsigned int order)
+{
+	struct p2m_entry e;
+
+	for (u64 i = 0; i < BIT(order); i += BIT(EXTENT_PIECE)) {
+		if (p2m_lookup(d, gfn + i, &e))
+			return false;
+	}
+	return true;
 }
 
 /* A large extent is populated in pieces, and mapped with the last. */
@@ -121,6 +136,8 @@ static int populate(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
 	if (!IS_ALIGNED(gfn, BIT(order)))
 		return -EINVAL;
 	if (order > EXTENT_PIECE) {
+		if (!piece && !place_is_free(d, gfn, order))
+			return -EEXIST;
 		if (!piece)
 			rc = extent_begin(d, order);
 		if (!rc)

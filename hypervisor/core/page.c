@@ -138,6 +138,25 @@ struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 	return pg;
 }
 
+void page_release_unmapped(struct domain *d, struct page *pg, unsigned int order)
+{
+	bool last;
+
+	spin_lock(&d->page_lock);
+	for (u64 i = 0; i < BIT(order); i++) {
+		list_del(&pg[i].list);
+		pg[i].alloc_ref = 0;
+		pg[i].count = 0;
+	}
+	d->tot_pages -= BIT(order);
+	d->owned_pages -= BIT(order);
+	last = !d->owned_pages;
+	spin_unlock(&d->page_lock);
+	heap_give_back(pg, order);
+	if (last)
+		domain_put(d);
+}
+
 void page_lend(struct page *pg, struct domain *d)
 {
 	pg->owner = d;

@@ -5,6 +5,7 @@
 #include <console.h>
 #include <control.h>
 #include <handlers.h>
+#include <hypercall.h>
 #include <lib.h>
 #include <sched.h>
 
@@ -50,47 +51,51 @@ long sysctl_physinfo(struct xen_sysctl_physinfo *a)
 	return 0;
 }
 
-/* The first domain with a number of at least id, held. */
-static struct domain *next_domain(u32 id)
+/* The first domain with a number of at least id, held. From prev on, which is held and goes; NULL: from the first on. */
+static struct domain *next_domain(struct domain *prev, u32 id)
 {
-	struct domain *d;
+	struct domain *next;
 	bool found;
 
 	do {
-		found = false;
+		struct list_head *pos;
+
 		spin_lock(&domain_list_lock);
-		list_for_each(d, &domain_list, list) {
-			if (d->id >= id) {
-				id = d->id;
-				found = true;
-				break;
-			}
-		}
+		/* One that is held stays in the list. */
+		pos = prev ? prev->list.next : domain_list.next;
+		while (pos != &domain_list && list_entry(pos, struct domain, list)->id < id)
+			pos = pos->next;
+		found = pos != &domain_list;
+		if (found)
+			id = list_entry(pos, struct domain, list)->id;
 		spin_unlock(&domain_list_lock);
 		/* It may be gone by now: then the one behind it. */
-		d = found ? domain_get(id++) : NULL;
-	} while (found && !d);
-	return d;
+		next = found ? domain_get(id++) : NULL;
+	} while (found && !next);
+	if (prev)
+		domain_put(prev);
+	return next;
 }
 
 long sysctl_domain_list(struct xen_sysctl_getdomaininfolist *a)
 {
 	struct xen_domctl_getdomaininfo info;
-	u32 n = 0, id = a->first_domain;
+	struct domain *d = NULL;
+	u32 n = 0;
 
-	/* Clients take a short answer as the end of the list, so it is not cut for an interrupt. */
-	while (n < a->max_domains) {
-		struct domain *d = next_domain(id);
-
-		if (!d)
-			break;
+	/* A short answer is not the end of the list: clients ask on until they get none. */
+	while (n < a->max_domains && (d = next_domain(d, n ? d->id + 1U : a->first_domain))) {
 		domain_info(d, &info);
-		id = d->id + 1;
-		domain_put(d);
-		if (copy_to_guest(a->buffer.q + n * sizeof(info), &info, sizeof(info)))
+		if (copy_to_guest(a->buffer.q + n * sizeof(info), &info, sizeof(info))) {
+			domain_put(d);
 			return -EFAULT;
+		}
 		n++;
+		if (hypercall_preempt_check())
+			break;
 	}
+	if (d)
+		domain_put(d);
 	a->num_domains = n;
 	return 0;
 }

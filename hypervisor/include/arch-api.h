@@ -40,6 +40,10 @@ void arch_kick_hart(unsigned int hart);
  * later.
  */
 bool arch_preempt_pending(void);
+#ifdef CONFIG_LATENCY
+/* Prints and clears the longest times that interrupts had to wait for a hart. */
+void arch_latency_report(void);
+#endif
 
 void arch_machine_poweroff(void) __noreturn;
 void arch_machine_reboot(void) __noreturn;

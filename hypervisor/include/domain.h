@@ -73,7 +73,7 @@ struct domain {
 	u32 ssidref;
 
 	gfn_t teardown_gfn; /* progress of destruction */
-	unsigned int teardown_step;
+	unsigned int teardown_step, released_vcpus;
 
 	struct arch_domain *arch;
 };

@@ -145,6 +145,11 @@ void page_put(struct page *pg);
  * hold references.
  */
 bool page_release_alloc(struct page *pg);
+/*
+ * Frees 2^order of d's pages that were never mapped, so that nobody can hold a reference, as one block (still clean).
+ * memory_op_begin() was called for d, or it is the current domain. Takes page_lock.
+ */
+void page_release_unmapped(struct domain *d, struct page *pg, unsigned int order);
 
 /*
  * Looks gfn up in d and takes a page reference on RAM that d owns (P2M_RAM). *access gets the

@@ -59,16 +59,24 @@ static u64 look_at_pins(struct domain *d)
 	u64 uses = 0;
 
 	for (u32 ref = 0; ref < t->nr_frames * GRANTS_PER_FRAME; ref++) {
-		struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+		struct grant_pin *p = t->pins[ref / GRANTS_PER_FRAME];
 
+		if (!p) { /* of a dying domain, and not in use */
+			CHECK(d->dying && !t->shared[ref / GRANTS_PER_FRAME], "d%u: a lost frame",
+			      d->id);
+			continue;
+		}
+		p += ref % GRANTS_PER_FRAME;
 		uses += (u64)p->readers + p->writers;
 		if (!p->readers && !p->writers)
 			continue;
 		CHECK(p->page, "d%u ref %u: in use without a page", d->id, ref);
 		hold(p->page);
 	}
-	for (unsigned int i = 0; i < t->nr_frames; i++)
-		hold(virt_to_page(t->shared[i]));
+	for (unsigned int i = 0; i < t->nr_frames; i++) {
+		if (t->shared[i])
+			hold(virt_to_page(t->shared[i]));
+	}
 	return uses;
 }
 

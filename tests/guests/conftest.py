@@ -109,12 +109,13 @@ def config(name, image, settings):
 class Host:
     """A machine on which guests run one after another."""
 
-    def __init__(self, harts, disk, icount=False):
+    def __init__(self, harts, disk, icount=False, hypervisor="", name=None):
         options = {"extra": ["-icount", "shift=0,sleep=off"]} if icount else {}
         os.makedirs(OUT, exist_ok=True)
         c = machine.Config(build=BUILD, smp=harts, disk=disk, snapshot=True, dom0_cmdline="pavise.noauto",
+                           hypervisor=hypervisor,
                            qemu=os.environ.get("QEMU") or "qemu-system-riscv64", **options)
-        self.machine = Machine(c, os.path.join(OUT, f"harts{harts}{'-icount' * icount}.log"), 180)
+        self.machine = Machine(c, os.path.join(OUT, f"{name or f'harts{harts}'}{'-icount' * icount}.log"), 180)
         live.append(self.machine)
         self.machine.boot()
         self.free = None

@@ -487,9 +487,17 @@ static void domain_lists(void **state)
 
 	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
 	AS(dom0);
+	/* Interrupted, it is cut: clients ask on until they get none. */
 	host.preempt_every = 1;
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		op.u.getdomaininfolist.first_domain = i;
+		assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+		assert_int_equal(op.u.getdomaininfolist.num_domains, 1);
+		assert_int_equal(list[0].domain, i);
+	}
 	host.preempt_every = 0;
+	op.u.getdomaininfolist.first_domain = 0;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
 	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
 	assert_int_equal(list[2].domain, 2);
 	assert_int_equal(list[2].tot_pages, U_PAGES);

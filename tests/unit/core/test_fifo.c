@@ -329,6 +329,29 @@ static void the_change_keeps_what_is_pending(void **state)
 	assert_true(pending(u2, p2));
 }
 
+/* Interrupted at each look, the change and the pages of words come to the same: no page is taken twice, no event lost. */
+static void long_steps_are_interrupted(void **state)
+{
+	enum { N = 1500 };
+	unsigned int taken = 0;
+	evtchn_port_t port;
+
+	AS(u1);
+	for (unsigned int i = 0; i < N; i++)
+		assert_int_equal(send(ipi(0)), 0);
+	host.preempt_every = 1;
+	assert_int_equal(init_control(0, CONTROL_GFN, 0), 0);
+	assert_int_equal(expand(ARRAY_GFN), 0);
+	assert_int_equal(expand(ARRAY_GFN + 1), 0);
+	host.preempt_every = 0;
+	while ((port = take(u1, 0)))
+		assert_int_equal(port, ++taken);
+	assert_int_equal(taken, N);
+	/* A word of the second page is where it belongs. */
+	assert_int_equal(send(N), 0);
+	assert_true(*word(u1, N) & PENDING);
+}
+
 static void polls_see_words(void **state)
 {
 	evtchn_port_t p;
@@ -587,6 +610,7 @@ int main(void)
 		TEST(xsa_343_moving_between_queues),
 		TEST(nothing_is_lost),
 		TEST(the_change_keeps_what_is_pending),
+		TEST(long_steps_are_interrupted),
 		TEST(polls_see_words),
 		TEST(reset_goes_back_to_2_level),
 		TEST(all_ports),

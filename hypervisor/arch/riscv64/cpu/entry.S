@@ -40,6 +40,13 @@ hypercall:
 	sd	t1, REGS_tp(t0)
 	sd	t2, REGS_pc(t0)
 	ld	sp, HART_STACK_TOP(tp)
+#ifdef CONFIG_LATENCY
+	rdtime	t3
+	sd	t3, HART_LATENCY(tp) /* since; then from, nr, op */
+	sd	zero, HART_LATENCY + 8(tp)
+	sd	a6, HART_LATENCY + 16(tp)
+	sd	a1, HART_LATENCY + 24(tp)
+#endif
 	li	t3, NR_HYPERCALLS
 	bgeu	a6, t3, 1f
 	la	t4, hypercall_table
@@ -48,6 +55,13 @@ hypercall:
 	ld	t3, (t4)
 	jalr	t3
 hypercall_done:
+#ifdef CONFIG_LATENCY
+	addi	sp, sp, -16
+	sd	a0, (sp)
+	call	latency_note
+	ld	a0, (sp)
+	addi	sp, sp, 16
+#endif
 	lw	t1, HART_WORK(tp)
 	ld	t0, HART_CURRENT_ARCH(tp)
 	bnez	t1, hypercall_work

@@ -25,6 +25,7 @@ void hypervisor_trap(struct hyp_frame *f);
 
 void guest_trap(u64 scause)
 {
+	latency_begin(scause);
 	if (scause & SCAUSE_INTERRUPT)
 		handle_interrupts();
 	else
@@ -37,10 +38,14 @@ void guest_trap(u64 scause)
  */
 static void idle(void)
 {
+	latency_idle();
 	while (!READ_ONCE(this_hart()->work) && !(csr_read(CSR_SIP) & csr_read(CSR_SIE))) {
 		if (!heap_scrub_idle())
 			__asm__ volatile("wfi" : : : "memory");
+		else
+			latency_note();
 	}
+	latency_idle();
 	handle_interrupts();
 }
 
@@ -55,6 +60,7 @@ void exit_work(void)
 	for (;;) {
 		u32 work = __atomic_exchange_n(&h->work, 0, __ATOMIC_ACQ_REL);
 
+		latency_note();
 		/* A long hypercall stopped because of these. */
 		if (csr_read(CSR_SIP) & csr_read(CSR_SIE)) {
 			handle_interrupts();
@@ -67,8 +73,10 @@ void exit_work(void)
 			continue;
 		}
 		engine->apply_pending(h->current);
-		if (!READ_ONCE(h->work))
+		if (!READ_ONCE(h->work)) {
+			latency_note();
 			return;
+		}
 	}
 }
 

@@ -34,6 +34,13 @@ struct hart {
 	bool online;
 	bool in_fault; /* printing a fault: the next one only stops */
 	u64 last_alive; /* watchdog */
+#ifdef CONFIG_LATENCY
+	struct {
+		u64 since; /* time CSR */
+		u64 from; /* cpu/latency.c */
+		u64 nr, op; /* of the hypercall; entry.S */
+	} latency;
+#endif
 };
 
 static inline struct hart *this_hart(void)

@@ -106,6 +106,32 @@ void backtrace(u64 pc, u64 fp);
 const char *symbol_name(u64 addr, u64 *offset); /* NULL if unknown */
 void watchdog_init_hart(void);
 
+/* How long interrupts wait for a hart (cpu/latency.c). */
+#ifdef CONFIG_LATENCY
+void latency_begin(u64 scause); /* an exit that is no hypercall */
+void latency_note(void); /* a look at interrupts, or the return to a guest */
+void latency_note_at(u64 pc);
+void latency_idle(void); /* from here on it is nobody's time */
+#else
+static inline void latency_begin(u64 scause)
+{
+	(void)scause;
+}
+
+static inline void latency_note(void)
+{
+}
+
+static inline void latency_note_at(u64 pc)
+{
+	(void)pc;
+}
+
+static inline void latency_idle(void)
+{
+}
+#endif
+
 /* ---- irq ---- */
 
 void plic_init(void);

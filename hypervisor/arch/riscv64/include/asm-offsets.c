@@ -52,4 +52,7 @@ void asm_offsets(void)
 	DEFINE(HART_SCRATCH, offsetof(struct hart, scratch));
 	DEFINE(HART_WORK, offsetof(struct hart, work));
 	DEFINE(HART_SIZE, sizeof(struct hart));
+#ifdef CONFIG_LATENCY
+	DEFINE(HART_LATENCY, offsetof(struct hart, latency));
+#endif
 }

@@ -73,6 +73,7 @@ void handle_interrupts(void)
  */
 bool arch_preempt_pending(void)
 {
+	latency_note_at((u64)__builtin_return_address(0));
 	if (READ_ONCE(this_hart()->work) || csr_read(CSR_SIP) & csr_read(CSR_SIE))
 		return true;
 	return csr_read(CSR_VSSTATUS) & SSTATUS_SIE && csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
