@@ -19,9 +19,10 @@
 
 #define MAGIC 0x314c4e524a535850ull /* "PXSJRNL1" */
 /*
- * The log is as long as the state, so that all checkpoints together write no more than twice what
- * the log got, and never shorter than this.
+ * The log is so many times as long as the state, so that however large the store is, the checkpoints
+ * that a request brings cost less than the request; and never shorter than that.
  */
+#define LOG_TIMES 4
 #define LOG_MIN ((size_t)1 << 20)
 
 struct head {
@@ -187,7 +188,7 @@ static int switch_files(const char *path, const char *fresh)
 int journal_checkpoint(const char *path, const void *state, size_t len)
 {
 	struct head h = { .magic = MAGIC, .state_len = len };
-	size_t log_len = len > LOG_MIN ? round8(len) : LOG_MIN;
+	size_t log_len = len * LOG_TIMES > LOG_MIN ? round8(len) * LOG_TIMES : LOG_MIN;
 	char *fresh = beside(path, ".new"), *map;
 	int err;
 

@@ -15,12 +15,6 @@
 #include "state.h"
 #include "watch.h"
 
-/*
- * The most that one turn of one connection appends: 8 requests with the bytes in and out of the
- * ring, and what one request of dom0 may fire. Generous; the log is longer.
- */
-#define TURN_MAX ((size_t)256 << 10)
-
 enum {
 	R_RX = 1,
 	R_TX,
@@ -330,7 +324,7 @@ int record_checkpoint(void)
 	state_save(&b);
 	err = journal_checkpoint(journal_path, b.p, b.len);
 	buf_free(&b);
-	if (err && journal_on() && journal_room() >= TURN_MAX) {
+	if (err && journal_on() && journal_room() >= RECORD_TURN_MAX) {
 		xlog(LOG_ERR_, "%s: no checkpoint: %s; going on with the old one", journal_path,
 		     strerror(-err));
 	} else if (err) {
@@ -353,7 +347,7 @@ void record_safe_point(void)
 
 	if (replaying || !journal_path)
 		return;
-	if (journal_on() && journal_room() >= TURN_MAX)
+	if (journal_on() && journal_room() >= RECORD_TURN_MAX)
 		return;
 	/* given up for want of memory: now and then there is some again */
 	if (!journal_on() && tried && clock_ms - tried < 10000)

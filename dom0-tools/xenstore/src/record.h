@@ -52,6 +52,13 @@ void rec_unmap_ring(void *page);
 void rec_notify(uint32_t port);
 
 /*
+ * The most that one turn of one connection appends: 8 requests with the bytes in and out of the
+ * ring, and what one request of dom0 may fire. Generous; the log is longer. With less room than
+ * this a checkpoint is due.
+ */
+#define RECORD_TURN_MAX ((size_t)256 << 10)
+
+/*
  * To be called where the state is whole, between requests: a checkpoint when the log has no room
  * for one turn of a connection.
  */

@@ -10,17 +10,22 @@
 
 enum kind { K_NONE, K_BLOB, K_PERMS, K_ENT, K_NODE };
 
+#define REFS_MAX 3 /* entries or nodes that one of them refers to */
+
 struct objects {
-	/* writing: pointer -> number, open addressing */
+	/* writing: pointer -> number, open addressing; only what several refer to is met again */
 	struct known {
 		const void *p;
 		uint32_t id;
 	} * table;
 	size_t cap, used;
-	/* what is still to be written; a guest decides how deep it goes, so not on the stack */
+	/* what is being written, each for the one before; a guest decides how deep that goes, so not
+	   on the stack */
 	struct todo {
 		enum kind kind;
 		const void *p;
+		unsigned int done; /* how many it refers to have their number, in id */
+		uint32_t id[REFS_MAX];
 	} * todo;
 	size_t num_todo, cap_todo;
 	uint32_t count;
@@ -55,13 +60,17 @@ static struct known *find(struct objects *o, const void *p)
 	return &o->table[i];
 }
 
-static uint32_t number(struct objects *o, const void *p)
+/* Of one that was written already; 0: it was not. */
+static uint32_t number(struct objects *o, const void *p, uint32_t refs)
 {
-	return p ? find(o, p)->id : 0;
+	return refs > 1 ? find(o, p)->id : 0;
 }
 
-static void set_number(struct objects *o, const void *p)
+static uint32_t set_number(struct objects *o, const void *p, uint32_t refs)
 {
+	o->count++;
+	if (refs < 2)
+		return o->count;
 	if (o->used * 2 >= o->cap) {
 		struct known *old = o->table;
 		size_t n = o->cap;
@@ -73,58 +82,85 @@ static void set_number(struct objects *o, const void *p)
 				*find(o, old[i].p) = old[i];
 		free(old);
 	}
-	*find(o, p) = (struct known){ p, ++o->count };
+	*find(o, p) = (struct known){ p, o->count };
 	o->used++;
+	return o->count;
 }
 
 uint32_t put_blob(struct objects *o, struct buf *b, const struct blob *blob)
 {
-	if (blob && !number(o, blob)) {
-		set_number(o, blob);
-		put8(b, K_BLOB);
-		put_data(b, blob->data, blob->len);
-	}
-	return number(o, blob);
+	uint32_t id = blob ? number(o, blob, blob->refs) : 0;
+
+	if (!blob || id)
+		return id;
+	put8(b, K_BLOB);
+	put_data(b, blob->data, blob->len);
+	return set_number(o, blob, blob->refs);
 }
 
 uint32_t put_perms(struct objects *o, struct buf *b, const struct perms *p)
 {
-	if (p && !number(o, p)) {
-		set_number(o, p);
-		put8(b, K_PERMS);
-		put64(b, p->gen);
-		put32(b, p->num);
-		for (unsigned int i = 0; i < p->num; i++) {
-			put32(b, p->p[i].domid);
-			put8(b, p->p[i].rights);
-		}
+	uint32_t id = p ? number(o, p, p->refs) : 0;
+
+	if (!p || id)
+		return id;
+	put8(b, K_PERMS);
+	put64(b, p->gen);
+	put32(b, p->num);
+	for (unsigned int i = 0; i < p->num; i++) {
+		put32(b, p->p[i].domid);
+		put8(b, p->p[i].rights);
 	}
-	return number(o, p);
+	return set_number(o, p, p->refs);
 }
 
-/* Puts it on the list of what is to be written, unless it is. True: it is written already. */
-static bool ready(struct objects *o, enum kind kind, const void *p)
+static uint32_t refs_of(enum kind kind, const void *p)
 {
-	if (!p || number(o, p))
-		return true;
+	return kind == K_NODE ? ((const struct node *)p)->refs : ((const struct ent *)p)->refs;
+}
+
+/* The i-th that t refers to. False: there are no more. */
+static bool referred(const struct todo *t, unsigned int i, enum kind *kind, const void **p)
+{
+	const struct ent *e = t->p;
+
+	*kind = K_ENT;
+	if (t->kind == K_NODE) {
+		*p = ((const struct node *)t->p)->kids;
+		return i < 1;
+	}
+	if (i == 1)
+		*kind = K_NODE;
+	*p = i == 0 ? (const void *)e->l : i == 1 ? (const void *)e->node : e->r;
+	return i < REFS_MAX;
+}
+
+static void todo_push(struct objects *o, enum kind kind, const void *p)
+{
 	if (o->num_todo == o->cap_todo) {
 		o->cap_todo = o->cap_todo ? o->cap_todo * 2 : 256;
 		o->todo = xrealloc(o->todo, o->cap_todo * sizeof(*o->todo));
 	}
-	o->todo[o->num_todo++] = (struct todo){ kind, p };
-	return false;
+	o->todo[o->num_todo++] = (struct todo){ .kind = kind, .p = p };
+	/* needed soon, and seldom in the cache: nobody is served meanwhile */
+	if (kind == K_NODE) {
+		__builtin_prefetch(((const struct node *)p)->value);
+	} else {
+		__builtin_prefetch(((const struct ent *)p)->node);
+		__builtin_prefetch(((const struct ent *)p)->r);
+	}
 }
 
-static void write_ent(struct objects *o, struct buf *b, const struct ent *e)
+static uint32_t write_ent(struct objects *o, struct buf *b, const struct ent *e,
+			  const uint32_t id[REFS_MAX])
 {
 	put8(b, K_ENT);
-	put32(b, number(o, e->l));
-	put32(b, number(o, e->node));
-	put32(b, number(o, e->r));
-	set_number(o, e);
+	for (int i = 0; i < REFS_MAX; i++)
+		put32(b, id[i]);
+	return set_number(o, e, e->refs);
 }
 
-static void write_node(struct objects *o, struct buf *b, const struct node *n)
+static uint32_t write_node(struct objects *o, struct buf *b, const struct node *n, uint32_t kids)
 {
 	uint32_t value = put_blob(o, b, n->value), perms = put_perms(o, b, n->perms);
 
@@ -135,38 +171,39 @@ static void write_node(struct objects *o, struct buf *b, const struct node *n)
 	put64(b, n->dir_gen);
 	put32(b, value);
 	put32(b, perms);
-	put32(b, number(o, n->kids));
-	set_number(o, n);
+	put32(b, kids);
+	return set_number(o, n, n->refs);
 }
 
 uint32_t put_node(struct objects *o, struct buf *b, const struct node *n)
 {
-	ready(o, K_NODE, n);
+	uint32_t id = n ? number(o, n, n->refs) : 0;
+
+	if (!n || id)
+		return id;
+	todo_push(o, K_NODE, n);
 	while (o->num_todo) {
-		const struct todo t = o->todo[o->num_todo - 1];
+		struct todo *t = &o->todo[o->num_todo - 1];
+		const void *p;
+		enum kind kind;
 
-		/* what it refers to comes before it: then it is met again, on top of the list */
-		if (number(o, t.p)) {
-			o->num_todo--;
-		} else if (t.kind == K_NODE) {
-			const struct node *m = t.p;
-
-			if (ready(o, K_ENT, m->kids)) {
-				o->num_todo--;
-				write_node(o, b, m);
-			}
-		} else {
-			const struct ent *e = t.p;
-			bool l = ready(o, K_ENT, e->l), r = ready(o, K_ENT, e->r),
-			     m = ready(o, K_NODE, e->node);
-
-			if (l && r && m) {
-				o->num_todo--;
-				write_ent(o, b, e);
-			}
+		if (referred(t, t->done, &kind, &p)) {
+			id = p ? number(o, p, refs_of(kind, p)) : 0;
+			if (p && !id)
+				todo_push(o, kind, p);
+			else
+				t->id[t->done++] = id;
+			continue;
+		}
+		id = t->kind == K_NODE ? write_node(o, b, t->p, t->id[0]) :
+					 write_ent(o, b, t->p, t->id);
+		o->num_todo--;
+		if (o->num_todo) {
+			t = &o->todo[o->num_todo - 1];
+			t->id[t->done++] = id;
 		}
 	}
-	return number(o, n);
+	return id;
 }
 
 static void *lookup(const struct objects *o, struct in *i, uint32_t id, enum kind kind)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <xen/io/xs_wire.h>
 #include "ent.h"
+#include "line.h"
 #include "path.h"
 #include "tree.h"
 #include "util.h"
@@ -89,13 +90,34 @@ static void ent_drop(struct ent *e, struct ent **dead)
 	}
 }
 
+/* Does a node with such a name fit? Most do. An entry always does. */
+static bool node_in_line(size_t namelen)
+{
+	return sizeof(struct node) + namelen + 1 <= LINE_BYTES;
+}
+
+_Static_assert(sizeof(struct ent) <= LINE_BYTES, "an entry is a line");
+
+static struct node *node_alloc(size_t namelen)
+{
+	return node_in_line(namelen) ? line_alloc() : xmalloc(sizeof(struct node) + namelen + 1);
+}
+
+static void node_free(struct node *n)
+{
+	if (node_in_line(n->namelen))
+		line_free(n);
+	else
+		free(n);
+}
+
 /* Frees a node that nobody refers to; its children's tree goes to the list instead of the stack. */
 static void node_bury(struct node *n, struct ent **dead)
 {
 	blob_put(n->value);
 	perms_put(n->perms);
 	ent_drop(n->kids, dead);
-	free(n);
+	node_free(n);
 }
 
 /* A guest decides how deep the tree is, so freeing must not recurse (XSA-418). */
@@ -109,7 +131,7 @@ static void ents_reap(struct ent *dead)
 		ent_drop(e->r, &dead);
 		if (!--e->node->refs)
 			node_bury(e->node, &dead);
-		free(e);
+		line_free(e);
 	}
 }
 
@@ -124,7 +146,7 @@ void ent_put(struct ent *e)
 struct node *node_new(const char *name, size_t namelen, struct blob *value, struct perms *perms,
 		      uint64_t gen)
 {
-	struct node *n = xmalloc(sizeof(*n) + namelen + 1);
+	struct node *n = node_alloc(namelen);
 
 	n->refs = 1;
 	n->namelen = (uint16_t)namelen;
@@ -140,7 +162,7 @@ struct node *node_new(const char *name, size_t namelen, struct blob *value, stru
 
 struct node *node_clone(const struct node *n)
 {
-	struct node *c = xmalloc(sizeof(*c) + n->namelen + 1u);
+	struct node *c = node_alloc(n->namelen);
 
 	memcpy(c, n, sizeof(*c) + n->namelen + 1u);
 	c->refs = 1;
@@ -169,7 +191,7 @@ void node_put(struct node *n)
 
 size_t node_cost(const struct node *n)
 {
-	/* 32: what malloc itself needs for the node and its entry */
+	/* 32: what is lost around the node and its entry */
 	return sizeof(*n) + n->namelen + 1u + sizeof(struct ent) + 32 +
 	       (n->value ? n->value->len + sizeof(*n->value) + 16 : 0) +
 	       n->perms->num * sizeof(n->perms->p[0]);
@@ -192,7 +214,7 @@ static uint64_t name_key(const char *name, size_t len)
 
 struct ent *ent_make(struct ent *l, struct node *n, struct ent *r)
 {
-	struct ent *e = xmalloc(sizeof(*e));
+	struct ent *e = line_alloc();
 
 	e->refs = 1;
 	e->count = ent_count(l) + 1 + ent_count(r);
@@ -341,7 +363,7 @@ static struct ent *ent_add(struct ent *t, const struct key *k, struct node *n)
 	l = t->l;
 	r = t->r;
 	mid = t->node;
-	free(t);
+	line_free(t);
 	return ent_balance(l, mid, r);
 }
 

@@ -32,6 +32,15 @@ void *xmalloc(size_t n)
 	return p;
 }
 
+void *xaligned(size_t align, size_t n)
+{
+	void *p = aligned_alloc(align, n);
+
+	if (!p)
+		oom();
+	return p;
+}
+
 void *xzalloc(size_t n)
 {
 	void *p = calloc(1, n ? n : 1);

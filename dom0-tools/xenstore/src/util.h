@@ -22,6 +22,7 @@ enum log_level { LOG_ERR_, LOG_INFO_, LOG_TRACE_ };
  */
 void *xmalloc(size_t n);
 void *xzalloc(size_t n);
+void *xaligned(size_t align, size_t n); /* n: a multiple of align */
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
