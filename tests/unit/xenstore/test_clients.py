@@ -3,6 +3,7 @@
 import glob
 import os
 import random
+import shutil
 import subprocess
 import time
 
@@ -11,6 +12,7 @@ import pytest
 FAST = os.environ["XS_FAST"]
 OUT = os.environ["XS_OUT"]
 LIB = os.environ["XS_FAST"]
+DEBIAN_CONTROL = os.environ["XS_DEBIAN_CONTROL"]
 
 
 def fill(xs):
@@ -145,6 +147,21 @@ def test_our_control(xs):
     for args in (["check"], ["nope"], [], ["quota", "9"], ["print", "x"]) if theirs else ():
         p = subprocess.run([theirs[-1], *args], env=xs.env, capture_output=True)
         assert xs.our("control", *args)[:2] == (p.returncode, p.stdout), args
+
+
+@pytest.mark.skipif(not os.path.exists(DEBIAN_CONTROL), reason="Debian's xen-utils cannot be downloaded")
+@pytest.mark.parametrize("args", [
+    ("check",), ("check", "extra"), ("log", "on"), ("log", "off"), ("log",), ("logfile", "{dir}/log"), ("memreport",),
+    ("print", "hello"), ("print",), ("quota",), ("quota", "set", "nodes", "900"), ("quota", "set", "nope", "1"), ("quota", "3"),
+    ("quota", "max"), ("quota", "max", "-r"), ("quota-set", "3", "nodes", "5"), ("help",), ("nope",), ("-x",), (),
+    ("live-update", "{dir}/new"), ("live-update", "-F", "-t", "5", "{dir}/new"), ("live-update", "-c", "--trace", "{dir}/new"),
+    ("live-update", "/nonexistent"), ("live-update",),
+], ids=" ".join)
+def test_same_control(xs, args):
+    """Debian's xenstore-control, which its package of clients does not have, says and does the same."""
+    shutil.copy(OUT + "/xenstored", xs.dir / "new")
+    args = [a.format(dir=xs.dir) for a in args]
+    assert xs.run(os.path.dirname(DEBIAN_CONTROL), "control", *args) == xs.our("control", *args)
 
 
 def exported(lib):

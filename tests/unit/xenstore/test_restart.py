@@ -19,6 +19,13 @@ def home(xs, domid):
     return b"/local/domain/%d/" % domid
 
 
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
 def test_killed(xs):
     """Store, permissions, a guest with its watch and its open transaction are there again."""
     g = xs.guest(3)
@@ -56,10 +63,7 @@ def test_half_a_request(xs):
     message = struct.pack("<4I", WRITE, 77, 0, len(body)) + body
     for cut in (3, 16, 30, 900):
         g._send(message[:cut])
-        end = time.monotonic() + 20
-        while g._index(0) != g._index(1):
-            assert time.monotonic() < end
-            time.sleep(0.002)
+        wait_for(lambda: g._index(0) == g._index(1))
         xs.kill()
         xs.start()
         g._send(message[cut:])
@@ -137,6 +141,43 @@ def test_live_update(xs, tmp_path):
     xs.kill()
     xs.start()
     assert xs.client().read(b"/in-tx") == b"1"
+
+
+def update(xs, other):
+    assert xs.our("control", "live-update", other) == (0, b"", b"")
+    assert os.readlink(f"/proc/{xs.pid}/exe") == other
+
+
+def test_live_update_in_the_middle(xs, tmp_path):
+    """Requests that were read in part and replies that were written in part, over ring and socket, go along."""
+    other = str(tmp_path / "xenstored-new")
+    shutil.copy(OUT + "/xenstored", other)
+    g, c = xs.guest(5), xs.client()
+    home(xs, 5)
+    body = b"long\0" + b"x" * 1500
+    message = struct.pack("<4I", WRITE, 77, 0, len(body)) + body
+    absolute = message.replace(b"long", b"/lon")
+    for cut in (3, 16, 30, 900):
+        g._send(message[:cut])
+        c._send(absolute[:cut])
+        wait_for(lambda: g._index(0) == g._index(1))
+        update(xs, other)
+        g._send(message[cut:])
+        c._send(absolute[cut:])
+        assert g.message()[:2] == (WRITE, 77)
+        assert c.message()[:2] == (WRITE, 77)
+    # a reply that does not fit into the ring, and many that do not fit into the socket
+    g._send(struct.pack("<4I", xswire.READ, 78, 0, 5) + b"long\0")
+    wait_for(lambda: g._index(3) - g._index(2) == 1024)
+    many = 200
+    c.write(b"/big", b"y" * 4000)
+    for i in range(many):
+        c._send(struct.pack("<4I", xswire.READ, i, 0, 5) + b"/big\0")
+    update(xs, other)
+    assert g.message() == (xswire.READ, 78, 0, b"x" * 1500)
+    for i in range(many):
+        assert c.message() == (xswire.READ, i, 0, b"y" * 4000)
+    assert xs.client().ask(xswire.CONTROL, b"check") == b"OK\0"
 
 
 def test_live_update_refused(xs, tmp_path):
