@@ -4,12 +4,15 @@
 
 What a request costs is the processor time that the daemon spent (schedstat), not what a client waited,
 so that other work on the machine disturbs it less. A client does 20 things on one guest's tree, then goes on to
-another at random; "another guest each time" is the hardest case, and no goal. Rounds are interleaved over the sizes; medians count.
+another at random; "another guest each time" is the hardest case, and no goal.
+
+What else runs on the machine only ever adds to a cost, and how much changes from one second to the next. So all
+daemons, one for each size, stand ready at once; each round asks all of them one after the other for a moment (after a
+moment that does not count: the round's others have used the caches); and of the rounds the quarter counts that was
+disturbed least. Client and daemon share one processor: on two, each wake-up costs what the other one's mood says.
 """
 import argparse
 import os
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +24,7 @@ ALL = OPS + ("scatter",)
 TEXT = {"read": "read", "write": "write", "tx10": "transaction of 10 writes", "dir": "directory of 1000",
         "fan": "write that fires 100 watches", "scatter": "read, another guest each time"}
 CLIENTS = 8
+JOURNALED = ("read", "write", "tx10")
 ECHO = ((1, 1), (CLIENTS, 1), (CLIENTS, 8))  # clients, requests that each has on the way
 
 
@@ -28,14 +32,14 @@ class Server:
     """The daemon, filled for a number of guests, or the echo server."""
 
     def __init__(self, out, tmp, guests, journal=True):
-        self.out, self.guests, self.socket, self.filler = out, guests, os.path.join(tmp, "s"), None
-        if os.path.exists(self.socket):
-            os.unlink(self.socket)
+        self.out, self.guests, self.filler = out, guests, None
+        self.dir = tempfile.mkdtemp(dir=tmp)
+        self.socket = os.path.join(self.dir, "s")
         if guests is None:
             args = [out + "/bench_sock", "echo", self.socket, "5"]
         else:
             args = [out + "/xenstore/xenstored", "-F", "--socket", self.socket, "--pid-file", "none", "--no-domains",
-                    "--fresh", "--journal", tmp + "/journal" if journal else "none"]
+                    "--fresh", "--journal", self.dir + "/journal" if journal else "none"]
         self.proc = subprocess.Popen(args, stderr=subprocess.DEVNULL)
         for _ in range(1000):
             if os.path.exists(self.socket):
@@ -54,6 +58,10 @@ class Server:
 
     def load(self, op, clients, depth, seconds):
         """(operations a second, nanoseconds of the server's processor time for each, EAGAINs)"""
+        self.load_once(op, clients, depth, seconds)
+        return self.load_once(op, clients, depth, seconds)
+
+    def load_once(self, op, clients, depth, seconds):
         before = self.used()
         p = subprocess.run([self.out + "/bench_sock", "load", self.socket, str(self.guests or 1), op, str(clients),
                             str(depth), str(seconds)], capture_output=True, text=True)
@@ -70,27 +78,39 @@ class Server:
         self.proc.wait()
 
 
-def in_process(out, which, guests, seconds):
-    p = subprocess.run([out + "/bench_store", which, str(guests), str(seconds)], capture_output=True, text=True)
+def output(*argv):
+    p = subprocess.run([str(a) for a in argv], capture_output=True, text=True)
     if p.returncode:
         sys.exit("bench: " + p.stderr)
-    return {k: float(v) for k, v in (line.split() for line in p.stdout.splitlines())}
+    return p.stdout
 
 
-def against_echo(args, tmp, server, note):
-    """Turn and turn about, since the machine's mood changes from one second to the next."""
-    os.mkdir(tmp + "/echo")
-    echo = Server(args.out, tmp + "/echo", None)
-    for clients, depth in ECHO:
-        for _ in range(2):
-            note(("ours read", clients, depth), server.load("read", clients, depth, args.seconds)[0])
-            note(("echo", clients, depth), echo.load("read", clients, depth, args.seconds)[0])
-    echo.stop()
-    shutil.rmtree(tmp + "/echo")
+def in_process(args, note):
+    for _ in range(3):
+        for size in SIZES:
+            for which in ("ours", "naive"):
+                for line in output(args.out + "/bench_store", which, size, args.seconds).splitlines():
+                    op, value = line.split()
+                    note((which, op, size), float(value))
+
+
+def journals(args, tmp, note):
+    """What the journal costs requests over a ring, and how long it takes to read the longest one."""
+    path = tmp + "/j"
+    for size in SIZES:
+        for line in output(args.out + "/bench_journal", size, 2 * args.rounds, path).splitlines():
+            what, op, value = line.split()
+            note((what, op, size), float(value))
+        for _ in range(3):
+            before = os.times().children_user + os.times().children_system
+            output(args.out + "/xenstore/xenstored", "--check-journal", path)
+            note(("reading", "log", size), (os.times().children_user + os.times().children_system - before) * 1e3)
+        note(("file", "log", size), os.path.getsize(path))
+        os.unlink(path)
 
 
 def measure(args):
-    """Samples: (what, op, size) -> list."""
+    """Samples: (what, op, size) -> list, one for each round."""
     got = {}
 
     def note(key, value):
@@ -98,26 +118,31 @@ def measure(args):
 
     # the journal's place is a tmpfs, as in dom0
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as tmp:
+        servers = {size: Server(args.out, tmp, size) for size in SIZES}
+        bare = {size: Server(args.out, tmp, size, journal=False) for size in SIZES}
+        echo = Server(args.out, tmp, None)
         for round_ in range(args.rounds):
             if sys.stderr.isatty():
                 print("round %d of %d" % (round_ + 1, args.rounds), file=sys.stderr)
-            for size in SIZES:
-                s = Server(args.out, tmp, size)
-                for op in ALL:
-                    rate, cost, again = s.load(op, CLIENTS, 1, args.seconds)
+            # there and back again: what comes first is not always the same
+            sizes = SIZES if round_ % 2 else SIZES[::-1]
+            for op in ALL:
+                for size in sizes:
+                    rate, cost, again = servers[size].load(op, CLIENTS, 1, args.seconds)
                     note(("cost", op, size), cost)
                     note(("rate", op, size), rate)
                     note(("again", op, size), again)
-                if size == SIZES[0]:
-                    against_echo(args, tmp, s, note)
-                s.stop()
-                s = Server(args.out, tmp, size, journal=False)
-                for op in ("read", "write", "tx10"):
-                    note(("bare", op, size), s.load(op, CLIENTS, 1, args.seconds)[1])
-                s.stop()
-                for which in ("ours", "naive"):
-                    for op, value in in_process(args.out, which, size, args.seconds / 2).items():
-                        note((which, op, size), value)
+                    if op in JOURNALED:
+                        rate, cost, _ = bare[size].load(op, CLIENTS, 1, args.seconds)
+                        note(("bare", op, size), cost)
+                        note(("bare rate", op, size), rate)
+            for clients, depth in ECHO:
+                note(("ours rate", clients, depth), servers[SIZES[0]].load("read", clients, depth, args.seconds)[0])
+                note(("echo rate", clients, depth), echo.load("read", clients, depth, args.seconds)[0])
+        for s in [*servers.values(), *bare.values(), echo]:
+            s.stop()
+        journals(args, tmp, note)
+    in_process(args, note)
     return got
 
 
@@ -157,47 +182,74 @@ def curve(path, title, unit, lines):
         f.write("\n".join(s) + "\n")
 
 
+def print_journal(typical, ratio):
+    def row(text, form, value):
+        print("%-30s" % text + "".join(form % value(n) for n in SIZES))
+
+    print("The journal: operations a second over the socket, with / without")
+    for op in JOURNALED:
+        row(TEXT[op], "%10.3f", lambda n: ratio(("rate", op, n), ("bare rate", op, n)))
+    print("and processor time over the socket, with / without")
+    for op in JOURNALED:
+        row(TEXT[op], "%10.3f", lambda n: ratio(("cost", op, n), ("bare", op, n)))
+    print("and over a ring, us of processor time: without, with, with its share of the checkpoints")
+    for op in JOURNALED:
+        requests = 12 if op == "tx10" else 1
+        row(TEXT[op], "%10.2f", lambda n: typical("without", op, n) / 1e3)
+        row("", "%10.2f", lambda n: typical("with", op, n) / 1e3)
+        row("", "%10.2f", lambda n: typical("with", op, n) / 1e3 + typical("pause", "checkpoint", n) * requests *
+            typical("bytes", op, n) / typical("room", "log", n))
+        row("  bytes for each request", "%10.0f", lambda n: typical("bytes", op, n))
+    row("a checkpoint, ms", "%10.2f", lambda n: typical("pause", "checkpoint", n) / 1e3)
+    row("requests from one to the next", "%10.0f", lambda n: typical("room", "log", n) / typical("bytes", "write", n))
+    row("the file, KiB", "%10.0f", lambda n: typical("file", "log", n) / 1024)
+    row("reading it at a start, ms", "%10.0f", lambda n: typical("reading", "log", n))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--out", required=True, help="where the programs were built, and the plots go")
-    ap.add_argument("--rounds", type=int, default=7)
-    ap.add_argument("--seconds", type=float, default=0.2, help="for each single measurement")
+    ap.add_argument("--rounds", type=int, default=9)
+    ap.add_argument("--seconds", type=float, default=0.1, help="for each single measurement")
     ap.add_argument("--strict", action="store_true", help="exit status 1 when a goal does not hold")
     args = ap.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     got = measure(args)
 
-    def med(*key):
-        return statistics.median(got[key])
+    def typical(*key):
+        """What counts: the lower quartile of costs, the upper one of rates."""
+        values = sorted(got[key], reverse="rate" in key[0])
+        return values[len(values) // 4]
+
+    def ratio(key, to):
+        return typical(*key) / typical(*to)
 
     small, big = SIZES[0], SIZES[-1]
     print("Over the socket, %d clients: processor time of the daemon for each operation, in us" % CLIENTS)
     print("%-30s" % "guests" + "".join("%10d" % n for n in SIZES) + "%10s" % "%d/%d" % (big, small))
     worst = 0
     for op in ALL:
-        row = [med("cost", op, n) / 1e3 for n in SIZES]
+        grown = ratio(("cost", op, big), ("cost", op, small))
         if op in OPS:
-            worst = max(worst, row[-1] / row[0])
-        print("%-30s" % TEXT[op] + "".join("%10.2f" % v for v in row) + "%10.2f" % (row[-1] / row[0]))
-    for op in ("read", "write", "tx10"):
-        row = [med("bare", op, n) / 1e3 for n in SIZES]
-        print("%-30s" % ("no journal: " + TEXT[op][:18]) + "".join("%10.2f" % v for v in row) +
-              "%10.2f" % (row[-1] / row[0]))
+            worst = max(worst, grown)
+        print("%-30s" % TEXT[op] + "".join("%10.2f" % (typical("cost", op, n) / 1e3) for n in SIZES) + "%10.2f" % grown)
     print("operations a second, all clients")
     for op in ALL:
-        print("%-30s" % TEXT[op] + "".join("%10.0f" % med("rate", op, n) for n in SIZES))
+        print("%-30s" % TEXT[op] + "".join("%10.0f" % typical("rate", op, n) for n in SIZES))
+    print_journal(typical, ratio)
     for which, text in (("ours", "The store alone"), ("naive", "The naive tree alone")):
         print("%s, without sockets, in us" % text)
         for op in ALL:
-            row = [med(which, op, n) / 1e3 for n in SIZES]
+            row = [typical(which, op, n) / 1e3 for n in SIZES]
             print("%-30s" % TEXT[op] + "".join("%10.2f" % v for v in row) + "%10.2f" % (row[-1] / row[0]))
-        print("%-30s" % "bytes for each node" + "".join("%10.0f" % med(which, "bytes", n) for n in SIZES))
+        print("%-30s" % "bytes for each node" + "".join("%10.0f" % typical(which, "bytes", n) for n in SIZES))
     print("Reads a second over the socket / an echo server with the same framing")
     ratios = []
     for clients, depth in ECHO:
-        ours, echo = med("ours read", clients, depth), med("echo", clients, depth)
-        ratios.append(ours / echo)
+        ours, echo = ("ours rate", clients, depth), ("echo rate", clients, depth)
+        ratios.append(ratio(ours, echo))
         print("%d client(s), %d request(s) each on the way: %10.0f / %8.0f = %.2f" %
-              (clients, depth, ours, echo, ours / echo))
+              (clients, depth, typical(*ours), typical(*echo), ratios[-1]))
     again = sum(sum(got["again", "tx10", n]) for n in SIZES)
     print("EAGAIN in %d clients' transactions on paths of their own: %d" % (CLIENTS, again))
 
@@ -208,7 +260,7 @@ def main():
         print("goal %s: %s" % ("holds" if ok else "MISSED", text))
 
     def points(which, op):
-        return [(n, med(which, op, n) / 1e3) for n in SIZES]
+        return [(n, typical(which, op, n) / 1e3) for n in SIZES]
 
     curve(args.out + "/socket.svg", "xenstored over the socket", "us of processor time",
           {TEXT[op]: points("cost", op) for op in ALL})
@@ -216,8 +268,8 @@ def main():
         curve(args.out + "/store-%s.svg" % op, "The stores alone: " + TEXT[op], "us",
               {"ours": points("ours", op), "naive tree": points("naive", op)})
     curve(args.out + "/memory.svg", "Memory for each node", "bytes",
-          {"ours": [(n, med("ours", "bytes", n)) for n in SIZES],
-           "naive tree": [(n, med("naive", "bytes", n)) for n in SIZES]})
+          {"ours": [(n, typical("ours", "bytes", n)) for n in SIZES],
+           "naive tree": [(n, typical("naive", "bytes", n)) for n in SIZES]})
     print("plots: %s/*.svg" % args.out)
     return 1 if args.strict and not all(ok for _, ok in goals) else 0
 
