@@ -2,7 +2,9 @@
 """The daemon as a process is killed and started again, or replaced by another program; clients go on."""
 import os
 import shutil
+import signal
 import struct
+import subprocess
 import threading
 import time
 
@@ -204,3 +206,125 @@ def test_fresh_and_damaged(xs):
     xs.start()
     assert "damaged beyond use" in (xs.dir / "log").read_text()
     assert xs.client().ask(DIRECTORY, b"/") == b"local\0tool\0vm\0"
+
+
+def wait_for_reply(pid):
+    """Until the program has sent its request and waits; where /proc does not tell, a second."""
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        with open(f"/proc/{pid}/wchan") as f:
+            if "unix_stream" in f.read():
+                return
+        time.sleep(0.002)
+
+
+PROGRAM = r"""
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xenstore.h>
+
+#define CHECK(x) do { if (!(x)) { printf("line %d: %s (%m)\n", __LINE__, #x); exit(1); } } while (0)
+
+static struct xs_handle *h;
+
+/* Says where it is, and goes on when told to. */
+static void stop_at(const char *where)
+{
+	char line[16];
+
+	puts(where);
+	fflush(stdout);
+	CHECK(fgets(line, sizeof(line), stdin));
+}
+
+static int events(const char *path, const char *token)
+{
+	int n = 0;
+	char **v;
+
+	while ((v = xs_check_watch(h))) {
+		n += !strcmp(v[XS_WATCH_PATH], path) && !strcmp(v[XS_WATCH_TOKEN], token);
+		free(v);
+	}
+	return n;
+}
+
+int main(void)
+{
+	xs_transaction_t t, u;
+	char *s;
+
+	CHECK((h = xs_open(0)));
+	CHECK(xs_watch(h, "/w", "tok") && xs_watch(h, "/gone", "tok"));
+	CHECK(xs_unwatch(h, "/gone", "tok"));
+	CHECK(xs_write(h, XBT_NULL, "/before", "1", 1));
+	CHECK((t = xs_transaction_start(h)) && xs_write(h, t, "/in-tx", "1", 1));
+	CHECK((u = xs_transaction_start(h)) && xs_write(h, u, "/in-tx", "1", 1));
+	CHECK(events("/w", "tok") == 1);
+	stop_at("kill");
+
+	/* what needs no connection's state is done as if nothing had been */
+	CHECK((s = xs_read(h, XBT_NULL, "/before", NULL)) && !strcmp(s, "1"));
+	free(s);
+	CHECK(xs_write(h, XBT_NULL, "/after", "1", 1));
+	CHECK(xs_mkdir(h, XBT_NULL, "/dir") && xs_rm(h, XBT_NULL, "/dir"));
+	/* transactions: again */
+	CHECK(!xs_read(h, t, "/before", NULL) && errno == EAGAIN);
+	CHECK(!xs_write(h, t, "/in-tx", "2", 1) && errno == EAGAIN);
+	CHECK(!xs_transaction_end(h, t, false) && errno == EAGAIN);
+	CHECK(xs_transaction_end(h, u, true));
+	CHECK(!xs_read(h, XBT_NULL, "/in-tx", NULL) && errno == ENOENT);
+	CHECK((t = xs_transaction_start(h)) && xs_write(h, t, "/in-tx", "3", 1) && xs_transaction_end(h, t, false));
+	/* the watch is there, has told that something may have happened, and tells what does */
+	CHECK(events("/w", "tok") == 1);
+	CHECK(xs_write(h, XBT_NULL, "/w/x", "1", 1) && xs_write(h, XBT_NULL, "/gone", "1", 1));
+	CHECK((s = xs_read(h, XBT_NULL, "/w/x", NULL)));
+	free(s);
+	CHECK(events("/w/x", "tok") == 1 && events("/gone", "tok") == 0);
+	CHECK(xs_unwatch(h, "/w", "tok") && !xs_unwatch(h, "/w", "tok") && errno == ENOENT);
+
+	/* it dies with these on the way */
+	stop_at("stop");
+	CHECK(xs_write(h, XBT_NULL, "/on-the-way", "1", 1));
+	stop_at("stop");
+	CHECK((t = xs_transaction_start(h)));
+	CHECK(xs_transaction_end(h, t, false));
+	CHECK((t = xs_transaction_start(h)));
+	CHECK(xs_write(h, t, "/commit", "1", 1));
+	stop_at("stop");
+	/* nobody knows whether that was done: so it is done again, or, as here, tried */
+	CHECK(!xs_transaction_end(h, t, false) && errno == EAGAIN);
+	/* and what may not be done twice is left to the caller */
+	stop_at("stop");
+	CHECK(!xs_control_command(h, "check", NULL, 0));
+	CHECK((s = xs_control_command(h, "check", NULL, 0)) && !strcmp(s, "OK"));
+	free(s);
+	puts("all good");
+	return 0;
+}
+"""
+
+
+def test_library_connects_again(xs, tmp_path):
+    """libxenstore makes up for a daemon that was killed and started again, also under a request."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    (tmp_path / "p.c").write_text(PROGRAM)
+    subprocess.run(["gcc", "-o", tmp_path / "p", tmp_path / "p.c", "-I" + here + "/../../../dom0-tools/xenstore/include",
+                    "-I" + os.environ["XENINC"], os.environ["XS_FAST"] + "/libxenstore.a", "-pthread"], check=True)
+    with subprocess.Popen([tmp_path / "p"], env=xs.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        while (line := p.stdout.readline().strip()) in ("kill", "stop"):
+            if line == "stop":
+                os.kill(xs.pid, signal.SIGSTOP)
+                p.stdin.write("go\n")
+                p.stdin.flush()
+                wait_for_reply(p.pid)
+            xs.kill()
+            xs.start()
+            if line == "kill":
+                p.stdin.write("go\n")
+                p.stdin.flush()
+        assert line == "all good", line
+    assert xs.client().read(b"/on-the-way") == b"1"
