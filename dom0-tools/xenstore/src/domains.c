@@ -172,6 +172,15 @@ static int attach(struct dom *d)
 	return 0;
 }
 
+/* Is it on its way out, or gone? A hypervisor that does not say is not believed to mean that. */
+static bool dies(unsigned int domid)
+{
+	struct hv_dominfo info;
+	int n = hv_dominfo(domid, 1, &info);
+
+	return n >= 0 && (!n || info.domid != domid || info.dying);
+}
+
 void domains_attach(void)
 {
 	struct dom *d;
@@ -186,9 +195,12 @@ void domains_attach(void)
 		err = attach(d);
 		if (!err)
 			continue;
-		/* gone or going, most likely: the scan will tell who must know */
-		xlog(LOG_ERR_, "domain %u: cannot serve its ring again: %s", d->domid,
-		     strerror(-err));
+		/* the scan will tell who must know */
+		if (d->domid && dies(d->domid))
+			xlog(LOG_INFO_, "domain %u died meanwhile", d->domid);
+		else
+			xlog(LOG_ERR_, "domain %u: cannot serve its ring again: %s", d->domid,
+			     strerror(-err));
 		domain_release(d);
 	}
 	if (exc_port != UINT32_MAX)

@@ -4,6 +4,7 @@
  * The hypervisor is a list that the test writes (fake_info).
  * Tests called xsa_* are named after the advisory whose mistake they look for.
  */
+#include <unistd.h>
 #include "support.h"
 
 static void test_domains(void **state)
@@ -462,6 +463,52 @@ static void test_unknown_domains(void **state)
 	assert_non_null(dom_find(3));
 }
 
+static bool logged(const char *file, const char *what)
+{
+	char text[4096] = "";
+	FILE *f = fopen(file, "r");
+
+	assert_non_null(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = 0;
+	fclose(f);
+	return strstr(text, what);
+}
+
+/* The daemon was away: domains whose port it cannot have again have died, and who watches is told. */
+static void test_died_meanwhile(void **state)
+{
+	char file[] = "/tmp/xenstored-test-XXXXXX";
+	int fd = mkstemp(file);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	guest_new(3);
+	guest_new(4);
+	guest_new(5);
+	xwatch(d0, "@releaseDomain", "r");
+	expect_events(d0, "@releaseDomain:r");
+	log_open(file);
+	dom_find(3)->remote_port = dom_find(4)->remote_port = 666;
+	fake_info[0] = (struct hv_dominfo){ .domid = 3, .dying = true };
+	fake_info[1] = (struct hv_dominfo){ .domid = 4 };
+	fake_info[2] = (struct hv_dominfo){ .domid = 5 };
+	fake_infos = 3;
+	/* that one's mapping died with the daemon */
+	hv_unmap_ring(dom_find(5)->conn->ring);
+	domains_attach();
+	expect_events(d0, "@releaseDomain:r");
+	assert_null(dom_find(3)->conn);
+	assert_true(logged(file, "domain 3 died meanwhile"));
+	/* that is no excuse for one that lives */
+	assert_null(dom_find(4)->conn);
+	assert_true(logged(file, "domain 4: cannot serve its ring again"));
+	assert_non_null(dom_find(5)->conn);
+	assert_false(logged(file, "domain 5"));
+	log_open("/dev/null");
+	unlink(file);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -479,6 +526,7 @@ int main(void)
 		T(test_features_are_honest),
 		T(test_special_watches),
 		T(test_unknown_domains),
+		T(test_died_meanwhile),
 	};
 	/* clang-format on */
 
