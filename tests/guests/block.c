@@ -4,7 +4,6 @@
  * disk can be closed and opened again.
  *
  * guest: disk='["/images/guests/disk.img,raw,xvda,w"]'
- * harts: 1
  */
 #include <errno.h>
 #include <stdlib.h>

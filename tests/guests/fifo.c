@@ -4,7 +4,6 @@
  * wrong; and console and xenstore, which go on over it.
  *
  * guest: vcpus=2 memory=24
- * harts: 1
  */
 #include <stdlib.h>
 

@@ -4,7 +4,6 @@
  *
  * guest: memory=24
  * peer: partner
- * harts: 1
  */
 #include <stdlib.h>
 #include <string.h>

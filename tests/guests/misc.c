@@ -4,7 +4,6 @@
  * control domain's own calls, which refuse a guest; and that no register tells what the hypervisor did.
  *
  * peer: partner
- * harts: 1
  */
 #include <stdio.h>
 #include <stdlib.h>

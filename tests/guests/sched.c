@@ -4,7 +4,6 @@
  *
  * guest: vcpus=4
  * peer: partner
- * harts: 1
  */
 #define __XEN_TOOLS__ 1 /* struct vcpu_guest_context */
 #include <malloc.h>
