@@ -8,18 +8,21 @@
 #include <stdlib.h>
 
 #include <pv/event.h>
+#include <pv/task.h>
 #include <pv/xenbus.h>
 
 #define ROUNDS 10000
 
-static volatile unsigned int got;
+static unsigned int got;
+static struct pv_signal all;
 
 static void on_event(evtchn_port_t port, void *arg)
 {
 	(void)arg;
-	got++;
-	if (got <= ROUNDS)
+	if (++got <= ROUNDS)
 		pv_event_send(port); /* back to the other */
+	if (got == ROUNDS)
+		pv_task_signal(&all);
 }
 
 /* The lower one offers a port and shows it in xenstore; the higher one connects to it. */
@@ -57,11 +60,7 @@ int main(void)
 	pv_event_handler(port, on_event, NULL);
 	if (me > atoi(peer)) /* both are there: the first event */
 		pv_event_send(port);
-	for (unsigned long flags = pv_irq_save(); got < ROUNDS;) {
-		pv_wait_for_interrupt();
-		pv_irq_restore(flags);
-		flags = pv_irq_save();
-	}
+	pv_task_wait(&all);
 	printf("domain %ld: %u events in %llu us\n", me, got,
 	       (unsigned long long)(pv_time_ns() - start) / 1000);
 	return 0;

@@ -59,6 +59,7 @@ struct pv_cpu {
 	struct pv_trap *caught;
 	void (*on_timer)(void *arg);
 	void *timer_arg;
+	struct pv_task *task; /* pv/task.h; NULL: no task was ever made here */
 	struct vcpu_info info __attribute__((aligned(64)));
 	struct _reent reent;
 };
