@@ -133,9 +133,7 @@ def measure(args):
                     note(("rate", op, size), rate)
                     note(("again", op, size), again)
                     if op in JOURNALED:
-                        rate, cost, _ = bare[size].load(op, CLIENTS, 1, args.seconds)
-                        note(("bare", op, size), cost)
-                        note(("bare rate", op, size), rate)
+                        note(("bare", op, size), bare[size].load(op, CLIENTS, 1, args.seconds)[1])
             for clients, depth in ECHO:
                 note(("ours rate", clients, depth), servers[SIZES[0]].load("read", clients, depth, args.seconds)[0])
                 note(("echo rate", clients, depth), echo.load("read", clients, depth, args.seconds)[0])
@@ -186,19 +184,22 @@ def print_journal(typical, ratio):
     def row(text, form, value):
         print("%-30s" % text + "".join(form % value(n) for n in SIZES))
 
-    print("The journal: operations a second over the socket, with / without")
-    for op in JOURNALED:
-        row(TEXT[op], "%10.3f", lambda n: ratio(("rate", op, n), ("bare rate", op, n)))
-    print("and processor time over the socket, with / without")
+    print("The journal: processor time of the daemon over the socket, with / without")
     for op in JOURNALED:
         row(TEXT[op], "%10.3f", lambda n: ratio(("cost", op, n), ("bare", op, n)))
-    print("and over a ring, us of processor time: without, with, with its share of the checkpoints")
+    print("and over a ring, the daemon and its client in one process, us of processor time and requests a second")
     for op in JOURNALED:
         requests = 12 if op == "tx10" else 1
+
+        def whole(n):
+            share = typical("bytes", op, n) / typical("room", "log", n)
+            return typical("with", op, n) / 1e3 + typical("pause", "checkpoint", n) * requests * share
+
         row(TEXT[op], "%10.2f", lambda n: typical("without", op, n) / 1e3)
-        row("", "%10.2f", lambda n: typical("with", op, n) / 1e3)
-        row("", "%10.2f", lambda n: typical("with", op, n) / 1e3 + typical("pause", "checkpoint", n) * requests *
-            typical("bytes", op, n) / typical("room", "log", n))
+        row("  with the journal", "%10.2f", lambda n: typical("with", op, n) / 1e3)
+        row("  and its share of checkpoints", "%10.2f", whole)
+        row("  requests a second, without", "%10.0f", lambda n: requests * 1e9 / typical("without", op, n))
+        row("  requests a second, with all", "%10.0f", lambda n: requests * 1e6 / whole(n))
         row("  bytes for each request", "%10.0f", lambda n: typical("bytes", op, n))
     row("a checkpoint, ms", "%10.2f", lambda n: typical("pause", "checkpoint", n) / 1e3)
     row("requests from one to the next", "%10.0f", lambda n: typical("room", "log", n) / typical("bytes", "write", n))
