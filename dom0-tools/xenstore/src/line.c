@@ -10,7 +10,16 @@
 
 size_t line_count;
 
-#ifdef __SANITIZE_ADDRESS__
+/* How gcc says it, and how clang, which builds the fuzzer. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASAN
+#endif
+#endif
+
+#ifdef ASAN
 /* What is lost, or used after it was freed, is to be found. */
 void *line_alloc(void)
 {
