@@ -527,9 +527,10 @@ static long close_interdomain(struct domain *d, u32 port)
 static long close_port(struct domain *d, u32 port)
 {
 	struct evtchn *c;
-	long rc = 0;
+	long rc;
 
 	for (;;) {
+		rc = 0;
 		spin_lock(&d->evtchn_lock);
 		c = evtchn_get(d, port);
 		if (!c) {
