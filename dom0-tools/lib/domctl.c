@@ -31,7 +31,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 	memcpy(d->handle, c->handle, sizeof(d->handle));
 	d->flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
 	d->max_vcpus = c->max_vcpus;
-	d->max_evtchn_port = (uint32_t)-1;
+	d->max_evtchn_port = c->max_evtchn_port;
 	d->max_grant_frames = -1;
 	d->max_maptrack_frames = -1;
 	d->grant_opts = XEN_DOMCTL_GRANT_version(1);

@@ -111,8 +111,9 @@ static int dry_run(const struct xl_config *c)
 	printf("name = \"%s\"\nkernel = \"%s\"\n", c->name, c->kernel);
 	if (c->ramdisk)
 		printf("ramdisk = \"%s\"\n", c->ramdisk);
-	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n",
-	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus);
+	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n"
+	       "max_event_channels = %u\n",
+	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus, c->max_event_channels);
 	printf("on_poweroff = \"%s\"\non_reboot = \"%s\"\non_crash = \"%s\"\n"
 	       "on_watchdog = \"%s\"\ndisk = [",
 	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash),

@@ -14,6 +14,10 @@
 #include "config.h"
 
 #define MAX_VCPUS 64
+/* Event channels: console and xenstore need one each, the FIFO ABI has no more; by default as Xen's xl. */
+#define MIN_EVENT_CHANNELS 2
+#define MAX_EVENT_CHANNELS 131071
+#define DEFAULT_EVENT_CHANNELS 1023
 #define MAX_MEMORY (1ul << 30) /* MiB: a pebibyte */
 #define NAME_MAX_LEN 64
 
@@ -137,6 +141,14 @@ static void key_maxvcpus(struct xl_config *c, const struct cfg_setting *s)
 
 	if (get_number(c, s, 1, MAX_VCPUS, &n))
 		c->maxvcpus = n;
+}
+
+static void key_max_event_channels(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, MIN_EVENT_CHANNELS, MAX_EVENT_CHANNELS, &n))
+		c->max_event_channels = n;
 }
 
 static void key_uuid(struct xl_config *c, const struct cfg_setting *s)
@@ -304,6 +316,7 @@ static const struct {
 	{ "maxmem", key_maxmem },
 	{ "vcpus", key_vcpus },
 	{ "maxvcpus", key_maxvcpus },
+	{ "max_event_channels", key_max_event_channels },
 	{ "uuid", key_uuid },
 	{ "disk", key_disk },
 	{ "vif", key_vif },
@@ -376,6 +389,7 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 	cfg_init(&c->tree, log);
 	c->memory = 32; /* as Xen's xl */
 	c->vcpus = 1;
+	c->max_event_channels = DEFAULT_EVENT_CHANNELS;
 	c->on_poweroff = ACTION_DESTROY;
 	c->on_reboot = ACTION_RESTART;
 	c->on_crash = ACTION_DESTROY;

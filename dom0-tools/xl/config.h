@@ -27,6 +27,7 @@ struct xl_config {
 	char *cmdline; /* root= and extra put together, or cmdline; never NULL */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
+	unsigned int max_event_channels;
 	bool have_uuid;
 	uint8_t uuid[16];
 	struct xl_disk *disk;

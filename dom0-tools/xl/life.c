@@ -291,7 +291,8 @@ static int in_transaction(struct creation *k,
 
 static int make_domain(struct creation *k)
 {
-	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus };
+	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
+				    .max_evtchn_port = k->cfg->max_event_channels };
 	struct pv *pv = k->xl->pv;
 	int rc;
 

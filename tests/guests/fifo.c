@@ -3,7 +3,7 @@
  * The FIFO ABI of event channels: the change to it, many ports, priorities, masks, what a guest may get
  * wrong; and console and xenstore, which go on over it.
  *
- * guest: vcpus=2 memory=24
+ * guest: vcpus=2 memory=24 max_event_channels=131071
  */
 #include <stdlib.h>
 

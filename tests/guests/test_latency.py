@@ -46,7 +46,7 @@ def test_steps_between_looks_for_interrupts(host):
     slow += check("create", report(m))
     m.run("xl destroy big", 60)
     slow += check("destroy", report(m))
-    host.create("heavy", "heavy", {"memory": "32"})
+    host.create("heavy", "heavy", {"memory": "32", "max_event_channels": "131071"})
     m.run("xl unpause heavy")
     m.expect(r"heavy: done", 120)
     slow += check("a domain with as much as one may have", report(m))

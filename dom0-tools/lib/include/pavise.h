@@ -57,6 +57,7 @@ int pv_fd(const struct pv *pv);
 struct pv_create {
 	uint8_t handle[16]; /* UUID */
 	uint32_t max_vcpus;
+	uint32_t max_evtchn_port; /* the highest event channel that it may have */
 	uint32_t engine; /* XEN_DOMCTL_CONFIG_ENGINE_* */
 };
 /* @timebase (Hz) may be NULL. */

@@ -45,6 +45,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.maxmem, 32);
 	assert_int_equal(c.vcpus, 1);
 	assert_int_equal(c.maxvcpus, 1);
+	assert_int_equal(c.max_event_channels, 1023);
 	assert_int_equal(c.nr_disks, 0);
 	assert_false(c.have_uuid);
 	assert_int_equal(c.on_poweroff, ACTION_DESTROY);
@@ -64,7 +65,7 @@ static void test_all_keys(void **state)
 			&c,
 			MINIMAL
 			"ramdisk = '/r'\nroot = '/dev/xvda ro'\nextra = 'quiet'\nmemory = \"256\"\n"
-			"maxmem = 512\nvcpus = 2\nmaxvcpus = 4\nvif = [ ]\ntype = 'pvh'\n"
+			"maxmem = 512\nvcpus = 2\nmaxvcpus = 4\nmax_event_channels = 131071\nvif = [ ]\ntype = 'pvh'\n"
 			"uuid = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'\n"
 			"disk = [ 'vdev=xvda,target=/a', '/b,raw,xvdb,ro' ]\n"
 			"on_poweroff = 'preserve'\non_reboot = 'destroy'\non_crash = 'rename-restart'\n",
@@ -75,6 +76,7 @@ static void test_all_keys(void **state)
 	assert_int_equal(c.memory, 256);
 	assert_int_equal(c.maxmem, 512);
 	assert_int_equal(c.maxvcpus, 4);
+	assert_int_equal(c.max_event_channels, 131071);
 	assert_int_equal(c.nr_disks, 2);
 	assert_string_equal(c.disk[1].target, "/b");
 	assert_true(c.disk[1].readonly);
@@ -154,6 +156,8 @@ static void test_mistakes(void **state)
 		{ "on_poweroff = 'explode'",
 		  "t.cfg:3: on_poweroff: 'explode' is none of destroy, restart, preserve, "
 		  "rename-restart\n" },
+		{ "max_event_channels = 131072",
+		  "t.cfg:3: max_event_channels: 131072 is not between 2 and 131071\n" },
 		{ "type = 'hvm'", "t.cfg:3: type: type 'hvm' is not supported, only pv and pvh\n" },
 		{ "name = '17'",
 		  "t.cfg:3: warning: name: given again; the value of line 1 is ignored\n"
