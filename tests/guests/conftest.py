@@ -11,7 +11,8 @@ first comment may say how it wants to run:
  * timeout: 60                    seconds; a sum too
  * full                           only in make test-full
 
-$SEED and $FUZZ_SECONDS there are make's environment's, or 1 and 60.
+$SEED and $FUZZ_SECONDS there are make's environment's, or 1 and 60. $RACE_FACTOR is 1, and 20 in make test-full;
+$RACE_SECONDS what that may take longer.
 
 A guest and its peers find one another through xenstore: each has the others' domain ids, separated by
 spaces, in its node data/peers.
@@ -39,6 +40,9 @@ sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system
 import machine  # noqa: E402
 from console import Machine  # noqa: E402
 
+FULL = "--full" in sys.argv
+VARIABLES = {"SEED": "1", "FUZZ_SECONDS": "60", "RACE_FACTOR": "20" if FULL else "1",
+             "RACE_SECONDS": "1800" if FULL else "60", **os.environ}
 live = []
 
 
@@ -81,7 +85,7 @@ class Guest:
             if not found:
                 continue
             key, value = found.groups()
-            value = string.Template(value or "").safe_substitute({"SEED": "1", "FUZZ_SECONDS": "60", **os.environ})
+            value = string.Template(value or "").safe_substitute(VARIABLES)
             if key == "guest":
                 self.settings = dict(word.split("=", 1) for word in shlex.split(value))
             elif key == "peer":
