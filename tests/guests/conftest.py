@@ -10,6 +10,7 @@ first comment may say how it wants to run:
  * icount                         machines whose clock counts instructions, 1 ns each
  * timeout: 60                    seconds; a sum too
  * full                           only in make test-full
+ * census                         everything that a guest could leave behind is counted before and after it
 
 $SEED and $FUZZ_SECONDS there are make's environment's, or 1 and 60. $RACE_FACTOR is 1, and 20 in make test-full;
 $RACE_SECONDS what that may take longer.
@@ -25,6 +26,7 @@ import string
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -37,6 +39,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system")]
 
+import census  # noqa: E402
 import machine  # noqa: E402
 from console import Machine  # noqa: E402
 
@@ -77,11 +80,11 @@ class Guest:
     def __init__(self, path):
         self.name = os.path.basename(path)[:-2]
         self.settings, self.peers, self.harts, self.timeout = {}, [], [1, 4], 60
-        self.full = self.icount = False
+        self.full = self.icount = self.census = False
         with open(path, encoding="utf-8") as f:
             comments = f.read().split("*/")
         for line in "".join(comments[:2]).splitlines():
-            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount)(?:: (.*))?$", line)
+            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount|census)(?:: (.*))?$", line)
             if not found:
                 continue
             key, value = found.groups()
@@ -152,6 +155,13 @@ class Host:
         print(text)
         assert not status, f"{guest.name} still ran after {guest.timeout} s; it printed:\n{text}"
         return text.split("\n# console of ")[0].splitlines()
+
+    def census(self):
+        """What there is (tests/system/census.py), once a first guest has made dom0 take memory for good."""
+        if self.free is None:
+            self.run(types.SimpleNamespace(name="hello", settings={}, peers=[], timeout=60))
+            self.look_over()
+        return census.take(self.machine)
 
     def look_over(self):
         """Nothing of the guests is left, and the machine has all its memory."""

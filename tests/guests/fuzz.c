@@ -6,6 +6,7 @@
  * guest: memory=16 extra="$SEED $FUZZ_SECONDS"
  * peer: attacker memory=16 vcpus=2 extra="$SEED $FUZZ_SECONDS"
  * harts: 4
+ * census
  * timeout: 120 + $FUZZ_SECONDS
  */
 #include <stdio.h>

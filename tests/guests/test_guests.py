@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import Guest, sources
+from conftest import Guest, census, sources
 
 CASES = [pytest.param(guest, harts, id=f"{guest.name}-{harts}", marks=[pytest.mark.full] if guest.full else [])
          for guest in map(Guest, sources()) for harts in guest.harts]
@@ -13,8 +13,12 @@ CASES = [pytest.param(guest, harts, id=f"{guest.name}-{harts}", marks=[pytest.ma
 @pytest.mark.parametrize("guest, harts", CASES)
 def test_guest(hosts, guest, harts):
     host = hosts(harts, guest.icount)
+    before = host.census() if guest.census else None
     judge(host.run(guest))
     host.look_over()
+    if before:
+        wrong = census.differences(before, host.census())
+        assert not wrong, "left behind: " + "; ".join(wrong)
 
 
 def judge(lines):
