@@ -7,7 +7,7 @@
  * guest: vcpus=2 memory=24 extra="$RACE_FACTOR"
  * harts: 4
  * census
- * timeout: 120 + $RACE_SECONDS
+ * timeout: 360 + $RACE_SECONDS
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,8 @@
  *
  * guest: vcpus=10 memory=32 maxmem=40 extra="$RACE_FACTOR"
  * harts: 4
- * timeout: 120 + $RACE_SECONDS
+ * census
+ * timeout: 360 + $RACE_SECONDS
  */
 #include <stdlib.h>
 #include <string.h>

@@ -16,7 +16,7 @@
  * rounds at the least.
  */
 #define MAX_TIME_NS 5000000000UL
-#define MIN_ROUNDS 20
+#define MIN_ROUNDS 10
 /* On one hart the other vCPU must have a turn; on two, a yield would end the race. */
 #define SPINS 2000
 
