@@ -65,6 +65,34 @@ static int find_cpu(const char *root, char *dir, size_t size)
 	return -ENOENT;
 }
 
+/*
+ * Takes an extension that only the control domain has out of dom0's list of them: "rv64imac_svpbmt_zbb", or strings one after
+ * another. Returns the new length.
+ */
+static int drop_extension(char *data, int len, const char *name, char separator)
+{
+	size_t n = strlen(name);
+	char *at = data, *end = data + len;
+
+	while (at < end) {
+		char *stop = memchr(at, separator, end - at), *next = stop ? stop + 1 : end;
+		size_t word = strnlen(at, (stop ? stop : end) - at);
+
+		if (word != n || memcmp(at, name, n)) {
+			at = next;
+			continue;
+		}
+		/* The last of a string loses the separator before it, and keeps the NUL. */
+		if (!stop && at > data) {
+			next = at + n;
+			at--;
+		}
+		memmove(at, next, end - next);
+		end -= next - at;
+	}
+	return end - data;
+}
+
 int pv_cpu_template_read(const char *root, struct pv_cpu_template *t, struct pv_err *err)
 {
 	char dir[256], cpus[256];
@@ -88,6 +116,10 @@ int pv_cpu_template_read(const char *root, struct pv_cpu_template *t, struct pv_
 		len = read_prop(dir, inherited[i], &data);
 		if (len < 0)
 			continue;
+		if (!strcmp(inherited[i], "riscv,isa"))
+			len = drop_extension(data, len, "svpbmt", '_');
+		else if (!strcmp(inherited[i], "riscv,isa-extensions"))
+			len = drop_extension(data, len, "svpbmt", '\0');
 		t->prop[t->nr].name = inherited[i];
 		t->prop[t->nr].data = data;
 		t->prop[t->nr].len = len;

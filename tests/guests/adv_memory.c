@@ -346,6 +346,31 @@ static void xsa_327_register_against_register(void)
 	tap_ok(ok, "%s: one of two is taken, and alone is written to", __func__);
 }
 
+/* ---- 402: no memory type of one's own, under which old data would show through the caches ---- */
+
+static void read_word(void *p)
+{
+	(void)*(volatile uint64_t *)p;
+}
+
+static void xsa_402_no_memory_types(void)
+{
+	static const unsigned long types[] = { 1UL << 61, 2UL << 61,
+					       3UL << 61 }; /* Svpbmt: NC, IO, none */
+	struct pv_trap trap;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		pv_map(PV_WINDOW, (uintptr_t)target, PTE_R | PTE_W | types[i]);
+		tap_ok(pv_try(read_word, (void *)PV_WINDOW, &trap) && trap.cause == 13,
+		       "%s: type %u is a page fault", __func__, i + 1);
+		pv_unmap(PV_WINDOW);
+	}
+	pv_map(PV_WINDOW, (uintptr_t)target, PTE_R | PTE_W);
+	tap_ok(!pv_try(read_word, (void *)PV_WINDOW, &trap), "%s: without a type it is memory",
+	       __func__);
+	pv_unmap(PV_WINDOW);
+}
+
 int main(int argc, char **argv)
 {
 	char *domid = pv_xenbus_read(0, "domid");
@@ -365,6 +390,7 @@ int main(int argc, char **argv)
 	xsa_212_map_against_decrease();
 	xsa_29_all_uses_of_one_frame();
 	xsa_327_register_against_register();
+	xsa_402_no_memory_types();
 	tap_is(owned(), at_start, "as many pages as at the start");
 	return tap_done();
 }

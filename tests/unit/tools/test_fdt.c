@@ -37,7 +37,8 @@ static int make_tree(void **state)
 	mkdir(path, 0700);
 	make("cpus/timebase-frequency", "\x00\x98\x96\x80", 4); /* 10 MHz */
 	make("cpus/cpu@1/compatible", "riscv", 6);
-	make("cpus/cpu@1/riscv,isa", "rv64imafdc_sstc", 16);
+	make("cpus/cpu@1/riscv,isa", "rv64imafdc_svpbmt_sstc_svpbmt", 30);
+	make("cpus/cpu@1/riscv,isa-extensions", "i\0svpbmt\0zbb", 13);
 	make("cpus/cpu@1/mmu-type", "riscv,sv57", 11);
 	make("cpus/cpu@1/riscv,cboz-block-size", "\0\0\0\x40", 4);
 	make("cpus/cpu@1/phandle", "\0\0\0\x07", 4);
@@ -50,6 +51,7 @@ static int remove_tree(void **state)
 	static const char *const names[] = {
 		"cpus/cpu@1/compatible",
 		"cpus/cpu@1/riscv,isa",
+		"cpus/cpu@1/riscv,isa-extensions",
 		"cpus/cpu@1/mmu-type",
 		"cpus/cpu@1/riscv,cboz-block-size",
 		"cpus/cpu@1/phandle",
@@ -129,7 +131,11 @@ static void test_tree(void **state)
 	assert_int_equal(number(fdt, "/memory@200000000", "reg", 1, 8), 0x40000000);
 
 	assert_int_equal(number(fdt, "/cpus", "timebase-frequency", 0, 4), 10000000);
+	/* Memory types are the control domain's alone. */
 	assert_string_equal(prop(fdt, "/cpus/cpu@1", "riscv,isa", &len), "rv64imafdc_sstc");
+	assert_int_equal(len, 16);
+	assert_memory_equal(prop(fdt, "/cpus/cpu@1", "riscv,isa-extensions", &len), "i\0zbb", 6);
+	assert_int_equal(len, 6);
 	assert_string_equal(prop(fdt, "/cpus/cpu@0", "mmu-type", &len), "riscv,sv57");
 	assert_int_equal(number(fdt, "/cpus/cpu@0", "riscv,cboz-block-size", 0, 4), 64);
 	assert_int_equal(number(fdt, "/cpus/cpu@1", "reg", 0, 4), 1);

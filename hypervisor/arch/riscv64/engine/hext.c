@@ -24,27 +24,36 @@ static bool hext_available(void)
 	return cpu.h;
 }
 
-static void hext_hart_init(void)
+/*
+ * Page-based memory types are for who has devices. A guest could map its RAM as not cacheable, and read what lies under
+ * the zeroes that scrubbing left in the cache (as XSA-402 on another machine).
+ */
+static u64 envcfg_for(const struct domain *d)
 {
 	u64 envcfg = 0;
 
-	csr_write(CSR_HEDELEG, HEDELEG);
-	csr_write(CSR_HIDELEG, HIDELEG);
-	csr_write(CSR_HCOUNTEREN, 7);
-	csr_write(CSR_HTIMEDELTA, 0);
-	csr_write(CSR_HVIP, 0);
-	csr_write(CSR_HIE, 0);
 	if (cpu.sstc)
 		envcfg |= HENVCFG_STCE;
-	if (cpu.svpbmt)
+	if (cpu.svpbmt && d->is_privileged)
 		envcfg |= HENVCFG_PBMTE;
 	if (cpu.zicbom)
 		envcfg |= HENVCFG_CBCFE |
 			  (1UL << 4); /* CBIE 01: cbo.inval flushes, and so shows no old data */
 	if (cpu.zicboz)
 		envcfg |= HENVCFG_CBZE;
-	if (envcfg)
-		csr_write(CSR_HENVCFG, envcfg);
+	return envcfg;
+}
+
+static void hext_hart_init(void)
+{
+	csr_write(CSR_HEDELEG, HEDELEG);
+	csr_write(CSR_HIDELEG, HIDELEG);
+	csr_write(CSR_HCOUNTEREN, 7);
+	csr_write(CSR_HTIMEDELTA, 0);
+	csr_write(CSR_HVIP, 0);
+	csr_write(CSR_HIE, 0);
+	if (envcfg_for(current()->domain))
+		csr_write(CSR_HENVCFG, envcfg_for(current()->domain));
 }
 
 static void initial_csrs(struct arch_vcpu *a)
@@ -127,6 +136,8 @@ static void hext_load(struct vcpu *v)
 	struct arch_vcpu *a = v->arch;
 
 	csr_write(CSR_HGATP, v->domain->arch->hgatp);
+	if (cpu.svpbmt)
+		csr_write(CSR_HENVCFG, envcfg_for(v->domain));
 	csr_write(CSR_VSSTATUS, a->vsstatus);
 	csr_write(CSR_VSIE, a->vsie);
 	csr_write(CSR_VSTVEC, a->vstvec);
