@@ -140,7 +140,10 @@ static void unlock_both(struct domain *a, struct domain *b)
 
 void evtchn_upcall(struct vcpu *v)
 {
-	if (__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+	/* The byte is a word's first, and the bit its lowest: there are atomic operations on words only. */
+	u32 *word = (u32 *)&v->info->evtchn_upcall_pending;
+
+	if (__atomic_fetch_or(word, 1, __ATOMIC_SEQ_CST) & 0xff)
 		return;
 	arch_raise_upcall(v);
 	vcpu_unblock(v);

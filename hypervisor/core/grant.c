@@ -157,7 +157,7 @@ union head {
  * t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it
  * permits the use.
  */
-static s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
+static inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 {
 	union head old, new;
 
@@ -311,11 +311,10 @@ static u32 track_alloc(struct grant_table *t, const struct maptrack *m)
 	return handle;
 }
 
+/* No lock: until it is live nobody else looks at the rest of the entry. */
 static void track_live(struct grant_table *t, u32 handle)
 {
-	spin_lock(&t->track_lock);
-	track(t, handle)->live = true;
-	spin_unlock(&t->track_lock);
+	__atomic_store_n(&track(t, handle)->live, true, __ATOMIC_RELEASE);
 }
 
 /* track_lock held */
@@ -346,7 +345,8 @@ static bool track_take(struct grant_table *t, u32 handle, gfn_t gfn, struct mapt
 	ok = handle < t->nr_tracks;
 	if (ok) {
 		e = track(t, handle);
-		ok = e->live && (gfn == INVALID_GFN || e->gfn == gfn);
+		ok = __atomic_load_n(&e->live, __ATOMIC_ACQUIRE) &&
+		     (gfn == INVALID_GFN || e->gfn == gfn);
 	}
 	if (ok) {
 		*m = *e;
@@ -442,34 +442,16 @@ static void unmap_fn(void *arg)
 	}
 }
 
-long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *op))
-{
-	u32 left = count;
-	u64 buf[8];
-
-	BUG_ON(size > sizeof(buf));
-	for (; left; left--, arg += size) {
-		/* Never before the first: whoever is interrupted all the time still gets on. */
-		if (left != (u32)count && hypercall_preempt_check())
-			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK,
-						  arg, left, 0, 0);
-		if (copy_from_guest(buf, arg, size))
-			return -EFAULT;
-		fn(buf);
-		if (copy_to_guest(arg, buf, size))
-			return -EFAULT;
-	}
-	return 0;
-}
-
 long grant_op_map(u64 cmd, u64 arg, u64 count)
 {
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_map_grant_ref), map_fn);
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_map_grant_ref),
+			      offsetof(struct gnttab_map_grant_ref, status), map_fn);
 }
 
 long grant_op_unmap(u64 cmd, u64 arg, u64 count)
 {
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_unmap_grant_ref), unmap_fn);
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_unmap_grant_ref),
+			      offsetof(struct gnttab_unmap_grant_ref, status), unmap_fn);
 }
 
 /* ---- death ---- */

@@ -12,10 +12,16 @@
 /* One end of a copy, held for its duration. */
 struct copy_end {
 	struct page *page;
-	struct domain *domain; /* held */
+	struct domain *domain; /* held, unless it is the current one: that is held by running */
 	u32 ref;
 	bool is_ref, readonly;
 };
+
+static void put_domain(struct copy_end *e)
+{
+	if (e->domain != current_domain())
+		domain_put(e->domain);
+}
 
 static void end_put(struct copy_end *e)
 {
@@ -23,43 +29,44 @@ static void end_put(struct copy_end *e)
 		grant_unpin(e->domain, e->ref, e->readonly);
 	else
 		page_put(e->page);
-	domain_put(e->domain);
+	put_domain(e);
+}
+
+/* Without a grant: only the own memory. */
+static s16 end_get_own(struct copy_end *e, gfn_t gfn)
+{
+	unsigned int access;
+
+	if (e->domain != current_domain())
+		return GNTST_permission_denied;
+	e->page = page_get_from_gfn(e->domain, gfn, &access);
+	if (!e->page)
+		return GNTST_bad_page;
+	if (e->readonly || access & P2M_W)
+		return GNTST_okay;
+	page_put(e->page);
+	return GNTST_permission_denied;
 }
 
 static s16 end_get(struct copy_end *e, domid_t domid, bool is_ref, u64 where, bool readonly)
 {
 	struct domain *cur = current_domain();
-	unsigned int access;
 	s16 status;
 
-	*e = (struct copy_end){ .is_ref = is_ref, .readonly = readonly, .ref = where };
-	e->domain = domain_get(domid);
+	e->is_ref = is_ref;
+	e->readonly = readonly;
+	e->ref = where;
+	e->domain = domid == DOMID_SELF || domid == cur->id ? cur : domain_get(domid);
 	if (!e->domain)
 		return GNTST_bad_domain;
-	if (!xsm_may_talk(cur, e->domain)) {
+	if (!xsm_may_talk(cur, e->domain))
 		status = GNTST_bad_domain;
-		goto put;
-	}
-	if (is_ref) {
+	else if (is_ref)
 		status = grant_pin(e->domain, cur->id, e->ref, readonly, &e->page);
-		if (status == GNTST_okay)
-			return status;
-		goto put;
-	}
-	/* Without a grant, only the own memory. */
-	status = GNTST_permission_denied;
-	if (e->domain != cur)
-		goto put;
-	e->page = page_get_from_gfn(cur, where, &access);
-	if (!e->page) {
-		status = GNTST_bad_page;
-		goto put;
-	}
-	if (readonly || access & P2M_W)
-		return GNTST_okay;
-	page_put(e->page);
-put:
-	domain_put(e->domain);
+	else
+		status = end_get_own(e, where);
+	if (status != GNTST_okay)
+		put_domain(e);
 	return status;
 }
 
@@ -96,7 +103,8 @@ static void copy_fn(void *arg)
 
 long grant_op_copy(u64 cmd, u64 arg, u64 count)
 {
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_copy), copy_fn);
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_copy),
+			      offsetof(struct gnttab_copy, status), copy_fn);
 }
 
 static void query_size_fn(void *arg)
@@ -120,7 +128,8 @@ long grant_op_query_size(u64 cmd, u64 arg, u64 count)
 {
 	if ((u32)count != 1)
 		return -EINVAL;
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_query_size), query_size_fn);
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_query_size),
+			      offsetof(struct gnttab_query_size, nr_frames), query_size_fn);
 }
 
 /*
@@ -171,7 +180,8 @@ long grant_op_setup_table(u64 cmd, u64 arg, u64 count)
 		return hypercall_continue(__HYPERVISOR_grant_table_op, cmd, arg, count, 0, 0);
 	if (rc)
 		return rc;
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_setup_table), setup_table_fn);
+	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_setup_table),
+			      offsetof(struct gnttab_setup_table, status), setup_table_fn);
 }
 
 long grant_op_set_version(u64 cmd, u64 arg, u64 count)

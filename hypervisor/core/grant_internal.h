@@ -6,6 +6,7 @@
 #define PAVISE_GRANT_INTERNAL_H
 
 #include <domain.h>
+#include <hypercall.h>
 
 #define GRANTS_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
 #define GRANT_CMD_MASK 0xfff
@@ -47,9 +48,30 @@ void grant_unpin(struct domain *rd, u32 ref, bool readonly);
 int grant_grow(struct domain *d, unsigned int nr);
 
 /*
- * Runs fn over count structures of size bytes at arg, each copied in, and back out with its status,
- * and continues where it was interrupted. Returns 0 or -EFAULT.
+ * Runs fn over count structures of size bytes at arg: each is copied in, what begins at result is copied back out, and it
+ * goes on where it was interrupted. Returns 0 or -EFAULT. Inline, so that size and fn are known where it runs.
  */
-long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, void (*fn)(void *op));
+static __force_inline long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, size_t result,
+					  void (*fn)(void *op))
+{
+	u32 left = count;
+	u64 buf[8];
+
+	BUG_ON(size > sizeof(buf));
+	result &=
+		~7UL; /* words are copied faster; what the guest wrote before it goes back unchanged */
+	for (; left; left--, arg += size) {
+		/* Never before the first: whoever is interrupted all the time still gets on. */
+		if (left != (u32)count && hypercall_preempt_check())
+			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK,
+						  arg, left, 0, 0);
+		if (copy_from_guest(buf, arg, size))
+			return -EFAULT;
+		fn(buf);
+		if (copy_to_guest(arg + result, (char *)buf + result, size - result))
+			return -EFAULT;
+	}
+	return 0;
+}
 
 #endif

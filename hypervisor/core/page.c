@@ -8,9 +8,6 @@
 #include <lib.h>
 #include <page.h>
 
-/* Far below overflow, far above what an honest guest needs for one page. */
-#define MAX_PAGE_REFS 0x7fffffffU
-
 /* Counts pages to come, so that the lock need not cover the scrubbing. */
 static bool reserve(struct domain *d, u64 n)
 {
@@ -163,36 +160,11 @@ void page_lend(struct page *pg, struct domain *d)
 	__atomic_store_n(&pg->count, 1, __ATOMIC_RELEASE);
 }
 
-/* Owned by d, or lent to it. (The owner of a page of small objects never looks like a domain.) */
-static bool can_get(const struct page *pg, const struct domain *d)
-{
-	return (pg->state == PAGE_OWNED || pg->state == PAGE_HYP) && pg->owner == d;
-}
-
-bool page_get(struct page *pg, struct domain *d)
-{
-	u32 count = __atomic_load_n(&pg->count, __ATOMIC_ACQUIRE);
-
-	do {
-		if (!count || count >= MAX_PAGE_REFS || !can_get(pg, d))
-			return false;
-	} while (!__atomic_compare_exchange_n(&pg->count, &count, count + 1, true, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
-	/* The page may have been freed and given to another between the look and the count. */
-	if (likely(can_get(pg, d)))
-		return true;
-	page_put(pg);
-	return false;
-}
-
-void page_put(struct page *pg)
+void page_put_last(struct page *pg)
 {
 	struct domain *d = pg->owner;
 	bool last;
 
-	ASSERT(READ_ONCE(pg->count));
-	if (__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL))
-		return;
 	if (pg->state == PAGE_HYP) {
 		free_pages(pg, 0);
 		return;
@@ -217,16 +189,15 @@ bool page_release_alloc(struct page *pg)
 
 struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access)
 {
-	struct p2m_entry e;
-	struct page *pg;
+	unsigned int rights;
+	mfn_t mfn = p2m_lookup_ram(d, gfn, &rights);
+	struct page *pg = mfn_to_page(mfn);
 
-	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
-		return NULL;
-	pg = mfn_to_page(e.mfn);
+	/* INVALID_MFN is no frame of RAM's. */
 	if (!pg || !page_get(pg, d))
 		return NULL;
 	if (access)
-		*access = e.access;
+		*access = rights;
 	return pg;
 }
 

@@ -18,6 +18,7 @@ struct xen_arch_domainconfig;
 #ifdef ARCH_INLINE
 #include <arch-inline.h>
 #else
+void arch_relax(void); /* in a spin loop */
 unsigned int arch_hart(void); /* number of this hart, 0 .. nr_harts - 1 */
 struct vcpu *arch_current(void); /* the vCPU whose exit is being handled; the idle one if none */
 /* Where the hypervisor reaches a RAM page that it may touch. */
@@ -26,7 +27,6 @@ void *arch_mfn_to_virt(mfn_t mfn);
 
 /* ---- hart ---- */
 
-void arch_relax(void); /* in a spin loop */
 u64 arch_time_ns(void); /* system time, which guests see too: since the clock was 0; monotonic */
 
 /* Sets the time (arch_time_ns()) of this hart's next timer interrupt; ~0 = none. */
@@ -117,6 +117,8 @@ int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old);
 int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type);
 /* Returns whether gfn is mapped, and how. */
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
+/* The frame that is mapped at gfn as P2M_RAM, with its P2M_R etc.; INVALID_MFN: none is. */
+mfn_t p2m_lookup_ram(struct domain *d, gfn_t gfn, unsigned int *access);
 /*
  * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for
  * each; returns

@@ -45,8 +45,9 @@ static inline void spin_lock(struct spinlock *l)
 {
 	u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
 
-	while (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket))
+	while (unlikely(READ_ONCE(l->owner) != ticket))
 		arch_relax();
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
 static inline bool spin_trylock(struct spinlock *l)
@@ -59,7 +60,8 @@ static inline bool spin_trylock(struct spinlock *l)
 
 static inline void spin_unlock(struct spinlock *l)
 {
-	__atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(l->owner, l->owner + 1);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #define PAVISE_PAGE_H
 
 #include <arch-api.h>
+#include <console.h>
 #include <list.h>
 #include <types.h>
 
@@ -128,17 +129,49 @@ static inline struct page *virt_to_page(const void *v)
 	return mfn_to_page(arch_virt_to_mfn(v));
 }
 
+/* Far below overflow, far above what an honest guest needs for one page. */
+#define MAX_PAGE_REFS 0x7fffffffU
+
+/* Drops one; the last frees the page (dirty) and takes it off the owner's account. */
+static inline void page_put(struct page *pg);
+
+/* Owned by d, or lent to it. (The owner of a page of small objects never looks like a domain.) */
+static inline bool page_is_of(const struct page *pg, const struct domain *d)
+{
+	return (pg->state == PAGE_OWNED || pg->state == PAGE_HYP) && pg->owner == d;
+}
+
 /*
  * Takes a reference if the page is owned by d (still, atomically): false otherwise, or on overflow.
  */
-bool page_get(struct page *pg, struct domain *d);
+static inline bool page_get(struct page *pg, struct domain *d)
+{
+	u32 count = __atomic_load_n(&pg->count, __ATOMIC_ACQUIRE);
+
+	do {
+		if (!count || count >= MAX_PAGE_REFS || !page_is_of(pg, d))
+			return false;
+	} while (!__atomic_compare_exchange_n(&pg->count, &count, count + 1, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	/* The page may have been freed and given to another between the look and the count. */
+	if (likely(page_is_of(pg, d)))
+		return true;
+	page_put(pg);
+	return false;
+}
 /*
  * Makes a PAGE_HYP page one that d may be given to see (shared_info, grant frames): count 1,
  * page_get(pg, d) works on it, and the last page_put() frees it.
  */
 void page_lend(struct page *pg, struct domain *d);
-/* Drops one; the last frees the page (dirty) and takes it off the owner's account. */
-void page_put(struct page *pg);
+void page_put_last(struct page *pg); /* page_put()'s other half */
+static inline void page_put(struct page *pg)
+{
+	ASSERT(READ_ONCE(pg->count));
+	if (!__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL))
+		page_put_last(pg);
+}
+
 /*
  * Drops the allocation's reference once, whoever calls first (decrease_reservation, teardown):
  * false when it was dropped already. The page stays on the owner's list and account while others

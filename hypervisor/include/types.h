@@ -59,6 +59,7 @@ typedef u64 paddr_t;
 #define __cold __attribute__((cold))
 #define __section(s) __attribute__((section(s)))
 #define __noinline __attribute__((noinline))
+#define __force_inline inline __attribute__((always_inline))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -10,14 +10,14 @@ void *memcpy(void *dst, const void *src, size_t n)
 	const u8 *s = src;
 
 	if (!(((uintptr_t)d | (uintptr_t)s) & 7)) {
-		for (; n >= 32; n -= 32, d += 32, s += 32) {
-			u64 a = ((const u64 *)s)[0], b = ((const u64 *)s)[1];
-			u64 c = ((const u64 *)s)[2], e = ((const u64 *)s)[3];
+		for (; n >= 64; n -= 64, d += 64, s += 64) {
+			const u64 *from = (const u64 *)s;
+			u64 a = from[0], b = from[1], c = from[2], e = from[3];
+			u64 f = from[4], g = from[5], h = from[6], i = from[7];
+			u64 *to = (u64 *)d;
 
-			((u64 *)d)[0] = a;
-			((u64 *)d)[1] = b;
-			((u64 *)d)[2] = c;
-			((u64 *)d)[3] = e;
+			to[0] = a, to[1] = b, to[2] = c, to[3] = e;
+			to[4] = f, to[5] = g, to[6] = h, to[7] = i;
 		}
 		for (; n >= 8; n -= 8, d += 8, s += 8)
 			*(u64 *)d = *(const u64 *)s;

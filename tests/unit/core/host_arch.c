@@ -297,6 +297,16 @@ static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)
 	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order };
 }
 
+mfn_t p2m_lookup_ram(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	struct p2m_entry e;
+
+	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
+		return INVALID_MFN;
+	*access = e.access;
+	return e.mfn;
+}
+
 int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
 {
 	struct p2m_entry e;

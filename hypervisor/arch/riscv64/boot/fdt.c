@@ -124,6 +124,7 @@ static void parse_cpus(const void *fdt)
 	machine.nr_harts = boot.nr_harts;
 	if (!machine.timebase_hz)
 		panic("the FDT's /cpus has no timebase-frequency");
+	time_init();
 }
 
 /*

@@ -24,6 +24,7 @@ static void setup_hart(unsigned int i)
 	h->hartid = boot.hartids[i];
 	h->plic_context = boot.plic_context[i];
 	h->stack_top = (u64)stacks[i] + STACK_GUARD + STACK_SIZE;
+	h->spin_limit = ~0ULL;
 }
 
 /* RAM that nothing reserves goes to the heap, page by page-aligned piece. */

@@ -332,7 +332,8 @@ fp_load:
  * copy_from_guest(dst, gva, n) and copy_to_guest(gva, src, n), see arch-api.h: 0, or -EFAULT (-14). HLV and HSV act
  * with the guest's rights (hstatus.SPVP). a0 = to, a1 = from, a2 = bytes left, t2 = data. Words of
  * 8 bytes, four at a time, then of 4, then bytes, as alignment and length allow.
- * A fault overwrites sepc, sstatus.SPP and hstatus.SPV of the return to the guest: t4-t6 keep them.
+ * A fault overwrites sepc, sstatus.SPP and hstatus.SPV of the return to the guest. sepc is written on that way anyhow, and
+ * the other two are known: what copies has been asked by a guest's kernel (an ecall of its user mode is its own to handle).
  */
 	.macro	hlv_d
 	.insn	r 0x73, 4, 0x36, t2, a1, x0
@@ -388,9 +389,6 @@ fp_load:
 
 	/* The whole of a copy: near = the register that is a host address. */
 	.macro	copy_loops unit, near, word8:req, word4:req, byte:req
-	csrr	t4, CSR_SEPC
-	csrr	t5, CSR_SSTATUS
-	csrr	t6, CSR_HSTATUS
 	or	t0, a0, a1
 	andi	t1, t0, 7
 	bnez	t1, 3f
@@ -439,9 +437,6 @@ copy_from_guest:
 	andi	t1, t1, 3
 	bne	a2, t0, 1f
 	bnez	t1, 1f
-	csrr	t4, CSR_SEPC
-	csrr	t5, CSR_SSTATUS
-	csrr	t6, CSR_HSTATUS
 	may_fault hlv_w
 	sw	t2, (a0)
 	li	a0, 0
@@ -454,9 +449,10 @@ copy_to_guest:
 	copy_loops unit_to, a1, hsv_d, hsv_w, hsv_b
 
 guest_copy_fault:
-	csrw	CSR_SEPC, t4
-	csrw	CSR_SSTATUS, t5
-	csrw	CSR_HSTATUS, t6
+	li	t0, SSTATUS_SPP | SSTATUS_SPIE
+	csrs	CSR_SSTATUS, t0
+	li	t0, HSTATUS_SPV
+	csrs	CSR_HSTATUS, t0
 	li	a0, -14
 	ret
 

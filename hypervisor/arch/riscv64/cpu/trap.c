@@ -162,6 +162,7 @@ void fault_dump_and_stop(void)
 
 	if (!h->in_fault) {
 		h->in_fault = true;
+		WRITE_ONCE(h->spin_limit, ~0ULL); /* the console may be busy */
 		pr_err("hart %u: stopped; vCPU d%uv%u\n", h->index,
 		       h->current ? h->current->domain->id : 0, h->current ? h->current->id : 0);
 		backtrace(0, (u64)__builtin_frame_address(0));
@@ -210,6 +211,8 @@ static void begin_stop(void)
 	if (__atomic_exchange_n(&stopping, 1, __ATOMIC_SEQ_CST))
 		fault_dump_and_stop();
 	h->in_fault = true;
+	for (unsigned int i = 0; i < boot.nr_harts; i++)
+		WRITE_ONCE(harts[i].spin_limit, &harts[i] == h ? ~0ULL : 0);
 }
 
 void panic(const char *fmt, ...)

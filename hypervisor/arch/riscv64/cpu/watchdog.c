@@ -2,7 +2,7 @@
 /*
  * The watchdog: each hart says once a second that it still takes its timer interrupt and looks at
  * all others.
- * A hart that spins for a lock notices by itself (arch_relax), so that one alone is watched too.
+ * A hart that spins for a lock notices by itself (arch_relax()), so that one alone is watched too.
  */
 #include <arch.h>
 #include <console.h>
@@ -20,6 +20,11 @@ static void check(void *unused)
 
 	(void)unused;
 	__atomic_store_n(&this_hart()->last_alive, now, __ATOMIC_RELEASE);
+	WRITE_ONCE(this_hart()->spin_limit, ns_to_ticks(now + limit_ns + PERIOD_NS));
+	/* After the limit: whoever stops the machine sets the flag and then our limit to 0. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (console_stopped())
+		fault_dump_and_stop();
 	for (unsigned int i = 0; i < boot.nr_harts; i++) {
 		u64 last = __atomic_load_n(&harts[i].last_alive, __ATOMIC_ACQUIRE);
 
@@ -43,18 +48,9 @@ void watchdog_init_hart(void)
 	timer_set(&timers[arch_hart()], arch_time_ns() + PERIOD_NS);
 }
 
-/*
- * In every spin loop. The look at the clock is cheap beside what is being waited for.
- */
-void arch_relax(void)
+void arch_spun_too_long(void)
 {
-	struct hart *h = this_hart();
-
-	if (h->in_fault)
-		return;
 	if (console_stopped())
 		fault_dump_and_stop();
-	if (limit_ns && h->last_alive && h->online &&
-	    arch_time_ns() > h->last_alive + limit_ns + PERIOD_NS)
-		panic("watchdog: this hart spins for more than %lu s", limit_ns / 1000000000UL);
+	panic("watchdog: this hart spins for more than %lu s", limit_ns / 1000000000UL);
 }

@@ -54,6 +54,9 @@ static void hext_hart_init(void)
 	csr_write(CSR_HIE, 0);
 	if (envcfg_for(current()->domain))
 		csr_write(CSR_HENVCFG, envcfg_for(current()->domain));
+	/* What load_fp() takes the registers to hold; the idle vCPU never changes them. */
+	csr_set(CSR_SSTATUS, SSTATUS_FS);
+	fp_load(this_hart()->current_arch);
 }
 
 static void initial_csrs(struct arch_vcpu *a)
@@ -91,6 +94,31 @@ static void hext_start(struct vcpu *v, u64 pc, u64 opaque)
 	v->is_initialised = true;
 }
 
+/*
+ * The registers keep a vCPU's floating point state when it leaves the hart (hart.fp_owner, NULL: zeroes), and it knows
+ * where it had it last (fp_hart). Both must agree: it may have run elsewhere since, or be another that was allocated there.
+ */
+static void save_fp(struct arch_vcpu *a)
+{
+	fp_save(a);
+	a->sstatus = (a->sstatus & ~SSTATUS_FS) | SSTATUS_FS_CLEAN;
+	this_hart()->fp_owner = a;
+	a->fp_hart = this_hart();
+}
+
+static void load_fp(struct arch_vcpu *a)
+{
+	struct hart *h = this_hart();
+	struct arch_vcpu *owner = (a->sstatus & SSTATUS_FS) == SSTATUS_FS_INITIAL ? NULL : a;
+
+	if (h->fp_owner == owner && (!owner || a->fp_hart == h))
+		return;
+	csr_set(CSR_SSTATUS, SSTATUS_FS);
+	fp_load(a);
+	h->fp_owner = owner;
+	a->fp_hart = h;
+}
+
 static void hext_save(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
@@ -112,10 +140,8 @@ static void hext_save(struct vcpu *v)
 		/* A comparator left behind would raise VSTIP for whoever runs next. */
 		csr_write(CSR_VSTIMECMP, ~0ULL);
 	}
-	if ((a->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
-		fp_save(a);
-		a->sstatus = (a->sstatus & ~SSTATUS_FS) | (2UL << 13); /* clean */
-	}
+	if ((a->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
+		save_fp(a);
 	if (cpu.envcfg)
 		a->senvcfg = csr_read(CSR_SENVCFG);
 }
@@ -153,8 +179,7 @@ static void hext_load(struct vcpu *v)
 	if (cpu.sstc)
 		csr_write(CSR_VSTIMECMP, a->vstimecmp); /* after htimedelta, which never changes */
 	csr_write(CSR_HSTATUS, a->hstatus);
-	csr_set(CSR_SSTATUS, SSTATUS_FS);
-	fp_load(a);
+	load_fp(a);
 	csr_write(CSR_SSTATUS, a->sstatus);
 	/*
 	 * No VMIDs are used, so both stages go at each switch. (QEMU 7.2 needs it even with VMIDs:

@@ -28,12 +28,15 @@ struct hart {
 	/* … to here */
 	struct vcpu *current;
 	struct vcpu *idle;
+	struct arch_vcpu *
+		fp_owner; /* whose floating point state the registers hold; NULL: nobody's, zeroes */
 	u64 hartid; /* the SBI's */
 	unsigned int index;
 	unsigned int plic_context;
 	bool online;
 	bool in_fault; /* printing a fault: the next one only stops */
 	u64 last_alive; /* watchdog */
+	u64 spin_limit; /* the time CSR beyond which a spin loop here gives up: see arch_relax() */
 #ifdef CONFIG_LATENCY
 	struct {
 		u64 since; /* time CSR */
@@ -59,6 +62,21 @@ static inline unsigned int arch_hart(void)
 static inline struct vcpu *arch_current(void)
 {
 	return this_hart()->current;
+}
+
+void arch_spun_too_long(void) __noreturn; /* cpu/watchdog.c */
+
+/*
+ * In every spin loop: the machine is being stopped (the limit is 0 then), or this hart spins for longer than the watchdog
+ * allows. Inline, with no call that returns, so that who takes a lock need not save what a call would clobber.
+ */
+static inline void arch_relax(void)
+{
+	u64 now;
+
+	__asm__ volatile("rdtime %0" : "=r"(now));
+	if (unlikely(now > READ_ONCE(this_hart()->spin_limit)))
+		arch_spun_too_long();
 }
 
 static inline void *arch_mfn_to_virt(mfn_t mfn)

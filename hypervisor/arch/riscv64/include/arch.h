@@ -139,6 +139,7 @@ void plic_init_hart(struct hart *h);
 void plic_interrupt(void);
 void uart_init(paddr_t base, unsigned int shift, unsigned int width);
 void uart_enable_rx(void);
+void time_init(void); /* machine.timebase_hz is known */
 u64 ticks_to_ns(u64 ticks);
 u64 ns_to_ticks(u64 ns);
 void ipi_interrupt(void);

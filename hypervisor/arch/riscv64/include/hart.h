@@ -27,6 +27,7 @@ struct arch_vcpu {
 	u64 scounteren, senvcfg;
 	u64 fp[32];
 	u64 fcsr;
+	struct hart *fp_hart; /* whose registers had them last */
 	u64 pending; /* hvip bits that others want raised; atomic */
 	struct timer sbi_timer;
 };

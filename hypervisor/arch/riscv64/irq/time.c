@@ -7,11 +7,22 @@
 #include <lib.h>
 #include <timer.h>
 
+static u64 ns_per_tick; /* 0: not a whole number of them */
+
+void time_init(void)
+{
+	u64 hz = machine.timebase_hz;
+
+	ns_per_tick = 1000000000UL % hz ? 0 : 1000000000UL / hz;
+}
+
 /* Split so that the product cannot overflow: hz is below 2^32 on anything we know. */
 u64 ticks_to_ns(u64 ticks)
 {
 	u64 hz = machine.timebase_hz;
 
+	if (likely(ns_per_tick))
+		return ticks * ns_per_tick;
 	return ticks / hz * 1000000000UL + ticks % hz * 1000000000UL / hz;
 }
 

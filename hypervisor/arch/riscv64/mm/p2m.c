@@ -35,12 +35,31 @@ static bool is_leaf(u64 pte)
 	return pte & (PTE_R | PTE_W | PTE_X);
 }
 
+/* P2M_R, P2M_W and P2M_X stand in an entry as they do in the interface, one bit higher. */
+#define PTE_RIGHTS_SHIFT 1
+_Static_assert(PTE_R == P2M_R << PTE_RIGHTS_SHIFT && PTE_W == P2M_W << PTE_RIGHTS_SHIFT &&
+		       PTE_X == P2M_X << PTE_RIGHTS_SHIFT,
+	       "rights");
+
 static u64 make_leaf(mfn_t mfn, enum p2m_type type, unsigned int access)
 {
-	u64 pte = mfn << PTE_PPN_SHIFT | PTE_V | PTE_U | PTE_A | PTE_D | (u64)type << PTE_RSW_SHIFT;
+	return mfn << PTE_PPN_SHIFT | PTE_V | PTE_U | PTE_A | PTE_D | (u64)type << PTE_RSW_SHIFT |
+	       (u64)(access & P2M_RWX) << PTE_RIGHTS_SHIFT;
+}
 
-	return pte | (access & P2M_R ? PTE_R : 0) | (access & P2M_W ? PTE_W : 0) |
-	       (access & P2M_X ? PTE_X : 0);
+static unsigned int access_of(u64 pte)
+{
+	return pte >> PTE_RIGHTS_SHIFT & P2M_RWX;
+}
+
+static enum p2m_type type_of(u64 pte)
+{
+	return (pte & PTE_RSW) >> PTE_RSW_SHIFT;
+}
+
+static mfn_t mfn_of(u64 leaf, gfn_t gfn, unsigned int level)
+{
+	return ((leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT) + (gfn & (BIT(9 * level) - 1));
 }
 
 /* p2m_lock held. NULL: no memory, or more than the domain may have. */
@@ -128,7 +147,7 @@ static bool is_table(u64 pte)
 }
 
 /* p2m_lock held. The leaf or hole for gfn, and its level: walk() to level 0 without its cases. */
-static u64 *find(struct domain *d, gfn_t gfn, unsigned int *level)
+static __force_inline u64 *find(struct domain *d, gfn_t gfn, unsigned int *level)
 {
 	u64 *pte = &d->arch->p2m_root[index_of(gfn, 2)];
 
@@ -173,6 +192,32 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 	}
 }
 
+/* p2m_lock held. p2m_map() where there is no hole of the leaf's size. */
+static __noinline int map_elsewhere(struct domain *d, gfn_t gfn, unsigned int level, u64 leaf)
+{
+	unsigned int found;
+	u64 *pte = walk(d, gfn, level, true, &found), *table;
+
+	if (!pte)
+		return -ENOMEM;
+	if (!(*pte & PTE_V)) {
+		__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
+		return 0;
+	}
+	if (found != level || is_leaf(*pte) || level != 1)
+		return -EEXIST;
+	/* A table is in the way. Empty ones may remain from smaller mappings. */
+	table = table_of(*pte);
+	for (unsigned int i = 0; i < 512; i++) {
+		if (table[i])
+			return -EEXIST;
+	}
+	WRITE_ONCE(*pte, leaf);
+	p2m_flush(d);
+	table_free(d, table);
+	return 0;
+}
+
 int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
 	    unsigned int access)
 {
@@ -186,29 +231,10 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 		return -EINVAL;
 	spin_lock(&a->p2m_lock);
 	pte = find(d, gfn, &found);
-	if (found != level || *pte & PTE_V)
-		pte = walk(d, gfn, level, true, &found);
-	if (!pte) {
-		rc = -ENOMEM;
-	} else if (*pte & PTE_V && found == level && !is_leaf(*pte)) {
-		/* A table is in the way. Empty ones may remain from smaller mappings. */
-		u64 *table = table_of(*pte);
-		bool empty = level == 1;
-
-		for (unsigned int i = 0; empty && i < 512; i++)
-			empty = !table[i];
-		if (empty) {
-			WRITE_ONCE(*pte, make_leaf(mfn, type, access));
-			p2m_flush(d);
-			table_free(d, table);
-		} else {
-			rc = -EEXIST;
-		}
-	} else if (*pte & PTE_V) {
-		rc = -EEXIST;
-	} else {
+	if (likely(found == level && !(*pte & PTE_V)))
 		__atomic_store_n(pte, make_leaf(mfn, type, access), __ATOMIC_RELEASE);
-	}
+	else
+		rc = map_elsewhere(d, gfn, level, make_leaf(mfn, type, access));
 	if (!rc)
 		a->p2m_max_gfn = max(a->p2m_max_gfn, gfn + BIT(order) - 1);
 	spin_unlock(&a->p2m_lock);
@@ -232,10 +258,9 @@ static int split(struct domain *d, u64 *pte, unsigned int level)
 
 static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e)
 {
-	e->mfn = ((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT) + (gfn & (BIT(9 * level) - 1));
-	e->type = (pte & PTE_RSW) >> PTE_RSW_SHIFT;
-	e->access = (pte & PTE_R ? P2M_R : 0) | (pte & PTE_W ? P2M_W : 0) |
-		    (pte & PTE_X ? P2M_X : 0);
+	e->mfn = mfn_of(pte, gfn, level);
+	e->type = type_of(pte);
+	e->access = access_of(pte);
 	e->order = 9 * level;
 }
 
@@ -281,7 +306,7 @@ int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
 		return rc;
 	spin_lock(&a->p2m_lock);
 	pte = find(d, gfn, &level);
-	if (*pte & PTE_V && !level && (*pte & PTE_RSW) >> PTE_RSW_SHIFT == type) {
+	if (*pte & PTE_V && !level && type_of(*pte) == type) {
 		WRITE_ONCE(*pte, 0);
 		p2m_flush(d);
 		rc = 0;
@@ -306,6 +331,23 @@ bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
 		describe(pte, gfn, level, e);
 	spin_unlock(&a->p2m_lock);
 	return found;
+}
+
+mfn_t p2m_lookup_ram(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level;
+	u64 pte;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return INVALID_MFN;
+	spin_lock(&a->p2m_lock);
+	pte = *find(d, gfn, &level);
+	spin_unlock(&a->p2m_lock);
+	if (!(pte & PTE_V) || type_of(pte) != P2M_RAM)
+		return INVALID_MFN;
+	*access = access_of(pte);
+	return mfn_of(pte, gfn, level);
 }
 
 /* p2m_lock held. The table below the entry for gfn at this level, which has nothing in it any more. */
