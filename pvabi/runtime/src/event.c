@@ -13,6 +13,22 @@
 #define NR_2L_PORTS (BITS * BITS)
 #define PER_CHUNK 1024
 
+/*
+ * The lowest bit's number. RV64IMAC has no instruction for it, and the compiler's function takes 45: the bit times a
+ * de Bruijn sequence has a different number in the top six bits for each of them.
+ */
+static unsigned int lowest_bit(unsigned long bits)
+{
+	static const uint8_t number[BITS] = {
+		0,  1,	2,  7,	3,  13, 8,  19, 4,  25, 14, 28, 9,  34, 20, 40,
+		5,  17, 26, 38, 15, 46, 29, 48, 10, 31, 35, 54, 21, 50, 41, 57,
+		63, 6,	12, 18, 24, 27, 33, 39, 16, 37, 45, 47, 30, 53, 49, 56,
+		62, 11, 23, 32, 36, 44, 52, 55, 61, 22, 43, 51, 60, 42, 59, 58,
+	};
+
+	return number[(bits & -bits) * 0x0218a392cd3d5dbfUL >> 58];
+}
+
 struct shared_info *pv_shared_info;
 
 struct handler {
@@ -152,7 +168,7 @@ static void scan_word(unsigned int word)
 		if (!bits)
 			return;
 		while (bits) {
-			evtchn_port_t port = word * BITS + __builtin_ctzl(bits);
+			evtchn_port_t port = word * BITS + lowest_bit(bits);
 
 			bits &= bits - 1;
 			event_run(port);
@@ -177,7 +193,7 @@ void pv_event_dispatch(void)
 		}
 		sel = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
 		while (sel) {
-			scan_word(__builtin_ctzl(sel));
+			scan_word(lowest_bit(sel));
 			sel &= sel - 1;
 		}
 	}

@@ -131,18 +131,21 @@ trap_entry:
 	sd	t2, FRAME_cause(sp)
 	csrr	t0, stval
 	sd	t0, FRAME_tval(sp)
+	/* sstatus.SD: somebody has used FP; else whom we interrupted has nothing there. */
+	bgez	t1, 3f
 	fp_regs	fsd
 	frcsr	t0
 	sd	t0, FRAME_fcsr(sp)
-	mv	a0, sp
+3:	mv	a0, sp
 	call	pv_trap
+	ld	t1, FRAME_status(sp)
+	bgez	t1, 4f
 	ld	t0, FRAME_fcsr(sp)
 	fscsr	t0
 	fp_regs	fld
-	ld	t0, FRAME_pc(sp)
+4:	ld	t0, FRAME_pc(sp)
 	csrw	sepc, t0
-	ld	t0, FRAME_status(sp)
-	csrw	sstatus, t0
+	csrw	sstatus, t1
 	int_regs ld
 	ld	t0, FRAME_t0(sp)
 	ld	sp, FRAME_sp(sp)
