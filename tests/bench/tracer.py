@@ -68,11 +68,13 @@ class Tracer:
 
 
 class Symbols:
-    """Functions of hypervisor and kernel by address."""
+    """Functions of hypervisor, kernel and perhaps a guest without Linux by address."""
 
-    def __init__(self, build):
-        table = []
-        for file in (os.path.join(build, "hypervisor", "pavise"), os.path.join(build, "linux", "build", "vmlinux")):
+    def __init__(self, build, guest=None):
+        table, self.guest = [], guest
+        files = [os.environ.get("HYPERVISOR") or os.path.join(build, "hypervisor", "pavise"),
+                 os.path.join(build, "linux", "build", "vmlinux")]
+        for file in files + ([guest] if guest else []):
             text = subprocess.run(["riscv64-linux-gnu-nm", file], check=True, text=True, stdout=subprocess.PIPE).stdout
             for line in text.splitlines():
                 found = re.match(r"([0-9a-f]{16}) [tTwW] ([A-Za-z_][\w.]*)$", line)
@@ -83,12 +85,12 @@ class Symbols:
         self.known = {}
 
     def name(self, address):
-        if address < USER_END:
+        if address < USER_END and not self.guest:
             return "(user)"
         name = self.known.get(address)
         if name is None:
             i = bisect.bisect_right(self.starts, address) - 1
-            name = self.known[address] = self.names[i] if i >= 0 else "?"
+            name = self.known[address] = ("guest: " if address < USER_END else "") + (self.names[i] if i >= 0 else "?")
         return name
 
 
@@ -96,6 +98,23 @@ def where(address):
     if address < USER_END:
         return "user"
     return "hypervisor" if address >= HYPERVISOR else "linux"
+
+
+def one_call(addresses, symbols, first, entries=1):
+    """Counter of function names for one operation, which enters the function `first` so many times: of all operations in the
+    trace the one with the median number of instructions, because timers and dom0 come between some."""
+    entry = next(a for a, n in zip(symbols.starts, symbols.names) if n == first)
+    operations, seen = [], 0
+    for a in addresses:
+        if a == entry:
+            if seen % entries == 0:
+                operations.append(Counter())
+            seen += 1
+        if operations:
+            operations[-1][symbols.name(a)] += 1
+    if len(operations) < 4:
+        raise RuntimeError(f"the trace has only {len(operations)} calls of {first}")
+    return sorted(operations[1:-1], key=lambda counter: sum(counter.values()))[(len(operations) - 2) // 2]
 
 
 def split(addresses, symbols, first=None, switch="hext_load"):

@@ -13,8 +13,10 @@
 
 #define COUNT 2000
 #define ROUNDS 3
+#define ROUND_TRIPS 2000
+#define BATCH 20
 
-static void *page, *target;
+static void *page, *target, *map_at;
 static evtchn_port_t own_port;
 static grant_ref_t own_ref;
 static domid_t self;
@@ -79,7 +81,7 @@ static void map_unmap(unsigned int n)
 
 	while (n--) {
 		map = (struct gnttab_map_grant_ref){
-			.host_addr = (uintptr_t)target,
+			.host_addr = (uintptr_t)map_at,
 			.flags = GNTMAP_host_map,
 			.ref = own_ref,
 			.dom = self,
@@ -114,18 +116,19 @@ static void copy_page(unsigned int n)
 	}
 }
 
-/* What copying a page costs by itself: eight bytes an iteration, unrolled by four. */
+/* What copying a page costs by itself, as the hypervisor's memcpy() does it: 64 bytes an iteration. */
 static void plain_copy(unsigned int n)
 {
 	while (n--) {
 		uint64_t *d = target;
 		const volatile uint64_t *s = page;
 
-		for (int i = 0; i < 512; i += 4) {
-			d[i] = s[i];
-			d[i + 1] = s[i + 1];
-			d[i + 2] = s[i + 2];
-			d[i + 3] = s[i + 3];
+		for (int i = 0; i < 512; i += 8) {
+			uint64_t a = s[i], b = s[i + 1], c = s[i + 2], e = s[i + 3];
+			uint64_t f = s[i + 4], g = s[i + 5], h = s[i + 6], j = s[i + 7];
+
+			d[i] = a, d[i + 1] = b, d[i + 2] = c, d[i + 3] = e;
+			d[i + 4] = f, d[i + 5] = g, d[i + 6] = h, d[i + 7] = j;
 		}
 		__asm__ volatile("" : : : "memory");
 	}
@@ -160,31 +163,35 @@ static void measure(const char *name, unsigned int count, void (*fn)(unsigned in
 	}
 }
 
-static void own_operations(void)
+static void prepare(void)
 {
-	measure("loop", COUNT, nothing);
-	measure("floor", COUNT, floor_call);
-	measure("sbi", COUNT, sbi_null);
-	measure("null", COUNT, null_call);
 	own_port = pv_event_bind_ipi(0);
 	pv_event_unmask(own_port);
-	measure("evtchn-send", COUNT, send_own);
 	own_ref = pv_grant_access(self, pv_gfn(page), false);
 	/* Nothing may lie where a grant is mapped. */
-	measure("plain-copy", 200, plain_copy);
-	measure("grant-copy", 200, copy_page);
-	target = (void *)(uintptr_t)(pv_domain.grant_region + pv_domain.grant_region_size -
+	map_at = (void *)(uintptr_t)(pv_domain.grant_region + pv_domain.grant_region_size -
 				     PV_PAGE_SIZE);
-	measure("grant-map-unmap", COUNT, map_unmap);
 	for (int i = 0; i < 64; i++)
 		calls[i] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version,
 						     .args = { XENVER_version } };
-	measure("multicall-64", 100, multicall);
 }
+
+static const struct {
+	const char *name;
+	unsigned int count;
+	void (*fn)(unsigned int n);
+} operations[] = {
+	{ "loop", COUNT, nothing },	    { "floor", COUNT, floor_call },
+	{ "sbi", COUNT, sbi_null },	    { "null", COUNT, null_call },
+	{ "evtchn-send", COUNT, send_own }, { "plain-copy", 200, plain_copy },
+	{ "grant-copy", 200, copy_page },   { "grant-map-unmap", COUNT, map_unmap },
+	{ "multicall-64", 100, multicall },
+};
 
 /* ---- two domains: this one and its peer (the same image, told apart by its arguments) ---- */
 
 static volatile unsigned int got;
+static unsigned int blocks;
 
 static void on_event(evtchn_port_t port, void *arg)
 {
@@ -199,6 +206,7 @@ static void await_event(unsigned int before)
 	unsigned long flags = pv_irq_save();
 
 	while (got == before) {
+		blocks++;
 		HYPERVISOR_sched_op(SCHEDOP_block, NULL);
 		pv_irq_restore(flags);
 		flags = pv_irq_save();
@@ -216,6 +224,52 @@ static void ping(unsigned int n)
 		pv_event_send(peer_port);
 		await_event(before);
 	}
+}
+
+/*
+ * Round trips, a few at a time: only those count in which this domain slept, too. When the peer has had a millisecond less
+ * of the hart it runs as soon as it is woken, and its answer is there before there was time to sleep.
+ */
+static void round_trips(unsigned int n)
+{
+	uint64_t asleep = 0, awake = 0, start = pv_ticks(), end;
+	unsigned int slept = 0;
+
+	for (unsigned int i = 0; i < n; i += BATCH, start = end) {
+		unsigned int before = blocks;
+
+		ping(BATCH);
+		end = pv_ticks();
+		if (blocks - before >= BATCH) {
+			slept += BATCH;
+			asleep += end - start;
+		} else {
+			awake += end - start;
+		}
+	}
+	if (slept)
+		printf("bench event-round-trip %u %llu\n", slept,
+		       (unsigned long long)pv_ticks_to_ns(asleep));
+	if (slept < n)
+		printf("bench event-round-trip-awake %u %llu\n", n - slept,
+		       (unsigned long long)pv_ticks_to_ns(awake));
+}
+
+/* For the tracer: one of the operations, or round trips with the peer, without end. */
+static void for_ever(const char *name)
+{
+	void (*fn)(unsigned int n) = ping;
+
+	for (unsigned int i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		if (!strcmp(name, operations[i].name))
+			fn = operations[i].fn;
+	}
+	printf("bench ready\n");
+	/* As measure() does; a round trip needs its interrupts. */
+	if (fn != ping)
+		pv_irq_save();
+	for (;;)
+		fn(100);
 }
 
 static void serve(domid_t other)
@@ -237,7 +291,7 @@ static void serve(domid_t other)
 	}
 }
 
-static void two_domains(domid_t other)
+static void connect(domid_t other)
 {
 	char perms[2][16];
 	const char *list[2] = { perms[0], perms[1] };
@@ -249,16 +303,6 @@ static void two_domains(domid_t other)
 	pv_xenbus_printf(0, "data/port", "%u", (unsigned int)peer_port);
 	pv_xenbus_set_perms(0, "data/port", list, 2);
 	await_event(0); /* the bind itself is an event */
-	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t start, end;
-
-		ping(10);
-		start = pv_ticks();
-		ping(500);
-		end = pv_ticks();
-		printf("bench event-round-trip 500 %llu\n",
-		       (unsigned long long)pv_ticks_to_ns(end - start));
-	}
 }
 
 int main(int argc, char **argv)
@@ -281,8 +325,15 @@ int main(int argc, char **argv)
 		return 1;
 	if (argc > 1 && !strcmp(argv[1], "serve"))
 		serve(atoi(peers));
-	own_operations();
-	two_domains(atoi(peers));
+	prepare();
+	connect(atoi(peers));
+	if (argc > 2 && !strcmp(argv[1], "trace"))
+		for_ever(argv[2]);
+	/* First: the peer has had as little of the hart as we. */
+	for (int i = 0; i < ROUNDS; i++)
+		round_trips(ROUND_TRIPS);
+	for (unsigned int i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+		measure(operations[i].name, operations[i].count, operations[i].fn);
 	printf("bench done\n");
 	return 0;
 }
