@@ -13,7 +13,7 @@ first comment may say how it wants to run:
  * census                         everything that a guest could leave behind is counted before and after it
 
 $SEED and $FUZZ_SECONDS there are make's environment's, or 1 and 60. $RACE_FACTOR is 1, and 20 in make test-full;
-$RACE_SECONDS what that may take longer.
+$RACE_SECONDS what that may take longer. $LITMUS_ROUNDS and $LITMUS_SECONDS: litmus.c, whichever ends first.
 
 A guest and its peers find one another through xenstore: each has the others' domain ids, separated by
 spaces, in its node data/peers.
@@ -45,7 +45,8 @@ from console import Machine  # noqa: E402
 
 FULL = "--full" in sys.argv
 VARIABLES = {"SEED": "1", "FUZZ_SECONDS": "60", "RACE_FACTOR": "20" if FULL else "1",
-             "RACE_SECONDS": "1800" if FULL else "60", **os.environ}
+             "RACE_SECONDS": "1800" if FULL else "60",
+             "LITMUS_ROUNDS": "1000000" if FULL else "20000", "LITMUS_SECONDS": "1200" if FULL else "20", **os.environ}
 live = []
 
 
