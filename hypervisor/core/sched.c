@@ -354,6 +354,9 @@ void vcpu_yield(void)
 {
 	struct vcpu *v = arch_current();
 
+	/* Nobody to make room for: a guest that yields until something happens should not keep the lock busy. */
+	if (list_empty(&queue))
+		return;
 	spin_lock(&sched_lock);
 	if (!list_empty(&queue))
 		v->vruntime =

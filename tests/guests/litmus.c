@@ -8,7 +8,7 @@
  *
  * guest: vcpus=2 extra="$LITMUS_ROUNDS $LITMUS_SECONDS"
  * peer: racer
- * harts: 1 2 4
+ * harts: 1 2
  * timeout: 120+$LITMUS_SECONDS
  */
 #include <stdio.h>
