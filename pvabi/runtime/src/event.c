@@ -75,7 +75,6 @@ void pv_event_cpu_init(void)
 
 	/* Once in a vCPU's life: -EINVAL the next time that it is started. */
 	HYPERVISOR_vcpu_op(VCPUOP_register_vcpu_info, cpu->id, &reg);
-	fifo_cpu_init(cpu->id);
 	csr_set(sie, SIE_SSIE);
 }
 

@@ -97,8 +97,12 @@ void fifo_cpu_init(unsigned int vcpu)
 int pv_event_use_fifo(void)
 {
 	unsigned long flags = pv_irq_save();
-	int rc = on ? -EEXIST : add_control(pv_vcpu_id());
+	int rc = on ? -EEXIST : 0;
 
+	for (unsigned int n = 0; n < PV_MAX_VCPUS && !rc; n++) {
+		if (pv_cpus[n])
+			rc = add_control(n);
+	}
 	if (!rc) {
 		on = true;
 		rc = fifo_cover(0);

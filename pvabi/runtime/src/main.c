@@ -204,6 +204,8 @@ int pv_vcpu_start(unsigned int n, void (*fn)(void *arg), void *arg)
 	/* It said that it stops; it is gone a moment later. */
 	while (sbi_call(SBI_EXT_HSM, HSM_STATUS, n, 0, 0, 0).value != HSM_STOPPED)
 		pv_relax();
+	/* Before anybody can send it an event: one for a vCPU without a control block waits to be sent again. */
+	fifo_cpu_init(n);
 	cpu->fn = fn;
 	cpu->arg = arg;
 	cpu->running = true;
