@@ -186,10 +186,10 @@ def test_killed_creations(dom0):
 @pytest.mark.grows
 def test_killed_supervisor(dom0):
     """Without it nobody acts on the guest's end; xl says so, and xl destroy cleans up."""
-    cfg = config(dom0, "alone")
-    dom0.run(f"xl create -q {cfg}; kill -9 $(pidof xl)", 180)
-    dom0.run("xl shutdown alone; until xl list alone | grep -q -- '---s'; do usleep 200000; done", 180)
-    dom0.run("xl destroy alone")
+    dom0.run("xl create -q /etc/xen/demo.cfg; kill -9 $(pidof xl)", 180)
+    dom0.wait_prompt("demo")
+    dom0.run("xl shutdown demo; until xl list demo | grep -q -- '---s'; do usleep 200000; done", 180)
+    dom0.run("xl destroy demo")
 
 
 @pytest.mark.grows
