@@ -10,6 +10,7 @@
 #include <event.h>
 #include <lib.h>
 #include <lock.h>
+#include <timer.h>
 
 #define RING_SIZE (CONFIG_CONSOLE_RING_SIZE) /* a power of two */
 #define SWITCH_CHAR 0x01
@@ -21,10 +22,18 @@ static char ring[RING_SIZE];
 static u32 ring_prod, ring_cons; /* free-running */
 static bool line_start = true; /* the UART is at the start of a line */
 
-/* Input for dom0, between the UART's interrupt and CONSOLEIO_read. */
+/*
+ * Input for dom0, between the UART's interrupt and CONSOLEIO_read. While it is full the rest waits
+ * in the UART, whose sender waits in turn; but not longer than INPUT_PATIENCE_NS: the debug keys
+ * must be there when dom0 is dead.
+ */
+#define INPUT_PATIENCE_NS 1000000000ULL
 static char input[256];
 static u32 input_prod, input_cons;
 static struct spinlock input_lock = SPINLOCK_INIT;
+static void input_impatient(void *unused);
+static struct timer input_timer = { .fn = input_impatient };
+static bool input_stalled, input_dropping; /* under input_lock */
 static bool input_to_hypervisor;
 static unsigned int switch_seen;
 
@@ -225,8 +234,47 @@ size_t console_guest_read(char *s, size_t n)
 	spin_lock(&input_lock);
 	while (got < n && input_cons != input_prod)
 		s[got++] = input[input_cons++ % sizeof(input)];
+	if (got) {
+		input_dropping = false;
+		if (input_stalled)
+			arch_console_rx(true);
+		input_stalled = false;
+	}
 	spin_unlock(&input_lock);
 	return got;
+}
+
+/* dom0 has not read for long: what comes from now on is dropped, until it does. */
+static void input_impatient(void *unused)
+{
+	(void)unused;
+	spin_lock(&input_lock);
+	if (input_stalled) {
+		input_stalled = false;
+		input_dropping = true;
+		arch_console_rx(true);
+	}
+	spin_unlock(&input_lock);
+}
+
+/* Whether a character can be taken from the UART; if not, its interrupt is off until there is room. */
+static bool input_has_room(void)
+{
+	bool room;
+
+	if (input_to_hypervisor)
+		return true;
+	spin_lock(&input_lock);
+	/* One character may bring the switch characters that were held back before it. */
+	room = input_dropping || sizeof(input) - (input_prod - input_cons) >= SWITCH_COUNT;
+	if (!room) {
+		input_stalled = true;
+		arch_console_rx(false);
+	}
+	spin_unlock(&input_lock);
+	if (!room)
+		timer_set(&input_timer, arch_time_ns() + INPUT_PATIENCE_NS);
+	return room;
 }
 
 static void switch_input(void)
@@ -264,7 +312,7 @@ void console_input(void)
 	bool any = false;
 	int c;
 
-	while ((c = arch_console_getc()) >= 0) {
+	while (input_has_room() && (c = arch_console_getc()) >= 0) {
 		input_char(c);
 		any = true;
 	}

@@ -62,6 +62,8 @@ bool console_stopped(void);
 
 void arch_console_write(const char *s, size_t n); /* polled */
 int arch_console_getc(void); /* -1: none */
+/* Whether input raises console_input(). Off: it waits in the UART. */
+void arch_console_rx(bool on);
 
 /* ---- memory ---- */
 

@@ -77,6 +77,7 @@ struct host {
 	char console[16384]; /* what the UART printed, the latest */
 	size_t console_len;
 	const char *typed; /* input that the UART has */
+	bool rx_off; /* and keeps */
 };
 
 struct arch_vcpu {

@@ -163,6 +163,11 @@ int arch_console_getc(void)
 	return host.typed && *host.typed ? (u8)*host.typed++ : -1;
 }
 
+void arch_console_rx(bool on)
+{
+	host.rx_off = !on;
+}
+
 void console_clear(void)
 {
 	host.console_len = 0;

@@ -200,15 +200,54 @@ static void input(void **state)
 	host.typed = "\x01\x01\x01x";
 	console_input();
 	assert_int_equal(console_guest_read(buf, 8), 1);
-	/* More than there is room for is dropped. */
-	host.typed =
-		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
-	console_input();
-	for (unsigned int i = 0; i < 32; i++)
-		assert_int_equal(console_guest_read(buf, 8), 8);
 	assert_int_equal(console_guest_read(buf, 8), 0);
+}
+
+/* More than there is room for stays in the UART, until dom0 reads or has not for a second. */
+static void long_input(void **state)
+{
+	static char text[601];
+	char got[sizeof(text)];
+	size_t n = 0, held;
+
+	for (unsigned int i = 0; i < sizeof(text) - 1; i++)
+		text[i] = '0' + i % 10;
+	host.typed = text;
+	console_input();
+	assert_true(host.rx_off);
+	while (n < sizeof(text) - 1) {
+		size_t more = console_guest_read(got + n, 16);
+
+		assert_true(more);
+		n += more;
+		assert_false(host.rx_off);
+		console_input();
+	}
+	assert_memory_equal(got, text, n);
+	assert_int_equal(console_guest_read(got, 8), 0);
+
+	host.typed = text;
+	console_input();
+	held = host.typed - text;
+	assert_in_range(held, 250, 256);
+	host.now += 999999999;
+	timer_interrupt();
+	assert_true(host.rx_off);
+	host.now += 2;
+	timer_interrupt();
+	assert_false(host.rx_off);
+	host.typed = "lost\x01\x01\x01m\x01\x01\x01";
+	console_clear();
+	console_input();
+	assert_non_null(strstr(host.console, "free"));
+	assert_false(host.rx_off);
+	/* Room for a few is left, which held back switch characters could have taken. */
+	n = console_guest_read(got, sizeof(got));
+	assert_in_range(n, held, 256);
+	assert_memory_equal(got, text, held);
+	host.typed = text + sizeof(text) - 3;
+	console_input();
+	assert_int_equal(console_guest_read(got, 8), 2);
 }
 
 static void console_io(void **state)
@@ -285,6 +324,7 @@ int main(void)
 		TEST(guests_lines),
 		TEST(log_ring),
 		TEST(input),
+	TEST(long_input),
 		TEST(a_flood_is_dropped),
 		TEST(console_io),
 	};

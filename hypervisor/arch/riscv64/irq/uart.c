@@ -46,7 +46,12 @@ void uart_init(paddr_t base, unsigned int reg_shift, unsigned int io_width)
 void uart_enable_rx(void)
 {
 	arch_pirq_enable(boot.uart_irq);
-	uart_write(UART_IER, IER_RX);
+	arch_console_rx(true);
+}
+
+void arch_console_rx(bool on)
+{
+	uart_write(UART_IER, on ? IER_RX : 0);
 }
 
 void arch_console_write(const char *s, size_t n)
