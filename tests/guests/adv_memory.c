@@ -13,6 +13,7 @@
 
 #include "lib/hostile.h"
 #include "lib/race.h"
+#include "lib/reservation.h"
 
 #define FREE_GFN 0x50000UL /* guest physical addresses where nothing is */
 #define MAP_AT (FREE_GFN << PV_PAGE_SHIFT)
@@ -27,16 +28,6 @@ static grant_ref_t ref;
 static volatile long status[2];
 static volatile grant_handle_t handle;
 static long at_start;
-
-static long reservation(unsigned int cmd, xen_pfn_t *frames, unsigned long n, unsigned int order)
-{
-	struct xen_memory_reservation r = { .nr_extents = n,
-					    .extent_order = order,
-					    .domid = DOMID_SELF };
-
-	set_xen_guest_handle(r.extent_start, frames);
-	return HYPERVISOR_memory_op(cmd, &r);
-}
 
 static long owned(void)
 {
@@ -70,7 +61,7 @@ static void give_back(unsigned int side, bool down)
 		frames[i] = pv_gfn(pages) + (down ? PAGES - 1 - i : i);
 	/* An extent that the other one has taken ends the operation: go on behind it. */
 	for (unsigned int i = 0; i < PAGES; i += rc + 1) {
-		rc = reservation(XENMEM_decrease_reservation, frames + i, PAGES - i, 0);
+		rc = reservation(XENMEM_decrease_reservation, DOMID_SELF, frames + i, PAGES - i, 0);
 		if (rc < 0)
 			break;
 		done += rc;
@@ -96,7 +87,7 @@ static bool zero_again(void)
 
 	for (unsigned int i = 0; i < PAGES; i++)
 		frames[i] = pv_gfn(pages) + i;
-	ok = reservation(XENMEM_populate_physmap, frames, PAGES, 0) == PAGES;
+	ok = reservation(XENMEM_populate_physmap, DOMID_SELF, frames, PAGES, 0) == PAGES;
 	for (unsigned int i = 0; ok && i < PAGES; i++) {
 		ok = all((char *)pages + i * PV_PAGE_SIZE, 0);
 		fill((char *)pages + i * PV_PAGE_SIZE, PATTERN);
@@ -122,7 +113,7 @@ static void extents(unsigned int side)
 {
 	xen_pfn_t frame = FREE_GFN;
 
-	status[side] = reservation(XENMEM_populate_physmap, &frame, 1, 9);
+	status[side] = reservation(XENMEM_populate_physmap, DOMID_SELF, &frame, 1, 9);
 }
 
 static void extent_mine(unsigned int round)
@@ -146,7 +137,7 @@ static bool one_extent(unsigned int round)
 		ok = all(p, 0);
 		fill(p, PATTERN);
 	}
-	return ok && reservation(XENMEM_decrease_reservation, &frame, 1, 9) == 1 &&
+	return ok && reservation(XENMEM_decrease_reservation, DOMID_SELF, &frame, 1, 9) == 1 &&
 	       owned() == at_start;
 }
 
@@ -184,8 +175,8 @@ static void swap_page(unsigned int round)
 {
 	xen_pfn_t frame = pv_gfn(pages);
 
-	status[1] = reservation(XENMEM_decrease_reservation, &frame, 1, 0) != 1;
-	status[1] += reservation(XENMEM_populate_physmap, &frame, 1, 0) != 1;
+	status[1] = reservation(XENMEM_decrease_reservation, DOMID_SELF, &frame, 1, 0) != 1;
+	status[1] += reservation(XENMEM_populate_physmap, DOMID_SELF, &frame, 1, 0) != 1;
 }
 
 static bool right_and_counted(unsigned int round)
@@ -274,11 +265,12 @@ static void other_uses(unsigned int round)
 	status[1] = 0;
 	HYPERVISOR_memory_op(XENMEM_add_to_physmap, &add);
 	HYPERVISOR_memory_op(XENMEM_remove_from_physmap, &removal);
-	if (reservation(XENMEM_populate_physmap, &frame, 1, 0) == 1) {
+	if (reservation(XENMEM_populate_physmap, DOMID_SELF, &frame, 1, 0) == 1) {
 		/* It is RAM now: ours, and zero. */
 		status[1] += !all((void *)MAP_AT, 0);
 		fill((void *)MAP_AT, PATTERN);
-		status[1] += reservation(XENMEM_decrease_reservation, &frame, 1, 0) != 1;
+		status[1] += reservation(XENMEM_decrease_reservation, DOMID_SELF, &frame, 1, 0) !=
+			     1;
 	}
 }
 

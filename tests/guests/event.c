@@ -220,21 +220,7 @@ static void others_ports(void)
 	tap_is(HYPERVISOR_event_channel_op(200, &s), -XEN_ENOSYS, "an operation that is none");
 }
 
-#define HOSTILE(name) \
-	static long hostile_##name(void *arg) \
-	{ \
-		return HYPERVISOR_event_channel_op(EVTCHNOP_##name, arg); \
-	}
-HOSTILE(alloc_unbound)
-HOSTILE(bind_interdomain)
-HOSTILE(bind_virq)
-HOSTILE(bind_ipi)
-HOSTILE(close)
-HOSTILE(send)
-HOSTILE(status)
-HOSTILE(bind_vcpu)
-HOSTILE(unmask)
-HOSTILE(reset)
+#define EVENT(cmd) ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } })
 
 static void pointers(void)
 {
@@ -247,18 +233,18 @@ static void pointers(void)
 	struct evtchn_reset reset = { .dom = NO_DOMAIN };
 	evtchn_port_t port = UNLIKELY_PORT;
 
-	hostile_pointers("EVTCHNOP_alloc_unbound", hostile_alloc_unbound, &unbound,
+	hostile_pointers("EVTCHNOP_alloc_unbound", EVENT(EVTCHNOP_alloc_unbound), &unbound,
 			 sizeof(unbound));
-	hostile_pointers("EVTCHNOP_bind_interdomain", hostile_bind_interdomain, &inter,
+	hostile_pointers("EVTCHNOP_bind_interdomain", EVENT(EVTCHNOP_bind_interdomain), &inter,
 			 sizeof(inter));
-	hostile_pointers("EVTCHNOP_bind_virq", hostile_bind_virq, &virq, sizeof(virq));
-	hostile_pointers("EVTCHNOP_bind_ipi", hostile_bind_ipi, &ipi, sizeof(ipi));
-	hostile_out_pointers("EVTCHNOP_status", hostile_status, &status, sizeof(status));
-	hostile_pointers("EVTCHNOP_bind_vcpu", hostile_bind_vcpu, &vcpu, sizeof(vcpu));
-	hostile_pointers("EVTCHNOP_close", hostile_close, &port, sizeof(port));
-	hostile_pointers("EVTCHNOP_send", hostile_send, &port, sizeof(port));
-	hostile_pointers("EVTCHNOP_unmask", hostile_unmask, &port, sizeof(port));
-	hostile_pointers("EVTCHNOP_reset", hostile_reset, &reset, sizeof(reset));
+	hostile_pointers("EVTCHNOP_bind_virq", EVENT(EVTCHNOP_bind_virq), &virq, sizeof(virq));
+	hostile_pointers("EVTCHNOP_bind_ipi", EVENT(EVTCHNOP_bind_ipi), &ipi, sizeof(ipi));
+	hostile_out_pointers("EVTCHNOP_status", EVENT(EVTCHNOP_status), &status, sizeof(status));
+	hostile_pointers("EVTCHNOP_bind_vcpu", EVENT(EVTCHNOP_bind_vcpu), &vcpu, sizeof(vcpu));
+	hostile_pointers("EVTCHNOP_close", EVENT(EVTCHNOP_close), &port, sizeof(port));
+	hostile_pointers("EVTCHNOP_send", EVENT(EVTCHNOP_send), &port, sizeof(port));
+	hostile_pointers("EVTCHNOP_unmask", EVENT(EVTCHNOP_unmask), &port, sizeof(port));
+	hostile_pointers("EVTCHNOP_reset", EVENT(EVTCHNOP_reset), &reset, sizeof(reset));
 }
 
 /* As many ports as there are, and all of them free again. */

@@ -40,13 +40,6 @@ static void memory(void)
 	}
 }
 
-static unsigned int about;
-
-static long version(void *arg)
-{
-	return HYPERVISOR_xen_version(about, arg);
-}
-
 static void versions(void)
 {
 	static const struct {
@@ -65,8 +58,10 @@ static void versions(void)
 	void *buffer = pv_alloc_pages(1);
 
 	for (unsigned int i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		about = list[i].op;
-		hostile_out_pointers(list[i].name, version, buffer, list[i].size);
+		hostile_out_pointers(list[i].name,
+				     (struct hostile_call){ __HYPERVISOR_xen_version,
+							    { list[i].op, HOSTILE } },
+				     buffer, list[i].size);
 	}
 	free(buffer);
 }

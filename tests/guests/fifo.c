@@ -159,14 +159,7 @@ static void second_vcpu(void)
 	pv_event_close(port);
 }
 
-#define HOSTILE(name) \
-	static long hostile_##name(void *arg) \
-	{ \
-		return HYPERVISOR_event_channel_op(EVTCHNOP_##name, arg); \
-	}
-HOSTILE(init_control)
-HOSTILE(expand_array)
-HOSTILE(set_priority)
+#define EVENT(cmd) ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } })
 
 static void pointers(void)
 {
@@ -174,9 +167,9 @@ static void pointers(void)
 	struct evtchn_expand_array e = { .array_gfn = ~0UL };
 	struct evtchn_set_priority p = { .port = 0 };
 
-	hostile_pointers("EVTCHNOP_init_control", hostile_init_control, &c, sizeof(c));
-	hostile_pointers("EVTCHNOP_expand_array", hostile_expand_array, &e, sizeof(e));
-	hostile_pointers("EVTCHNOP_set_priority", hostile_set_priority, &p, sizeof(p));
+	hostile_pointers("EVTCHNOP_init_control", EVENT(EVTCHNOP_init_control), &c, sizeof(c));
+	hostile_pointers("EVTCHNOP_expand_array", EVENT(EVTCHNOP_expand_array), &e, sizeof(e));
+	hostile_pointers("EVTCHNOP_set_priority", EVENT(EVTCHNOP_set_priority), &p, sizeof(p));
 }
 
 int main(void)

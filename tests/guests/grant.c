@@ -350,19 +350,7 @@ static void races(void)
 	unmap(MAP_AT, op.handle);
 }
 
-#define HOSTILE(name) \
-	static long hostile_##name(void *arg) \
-	{ \
-		return HYPERVISOR_grant_table_op(GNTTABOP_##name, arg, 1); \
-	}
-HOSTILE(map_grant_ref)
-HOSTILE(unmap_grant_ref)
-HOSTILE(setup_table)
-HOSTILE(copy)
-HOSTILE(query_size)
-HOSTILE(set_version)
-HOSTILE(get_version)
-HOSTILE(cache_flush)
+#define GRANT(cmd) ((struct hostile_call){ __HYPERVISOR_grant_table_op, { cmd, HOSTILE, 1 } })
 
 static void pointers(void)
 {
@@ -375,14 +363,20 @@ static void pointers(void)
 	struct gnttab_get_version get = { .dom = DOMID_SELF };
 	struct gnttab_cache_flush flush = { .length = 1 };
 
-	hostile_out_pointers("GNTTABOP_map_grant_ref", hostile_map_grant_ref, &map, sizeof(map));
-	hostile_out_pointers("GNTTABOP_unmap_grant_ref", hostile_unmap_grant_ref, &um, sizeof(um));
-	hostile_out_pointers("GNTTABOP_setup_table", hostile_setup_table, &setup, sizeof(setup));
-	hostile_out_pointers("GNTTABOP_copy", hostile_copy, &copy_op, sizeof(copy_op));
-	hostile_out_pointers("GNTTABOP_query_size", hostile_query_size, &query, sizeof(query));
-	hostile_pointers("GNTTABOP_set_version", hostile_set_version, &set, sizeof(set));
-	hostile_out_pointers("GNTTABOP_get_version", hostile_get_version, &get, sizeof(get));
-	hostile_pointers("GNTTABOP_cache_flush", hostile_cache_flush, &flush, sizeof(flush));
+	hostile_out_pointers("GNTTABOP_map_grant_ref", GRANT(GNTTABOP_map_grant_ref), &map,
+			     sizeof(map));
+	hostile_out_pointers("GNTTABOP_unmap_grant_ref", GRANT(GNTTABOP_unmap_grant_ref), &um,
+			     sizeof(um));
+	hostile_out_pointers("GNTTABOP_setup_table", GRANT(GNTTABOP_setup_table), &setup,
+			     sizeof(setup));
+	hostile_out_pointers("GNTTABOP_copy", GRANT(GNTTABOP_copy), &copy_op, sizeof(copy_op));
+	hostile_out_pointers("GNTTABOP_query_size", GRANT(GNTTABOP_query_size), &query,
+			     sizeof(query));
+	hostile_pointers("GNTTABOP_set_version", GRANT(GNTTABOP_set_version), &set, sizeof(set));
+	hostile_out_pointers("GNTTABOP_get_version", GRANT(GNTTABOP_get_version), &get,
+			     sizeof(get));
+	hostile_pointers("GNTTABOP_cache_flush", GRANT(GNTTABOP_cache_flush), &flush,
+			 sizeof(flush));
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 #include <pv/grant.h>
 #include <pv/xenbus.h>
 
+#include "lib/reservation.h"
 #include "tap.h"
 
 #define TICK_NS 130000ULL /* shares no factor with what it falls into */
@@ -66,30 +67,20 @@ enum { PAGES = 2048, COPIES = 2000 };
 static xen_pfn_t frames[PAGES];
 static uint64_t big; /* gfn of 4 MiB, aligned to 2 MiB */
 
-static long memory_op(unsigned int cmd, xen_pfn_t *list, unsigned long n, unsigned int order)
-{
-	struct xen_memory_reservation r = { .nr_extents = n,
-					    .extent_order = order,
-					    .domid = DOMID_SELF };
-
-	set_xen_guest_handle(r.extent_start, list);
-	return HYPERVISOR_memory_op(cmd, &r);
-}
-
 static void pages(void)
 {
 	for (unsigned int i = 0; i < 512; i++)
 		frames[i] = big + i;
-	memory_op(XENMEM_decrease_reservation, frames, 512, 0);
-	memory_op(XENMEM_populate_physmap, frames, 512, 0);
+	reservation(XENMEM_decrease_reservation, DOMID_SELF, frames, 512, 0);
+	reservation(XENMEM_populate_physmap, DOMID_SELF, frames, 512, 0);
 }
 
 static void extents(void)
 {
 	frames[0] = big;
 	frames[1] = big + 512;
-	memory_op(XENMEM_decrease_reservation, frames, 2, 9);
-	memory_op(XENMEM_populate_physmap, frames, 2, 9);
+	reservation(XENMEM_decrease_reservation, DOMID_SELF, frames, 2, 9);
+	reservation(XENMEM_populate_physmap, DOMID_SELF, frames, 2, 9);
 }
 
 static void copies(void)

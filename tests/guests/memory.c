@@ -9,23 +9,13 @@
 #include <string.h>
 
 #include "lib/hostile.h"
+#include "lib/reservation.h"
 
 #define FREE_GFN 0x50000UL /* guest physical addresses where nothing is */
 #define HUGE_GFN (1UL << 40)
 #define XENMEM_claim_pages 24 /* xen/memory.h tells it to tools only */
 
 static struct partner partner;
-
-static long reservation(unsigned int cmd, domid_t domid, xen_pfn_t *frames, unsigned long n,
-			unsigned int order)
-{
-	struct xen_memory_reservation r = { .nr_extents = n,
-					    .extent_order = order,
-					    .domid = domid };
-
-	set_xen_guest_handle(r.extent_start, frames);
-	return HYPERVISOR_memory_op(cmd, &r);
-}
 
 static long number(unsigned int cmd, domid_t domid)
 {
@@ -240,20 +230,7 @@ static void privileged(void)
 	tap_is(HYPERVISOR_memory_op(63, &claim), -XEN_ENOSYS, "an operation that is none");
 }
 
-#define HOSTILE(name) \
-	static long hostile_##name(void *arg) \
-	{ \
-		return HYPERVISOR_memory_op(XENMEM_##name, arg); \
-	}
-HOSTILE(populate_physmap)
-HOSTILE(increase_reservation)
-HOSTILE(decrease_reservation)
-HOSTILE(current_reservation)
-HOSTILE(maximum_reservation)
-HOSTILE(maximum_gpfn)
-HOSTILE(add_to_physmap)
-HOSTILE(add_to_physmap_batch)
-HOSTILE(remove_from_physmap)
+#define MEMORY(cmd) ((struct hostile_call){ __HYPERVISOR_memory_op, { cmd, HOSTILE } })
 
 static void pointers(void)
 {
@@ -263,20 +240,21 @@ static void pointers(void)
 	struct xen_remove_from_physmap rm = { .domid = NO_DOMAIN };
 	domid_t nobody = NO_DOMAIN;
 
-	hostile_pointers("XENMEM_populate_physmap", hostile_populate_physmap, &r, sizeof(r));
-	hostile_pointers("XENMEM_increase_reservation", hostile_increase_reservation, &r,
+	hostile_pointers("XENMEM_populate_physmap", MEMORY(XENMEM_populate_physmap), &r, sizeof(r));
+	hostile_pointers("XENMEM_increase_reservation", MEMORY(XENMEM_increase_reservation), &r,
 			 sizeof(r));
-	hostile_pointers("XENMEM_decrease_reservation", hostile_decrease_reservation, &r,
+	hostile_pointers("XENMEM_decrease_reservation", MEMORY(XENMEM_decrease_reservation), &r,
 			 sizeof(r));
-	hostile_pointers("XENMEM_current_reservation", hostile_current_reservation, &nobody,
+	hostile_pointers("XENMEM_current_reservation", MEMORY(XENMEM_current_reservation), &nobody,
 			 sizeof(nobody));
-	hostile_pointers("XENMEM_maximum_reservation", hostile_maximum_reservation, &nobody,
+	hostile_pointers("XENMEM_maximum_reservation", MEMORY(XENMEM_maximum_reservation), &nobody,
 			 sizeof(nobody));
-	hostile_pointers("XENMEM_maximum_gpfn", hostile_maximum_gpfn, &nobody, sizeof(nobody));
-	hostile_pointers("XENMEM_add_to_physmap", hostile_add_to_physmap, &a, sizeof(a));
-	hostile_pointers("XENMEM_add_to_physmap_batch", hostile_add_to_physmap_batch, &b,
+	hostile_pointers("XENMEM_maximum_gpfn", MEMORY(XENMEM_maximum_gpfn), &nobody,
+			 sizeof(nobody));
+	hostile_pointers("XENMEM_add_to_physmap", MEMORY(XENMEM_add_to_physmap), &a, sizeof(a));
+	hostile_pointers("XENMEM_add_to_physmap_batch", MEMORY(XENMEM_add_to_physmap_batch), &b,
 			 sizeof(b));
-	hostile_pointers("XENMEM_remove_from_physmap", hostile_remove_from_physmap, &rm,
+	hostile_pointers("XENMEM_remove_from_physmap", MEMORY(XENMEM_remove_from_physmap), &rm,
 			 sizeof(rm));
 }
 

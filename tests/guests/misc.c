@@ -118,11 +118,6 @@ static void assist(void)
 	tap_is(HYPERVISOR_vm_assist(99, 0), -XEN_ENOSYS, "a command that is none");
 }
 
-static long one_call(void *arg)
-{
-	return HYPERVISOR_multicall(arg, 1);
-}
-
 static void multicall(void)
 {
 	enum { N = 5000 };
@@ -148,7 +143,9 @@ static void multicall(void)
 	tap_is(calls[0].result, -XEN_ENOSYS, "the last number");
 	tap_is(HYPERVISOR_multicall((void *)(pv_domain.ram_end - sizeof(*calls)), 0xffffffff),
 	       -EFAULT, "a list that leaves memory");
-	hostile_out_pointers("multicall", one_call, &inner, sizeof(inner));
+	hostile_out_pointers("multicall",
+			     (struct hostile_call){ __HYPERVISOR_multicall, { HOSTILE, 1 } },
+			     &inner, sizeof(inner));
 	free(calls);
 }
 
@@ -262,26 +259,6 @@ static void leaks(void)
 	tap_is(found, 0, "a1-a7 and t0-t6 come back as zero");
 }
 
-static long hostile_set_param(void *arg)
-{
-	return HYPERVISOR_hvm_op(HVMOP_set_param, arg);
-}
-
-static long hostile_get_param(void *arg)
-{
-	return HYPERVISOR_hvm_op(HVMOP_get_param, arg);
-}
-
-static long hostile_compile_info(void *arg)
-{
-	return HYPERVISOR_xen_version(XENVER_compile_info, arg);
-}
-
-static long hostile_features(void *arg)
-{
-	return HYPERVISOR_xen_version(XENVER_get_features, arg);
-}
-
 int main(void)
 {
 	struct xen_hvm_param p = { .domid = DOMID_SELF, .index = HVM_PARAM_CALLBACK_IRQ };
@@ -297,9 +274,20 @@ int main(void)
 	privileged();
 	refused();
 	leaks();
-	hostile_pointers("HVMOP_set_param", hostile_set_param, &p, sizeof(p));
-	hostile_out_pointers("HVMOP_get_param", hostile_get_param, &p, sizeof(p));
-	hostile_out_pointers("XENVER_compile_info", hostile_compile_info, &info, sizeof(info));
-	hostile_out_pointers("XENVER_get_features", hostile_features, &f, sizeof(f));
+	hostile_pointers("HVMOP_set_param",
+			 (struct hostile_call){ __HYPERVISOR_hvm_op, { HVMOP_set_param, HOSTILE } },
+			 &p, sizeof(p));
+	hostile_out_pointers("HVMOP_get_param",
+			     (struct hostile_call){ __HYPERVISOR_hvm_op,
+						    { HVMOP_get_param, HOSTILE } },
+			     &p, sizeof(p));
+	hostile_out_pointers("XENVER_compile_info",
+			     (struct hostile_call){ __HYPERVISOR_xen_version,
+						    { XENVER_compile_info, HOSTILE } },
+			     &info, sizeof(info));
+	hostile_out_pointers("XENVER_get_features",
+			     (struct hostile_call){ __HYPERVISOR_xen_version,
+						    { XENVER_get_features, HOSTILE } },
+			     &f, sizeof(f));
 	return tap_done();
 }

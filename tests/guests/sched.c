@@ -302,20 +302,8 @@ static void singleshot(void)
 	pv_event_close(port);
 }
 
-#define HOSTILE(call, name, ...) \
-	static long hostile_##name(void *arg) \
-	{ \
-		return HYPERVISOR_##call(__VA_ARGS__, arg); \
-	}
-HOSTILE(sched_op, shutdown, SCHEDOP_shutdown)
-HOSTILE(sched_op, shutdown_code, SCHEDOP_shutdown_code)
-HOSTILE(sched_op, poll, SCHEDOP_poll)
-HOSTILE(sched_op, watchdog, SCHEDOP_watchdog)
-HOSTILE(vcpu_op, initialise, VCPUOP_initialise, 2)
-HOSTILE(vcpu_op, runstate, VCPUOP_get_runstate_info, 0)
-HOSTILE(vcpu_op, register_runstate, VCPUOP_register_runstate_memory_area, 0)
-HOSTILE(vcpu_op, set_singleshot, VCPUOP_set_singleshot_timer, 1)
-HOSTILE(vcpu_op, register_info, VCPUOP_register_vcpu_info, 0)
+#define SCHED(cmd) ((struct hostile_call){ __HYPERVISOR_sched_op, { cmd, HOSTILE } })
+#define VCPU(cmd, vcpu) ((struct hostile_call){ __HYPERVISOR_vcpu_op, { cmd, vcpu, HOSTILE } })
 
 static void pointers(void)
 {
@@ -328,16 +316,19 @@ static void pointers(void)
 	struct vcpu_set_singleshot_timer t = { .flags = 0 };
 	struct vcpu_register_vcpu_info reg = { .offset = 1 };
 
-	hostile_pointers("SCHEDOP_shutdown", hostile_shutdown, &s, sizeof(s));
-	hostile_pointers("SCHEDOP_shutdown_code", hostile_shutdown_code, &s, sizeof(s));
-	hostile_pointers("SCHEDOP_poll", hostile_poll, &p, sizeof(p));
-	hostile_pointers("SCHEDOP_watchdog", hostile_watchdog, &w, sizeof(w));
-	hostile_pointers("VCPUOP_initialise", hostile_initialise, c, sizeof(*c));
-	hostile_out_pointers("VCPUOP_get_runstate_info", hostile_runstate, &info, sizeof(info));
-	hostile_pointers("VCPUOP_register_runstate_memory_area", hostile_register_runstate, &area,
-			 sizeof(area));
-	hostile_pointers("VCPUOP_set_singleshot_timer", hostile_set_singleshot, &t, sizeof(t));
-	hostile_pointers("VCPUOP_register_vcpu_info", hostile_register_info, &reg, sizeof(reg));
+	hostile_pointers("SCHEDOP_shutdown", SCHED(SCHEDOP_shutdown), &s, sizeof(s));
+	hostile_pointers("SCHEDOP_shutdown_code", SCHED(SCHEDOP_shutdown_code), &s, sizeof(s));
+	hostile_pointers("SCHEDOP_poll", SCHED(SCHEDOP_poll), &p, sizeof(p));
+	hostile_pointers("SCHEDOP_watchdog", SCHED(SCHEDOP_watchdog), &w, sizeof(w));
+	hostile_pointers("VCPUOP_initialise", VCPU(VCPUOP_initialise, 2), c, sizeof(*c));
+	hostile_out_pointers("VCPUOP_get_runstate_info", VCPU(VCPUOP_get_runstate_info, 0), &info,
+			     sizeof(info));
+	hostile_pointers("VCPUOP_register_runstate_memory_area",
+			 VCPU(VCPUOP_register_runstate_memory_area, 0), &area, sizeof(area));
+	hostile_pointers("VCPUOP_set_singleshot_timer", VCPU(VCPUOP_set_singleshot_timer, 1), &t,
+			 sizeof(t));
+	hostile_pointers("VCPUOP_register_vcpu_info", VCPU(VCPUOP_register_vcpu_info, 0), &reg,
+			 sizeof(reg));
 	free(c);
 }
 

@@ -20,7 +20,17 @@ static void *copied(void *page, uintptr_t va, const void *good, size_t size, siz
 	return (void *)(va + offset);
 }
 
-static void check(const char *what, long (*fn)(void *arg), const void *good, size_t size, bool out)
+static long made(struct hostile_call call, void *pointer)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		if (call.args[i] == HOSTILE)
+			call.args[i] = (unsigned long)pointer;
+	}
+	return hypercall(call.nr, call.args[0], call.args[1], call.args[2], 0, 0);
+}
+
+static void check(const char *what, struct hostile_call call, const void *good, size_t size,
+		  bool out)
 {
 	char *page = pv_alloc_pages(1);
 	struct {
@@ -49,7 +59,7 @@ static void check(const char *what, long (*fn)(void *arg), const void *good, siz
 	pv_map(VA_EXECUTE_ONLY, (uintptr_t)page, PTE_X);
 	pv_map(VA_NO_MEMORY, 0x10000000, PTE_R | PTE_W);
 	for (unsigned int i = 0; i < n; i++) {
-		long rc = fn(cases[i].pointer);
+		long rc = made(call, cases[i].pointer);
 
 		if (rc == -EFAULT)
 			continue;
@@ -64,14 +74,14 @@ static void check(const char *what, long (*fn)(void *arg), const void *good, siz
 	free(page);
 }
 
-void hostile_pointers(const char *what, long (*fn)(void *arg), const void *good, size_t size)
+void hostile_pointers(const char *what, struct hostile_call call, const void *good, size_t size)
 {
-	check(what, fn, good, size, false);
+	check(what, call, good, size, false);
 }
 
-void hostile_out_pointers(const char *what, long (*fn)(void *arg), const void *good, size_t size)
+void hostile_out_pointers(const char *what, struct hostile_call call, const void *good, size_t size)
 {
-	check(what, fn, good, size, true);
+	check(what, call, good, size, true);
 }
 
 static long node(domid_t domid, const char *name)

@@ -18,14 +18,23 @@
 
 #define NO_DOMAIN 0x7abc /* below DOMID_FIRST_RESERVED, and nobody */
 
+/* A hypercall and its arguments; HOSTILE stands where the pointer goes. */
+struct hostile_call {
+	unsigned int nr;
+	unsigned long args[3];
+};
+
+#define HOSTILE (~0xbadUL)
+
 /*
- * Calls fn(pointer) with pointers to nowhere, to memory without the right, across the end of what is
+ * Makes the call with pointers to nowhere, to memory without the right, across the end of what is
  * mapped and around the end of the address space: each must be -EFAULT. `good` are size bytes of an
  * argument that would be accepted. One check, named after what.
  */
-void hostile_pointers(const char *what, long (*fn)(void *arg), const void *good, size_t size);
+void hostile_pointers(const char *what, struct hostile_call call, const void *good, size_t size);
 /* The same for an argument that is written back: a page that can only be read is -EFAULT as well. */
-void hostile_out_pointers(const char *what, long (*fn)(void *arg), const void *good, size_t size);
+void hostile_out_pointers(const char *what, struct hostile_call call, const void *good,
+			  size_t size);
 
 /* What the partner shows: its domid, a port that echoes events, pages that it granted to us. */
 struct partner {

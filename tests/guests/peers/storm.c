@@ -10,6 +10,7 @@
 #include <pv/grant.h>
 #include <pv/xenbus.h>
 
+#include "../lib/reservation.h"
 #include "storm.h"
 
 enum { BATCH = 64 };
@@ -94,27 +95,17 @@ static void grants(void)
 	HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref, unmap, BATCH);
 }
 
-static void reservation(unsigned int cmd, xen_pfn_t *list, unsigned int n, unsigned int order)
-{
-	struct xen_memory_reservation r = { .nr_extents = n,
-					    .extent_order = order,
-					    .domid = DOMID_SELF };
-
-	set_xen_guest_handle(r.extent_start, list);
-	HYPERVISOR_memory_op(cmd, &r);
-}
-
 static void memory(void)
 {
 	xen_pfn_t list[BATCH], first = pv_gfn(pages);
 
 	for (unsigned int i = 0; i < BATCH; i++)
 		list[i] = first + 512 + i;
-	reservation(XENMEM_decrease_reservation, list, BATCH, 0);
-	reservation(XENMEM_populate_physmap, list, BATCH, 0);
+	reservation(XENMEM_decrease_reservation, DOMID_SELF, list, BATCH, 0);
+	reservation(XENMEM_populate_physmap, DOMID_SELF, list, BATCH, 0);
 	list[0] = first;
-	reservation(XENMEM_decrease_reservation, list, 1, 9);
-	reservation(XENMEM_populate_physmap, list, 1, 9);
+	reservation(XENMEM_decrease_reservation, DOMID_SELF, list, 1, 9);
+	reservation(XENMEM_populate_physmap, DOMID_SELF, list, 1, 9);
 }
 
 static void (*const rage[NR_STORMS])(void) = {
