@@ -181,7 +181,7 @@ test-system: all
 guest_tests := $(BUILD)/tests/guests/images
 guest-tests: headers $(libfdt)/libfdt.h
 	@mkdir -p $(BUILD)/runtime
-	+@$(runtime_make) OUT=$(guest_tests) GUEST_CFLAGS="-I$(top)/tests/guests -Wno-unused-parameter" GUEST_COMMON="$(top)/tests/guests/tap.c $(wildcard $(top)/tests/guests/lib/*.c)" \
+	+@$(runtime_make) OUT=$(guest_tests) GUEST_CFLAGS="-I$(top)/tests/guests -include $(top)/tests/guests/called.h -Wno-unused-parameter" GUEST_COMMON="$(top)/tests/guests/tap.c $(wildcard $(top)/tests/guests/lib/*.c)" \
 		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c \
 		$(top)/pvabi/runtime/examples/*.c))" guests
 test-guests: all guest-tests hypervisor-latency

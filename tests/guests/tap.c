@@ -76,8 +76,35 @@ void tap_note(const char *fmt, ...)
 	va_end(args);
 }
 
+/*
+ * What each hypercall returned, whoever called it: 1 for a success, else the bit of the error, the last one for those beyond.
+ * Operations by their low bits: what is above is a continuation's, or no operation at all.
+ */
+static uint64_t called[64][64];
+
+void tap_called(unsigned long nr, unsigned long op, long rc)
+{
+	if (nr == __HYPERVISOR_multicall) /* its first argument is an address */
+		op = 0;
+	if (nr < 64 && op < 64)
+		__atomic_fetch_or(&called[nr][op], rc >= 0 ? 1 : 1UL << (rc > -63 ? -rc : 63), __ATOMIC_RELAXED);
+}
+
+/* For test_coverage.py: number, operation, and the bits. EOPNOTSUPP is beyond. */
+static void print_called(void)
+{
+	for (unsigned int nr = 0; nr < 64; nr++) {
+		for (unsigned int op = 0; op < 64; op++) {
+			if (called[nr][op])
+				printf("# called %u.%u %llx\n", nr, op,
+				       (unsigned long long)called[nr][op]);
+		}
+	}
+}
+
 int tap_done(void)
 {
+	print_called();
 	printf("1..%u\n", count);
 	fflush(stdout);
 	return failed != 0;

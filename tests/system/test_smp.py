@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests with many vCPUs: more than there are harts, coming and going under load."""
+import hashlib
 import random
 import re
 
@@ -60,6 +61,25 @@ def test_eight_vcpus_on_eight_harts(boot):
 @pytest.mark.grows
 def test_long_hotplug(dom0):
     eight_vcpus(dom0, 300)
+
+
+def paste(shell):
+    """Types 20 KiB at once, as a terminal's paste does; all of it arrives."""
+    text = "".join(f"line {i}: {'what is typed is read ' * 3}\n" for i in range(260))
+    shell.owner.send("echo ready$((1 + 1)); cat > /tmp/pasted\n")
+    shell.owner.expect("ready2\r*\n", 60)
+    shell.owner.send(text + "\x04")
+    assert shell.run("md5sum < /tmp/pasted; rm /tmp/pasted", 120).split()[0] == hashlib.md5(text.encode()).hexdigest()
+
+
+def test_paste(dom0):
+    """Input for who is slow to read it waits: dom0 and a guest, both beside vCPUs that never stop."""
+    dom0.run("xl create -q /etc/xen/demo.cfg vcpus=4", 60)
+    with dom0.guest("demo") as guest:
+        guest.run(LOAD.format("1 2 3 4"))
+        paste(guest.shell)
+    paste(dom0.shell)
+    dom0.run("xl destroy demo")
 
 
 @pytest.mark.grows

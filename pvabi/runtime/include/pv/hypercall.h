@@ -42,7 +42,15 @@ static inline long hypercall(unsigned long nr, unsigned long x1, unsigned long x
 			   "+r"(a7)
 			 :
 			 : "t0", "t1", "t2", "t3", "t4", "t5", "t6", "memory");
+#ifdef PV_HYPERCALL_HOOK
+	/* A test's: sees each hypercall and its result. */
+	long rc = a0;
+
+	PV_HYPERCALL_HOOK(nr, x1, rc);
+	return rc;
+#else
 	return a0;
+#endif
 }
 
 static inline long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
