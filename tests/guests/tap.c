@@ -87,7 +87,8 @@ void tap_called(unsigned long nr, unsigned long op, long rc)
 	if (nr == __HYPERVISOR_multicall) /* its first argument is an address */
 		op = 0;
 	if (nr < 64 && op < 64)
-		__atomic_fetch_or(&called[nr][op], rc >= 0 ? 1 : 1UL << (rc > -63 ? -rc : 63), __ATOMIC_RELAXED);
+		__atomic_fetch_or(&called[nr][op], rc >= 0 ? 1 : 1UL << (rc > -63 ? -rc : 63),
+				  __ATOMIC_RELAXED);
 }
 
 /* For test_coverage.py: number, operation, and the bits. EOPNOTSUPP is beyond. */
