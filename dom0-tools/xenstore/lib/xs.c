@@ -1,558 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libxenstore: the connection, requests and watch events.
- * Replies and events come mixed on one stream. Whoever waits, for either, reads the stream and
- * sorts what comes; others who wait meanwhile are woken. So no thread of our own is needed, and a
- * static program works as any other.
+ * libxenstore: the requests. What one means is said in xenstore.h.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
-#include "xenstore.h"
-
-struct msg {
-	struct msg *next;
-	struct xsd_sockmsg hdr;
-	char body[]; /* hdr.len bytes and a NUL */
-};
-
-/* What a new connection must be told that an old one was told. */
-struct watched {
-	struct watched *next;
-	char *path, *token;
-};
-
-struct ids {
-	xs_transaction_t *v;
-	unsigned int num;
-};
-
-struct xs_handle {
-	int fd; /* the stream */
-	int event_fd; /* readable while events are queued */
-	int poll_fd; /* epoll over both: what xs_fileno() gives */
-	bool socket;
-	unsigned long flags;
-	pthread_mutex_t req_lock; /* one request at a time; taken before lock */
-	pthread_mutex_t lock; /* all below */
-	pthread_cond_t cond;
-	bool reading; /* somebody reads the stream */
-	int broken; /* errno of what ended the connection */
-	uint32_t req_id;
-	struct msg *reply;
-	struct msg *events, **events_tail;
-	/* with req_lock: what is lost when the daemon dies */
-	struct watched *watches;
-	struct ids open; /* transactions */
-	struct ids dead; /* those of a connection before; whoever uses one is told EAGAIN */
-	bool repeated; /* the last request was sent twice */
-};
-
-/* How long a daemon may be away, for a restart. */
-#define AWAY_MS 10000
-#define AWAY_STEP_MS 20
-
-static int stream_open(const char *path, bool *socket_)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct stat st;
-	int fd, err;
-
-	if (!path || stat(path, &st))
-		return -1;
-	*socket_ = S_ISSOCK(st.st_mode);
-	if (!*socket_)
-		return open(path, O_RDWR | O_CLOEXEC);
-	if (strlen(path) >= sizeof(un.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(un.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	/* a socket that nobody listens on: the daemon died, and is being started again */
-	for (int ms = 0; (err = connect(fd, (struct sockaddr *)&un, sizeof(un)) ? errno : 0);
-	     ms += AWAY_STEP_MS) {
-		if (err != ECONNREFUSED || ms >= AWAY_MS)
-			break;
-		usleep(AWAY_STEP_MS * 1000);
-	}
-	if (!err)
-		return fd;
-	close(fd);
-	errno = err;
-	return -1;
-}
-
-static void watched_del(struct watched **p)
-{
-	struct watched *w = *p;
-
-	*p = w->next;
-	free(w->path);
-	free(w->token);
-	free(w);
-}
-
-/* Remembers a watch. Without memory it would be lost in a restart only. */
-static void watched_add(struct xs_handle *h, const char *path, const char *token)
-{
-	struct watched *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return;
-	w->path = strdup(path);
-	w->token = strdup(token);
-	w->next = h->watches;
-	h->watches = w;
-	if (!w->path || !w->token)
-		watched_del(&h->watches);
-}
-
-static struct watched **watched_find(struct xs_handle *h, const char *path, const char *token)
-{
-	struct watched **p = &h->watches;
-
-	while (*p && (strcmp((*p)->path, path) || strcmp((*p)->token, token)))
-		p = &(*p)->next;
-	return p;
-}
-
-static bool ids_add(struct ids *ids, xs_transaction_t id)
-{
-	xs_transaction_t *v = realloc(ids->v, (ids->num + 1) * sizeof(*v));
-
-	if (!v)
-		return false;
-	ids->v = v;
-	v[ids->num++] = id;
-	return true;
-}
-
-/* Was it there? */
-static bool ids_del(struct ids *ids, xs_transaction_t id)
-{
-	for (unsigned int i = 0; i < ids->num; i++) {
-		if (ids->v[i] == id) {
-			ids->v[i] = ids->v[--ids->num];
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool ids_have(const struct ids *ids, xs_transaction_t id)
-{
-	for (unsigned int i = 0; i < ids->num; i++)
-		if (ids->v[i] == id)
-			return true;
-	return false;
-}
-
-static void handle_free(struct xs_handle *h)
-{
-	struct msg *m;
-
-	while ((m = h->events)) {
-		h->events = m->next;
-		free(m);
-	}
-	while (h->watches)
-		watched_del(&h->watches);
-	free(h->open.v);
-	free(h->dead.v);
-	free(h->reply);
-	if (h->fd >= 0)
-		close(h->fd);
-	if (h->event_fd >= 0)
-		close(h->event_fd);
-	if (h->poll_fd >= 0)
-		close(h->poll_fd);
-	pthread_mutex_destroy(&h->req_lock);
-	pthread_mutex_destroy(&h->lock);
-	pthread_cond_destroy(&h->cond);
-	free(h);
-}
-
-static int poll_add(struct xs_handle *h, int fd)
-{
-	struct epoll_event ev = { .events = EPOLLIN };
-
-	return epoll_ctl(h->poll_fd, EPOLL_CTL_ADD, fd, &ev);
-}
-
-struct xs_handle *xs_open(unsigned long flags)
-{
-	struct xs_handle *h = calloc(1, sizeof(*h));
-	int err;
-
-	if (!h)
-		return NULL;
-	h->flags = flags;
-	h->events_tail = &h->events;
-	h->event_fd = h->poll_fd = -1;
-	pthread_mutex_init(&h->req_lock, NULL);
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->cond, NULL);
-	h->fd = stream_open(xs_daemon_socket(), &h->socket);
-	if (h->fd < 0)
-		h->fd = stream_open("/dev/xen/xenbus", &h->socket);
-	if (h->fd < 0)
-		h->fd = stream_open("/proc/xen/xenbus", &h->socket);
-	if (h->fd >= 0) {
-		h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->fd) &&
-		    !poll_add(h, h->event_fd))
-			return h;
-	}
-	err = errno;
-	handle_free(h);
-	errno = err;
-	return NULL;
-}
-
-struct xs_handle *xs_daemon_open(void)
-{
-	return xs_open(0);
-}
-
-struct xs_handle *xs_domain_open(void)
-{
-	return xs_open(0);
-}
-
-struct xs_handle *xs_daemon_open_readonly(void)
-{
-	return xs_open(XS_OPEN_READONLY);
-}
-
-void xs_close(struct xs_handle *h)
-{
-	if (h)
-		handle_free(h);
-}
-
-void xs_daemon_close(struct xs_handle *h)
-{
-	xs_close(h);
-}
-
-void xs_daemon_destroy_postfork(struct xs_handle *h)
-{
-	/* closing our copies says nothing to the daemon: the parent's are still open */
-	xs_close(h);
-}
-
-static bool read_all(int fd, void *data, size_t len)
-{
-	char *p = data;
-
-	while (len) {
-		ssize_t n = read(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			if (!n)
-				errno = EBADF; /* as Xen's: the daemon has gone */
-			return false;
-		}
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-/* Reads one message; NULL with errno when the stream is at its end. */
-static struct msg *read_msg(struct xs_handle *h)
-{
-	struct xsd_sockmsg hdr;
-	struct msg *m;
-
-	if (!read_all(h->fd, &hdr, sizeof(hdr)))
-		return NULL;
-	if (hdr.len > XENSTORE_PAYLOAD_MAX) {
-		errno = EINVAL;
-		return NULL;
-	}
-	m = malloc(sizeof(*m) + hdr.len + 1);
-	if (!m)
-		return NULL;
-	m->next = NULL;
-	m->hdr = hdr;
-	m->body[hdr.len] = 0;
-	if (!read_all(h->fd, m->body, hdr.len)) {
-		free(m);
-		return NULL;
-	}
-	return m;
-}
-
-static void event_push(struct xs_handle *h, struct msg *m)
-{
-	uint64_t one = 1;
-
-	if (!h->events && write(h->event_fd, &one, sizeof(one)) < 0)
-		perror("xenstore: eventfd"); /* cannot be: it is empty */
-	*h->events_tail = m;
-	h->events_tail = &m->next;
-}
-
-static struct msg *event_pop(struct xs_handle *h)
-{
-	struct msg *m = h->events;
-	uint64_t n;
-
-	if (!m)
-		return NULL;
-	h->events = m->next;
-	if (!h->events) {
-		h->events_tail = &h->events;
-		if (read(h->event_fd, &n, sizeof(n)) < 0)
-			perror("xenstore: eventfd");
-	}
-	return m;
-}
-
-/* With lock held: brings in one message, or waits until somebody else has. */
-static void pump(struct xs_handle *h)
-{
-	struct msg *m;
-
-	if (h->reading) {
-		pthread_cond_wait(&h->cond, &h->lock);
-		return;
-	}
-	h->reading = true;
-	pthread_mutex_unlock(&h->lock);
-	m = read_msg(h);
-	pthread_mutex_lock(&h->lock);
-	h->reading = false;
-	if (!m) {
-		h->broken = errno;
-	} else if (m->hdr.type == XS_WATCH_EVENT) {
-		event_push(h, m);
-	} else {
-		free(h->reply);
-		h->reply = m;
-	}
-	pthread_cond_broadcast(&h->cond);
-}
-
-static bool send_all(struct xs_handle *h, struct iovec *iov, int num)
-{
-	/* one buffer, because the kernel's device wants to see whole messages soonest */
-	char buf[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
-	size_t len = 0, done = 0;
-	ssize_t n;
-
-	for (int i = 0; i < num; i++) {
-		/* a piece of no bytes may have no address */
-		if (!iov[i].iov_len)
-			continue;
-		memcpy(buf + len, iov[i].iov_base, iov[i].iov_len);
-		len += iov[i].iov_len;
-	}
-	while (done < len) {
-		n = h->socket ? send(h->fd, buf + done, len - done, MSG_NOSIGNAL) :
-				write(h->fd, buf + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (size_t)n;
-	}
-	return true;
-}
-
-static int error_number(const char *name)
-{
-	for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
-		if (!strcmp(xsd_errors[i].errstring, name))
-			return xsd_errors[i].errnum;
-	return EIO;
-}
-
-enum outcome {
-	ANSWERED,
-	NOT_SENT, /* not whole, so the daemon has not done it */
-	UNKNOWN, /* sent, and the connection ended before the reply */
-};
-
-/* With req_lock held: sends a request, once, and waits for its reply. */
-static enum outcome exchange(struct xs_handle *h, struct iovec *iov, int num, struct msg **reply,
-			     int *err)
-{
-	enum outcome res = UNKNOWN;
-
-	pthread_mutex_lock(&h->lock);
-	*err = h->broken;
-	pthread_mutex_unlock(&h->lock);
-	if (!*err && !send_all(h, iov, num))
-		*err = errno;
-	if (*err)
-		res = NOT_SENT;
-	pthread_mutex_lock(&h->lock);
-	while (!*err && !h->reply) {
-		*err = h->broken;
-		if (!*err)
-			pump(h);
-	}
-	*reply = h->reply;
-	h->reply = NULL;
-	pthread_mutex_unlock(&h->lock);
-	return *reply ? ANSWERED : res;
-}
-
-/* With req_lock held: a new stream in the place of the broken one. */
-static bool new_stream(struct xs_handle *h)
-{
-	bool ok;
-
-	pthread_mutex_lock(&h->lock);
-	/* whoever reads the old stream finds its end */
-	shutdown(h->fd, SHUT_RDWR);
-	while (h->reading)
-		pthread_cond_wait(&h->cond, &h->lock);
-	close(h->fd);
-	h->fd = stream_open(xs_daemon_socket(), &h->socket);
-	ok = h->fd >= 0 && h->socket && !poll_add(h, h->fd);
-	if (ok)
-		h->broken = 0;
-	else if (!h->broken)
-		h->broken = EBADF;
-	free(h->reply);
-	h->reply = NULL;
-	pthread_mutex_unlock(&h->lock);
-	return ok;
-}
-
-/*
- * With req_lock held: the daemon was started again. Watches are registered anew, each of which
- * fires, as a new watch does: so nothing that happened meanwhile goes unseen. Transactions died.
- */
-static bool reconnect(struct xs_handle *h)
-{
-	struct watched *w;
-
-	while (h->open.num && ids_add(&h->dead, h->open.v[h->open.num - 1]))
-		h->open.num--;
-	if (h->open.num || !new_stream(h))
-		return false;
-	for (w = h->watches; w; w = w->next) {
-		struct xsd_sockmsg hdr = { .type = XS_WATCH, .req_id = ++h->req_id };
-		struct iovec iov[3] = { { &hdr, sizeof(hdr) },
-					{ w->path, strlen(w->path) + 1 },
-					{ w->token, strlen(w->token) + 1 } };
-		struct msg *m;
-		int err;
-
-		hdr.len = (uint32_t)(iov[1].iov_len + iov[2].iov_len);
-		if (exchange(h, iov, 3, &m, &err) != ANSWERED)
-			return false;
-		free(m);
-	}
-	return true;
-}
-
-/*
- * May it be sent again when nobody knows whether it was done? Where doing it twice comes to the same
- * as once, unless others change the same thing in between.
- */
-static bool repeatable(uint32_t type, xs_transaction_t t)
-{
-	return !t && type != XS_CONTROL && type != XS_TRANSACTION_END;
-}
-
-/*
- * Sends a request of the pieces iov[1..num-1] (iov[0] is for the header) and returns the good
- * reply.
- */
-static struct msg *talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, struct iovec *iov,
-			int num)
-{
-	struct xsd_sockmsg hdr = { .type = type, .tx_id = t };
-	struct msg *m = NULL;
-	enum outcome res;
-	size_t len = 0;
-	int err = 0;
-
-	for (int i = 1; i < num; i++)
-		len += iov[i].iov_len;
-	if (len > XENSTORE_PAYLOAD_MAX) {
-		errno = E2BIG;
-		return NULL;
-	}
-	hdr.len = (uint32_t)len;
-	iov[0] = (struct iovec){ &hdr, sizeof(hdr) };
-
-	pthread_mutex_lock(&h->req_lock);
-	hdr.req_id = ++h->req_id;
-	h->repeated = false;
-	for (int tries = 0;; tries++) {
-		if (t && ids_have(&h->dead, t)) {
-			err = EAGAIN;
-			break;
-		}
-		res = exchange(h, iov, num, &m, &err);
-		if (res == ANSWERED || !h->socket || tries > 20)
-			break;
-		if (res == UNKNOWN && !repeatable(type, t) && !t)
-			break;
-		h->repeated |= res == UNKNOWN;
-		if (!reconnect(h) && h->fd < 0)
-			break;
-		/* reconnected: a transaction is found among the dead, all else is sent again */
-		hdr.req_id = ++h->req_id;
-	}
-	pthread_mutex_unlock(&h->req_lock);
-	if (m && m->hdr.type == XS_ERROR)
-		err = error_number(m->body);
-	else if (m && (m->hdr.type != type || m->hdr.req_id != hdr.req_id))
-		err = EIO;
-	if (!err && m)
-		return m;
-	free(m);
-	errno = err;
-	return NULL;
-}
-
-/* A request of NUL-terminated strings; the list ends with NULL. */
-static struct msg *talk_strings(struct xs_handle *h, xs_transaction_t t, uint32_t type, ...)
-{
-	struct iovec iov[5];
-	va_list ap;
-	char *s;
-	int n = 1;
-
-	va_start(ap, type);
-	while ((s = va_arg(ap, char *)))
-		iov[n++] = (struct iovec){ s, strlen(s) + 1 };
-	va_end(ap);
-	return talk(h, t, type, iov, n);
-}
-
-static bool done(struct msg *m)
-{
-	bool ok = m;
-
-	free(m);
-	return ok;
-}
+#include "conn.h"
 
 /* The body as a string or block that the caller frees. */
 static char *body_of(struct msg *m, unsigned int *len)
@@ -570,28 +24,6 @@ static char *body_of(struct msg *m, unsigned int *len)
 	return s;
 }
 
-/* Makes one block of the strings in data: pointers first. */
-static char **split_strings(const char *data, size_t len, unsigned int *num)
-{
-	unsigned int n = 0;
-	char **v, *p;
-
-	for (size_t i = 0; i < len; i++)
-		n += !data[i];
-	v = malloc((n + 1) * sizeof(*v) + len);
-	if (!v)
-		return NULL;
-	p = (char *)(v + n + 1);
-	memcpy(p, data, len);
-	for (unsigned int i = 0; i < n; i++) {
-		v[i] = p;
-		p += strlen(p) + 1;
-	}
-	v[n] = NULL;
-	*num = n;
-	return v;
-}
-
 /* A directory that does not fit into one reply, in parts that must all be of the same generation.
  */
 static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const char *path,
@@ -604,7 +36,7 @@ static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const cha
 
 	for (;;) {
 		snprintf(off, sizeof(off), "%zu", len);
-		m = talk_strings(h, t, XS_DIRECTORY_PART, path, off, NULL);
+		m = conn_talk_strings(h, t, XS_DIRECTORY_PART, path, off, NULL);
 		if (!m)
 			break;
 		n = strlen(m->body) + 1;
@@ -632,7 +64,7 @@ static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const cha
 			n--;
 		len += n;
 		if (last) {
-			v = split_strings(all, len, num);
+			v = conn_split_strings(all, len, num);
 			break;
 		}
 	}
@@ -642,19 +74,19 @@ static char **directory_parts(struct xs_handle *h, xs_transaction_t t, const cha
 
 char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *num)
 {
-	struct msg *m = talk_strings(h, t, XS_DIRECTORY, path, NULL);
+	struct msg *m = conn_talk_strings(h, t, XS_DIRECTORY, path, NULL);
 	char **v;
 
 	if (!m)
 		return errno == E2BIG ? directory_parts(h, t, path, num) : NULL;
-	v = split_strings(m->body, m->hdr.len, num);
+	v = conn_split_strings(m->body, m->hdr.len, num);
 	free(m);
 	return v;
 }
 
 void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *len)
 {
-	return body_of(talk_strings(h, t, XS_READ, path, NULL), len);
+	return body_of(conn_talk_strings(h, t, XS_READ, path, NULL), len);
 }
 
 bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
@@ -664,17 +96,17 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const v
 
 	iov[1] = (struct iovec){ (void *)path, strlen(path) + 1 };
 	iov[2] = (struct iovec){ (void *)data, len };
-	return done(talk(h, t, XS_WRITE, iov, 3));
+	return conn_done(conn_talk(h, t, XS_WRITE, iov, 3));
 }
 
 bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
 {
-	return done(talk_strings(h, t, XS_MKDIR, path, NULL));
+	return conn_done(conn_talk_strings(h, t, XS_MKDIR, path, NULL));
 }
 
 bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
 {
-	return done(talk_strings(h, t, XS_RM, path, NULL));
+	return conn_done(conn_talk_strings(h, t, XS_RM, path, NULL));
 }
 
 bool xs_restrict(struct xs_handle *h, unsigned int domid)
@@ -688,7 +120,7 @@ bool xs_restrict(struct xs_handle *h, unsigned int domid)
 struct xs_permissions *xs_get_permissions(struct xs_handle *h, xs_transaction_t t, const char *path,
 					  unsigned int *num)
 {
-	struct msg *m = talk_strings(h, t, XS_GET_PERMS, path, NULL);
+	struct msg *m = conn_talk_strings(h, t, XS_GET_PERMS, path, NULL);
 	struct xs_permissions *p;
 	unsigned int n = 0;
 
@@ -727,156 +159,7 @@ bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *pat
 	}
 	iov[1] = (struct iovec){ (void *)path, strlen(path) + 1 };
 	iov[2] = (struct iovec){ buf, len };
-	return done(talk(h, t, XS_SET_PERMS, iov, 3));
-}
-
-bool xs_watch(struct xs_handle *h, const char *path, const char *token)
-{
-	bool ok = done(talk_strings(h, XBT_NULL, XS_WATCH, path, token, NULL));
-
-	pthread_mutex_lock(&h->req_lock);
-	if (ok)
-		watched_add(h, path, token);
-	pthread_mutex_unlock(&h->req_lock);
-	return ok;
-}
-
-int xs_fileno(struct xs_handle *h)
-{
-	return h->poll_fd;
-}
-
-static char **event_strings(struct msg *m, unsigned int *num)
-{
-	char **v = split_strings(m->body, m->hdr.len, num);
-
-	free(m);
-	if (v && *num < 2) {
-		free(v);
-		errno = EINVAL;
-		return NULL;
-	}
-	return v;
-}
-
-char **xs_check_watch(struct xs_handle *h)
-{
-	struct pollfd pfd = { .fd = h->fd, .events = POLLIN };
-	unsigned int num;
-	struct msg *m;
-	int err = EAGAIN;
-
-	pthread_mutex_lock(&h->lock);
-	while (!(m = event_pop(h))) {
-		/* whoever reads already will queue what comes */
-		if (h->broken || h->reading) {
-			err = h->broken ? h->broken : EAGAIN;
-			break;
-		}
-		if (poll(&pfd, 1, 0) <= 0)
-			break;
-		pump(h);
-	}
-	pthread_mutex_unlock(&h->lock);
-	if (m)
-		return event_strings(m, &num);
-	errno = err;
-	return NULL;
-}
-
-char **xs_read_watch(struct xs_handle *h, unsigned int *num)
-{
-	struct msg *m;
-	int err = 0;
-
-	pthread_mutex_lock(&h->lock);
-	while (!(m = event_pop(h)) && !(err = h->broken))
-		pump(h);
-	pthread_mutex_unlock(&h->lock);
-	if (m)
-		return event_strings(m, num);
-	errno = err;
-	return NULL;
-}
-
-/* Drops queued events with this token on this path or below. */
-static void filter_events(struct xs_handle *h, const char *path, const char *token)
-{
-	struct msg *m, *keep = NULL, **tail = &keep;
-
-	pthread_mutex_lock(&h->lock);
-	while ((m = event_pop(h))) {
-		m->next = NULL;
-		if (!strcmp(m->body + strlen(m->body) + 1, token) &&
-		    xs_path_is_subpath(path, m->body)) {
-			free(m);
-			continue;
-		}
-		*tail = m;
-		tail = &m->next;
-	}
-	while ((m = keep)) {
-		keep = m->next;
-		m->next = NULL;
-		event_push(h, m);
-	}
-	pthread_mutex_unlock(&h->lock);
-}
-
-bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
-{
-	bool ok = done(talk_strings(h, XBT_NULL, XS_UNWATCH, path, token, NULL));
-
-	if (ok) {
-		struct watched **p;
-
-		pthread_mutex_lock(&h->req_lock);
-		p = watched_find(h, path, token);
-		if (*p)
-			watched_del(p);
-		pthread_mutex_unlock(&h->req_lock);
-	}
-	if (ok && (h->flags & XS_UNWATCH_FILTER))
-		filter_events(h, path, token);
-	return ok;
-}
-
-xs_transaction_t xs_transaction_start(struct xs_handle *h)
-{
-	xs_transaction_t id;
-	struct msg *m;
-	bool taken;
-
-	do {
-		m = talk_strings(h, XBT_NULL, XS_TRANSACTION_START, "", NULL);
-		if (!m)
-			return XBT_NULL;
-		id = (xs_transaction_t)strtoul(m->body, NULL, 0);
-		free(m);
-		pthread_mutex_lock(&h->req_lock);
-		/* a new daemon may give out the number of one that is dead and not ended yet */
-		taken = ids_have(&h->dead, id);
-		if (!taken && !ids_add(&h->open, id)) {
-			errno = ENOMEM;
-			id = XBT_NULL;
-		}
-		pthread_mutex_unlock(&h->req_lock);
-	} while (taken);
-	return id;
-}
-
-bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
-{
-	bool ok = done(talk_strings(h, t, XS_TRANSACTION_END, abort ? "F" : "T", NULL)), dead;
-	int err = errno;
-
-	pthread_mutex_lock(&h->req_lock);
-	dead = ids_del(&h->dead, t);
-	ids_del(&h->open, t);
-	pthread_mutex_unlock(&h->req_lock);
-	errno = err;
-	/* one that died with the daemon needs no abort; else talk() has said EAGAIN: once more */
-	return ok || (abort && dead);
+	return conn_done(conn_talk(h, t, XS_SET_PERMS, iov, 3));
 }
 
 bool xs_introduce_domain(struct xs_handle *h, unsigned int domid, unsigned long mfn,
@@ -887,7 +170,7 @@ bool xs_introduce_domain(struct xs_handle *h, unsigned int domid, unsigned long 
 	snprintf(d, sizeof(d), "%u", domid);
 	snprintf(m, sizeof(m), "%lu", mfn);
 	snprintf(e, sizeof(e), "%u", eventchn);
-	return done(talk_strings(h, XBT_NULL, XS_INTRODUCE, d, m, e, NULL));
+	return conn_done(conn_talk_strings(h, XBT_NULL, XS_INTRODUCE, d, m, e, NULL));
 }
 
 bool xs_set_target(struct xs_handle *h, unsigned int domid, unsigned int target)
@@ -896,7 +179,7 @@ bool xs_set_target(struct xs_handle *h, unsigned int domid, unsigned int target)
 
 	snprintf(d, sizeof(d), "%u", domid);
 	snprintf(t, sizeof(t), "%u", target);
-	return done(talk_strings(h, XBT_NULL, XS_SET_TARGET, d, t, NULL));
+	return conn_done(conn_talk_strings(h, XBT_NULL, XS_SET_TARGET, d, t, NULL));
 }
 
 static struct msg *talk_domid(struct xs_handle *h, uint32_t type, unsigned int domid)
@@ -904,20 +187,20 @@ static struct msg *talk_domid(struct xs_handle *h, uint32_t type, unsigned int d
 	char d[16];
 
 	snprintf(d, sizeof(d), "%u", domid);
-	return talk_strings(h, XBT_NULL, type, d, NULL);
+	return conn_talk_strings(h, XBT_NULL, type, d, NULL);
 }
 
 bool xs_resume_domain(struct xs_handle *h, unsigned int domid)
 {
-	return done(talk_domid(h, XS_RESUME, domid));
+	return conn_done(talk_domid(h, XS_RESUME, domid));
 }
 
 bool xs_release_domain(struct xs_handle *h, unsigned int domid)
 {
-	if (done(talk_domid(h, XS_RELEASE, domid)))
+	if (conn_done(talk_domid(h, XS_RELEASE, domid)))
 		return true;
 	/* asked twice because the daemon died in between: the first time it was done */
-	return errno == ENOENT && h->repeated;
+	return errno == ENOENT && conn_repeated(h);
 }
 
 char *xs_get_domain_path(struct xs_handle *h, unsigned int domid)
@@ -940,7 +223,7 @@ char *xs_control_command(struct xs_handle *h, const char *cmd, void *data, unsig
 
 	iov[1] = (struct iovec){ (void *)cmd, strlen(cmd) + 1 };
 	iov[2] = (struct iovec){ data, len };
-	return body_of(talk(h, XBT_NULL, XS_CONTROL, iov, 3), NULL);
+	return body_of(conn_talk(h, XBT_NULL, XS_CONTROL, iov, 3), NULL);
 }
 
 char *xs_debug_command(struct xs_handle *h, const char *cmd, void *data, unsigned int len)
