@@ -26,7 +26,9 @@ disk = [ "/images/test/data1.img,raw,xvda,r" ]
 vif = [ {vif} ]
 """
 
-SERVE = "(nc -ll -p 5000 -e sha256sum & nc -ll -p 5001 -e cat /dev/xvda &) > /dev/null 2>&1"
+# Until both listen: ports and states are in hex.
+SERVE = "(nc -ll -p 5000 -e sha256sum & nc -ll -p 5001 -e cat /dev/xvda &) > /dev/null 2>&1; " \
+        "until [ $(cat /proc/net/tcp* | grep -c ':138[89] .* 0A ') = 2 ]; do sleep 0.1; done"
 
 
 def create(m, name, *vifs, options=""):
