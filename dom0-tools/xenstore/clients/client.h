@@ -15,10 +15,7 @@ struct options {
 	int count; /* watch -n; -1: for ever */
 };
 
-/*
- * One run of a mode within transaction t. Returns 0, or 1 with a message printed; may set *again's
- * meaning by errno.
- */
+/* One run of a mode within transaction t. Returns 0, or 1 with a message printed. */
 typedef int (*mode_fn)(struct xs_handle *h, xs_transaction_t t, const struct options *o, int argc,
 		       char **argv);
 
@@ -41,6 +38,12 @@ int mode_watch(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 /* xenstore-control, which takes no options of its own. Returns the exit status. */
 int control_main(const char *prog, int argc, char **argv);
 
+/*
+ * For a mode whose request failed, before it says so. Does not return if the transaction died with
+ * the daemon (EAGAIN): the mode begins again, with what the next daemon has. (What it had allocated
+ * stays allocated: these programs are short.)
+ */
+void again_if_lost(void);
 /* Output is kept until the transaction has succeeded; a retry starts with none. */
 void out(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void out_bytes(const void *p, size_t n);

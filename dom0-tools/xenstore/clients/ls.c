@@ -26,6 +26,7 @@ static void print_perms(struct xs_handle *h, xs_transaction_t t, const char *pat
 
 	p = xs_get_permissions(h, t, path, &num);
 	if (!p) {
+		again_if_lost();
 		warn("\ncould not access permissions for %s", path);
 		return;
 	}
@@ -44,6 +45,7 @@ static void print_value(struct xs_handle *h, xs_transaction_t t, const struct op
 	size_t n;
 
 	if (!val) {
+		again_if_lost();
 		out(":");
 		return;
 	}
@@ -73,6 +75,7 @@ static int list(struct xs_handle *h, xs_transaction_t t, const struct options *o
 	char **names = xs_directory(h, t, path, &num), *child;
 
 	if (!names) {
+		again_if_lost();
 		/*
 		 * a node that went away meanwhile, or that we may not look into, does not end the
 		 * list below it

@@ -5,7 +5,9 @@
  * are those of Xen's clients, which scripts and fingers know.
  */
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,13 +177,42 @@ static void parse(int argc, char **argv, const char *prog, const struct mode *m,
 		usage(prog, m, multi);
 }
 
+static jmp_buf lost;
+
+void again_if_lost(void)
+{
+	if (errno == EAGAIN)
+		longjmp(lost, 1);
+}
+
+/* A mode in its transaction, as often as it takes; see again_if_lost(). */
+static int run(struct xs_handle *h, const struct mode *m, const struct options *o, int argc,
+	       char **argv)
+{
+	static xs_transaction_t t; /* outlives the jump */
+	int ret;
+
+	if (setjmp(lost))
+		xs_transaction_end(h, t, true);
+	do {
+		out_len = 0;
+		t = XBT_NULL;
+		if (m->transaction) {
+			t = xs_transaction_start(h);
+			if (t == XBT_NULL)
+				errx(1, "couldn't start transaction");
+		}
+		ret = m->fn(h, t, o, argc, argv);
+	} while (m->transaction && !xs_transaction_end(h, t, ret != 0) && errno == EAGAIN);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	const char *full = argv[0], *prog = strrchr(full, '/') ? strrchr(full, '/') + 1 : full;
 	struct options o = { .count = -1 };
 	const struct mode *m = NULL;
 	struct xs_handle *h;
-	xs_transaction_t t;
 	bool multi = false;
 	int ret;
 
@@ -205,16 +236,7 @@ int main(int argc, char **argv)
 	h = xs_open(0);
 	if (!h)
 		err(1, "xs_open");
-	do {
-		out_len = 0;
-		t = XBT_NULL;
-		if (m->transaction) {
-			t = xs_transaction_start(h);
-			if (t == XBT_NULL)
-				errx(1, "couldn't start transaction");
-		}
-		ret = m->fn(h, t, &o, argc - optind, argv + optind);
-	} while (m->transaction && !xs_transaction_end(h, t, ret != 0) && errno == EAGAIN);
+	ret = run(h, m, &o, argc - optind, argv + optind);
 	if (out_len)
 		fwrite(out_buf, 1, out_len, stdout);
 	free(out_buf);

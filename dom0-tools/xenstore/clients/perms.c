@@ -13,8 +13,10 @@
 static void set(struct xs_handle *h, xs_transaction_t t, const char *path, struct xs_permissions *p,
 		unsigned int num)
 {
-	if (!xs_set_permissions(h, t, path, p, num))
+	if (!xs_set_permissions(h, t, path, p, num)) {
+		again_if_lost();
 		err(1, "Error occurred setting permissions on '%s'", path);
+	}
 }
 
 static void set_below(struct xs_handle *h, xs_transaction_t t, const char *path,
@@ -25,8 +27,10 @@ static void set_below(struct xs_handle *h, xs_transaction_t t, const char *path,
 
 	set(h, t, path, p, num);
 	names = xs_directory(h, t, path, &n);
-	if (!names)
+	if (!names) {
+		again_if_lost();
 		err(1, "xs_directory (%s)", path);
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		child = join_path(path, names[i]);
 		set_below(h, t, child, p, num);

@@ -19,6 +19,7 @@ int mode_read(struct xs_handle *h, xs_transaction_t t, const struct options *o, 
 	for (int i = 0; i < argc; i++) {
 		val = xs_read(h, t, argv[i], &len);
 		if (!val) {
+			again_if_lost();
 			warnx("couldn't read path %s", argv[i]);
 			return 1;
 		}
@@ -112,6 +113,7 @@ int mode_write(struct xs_handle *h, xs_transaction_t t, const struct options *o,
 		ok = xs_write(h, t, argv[i], val, (unsigned int)len);
 		free(val);
 		if (!ok) {
+			again_if_lost();
 			warnx("could not write path %s", argv[i]);
 			return 1;
 		}
@@ -128,6 +130,7 @@ int mode_list(struct xs_handle *h, xs_transaction_t t, const struct options *o, 
 	for (int i = 0; i < argc; i++) {
 		names = xs_directory(h, t, argv[i], &num);
 		if (!names) {
+			again_if_lost();
 			warnx("could not list path %s", argv[i]);
 			return 1;
 		}
@@ -146,8 +149,10 @@ int mode_exists(struct xs_handle *h, xs_transaction_t t, const struct options *o
 	(void)o;
 	for (int i = 0; i < argc; i++) {
 		val = xs_read(h, t, argv[i], NULL);
-		if (!val)
+		if (!val) {
+			again_if_lost();
 			return 1;
+		}
 		free(val);
 	}
 	return 0;
@@ -182,6 +187,7 @@ int mode_rm(struct xs_handle *h, xs_transaction_t t, const struct options *o, in
 
 	for (int i = 0; i < argc; i++) {
 		if (!xs_rm(h, t, argv[i])) {
+			again_if_lost();
 			warnx("could not remove path %s", argv[i]);
 			return 1;
 		}

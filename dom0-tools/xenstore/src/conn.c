@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conn.h"
+#include "liveupdate.h"
 #include "proto.h"
 #include "record.h"
 #include "util.h"
@@ -238,7 +239,8 @@ static const char *out_bytes(struct conn *c, size_t *len)
 
 static void conn_flush(struct conn *c)
 {
-	while (c->can_write && !c->failed && !TAILQ_EMPTY(&c->out)) {
+	/* the reply to a live update waits for the new program: who has it finds that one */
+	while (c->can_write && !c->failed && !TAILQ_EMPTY(&c->out) && !live_update_due()) {
 		size_t len;
 		const char *p = out_bytes(c, &len);
 		ssize_t n = c->tp->write(c, p, len);

@@ -94,7 +94,7 @@ static int start(struct req *r)
 		req_printf(r, "%s: %s", file, why);
 		return req_put(r, "", 1);
 	}
-	/* the reply is queued before that happens, so the new program sends it */
+	/* the reply is queued before that happens, and the new program sends it: conn_flush() */
 	due = true;
 	return 0;
 }

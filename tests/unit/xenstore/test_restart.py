@@ -12,6 +12,7 @@ import xswire
 from xswire import DIRECTORY, WATCH, WRITE, Error
 
 OUT = os.environ["XS_OUT"]
+FAST = os.environ["XS_FAST"]
 
 
 def home(xs, domid):
@@ -328,3 +329,30 @@ def test_library_connects_again(xs, tmp_path):
                 p.stdin.flush()
         assert line == "all good", line
     assert xs.client().read(b"/on-the-way") == b"1"
+
+
+def test_clients_begin_again(xs):
+    """Killed under the transaction of an xenstore-* client: the client does all of it again, and says nothing."""
+    xs.client().write(b"/kept/a", b"1")
+    commands = (("read", "/kept/a"), ("exists", "/kept/a"), ("list", "/kept"), ("ls", "/kept"), ("ls", "-p", "/kept"),
+                ("write", "/kept/b", "2", "/kept/c", "3"), ("chmod", "/kept/a", "n0", "r5"), ("rm", "/kept/c"))
+    over, failed, rounds = threading.Event(), [], 0
+
+    def killer():
+        for i in range(100):
+            time.sleep(0.003 * (i % 11))
+            xs.kill()
+            xs.start()
+        over.set()
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    while not over.is_set() and not failed:
+        for name, *args in commands:
+            p = subprocess.run([FAST + "/xenstore-" + name, *args], env=xs.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               check=False)
+            if p.returncode or p.stderr:
+                failed.append((name, args, p.returncode, p.stdout, p.stderr))
+        rounds += 1
+    thread.join()
+    assert not failed and rounds > 1, (failed, rounds)
