@@ -324,7 +324,7 @@ int main(void)
 		TEST(guests_lines),
 		TEST(log_ring),
 		TEST(input),
-	TEST(long_input),
+		TEST(long_input),
 		TEST(a_flood_is_dropped),
 		TEST(console_io),
 	};
