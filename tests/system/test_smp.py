@@ -84,7 +84,7 @@ def test_paste(dom0):
     dom0.run("xl create -q /etc/xen/demo.cfg vcpus=4", 60)
     with dom0.guest("demo") as guest:
         guest.run(LOAD.format("1 2 3 4"))
-        paste(guest.shell)
+        paste(guest)
     paste(dom0.shell)
     dom0.run("xl destroy demo")
 
