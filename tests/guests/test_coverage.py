@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests here leave out: rows of hypercalls.tbl by their results, advisories by their names."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from conftest import BUILD, TOP, Guest, called, sources
 
 CORE = os.path.join(TOP, "hypervisor", "core", "hypercalls.tbl")
 HEADERS = ("xen event_channel grant_table hvm/hvm_op hvm/params memory sched vcpu version physdev platform").split()
-EFAULT, OTHERS = 14, 63  # bits of results: tap.c
+EFAULT = 14  # of the results' bits: tap.c
 
 # A success that nobody can tell of.
 NO_SUCCESS = {"SCHEDOP_shutdown": "it does not return",
@@ -23,20 +24,15 @@ NO_ERROR = {"XENMEM_maximum_ram_page", "SCHEDOP_yield", "SCHEDOP_block", "XENVER
 
 def rows():
     """(hypercall's number, its name, sub-operation, kind, structure's direction, refusal, who may) of each row"""
-    number = name = kind = ""
-    with open(CORE, encoding="ascii") as table:
-        for line in table:
-            words = line.split("#")[0].split()
-            if not words:
-                continue
-            if words[0] == "hypercall":
-                number, name, kind = int(words[1]), words[2], words[3]
-                if kind == "fn":
-                    yield number, name, None, kind, "raw", None, words[5]
-                continue
-            at = next(i for i, w in enumerate(words) if i and w in ("in", "out", "inout", "raw", "none", "refused"))
-            yield (number, name, words[0], kind, words[at], words[at + 2] if words[at] == "refused" else None,
-                   words[at + 1])
+    made = subprocess.run([os.path.join(TOP, "hypervisor", "scripts", "gen-hypercalls"), "--json", CORE], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    for call in json.loads(made):
+        number, name, kind = call["nr"], call["name"], call["kind"]
+        if kind == "fn":
+            yield number, name, None, kind, "raw", None, call["access"]
+        for op in call["ops"]:
+            yield (number, name, op["name"], kind, op["dir"], op["handler"] if op["dir"] == "refused" else None,
+                   op["access"])
 
 
 def numbers(names):
