@@ -220,7 +220,10 @@ static void others_ports(void)
 	tap_is(HYPERVISOR_event_channel_op(200, &s), -XEN_ENOSYS, "an operation that is none");
 }
 
-#define EVENT(cmd) ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } })
+/* One of the checks of hostile.h, named after the operation. */
+#define EVENT(check, cmd, good) \
+	check(#cmd, ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } }), \
+	      &(good), sizeof(good))
 
 static void pointers(void)
 {
@@ -233,18 +236,16 @@ static void pointers(void)
 	struct evtchn_reset reset = { .dom = NO_DOMAIN };
 	evtchn_port_t port = UNLIKELY_PORT;
 
-	hostile_pointers("EVTCHNOP_alloc_unbound", EVENT(EVTCHNOP_alloc_unbound), &unbound,
-			 sizeof(unbound));
-	hostile_pointers("EVTCHNOP_bind_interdomain", EVENT(EVTCHNOP_bind_interdomain), &inter,
-			 sizeof(inter));
-	hostile_pointers("EVTCHNOP_bind_virq", EVENT(EVTCHNOP_bind_virq), &virq, sizeof(virq));
-	hostile_pointers("EVTCHNOP_bind_ipi", EVENT(EVTCHNOP_bind_ipi), &ipi, sizeof(ipi));
-	hostile_out_pointers("EVTCHNOP_status", EVENT(EVTCHNOP_status), &status, sizeof(status));
-	hostile_pointers("EVTCHNOP_bind_vcpu", EVENT(EVTCHNOP_bind_vcpu), &vcpu, sizeof(vcpu));
-	hostile_pointers("EVTCHNOP_close", EVENT(EVTCHNOP_close), &port, sizeof(port));
-	hostile_pointers("EVTCHNOP_send", EVENT(EVTCHNOP_send), &port, sizeof(port));
-	hostile_pointers("EVTCHNOP_unmask", EVENT(EVTCHNOP_unmask), &port, sizeof(port));
-	hostile_pointers("EVTCHNOP_reset", EVENT(EVTCHNOP_reset), &reset, sizeof(reset));
+	EVENT(hostile_pointers, EVTCHNOP_alloc_unbound, unbound);
+	EVENT(hostile_pointers, EVTCHNOP_bind_interdomain, inter);
+	EVENT(hostile_pointers, EVTCHNOP_bind_virq, virq);
+	EVENT(hostile_pointers, EVTCHNOP_bind_ipi, ipi);
+	EVENT(hostile_out_pointers, EVTCHNOP_status, status);
+	EVENT(hostile_pointers, EVTCHNOP_bind_vcpu, vcpu);
+	EVENT(hostile_pointers, EVTCHNOP_close, port);
+	EVENT(hostile_pointers, EVTCHNOP_send, port);
+	EVENT(hostile_pointers, EVTCHNOP_unmask, port);
+	EVENT(hostile_pointers, EVTCHNOP_reset, reset);
 }
 
 /* As many ports as there are, and all of them free again. */

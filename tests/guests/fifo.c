@@ -159,7 +159,10 @@ static void second_vcpu(void)
 	pv_event_close(port);
 }
 
-#define EVENT(cmd) ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } })
+/* One of the checks of hostile.h, named after the operation. */
+#define EVENT(check, cmd, good) \
+	check(#cmd, ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } }), \
+	      &(good), sizeof(good))
 
 static void pointers(void)
 {
@@ -167,9 +170,9 @@ static void pointers(void)
 	struct evtchn_expand_array e = { .array_gfn = ~0UL };
 	struct evtchn_set_priority p = { .port = 0 };
 
-	hostile_pointers("EVTCHNOP_init_control", EVENT(EVTCHNOP_init_control), &c, sizeof(c));
-	hostile_pointers("EVTCHNOP_expand_array", EVENT(EVTCHNOP_expand_array), &e, sizeof(e));
-	hostile_pointers("EVTCHNOP_set_priority", EVENT(EVTCHNOP_set_priority), &p, sizeof(p));
+	EVENT(hostile_pointers, EVTCHNOP_init_control, c);
+	EVENT(hostile_pointers, EVTCHNOP_expand_array, e);
+	EVENT(hostile_pointers, EVTCHNOP_set_priority, p);
 }
 
 int main(void)

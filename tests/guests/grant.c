@@ -350,7 +350,10 @@ static void races(void)
 	unmap(MAP_AT, op.handle);
 }
 
-#define GRANT(cmd) ((struct hostile_call){ __HYPERVISOR_grant_table_op, { cmd, HOSTILE, 1 } })
+/* One of the checks of hostile.h, named after the operation. */
+#define GRANT(check, cmd, good) \
+	check(#cmd, ((struct hostile_call){ __HYPERVISOR_grant_table_op, { cmd, HOSTILE, 1 } }), \
+	      &(good), sizeof(good))
 
 static void pointers(void)
 {
@@ -363,20 +366,14 @@ static void pointers(void)
 	struct gnttab_get_version get = { .dom = DOMID_SELF };
 	struct gnttab_cache_flush flush = { .length = 1 };
 
-	hostile_out_pointers("GNTTABOP_map_grant_ref", GRANT(GNTTABOP_map_grant_ref), &map,
-			     sizeof(map));
-	hostile_out_pointers("GNTTABOP_unmap_grant_ref", GRANT(GNTTABOP_unmap_grant_ref), &um,
-			     sizeof(um));
-	hostile_out_pointers("GNTTABOP_setup_table", GRANT(GNTTABOP_setup_table), &setup,
-			     sizeof(setup));
-	hostile_out_pointers("GNTTABOP_copy", GRANT(GNTTABOP_copy), &copy_op, sizeof(copy_op));
-	hostile_out_pointers("GNTTABOP_query_size", GRANT(GNTTABOP_query_size), &query,
-			     sizeof(query));
-	hostile_pointers("GNTTABOP_set_version", GRANT(GNTTABOP_set_version), &set, sizeof(set));
-	hostile_out_pointers("GNTTABOP_get_version", GRANT(GNTTABOP_get_version), &get,
-			     sizeof(get));
-	hostile_pointers("GNTTABOP_cache_flush", GRANT(GNTTABOP_cache_flush), &flush,
-			 sizeof(flush));
+	GRANT(hostile_out_pointers, GNTTABOP_map_grant_ref, map);
+	GRANT(hostile_out_pointers, GNTTABOP_unmap_grant_ref, um);
+	GRANT(hostile_out_pointers, GNTTABOP_setup_table, setup);
+	GRANT(hostile_out_pointers, GNTTABOP_copy, copy_op);
+	GRANT(hostile_out_pointers, GNTTABOP_query_size, query);
+	GRANT(hostile_pointers, GNTTABOP_set_version, set);
+	GRANT(hostile_out_pointers, GNTTABOP_get_version, get);
+	GRANT(hostile_pointers, GNTTABOP_cache_flush, flush);
 }
 
 int main(void)

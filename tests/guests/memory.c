@@ -230,7 +230,10 @@ static void privileged(void)
 	tap_is(HYPERVISOR_memory_op(63, &claim), -XEN_ENOSYS, "an operation that is none");
 }
 
-#define MEMORY(cmd) ((struct hostile_call){ __HYPERVISOR_memory_op, { cmd, HOSTILE } })
+/* One of the checks of hostile.h, named after the operation. */
+#define MEMORY(check, cmd, good) \
+	check(#cmd, ((struct hostile_call){ __HYPERVISOR_memory_op, { cmd, HOSTILE } }), &(good), \
+	      sizeof(good))
 
 static void pointers(void)
 {
@@ -240,22 +243,15 @@ static void pointers(void)
 	struct xen_remove_from_physmap rm = { .domid = NO_DOMAIN };
 	domid_t nobody = NO_DOMAIN;
 
-	hostile_pointers("XENMEM_populate_physmap", MEMORY(XENMEM_populate_physmap), &r, sizeof(r));
-	hostile_pointers("XENMEM_increase_reservation", MEMORY(XENMEM_increase_reservation), &r,
-			 sizeof(r));
-	hostile_pointers("XENMEM_decrease_reservation", MEMORY(XENMEM_decrease_reservation), &r,
-			 sizeof(r));
-	hostile_pointers("XENMEM_current_reservation", MEMORY(XENMEM_current_reservation), &nobody,
-			 sizeof(nobody));
-	hostile_pointers("XENMEM_maximum_reservation", MEMORY(XENMEM_maximum_reservation), &nobody,
-			 sizeof(nobody));
-	hostile_pointers("XENMEM_maximum_gpfn", MEMORY(XENMEM_maximum_gpfn), &nobody,
-			 sizeof(nobody));
-	hostile_pointers("XENMEM_add_to_physmap", MEMORY(XENMEM_add_to_physmap), &a, sizeof(a));
-	hostile_pointers("XENMEM_add_to_physmap_batch", MEMORY(XENMEM_add_to_physmap_batch), &b,
-			 sizeof(b));
-	hostile_pointers("XENMEM_remove_from_physmap", MEMORY(XENMEM_remove_from_physmap), &rm,
-			 sizeof(rm));
+	MEMORY(hostile_pointers, XENMEM_populate_physmap, r);
+	MEMORY(hostile_pointers, XENMEM_increase_reservation, r);
+	MEMORY(hostile_pointers, XENMEM_decrease_reservation, r);
+	MEMORY(hostile_pointers, XENMEM_current_reservation, nobody);
+	MEMORY(hostile_pointers, XENMEM_maximum_reservation, nobody);
+	MEMORY(hostile_pointers, XENMEM_maximum_gpfn, nobody);
+	MEMORY(hostile_pointers, XENMEM_add_to_physmap, a);
+	MEMORY(hostile_pointers, XENMEM_add_to_physmap_batch, b);
+	MEMORY(hostile_pointers, XENMEM_remove_from_physmap, rm);
 }
 
 int main(void)
