@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * No hypercall keeps a hart from its interrupts for long: while long ones run, a timer ticks on the same
- * hart, and its upcall says how late it came. Needs instructions as the clock (icount).
+ * hart, and its upcall says how late it came. Time in which the hart was another domain's (dom0 printing
+ * these lines) is no delay of the hypercall's and is taken off. Needs instructions as the clock (icount).
  *
  * guest: memory=64
  * harts: 1
@@ -22,21 +23,32 @@
 #define LIMIT_NS 100000
 
 static evtchn_port_t port;
-static volatile uint64_t due, worst, ticks;
+static volatile uint64_t due, worst, ticks, stolen;
+
+/* For how long this vCPU has been ready without a hart, ns. */
+static uint64_t waited(void)
+{
+	struct vcpu_runstate_info info = { 0 };
+
+	HYPERVISOR_vcpu_op(VCPUOP_get_runstate_info, 0, &info);
+	return info.time[RUNSTATE_runnable];
+}
 
 static void arm(void)
 {
 	struct vcpu_set_singleshot_timer t = { .timeout_abs_ns = pv_time_ns() + TICK_NS };
 
+	stolen = waited();
 	due = t.timeout_abs_ns;
 	HYPERVISOR_vcpu_op(VCPUOP_set_singleshot_timer, 0, &t);
 }
 
 static void on_tick(evtchn_port_t p, void *arg)
 {
-	uint64_t late = pv_time_ns() - due;
+	uint64_t late = pv_time_ns() - due, others = waited() - stolen;
 
 	(void)p, (void)arg;
+	late -= others < late ? others : late;
 	ticks++;
 	if (late > worst)
 		worst = late;
