@@ -17,9 +17,9 @@ static unsigned int be16(const uint8_t *p)
 	return p[0] << 8 | p[1];
 }
 
-static void exchange(uint8_t *a, uint8_t *b, size_t n)
+static void exchange(void *a, void *b, size_t n)
 {
-	uint8_t t[6];
+	uint8_t t[10];
 
 	memcpy(t, a, n);
 	memcpy(a, b, n);
@@ -32,8 +32,7 @@ static bool arp(uint8_t *a)
 	if (be16(a + 6) != 1 || memcmp(a + 24, address, 4))
 		return false;
 	a[7] = 2;
-	exchange(a + 8, a + 18, 6);
-	exchange(a + 14, a + 24, 4);
+	exchange(a + 8, a + 18, 10);
 	memcpy(a + 8, net.mac, 6);
 	return true;
 }
@@ -41,21 +40,18 @@ static bool arp(uint8_t *a)
 /* Exchanged addresses or ports change no checksum; a ping's type, less by 8, changes its own (RFC 1624). */
 static bool ip(uint8_t *h, uint8_t *p)
 {
-	unsigned int sum = be16(p + 2) + 0x800;
-
 	if (h[0] != 0x45 || be16(h + 6) & 0x3fff || memcmp(h + 16, address, 4))
 		return false;
+	exchange(h + 12, h + 16, 4);
 	if (h[9] == 17 && be16(p + 2) == 7) {
 		exchange(p, p + 2, 2);
-	} else if (h[9] == 1 && p[0] == 8) {
-		sum += sum >> 16;
-		p[0] = 0;
-		p[2] = sum >> 8;
-		p[3] = sum;
-	} else {
-		return false;
+		return true;
 	}
-	exchange(h + 12, h + 16, 4);
+	if (h[9] != 1 || p[0] != 8)
+		return false;
+	p[0] = 0;
+	if ((p[2] += 8) < 8 && !++p[3]) /* the carry goes round */
+		p[2]++;
 	return true;
 }
 
