@@ -20,7 +20,8 @@
 
 struct sched_hart {
 	struct vcpu *curr, *idle;
-	struct timer slice; /* armed: the hart looks at the queue when it ends */
+	struct timer slice;
+	bool sliced; /* the timer is armed: curr's turn ends */
 };
 
 static struct spinlock sched_lock = SPINLOCK_INIT;
@@ -83,6 +84,8 @@ static void runstate_publish(struct vcpu *v)
 {
 	struct vcpu_runstate_info *area;
 
+	if (!v->runstate_page)
+		return;
 	area = (void *)((char *)page_to_virt(v->runstate_page) + v->runstate_offset);
 	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
 	WRITE_ONCE(area->state_entry_time, v->runstate_entry | XEN_RUNSTATE_UPDATE);
@@ -101,8 +104,7 @@ static void runstate_set(struct vcpu *v, int state, u64 now)
 	v->runstate_time[v->runstate] += now - v->runstate_entry;
 	v->runstate_entry = now;
 	v->runstate = state;
-	if (v->runstate_page)
-		runstate_publish(v);
+	runstate_publish(v);
 }
 
 static int waiting_state(struct vcpu *v)
@@ -137,8 +139,7 @@ void vcpu_runstate_register(struct vcpu *v, struct page *pg, unsigned int offset
 	old = v->runstate_page;
 	v->runstate_page = pg;
 	v->runstate_offset = offset;
-	if (pg)
-		runstate_publish(v);
+	runstate_publish(v);
 	spin_unlock(&sched_lock);
 	if (old)
 		page_put(old);
@@ -219,19 +220,9 @@ static void update_min_vruntime(u64 now)
 }
 
 /*
- * Somebody waits: the one on this hart goes on until its slice ends. A slice that is under way is left, be it an earlier
- * vCPU's: its end only makes the hart look once more.
- */
-static void slice_begin(struct sched_hart *s, u64 now)
-{
-	if (!s->slice.armed)
-		timer_set(&s->slice, now + SLICE_NS);
-}
-
-/*
  * The harts (mask) that should look at the queue because v waits there: an idle one, the last one
- * first. Else each one whose vCPU was alone so far, that it gets a slice from now on (this hart gets it here); and, if v
- * has just come, the one furthest ahead if that is far enough.
+ * first. Else each one whose vCPU was alone so far, that it gets a slice from now on; and, if v has
+ * just come, the one furthest ahead if that is far enough.
  */
 static u64 harts_for(const struct vcpu *v, bool has_come, u64 now)
 {
@@ -248,7 +239,7 @@ static u64 harts_for(const struct vcpu *v, bool has_come, u64 now)
 			continue;
 		if (is_idle(s->curr))
 			return BIT(h);
-		if (!READ_ONCE(s->slice.armed))
+		if (!s->sliced)
 			alone |= BIT(h);
 		had = vruntime_now(s, now);
 		if (has_come && had > most) {
@@ -256,26 +247,7 @@ static u64 harts_for(const struct vcpu *v, bool has_come, u64 now)
 			ahead = BIT(h);
 		}
 	}
-	/* Others' timers are theirs to set. */
-	if (alone & BIT(arch_hart())) {
-		slice_begin(&sched_harts[arch_hart()], now);
-		alone &= ~BIT(arch_hart());
-	}
 	return alone | ahead;
-}
-
-/* v comes to the queue. The others have had min_vruntime or more: it may have had little less. */
-static void limit_credit(struct vcpu *v, u64 now)
-{
-	const struct sched_hart *s = &sched_harts[arch_hart()];
-	u64 had = is_idle(s->curr) ? ~0ULL : vruntime_now(s, now);
-
-	/* Brought up to date, min_vruntime were no more than this; so most wakes need no look at the other harts. */
-	if (v->vruntime + SLEEPER_CREDIT_NS >= max(min_vruntime, had))
-		return;
-	update_min_vruntime(now);
-	if (min_vruntime > SLEEPER_CREDIT_NS)
-		v->vruntime = max(v->vruntime, min_vruntime - SLEEPER_CREDIT_NS);
 }
 
 static void kick_harts(u64 harts)
@@ -294,11 +266,15 @@ void vcpu_wake(struct vcpu *v)
 	if (!v->on_queue && !v->running && !is_idle(v)) {
 		u64 now = arch_time_ns();
 
-		if (!runnable(v)) {
-			runstate_set(v, waiting_state(v), now);
-		} else {
-			runstate_set(v, RUNSTATE_runnable, now);
-			limit_credit(v, now);
+		runstate_set(v, waiting_state(v), now);
+		if (runnable(v)) {
+			u64 floor;
+
+			update_min_vruntime(now);
+			floor = min_vruntime > SLEEPER_CREDIT_NS ?
+					min_vruntime - SLEEPER_CREDIT_NS :
+					0;
+			v->vruntime = max(v->vruntime, floor);
 			enqueue(v);
 			kick = harts_for(v, true, now);
 		}
@@ -427,9 +403,7 @@ void schedule(void)
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
 	charge(prev, now);
-	/* It counts no longer. (When one wakes, the others are looked at; and less than a granule decides nothing.) */
-	if (prev->vruntime > min_vruntime + WAKE_GRAN_NS && !runnable(prev))
-		update_min_vruntime(now);
+	update_min_vruntime(now);
 	next = pick(s, hart, prev);
 	if (next != prev) {
 		s->curr = next;
@@ -446,9 +420,12 @@ void schedule(void)
 		if (!is_idle(prev) && runnable(prev))
 			enqueue(prev);
 	}
-	/* Alone, a vCPU needs no slices; who comes to the queue sees to one (harts_for()). */
-	if (!is_idle(next) && !list_empty(&queue))
-		slice_begin(s, now);
+	/* Alone, a vCPU needs no slices; who comes to the queue kicks its hart, which then arms one here. */
+	s->sliced = !is_idle(next) && !list_empty(&queue);
+	if (s->sliced)
+		timer_set(&s->slice, now + SLICE_NS);
+	else
+		timer_stop(&s->slice);
 	/*
 	 * Who still waits may be one that another hart can take: prev, or one that woke together with
 	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been

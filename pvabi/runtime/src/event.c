@@ -157,15 +157,21 @@ void event_run(evtchn_port_t port)
 		h->fn(port, h->arg);
 }
 
-/* The word's bit in evtchn_pending_sel was taken before. What comes to the word from now on sets it again. */
 static void scan_word(unsigned int word)
 {
-	unsigned long bits = __atomic_load_n(pending_word(word * BITS), __ATOMIC_RELAXED) &
-			     ~__atomic_load_n(mask_word(word * BITS), __ATOMIC_RELAXED);
+	unsigned long bits;
 
-	while (bits) {
-		event_run(word * BITS + lowest_bit(bits));
-		bits &= bits - 1;
+	for (;;) {
+		bits = __atomic_load_n(pending_word(word * BITS), __ATOMIC_SEQ_CST) &
+		       ~__atomic_load_n(mask_word(word * BITS), __ATOMIC_SEQ_CST);
+		if (!bits)
+			return;
+		while (bits) {
+			evtchn_port_t port = word * BITS + lowest_bit(bits);
+
+			bits &= bits - 1;
+			event_run(port);
+		}
 	}
 }
 

@@ -19,7 +19,12 @@ static uint32_t heads[PV_MAX_VCPUS][EVTCHN_FIFO_MAX_QUEUES];
 static event_word_t *pages[FIFO_PORTS / WORDS];
 static unsigned int nr_pages;
 static pv_spinlock_t grow_lock;
-bool fifo_used;
+static bool on;
+
+bool fifo_on(void)
+{
+	return on;
+}
 
 static event_word_t *word_of(evtchn_port_t port)
 {
@@ -57,7 +62,7 @@ int fifo_cover(evtchn_port_t port)
 {
 	int rc = 0;
 
-	if (!fifo_used || port / WORDS < __atomic_load_n(&nr_pages, __ATOMIC_ACQUIRE))
+	if (!on || port / WORDS < __atomic_load_n(&nr_pages, __ATOMIC_ACQUIRE))
 		return 0;
 	pv_spin_lock(&grow_lock);
 	while (!rc && port / WORDS >= nr_pages)
@@ -85,21 +90,21 @@ static int add_control(unsigned int vcpu)
 
 void fifo_cpu_init(unsigned int vcpu)
 {
-	if (fifo_used && !blocks[vcpu] && add_control(vcpu))
+	if (on && !blocks[vcpu] && add_control(vcpu))
 		pv_panic("no FIFO control block");
 }
 
 int pv_event_use_fifo(void)
 {
 	unsigned long flags = pv_irq_save();
-	int rc = fifo_used ? -EEXIST : 0;
+	int rc = on ? -EEXIST : 0;
 
 	for (unsigned int n = 0; n < PV_MAX_VCPUS && !rc; n++) {
 		if (pv_cpus[n])
 			rc = add_control(n);
 	}
 	if (!rc) {
-		fifo_used = true;
+		on = true;
 		rc = fifo_cover(0);
 	}
 	/* What was pending is in a queue now, its upcall perhaps taken by the other ABI's scan. */

@@ -38,11 +38,7 @@ void pv_panic_frame(const struct pv_frame *f, const char *what) __attribute__((n
 /* event.c and fifo.c. Ports without a word are not pending and cannot be masked. */
 #define FIFO_PORTS EVTCHN_FIFO_NR_CHANNELS
 void event_run(evtchn_port_t port); /* clears it and runs its function */
-extern bool fifo_used;
-static inline bool fifo_on(void)
-{
-	return fifo_used;
-}
+bool fifo_on(void);
 void fifo_cpu_init(unsigned int vcpu);
 int fifo_cover(evtchn_port_t port); /* makes the pages of words up to the port's */
 bool fifo_pending(evtchn_port_t port);

@@ -90,27 +90,23 @@ cpu_set_up:
 	.endr
 	.endm
 
-	/* What a C function may change, but t0 */
-	.macro	caller_regs op
-	\op	ra, FRAME_ra(sp)
-	\op	t1, FRAME_t1(sp)
-	\op	t2, FRAME_t2(sp)
+	/* s2-s11 and t2-t6, too, so that a report has them all */
+	.macro	int_regs op
 	.irp	n, 0,1,2,3,4,5,6,7
 	\op	a\n, FRAME_a0 + 8 * \n(sp)
+	.endr
+	.irp	n, 2,3,4,5,6,7,8,9,10,11
+	\op	s\n, FRAME_s2 + 8 * (\n - 2)(sp)
 	.endr
 	.irp	n, 3,4,5,6
 	\op	t\n, FRAME_t3 + 8 * (\n - 3)(sp)
 	.endr
-	.endm
-
-	/* The others, so that a report has them all */
-	.macro	callee_regs op
+	\op	ra, FRAME_ra(sp)
 	\op	gp, FRAME_gp(sp)
+	\op	t1, FRAME_t1(sp)
+	\op	t2, FRAME_t2(sp)
 	\op	s0, FRAME_s0(sp)
 	\op	s1, FRAME_s1(sp)
-	.irp	n, 2,3,4,5,6,7,8,9,10,11
-	\op	s\n, FRAME_s2 + 8 * (\n - 2)(sp)
-	.endr
 	.endm
 
 	.balign	4
@@ -125,43 +121,35 @@ trap_entry:
 	sd	t0, FRAME_sp(sp)
 	csrr	t0, sscratch
 	sd	t0, FRAME_t0(sp)
-	caller_regs sd
+	sd	tp, FRAME_tp(sp)
+	int_regs sd
 	csrr	t0, sepc
 	sd	t0, FRAME_pc(sp)
 	csrr	t1, sstatus
 	sd	t1, FRAME_status(sp)
 	csrr	t2, scause
 	sd	t2, FRAME_cause(sp)
+	csrr	t0, stval
+	sd	t0, FRAME_tval(sp)
 	/* sstatus.SD: somebody has used FP; else whom we interrupted has nothing there. */
 	bgez	t1, 3f
 	fp_regs	fsd
 	frcsr	t0
 	sd	t0, FRAME_fcsr(sp)
 3:	mv	a0, sp
-	/* An upcall (interrupt 1) or the timer's (5) changes nothing else; what may be reported has all registers. */
-	bgez	t2, 6f
-	andi	t2, t2, 8
-	bnez	t2, 6f
 	call	pv_trap
-4:	ld	t1, FRAME_status(sp)
-	bgez	t1, 5f
+	ld	t1, FRAME_status(sp)
+	bgez	t1, 4f
 	ld	t0, FRAME_fcsr(sp)
 	fscsr	t0
 	fp_regs	fld
-5:	ld	t0, FRAME_pc(sp)
+4:	ld	t0, FRAME_pc(sp)
 	csrw	sepc, t0
 	csrw	sstatus, t1
-	caller_regs ld
+	int_regs ld
 	ld	t0, FRAME_t0(sp)
 	ld	sp, FRAME_sp(sp)
 	sret
-6:	csrr	t0, stval
-	sd	t0, FRAME_tval(sp)
-	sd	tp, FRAME_tp(sp)
-	callee_regs sd
-	call	pv_trap
-	callee_regs ld
-	j	4b
 2:	mv	t0, sp
 	ld	sp, CPU_EMERGENCY_TOP(tp)
 	j	1b

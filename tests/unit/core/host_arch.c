@@ -515,6 +515,8 @@ void host_reset(void)
 	host.end_expected = false;
 	host.kicked = 0;
 	memset(host.pirq_eois, 0, sizeof(host.pirq_eois));
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		host.timer[h] = ~0ULL;
 	console_clear();
 }
 
@@ -531,8 +533,6 @@ void host_boot(void)
 	memset(ram, 0xa5, RAM_PAGES << PAGE_SHIFT); /* RAM is not zero when the machine starts */
 	host_reset();
 	host.now = 1000000;
-	for (unsigned int h = 0; h < NR_HARTS; h++)
-		host.timer[h] = ~0ULL;
 	for (unsigned int i = 0; i < RAM_PAGES; i++)
 		frames[i].state = PAGE_HYP; /* RAM, as the machine's boot says it */
 	heap_add(RAM_BASE_MFN, RAM_BASE_MFN + RAM_PAGES);

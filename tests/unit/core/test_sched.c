@@ -243,46 +243,6 @@ static void two_wake_together(void **state)
 	assert_false(run_hart(1)->domain->is_idle);
 }
 
-/* Who has not had less than the running one waits for the end of its slice: nobody is kicked, but there is a slice. */
-static void a_wake_that_can_wait(void **state)
-{
-	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] }, *runs, *sleeps;
-
-	only(2, v);
-	v[0]->pinned = v[1]->pinned = BIT(0);
-	v[0]->vruntime = v[1]->vruntime = max(v[0]->vruntime, v[1]->vruntime);
-	runs = run_hart(0);
-	sleeps = runs == v[0] ? v[1] : v[0];
-	for (unsigned int waker = 0; waker < 2; waker++) {
-		set_bit(VPF_BLOCKED, &sleeps->pause_flags);
-		vcpu_sleep_nosync(sleeps);
-		advance(20 * MS); /* what slice there was is over */
-		assert_ptr_equal(run_hart(0), runs);
-		assert_true(host.timer[0] == ~0ULL);
-		sleeps->vruntime = runs->vruntime;
-		host.hart = waker;
-		host.kicked = 0;
-		vcpu_unblock(sleeps);
-		/* Another hart cannot set the timer of this one. */
-		assert_int_equal(host.kicked, waker ? BIT(0) : 0);
-		assert_ptr_equal(run_hart(0), runs);
-		assert_true(host.timer[0] == host.now + 10 * MS);
-		/* The slice is under way: nothing to do for either. */
-		set_bit(VPF_BLOCKED, &sleeps->pause_flags);
-		vcpu_sleep_nosync(sleeps);
-		host.hart = waker;
-		host.kicked = 0;
-		vcpu_unblock(sleeps);
-		assert_int_equal(host.kicked, 0);
-		advance(10 * MS);
-		assert_true(host.kicked & BIT(0));
-		assert_ptr_equal(run_hart(0), sleeps);
-		sleeps = runs;
-		runs = host.current[0];
-	}
-	v[0]->pinned = v[1]->pinned = 0;
-}
-
 static void blocking(void **state)
 {
 	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
@@ -557,7 +517,6 @@ int main(void)
 		TEST(alone_there_is_no_slice),
 		TEST(who_was_alone_shares),
 		TEST(two_wake_together),
-		TEST(a_wake_that_can_wait),
 		TEST(blocking),
 		TEST(wake_before_the_switch),
 		TEST(yielding),

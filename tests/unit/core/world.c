@@ -154,8 +154,6 @@ int world_down(void **state)
 		print_error("d%u is left: refs %u, %lu pages\n", d->id, d->refs, d->tot_pages);
 	assert_true(list_empty(&domain_list));
 	assert_int_equal(heap_free_pages(), free_at_start);
-	/* The rest of a slice runs out though nobody needs it. */
-	advance(2 * CONFIG_SCHED_TIMESLICE_MS * 1000000ULL);
 	return 0;
 }
 

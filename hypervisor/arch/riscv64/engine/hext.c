@@ -24,13 +24,18 @@ static bool hext_available(void)
 	return cpu.h;
 }
 
-/* henvcfg for whom svpbmt is nothing; the same on all harts */
-static u64 envcfg_common(void)
+/*
+ * Page-based memory types are for who has devices. A guest could map its RAM as not cacheable, and read what lies under
+ * the zeroes that scrubbing left in the cache (as XSA-402 on another machine).
+ */
+static u64 envcfg_for(const struct domain *d)
 {
 	u64 envcfg = 0;
 
 	if (cpu.sstc)
 		envcfg |= HENVCFG_STCE;
+	if (cpu.svpbmt && d->is_privileged)
+		envcfg |= HENVCFG_PBMTE;
 	if (cpu.zicbom)
 		envcfg |= HENVCFG_CBCFE |
 			  (1UL << 4); /* CBIE 01: cbo.inval flushes, and so shows no old data */
@@ -38,8 +43,6 @@ static u64 envcfg_common(void)
 		envcfg |= HENVCFG_CBZE;
 	return envcfg;
 }
-
-static u64 henvcfg;
 
 static void hext_hart_init(void)
 {
@@ -49,9 +52,8 @@ static void hext_hart_init(void)
 	csr_write(CSR_HTIMEDELTA, 0);
 	csr_write(CSR_HVIP, 0);
 	csr_write(CSR_HIE, 0);
-	henvcfg = envcfg_common();
-	if (henvcfg) /* without any of these extensions the register may be missing, too */
-		csr_write(CSR_HENVCFG, henvcfg);
+	if (envcfg_for(current()->domain))
+		csr_write(CSR_HENVCFG, envcfg_for(current()->domain));
 	/* What load_fp() takes the registers to hold; the idle vCPU never changes them. */
 	csr_set(CSR_SSTATUS, SSTATUS_FS);
 	fp_load(this_hart()->current_arch);
@@ -160,13 +162,8 @@ static void hext_load(struct vcpu *v)
 	struct arch_vcpu *a = v->arch;
 
 	csr_write(CSR_HGATP, v->domain->arch->hgatp);
-	/*
-	 * Page-based memory types are for who has devices. A guest could map its RAM as not cacheable, and read what lies
-	 * under the zeroes that scrubbing left in the cache (as XSA-402 on another machine).
-	 */
 	if (cpu.svpbmt)
-		csr_write(CSR_HENVCFG,
-			  v->domain->is_privileged ? henvcfg | HENVCFG_PBMTE : henvcfg);
+		csr_write(CSR_HENVCFG, envcfg_for(v->domain));
 	csr_write(CSR_VSSTATUS, a->vsstatus);
 	csr_write(CSR_VSIE, a->vsie);
 	csr_write(CSR_VSTVEC, a->vstvec);

@@ -62,9 +62,6 @@ void arch_pirq_enable(unsigned int pirq)
 	spin_lock(&plic_lock);
 	*reg(PLIC_PRIORITY(pirq)) = 1;
 	*reg(PLIC_ENABLE(context, pirq)) |= 1U << (pirq % 32);
-	/* Who claimed it while another hart disabled it could not complete it: that is done here, and harmless else. */
-	clear_bit(pirq, claimed);
-	*reg(PLIC_CLAIM(context)) = pirq;
 	spin_unlock(&plic_lock);
 }
 
