@@ -220,11 +220,6 @@ static void others_ports(void)
 	tap_is(HYPERVISOR_event_channel_op(200, &s), -XEN_ENOSYS, "an operation that is none");
 }
 
-/* One of the checks of hostile.h, named after the operation. */
-#define EVENT(check, cmd, good) \
-	check(#cmd, ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } }), \
-	      &(good), sizeof(good))
-
 static void pointers(void)
 {
 	struct evtchn_alloc_unbound unbound = { .dom = NO_DOMAIN };
@@ -236,16 +231,16 @@ static void pointers(void)
 	struct evtchn_reset reset = { .dom = NO_DOMAIN };
 	evtchn_port_t port = UNLIKELY_PORT;
 
-	EVENT(hostile_pointers, EVTCHNOP_alloc_unbound, unbound);
-	EVENT(hostile_pointers, EVTCHNOP_bind_interdomain, inter);
-	EVENT(hostile_pointers, EVTCHNOP_bind_virq, virq);
-	EVENT(hostile_pointers, EVTCHNOP_bind_ipi, ipi);
-	EVENT(hostile_out_pointers, EVTCHNOP_status, status);
-	EVENT(hostile_pointers, EVTCHNOP_bind_vcpu, vcpu);
-	EVENT(hostile_pointers, EVTCHNOP_close, port);
-	EVENT(hostile_pointers, EVTCHNOP_send, port);
-	EVENT(hostile_pointers, EVTCHNOP_unmask, port);
-	EVENT(hostile_pointers, EVTCHNOP_reset, reset);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_alloc_unbound, unbound);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_bind_interdomain, inter);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_bind_virq, virq);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_bind_ipi, ipi);
+	HOSTILE_EVENT(hostile_out_pointers, EVTCHNOP_status, status);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_bind_vcpu, vcpu);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_close, port);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_send, port);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_unmask, port);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_reset, reset);
 }
 
 /* As many ports as there are, and all of them free again. */

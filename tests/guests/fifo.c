@@ -159,20 +159,15 @@ static void second_vcpu(void)
 	pv_event_close(port);
 }
 
-/* One of the checks of hostile.h, named after the operation. */
-#define EVENT(check, cmd, good) \
-	check(#cmd, ((struct hostile_call){ __HYPERVISOR_event_channel_op, { cmd, HOSTILE } }), \
-	      &(good), sizeof(good))
-
 static void pointers(void)
 {
 	struct evtchn_init_control c = { .vcpu = 99 };
 	struct evtchn_expand_array e = { .array_gfn = ~0UL };
 	struct evtchn_set_priority p = { .port = 0 };
 
-	EVENT(hostile_pointers, EVTCHNOP_init_control, c);
-	EVENT(hostile_pointers, EVTCHNOP_expand_array, e);
-	EVENT(hostile_pointers, EVTCHNOP_set_priority, p);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_init_control, c);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_expand_array, e);
+	HOSTILE_EVENT(hostile_pointers, EVTCHNOP_set_priority, p);
 }
 
 int main(void)

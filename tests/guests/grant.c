@@ -350,10 +350,8 @@ static void races(void)
 	unmap(MAP_AT, op.handle);
 }
 
-/* One of the checks of hostile.h, named after the operation. */
 #define GRANT(check, cmd, good) \
-	check(#cmd, ((struct hostile_call){ __HYPERVISOR_grant_table_op, { cmd, HOSTILE, 1 } }), \
-	      &(good), sizeof(good))
+	HOSTILE_CHECK(check, #cmd, good, __HYPERVISOR_grant_table_op, cmd, HOSTILE, 1)
 
 static void pointers(void)
 {

@@ -230,10 +230,8 @@ static void privileged(void)
 	tap_is(HYPERVISOR_memory_op(63, &claim), -XEN_ENOSYS, "an operation that is none");
 }
 
-/* One of the checks of hostile.h, named after the operation. */
 #define MEMORY(check, cmd, good) \
-	check(#cmd, ((struct hostile_call){ __HYPERVISOR_memory_op, { cmd, HOSTILE } }), &(good), \
-	      sizeof(good))
+	HOSTILE_CHECK(check, #cmd, good, __HYPERVISOR_memory_op, cmd, HOSTILE)
 
 static void pointers(void)
 {

@@ -35,6 +35,12 @@ void hostile_pointers(const char *what, struct hostile_call call, const void *go
 /* The same for an argument that is written back: a page that can only be read is -EFAULT as well. */
 void hostile_out_pointers(const char *what, struct hostile_call call, const void *good,
 			  size_t size);
+/* One of the two for hypercall nr with the arguments that follow; good is the variable itself. */
+#define HOSTILE_CHECK(check, what, good, nr, ...) \
+	check(what, ((struct hostile_call){ nr, { __VA_ARGS__ } }), &(good), sizeof(good))
+/* Named after the operation. */
+#define HOSTILE_EVENT(check, cmd, good) \
+	HOSTILE_CHECK(check, #cmd, good, __HYPERVISOR_event_channel_op, cmd, HOSTILE)
 
 /* What the partner shows: its domid, a port that echoes events, pages that it granted to us. */
 struct partner {
