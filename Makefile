@@ -200,7 +200,7 @@ debug_dir := $(BUILD)/debug
 .PHONY: hypervisor-debug test-debug
 hypervisor-debug: headers $(libfdt)/libfdt.h
 	@mkdir -p $(debug_dir)/config
-	@printf 'CONFIG_DEBUG=y\nCONFIG_UBSAN=y\n' > $(debug_dir)/config/.config
+	@printf 'CONFIG_DEBUG=y\nCONFIG_UBSAN=y\nCONFIG_LOCK_CHECK=y\n' > $(debug_dir)/config/.config
 	@$(top)/scripts/kconfig sync $(debug_dir)/config
 	@$(MAKE) -C $(top)/hypervisor O=$(debug_dir)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) XENINC=$(include_dir) \
 		LIBFDT=$(libfdt) AUTOCONF=$(debug_dir)/config/autoconf.h

@@ -16,7 +16,7 @@
 #define SWITCH_CHAR 0x01
 #define SWITCH_COUNT 3
 
-static struct spinlock console_lock = SPINLOCK_INIT;
+static struct spinlock console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static enum loglevel console_level = LOG_INFO;
 static char ring[RING_SIZE];
 static u32 ring_prod, ring_cons; /* free-running */
@@ -30,7 +30,7 @@ static bool line_start = true; /* the UART is at the start of a line */
 #define INPUT_PATIENCE_NS 1000000000ULL
 static char input[256];
 static u32 input_prod, input_cons;
-static struct spinlock input_lock = SPINLOCK_INIT;
+static struct spinlock input_lock = SPINLOCK_INIT(LOCK_INPUT);
 static void input_impatient(void *unused);
 static struct timer input_timer = { .fn = input_impatient };
 static bool input_stalled, input_dropping; /* under input_lock */

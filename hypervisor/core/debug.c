@@ -88,11 +88,10 @@ static void key_crash(void)
 
 static void key_hang(void)
 {
-	static struct spinlock never = SPINLOCK_INIT;
-
 	printk("hanging this hart; the watchdog should notice\n");
-	spin_lock(&never);
-	spin_lock(&never);
+	/* What a hart does that waits for a lock. */
+	for (;;)
+		arch_relax();
 }
 
 static void key_fault(void)
@@ -136,6 +135,9 @@ static const struct {
 	{ 'm', key_memory, "memory" },
 #ifdef CONFIG_LATENCY
 	{ 'l', arch_latency_report, "longest waits of interrupts for the hypervisor; clears them" },
+#endif
+#ifdef CONFIG_LOCK_CHECK
+	{ 'k', lock_check_report, "longest waits for locks and holds of them; clears them" },
 #endif
 	{ '0', key_dom0, "registers of Domain 0" },
 	{ 'R', key_reboot, "reboot the machine" },

@@ -16,7 +16,7 @@
 
 struct domain *dom0;
 struct list_head domain_list = LIST_HEAD_INIT(domain_list);
-struct spinlock domain_list_lock = SPINLOCK_INIT;
+struct spinlock domain_list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
 static struct domain *domain_hash[HASH_SIZE];
 
 /* ---- references ---- */
@@ -193,6 +193,14 @@ static int domain_init(struct domain *d, const struct xen_domctl_createdomain *c
 	return rc;
 }
 
+static void init_locks(struct domain *d)
+{
+	spin_lock_init(&d->lock, LOCK_DOMAIN);
+	spin_lock_init(&d->page_lock, LOCK_PAGES);
+	spin_lock_init(&d->evtchn_lock, LOCK_EVENT);
+	spin_lock_init(&d->console.lock, LOCK_CONSOLE_RATE);
+}
+
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out)
 {
 	struct domain *d, *pos;
@@ -205,6 +213,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 		return -ENOMEM;
 	d->id = id;
 	d->refs = 1;
+	init_locks(d);
 	d->max_vcpus = config->max_vcpus;
 	d->shutdown_code = -1;
 	d->pause_count = 1;
@@ -253,6 +262,7 @@ struct domain *domain_create_idle(unsigned int nr_harts)
 	if (!d->vcpu)
 		return NULL;
 	d->id = DOMID_IDLE;
+	init_locks(d);
 	d->is_idle = true;
 	d->max_vcpus = nr_harts;
 	d->refs = 1;

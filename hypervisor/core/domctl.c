@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <wallclock.h>
 
-struct spinlock control_lock = SPINLOCK_INIT;
+struct spinlock control_lock = SPINLOCK_INIT(LOCK_CONTROL);
 
 void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {

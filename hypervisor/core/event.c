@@ -19,7 +19,7 @@
 #define MAX_PIRQS 1024
 
 /* Physical interrupts: who has them. Outside nothing, inside evtchn_lock. */
-static struct spinlock pirq_lock = SPINLOCK_INIT;
+static struct spinlock pirq_lock = SPINLOCK_INIT(LOCK_PIRQ);
 static struct {
 	struct domain *domain;
 	u32 port;

@@ -248,6 +248,7 @@ static int enable(struct domain *d)
 		xfree(f);
 		return rc;
 	}
+	spin_lock_init(&f->lock, LOCK_FIFO);
 	s->max_ports = s->limit;
 	/* Senders set the pending bit and then look for this; see set_pending(). */
 	__atomic_store_n(&s->fifo, f, __ATOMIC_SEQ_CST);

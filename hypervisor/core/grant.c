@@ -41,6 +41,8 @@ int grant_table_init(struct domain *d, s32 max_frames, s32 max_maptrack_frames)
 	if (!t)
 		return -ENOMEM;
 	d->grant = t;
+	spin_lock_init(&t->lock, LOCK_GRANT);
+	spin_lock_init(&t->track_lock, LOCK_TRACK);
 	t->max_frames = max_frames < 0 ? DEFAULT_FRAMES : min(max_frames, LIMIT_FRAMES);
 	if (!t->max_frames)
 		t->max_frames = 1;

@@ -10,7 +10,7 @@
 #include <lock.h>
 #include <page.h>
 
-static struct spinlock heap_lock = SPINLOCK_INIT;
+static struct spinlock heap_lock = SPINLOCK_INIT(LOCK_HEAP);
 /* [0]: scrubbed, [1]: dirty. A block never merges with one of the other kind. */
 static struct list_head free_list[2][MAX_ORDER + 1];
 static u64 nr_free, nr_dirty;
@@ -346,7 +346,7 @@ bool heap_scrub_idle(void)
 #define MAX_SHIFT 11
 #define CLASS_BLOCK 64
 
-static struct spinlock small_lock = SPINLOCK_INIT; /* outside heap_lock */
+static struct spinlock small_lock = SPINLOCK_INIT(LOCK_SMALL); /* outside heap_lock */
 static struct list_head partial[MAX_SHIFT + 1];
 
 static struct page *small_page(unsigned int shift)

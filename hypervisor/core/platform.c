@@ -7,7 +7,7 @@
 #include <lib.h>
 #include <wallclock.h>
 
-static struct spinlock clock_lock = SPINLOCK_INIT;
+static struct spinlock clock_lock = SPINLOCK_INIT(LOCK_CLOCK);
 static u64 boot_seconds; /* wall clock when arch_time_ns() was 0 */
 static u32 boot_nanoseconds;
 

@@ -24,7 +24,7 @@ struct sched_hart {
 	bool sliced; /* the timer is armed: curr's turn ends */
 };
 
-static struct spinlock sched_lock = SPINLOCK_INIT;
+static struct spinlock sched_lock = SPINLOCK_INIT(LOCK_SCHED);
 static struct list_head queue = LIST_HEAD_INIT(queue);
 static struct sched_hart sched_harts[CONFIG_NR_CPUS];
 static u64 harts_online; /* mask */

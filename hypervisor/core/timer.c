@@ -12,7 +12,9 @@ struct timer_queue {
 	struct timer *running;
 };
 
-static struct timer_queue queues[CONFIG_NR_CPUS];
+static struct timer_queue queues[CONFIG_NR_CPUS] = {
+	[0 ... CONFIG_NR_CPUS - 1] = { .lock = SPINLOCK_INIT(LOCK_TIMER) },
+};
 
 /* q->lock held, on the queue's own hart. */
 static void program(struct timer_queue *q)

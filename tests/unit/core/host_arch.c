@@ -77,6 +77,11 @@ bool console_stopped(void)
 	return false;
 }
 
+const char *arch_symbol(const void *address)
+{
+	return NULL; /* whoever debugs has gdb */
+}
+
 /* ---- harts ---- */
 
 /* A spinning hart gives the others time: those that were kicked run their exit path. */

@@ -5,6 +5,7 @@
 #include <arch.h>
 #include <console.h>
 #include <lib.h>
+#include <lock.h>
 #include <sched.h>
 
 /* As entry.S lays it out. */
@@ -74,6 +75,7 @@ void exit_work(void)
 		}
 		engine->apply_pending(h->current);
 		if (!READ_ONCE(h->work)) {
+			lock_check_none();
 			latency_note();
 			return;
 		}

@@ -17,7 +17,7 @@
 #define PLIC_CLAIM(ctx) (0x200004 + 0x1000 * (ctx))
 #define MAX_SOURCES 1024
 
-static struct spinlock plic_lock = SPINLOCK_INIT; /* enable words */
+static struct spinlock plic_lock = SPINLOCK_INIT(LOCK_PLIC); /* enable words */
 static unsigned int context; /* the fixed one */
 static u64 claimed[MAX_SOURCES / 64]; /* atomic: waits for a guest's EOI */
 

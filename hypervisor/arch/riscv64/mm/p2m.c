@@ -91,6 +91,7 @@ int p2m_init(struct domain *d)
 
 	if (!pg)
 		return -ENOMEM;
+	spin_lock_init(&d->arch->p2m_lock, LOCK_P2M);
 	d->arch->p2m_root = page_to_virt(pg);
 	d->arch->hgatp = SATP_MODE_SV39 << SATP_MODE_SHIFT | page_to_mfn(pg);
 	return 0;
