@@ -216,8 +216,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	init_locks(d);
 	d->max_vcpus = config->max_vcpus;
 	d->shutdown_code = -1;
-	d->pause_count = 1;
-	d->controller_paused = true;
+	d->pause_count = d->controller_pauses = 1;
 	d->ssidref = config->ssidref;
 	memcpy(d->handle, config->handle, sizeof(d->handle));
 	list_init(&d->page_list);
@@ -280,37 +279,102 @@ struct domain *domain_create_idle(unsigned int nr_harts)
 
 /* ---- pausing ---- */
 
-void domain_pause_nosync(struct domain *d)
+/*
+ * The count first, then the vCPUs; to wake them is for whoever takes the last one off it. So one that was taken off the
+ * queue because of a count above 0 is woken after that count is 0.
+ */
+
+static u32 pause_add(struct domain *d)
+{
+	return __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+}
+
+static u32 pause_sub(struct domain *d)
+{
+	ASSERT(READ_ONCE(d->pause_count));
+	return __atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+}
+
+static void sleep_all(struct domain *d)
 {
 	struct vcpu *v;
 	unsigned int i;
 
-	__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
 	domain_for_each_vcpu(d, v, i)
 		vcpu_sleep_nosync(v);
 }
 
-void domain_pause(struct domain *d)
+static void sleep_all_sync(struct domain *d)
 {
 	struct vcpu *v;
 	unsigned int i;
 
-	domain_pause_nosync(d);
+	sleep_all(d);
 	domain_for_each_vcpu(d, v, i) {
 		if (v != arch_current())
 			vcpu_sleep_sync(v);
 	}
 }
 
-void domain_unpause(struct domain *d)
+static void wake_all(struct domain *d)
 {
 	struct vcpu *v;
 	unsigned int i;
 
-	if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST))
-		return;
 	domain_for_each_vcpu(d, v, i)
 		vcpu_wake(v);
+}
+
+void domain_pause_nosync(struct domain *d)
+{
+	pause_add(d);
+	sleep_all(d);
+}
+
+void domain_pause(struct domain *d)
+{
+	pause_add(d);
+	sleep_all_sync(d);
+}
+
+void domain_unpause(struct domain *d)
+{
+	if (!pause_sub(d))
+		wake_all(d);
+}
+
+/* Both counts in one step: else an unpause between them would take pause_count below 0. */
+int domain_controller_pause(struct domain *d)
+{
+	bool room;
+
+	spin_lock(&d->lock);
+	room = d->controller_pauses < MAX_CONTROLLER_PAUSES;
+	if (room) {
+		d->controller_pauses++;
+		pause_add(d);
+	}
+	spin_unlock(&d->lock);
+	if (!room)
+		return -EOVERFLOW;
+	sleep_all_sync(d);
+	return 0;
+}
+
+int domain_controller_unpause(struct domain *d)
+{
+	bool paused, wake = false;
+
+	spin_lock(&d->lock);
+	paused = d->controller_pauses && !READ_ONCE(d->dying);
+	if (paused) {
+		d->controller_pauses--;
+		wake = !pause_sub(d);
+	}
+	spin_unlock(&d->lock);
+	if (wake)
+		wake_all(d);
+	return paused ? 0 : -EINVAL;
 }
 
 void vcpu_pause(struct vcpu *v)
@@ -356,9 +420,6 @@ static void dom0_shutdown(u8 reason)
 
 void domain_shutdown(struct domain *d, u8 reason)
 {
-	struct vcpu *v;
-	unsigned int i;
-
 	if (READ_ONCE(d->shutdown_code) >= 0) /* SCHEDOP_shutdown_code said it in advance */
 		reason = d->shutdown_code;
 	if (d->is_privileged)
@@ -369,23 +430,18 @@ void domain_shutdown(struct domain *d, u8 reason)
 	pr_debug("d%u: shutdown, reason %s\n", d->id,
 		 reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "?");
 	__atomic_store_n(&d->is_shut_down, true, __ATOMIC_SEQ_CST);
-	domain_for_each_vcpu(d, v, i)
-		vcpu_sleep_nosync(v);
+	sleep_all(d);
 	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
 }
 
 void domain_resume(struct domain *d)
 {
-	struct vcpu *v;
-	unsigned int i;
-
 	if (!d->is_shut_down)
 		return;
 	d->shutdown_code = -1;
 	__atomic_store_n(&d->is_shutting_down, false, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&d->is_shut_down, false, __ATOMIC_SEQ_CST);
-	domain_for_each_vcpu(d, v, i)
-		vcpu_wake(v);
+	wake_all(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)

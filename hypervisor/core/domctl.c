@@ -36,7 +36,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 		info->flags |= XEN_DOMINF_dying;
 	if (d->is_shut_down)
 		info->flags |= XEN_DOMINF_shutdown;
-	if (d->controller_paused)
+	if (READ_ONCE(d->controller_pauses))
 		info->flags |= XEN_DOMINF_paused;
 	if (blocked)
 		info->flags |= XEN_DOMINF_blocked;
@@ -105,31 +105,12 @@ long domctl_create(struct xen_domctl *op)
 
 long domctl_pause(struct domain *d)
 {
-	bool already;
-
-	spin_lock(&d->lock);
-	already = d->controller_paused;
-	d->controller_paused = true;
-	spin_unlock(&d->lock);
-	if (!already)
-		domain_pause(d);
-	return 0;
+	return domain_controller_pause(d);
 }
 
 long domctl_unpause(struct domain *d)
 {
-	bool paused;
-
-	spin_lock(&d->lock);
-	paused = d->controller_paused && !d->dying;
-	if (paused)
-		d->controller_paused = false;
-	spin_unlock(&d->lock);
-	if (!paused)
-		return -EINVAL;
-	d->creation_finished = true;
-	domain_unpause(d);
-	return 0;
+	return domain_controller_unpause(d);
 }
 
 long domctl_max_vcpus(struct domain *d, struct xen_domctl_max_vcpus *a)

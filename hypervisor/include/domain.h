@@ -33,7 +33,7 @@ struct domain {
 	struct list_head list; /* domain_list */
 	struct domain *hash_next;
 	u32 refs; /* domain_get/put; the last frees the structure */
-	struct spinlock lock; /* vcpu[], shutdown, dying, pause counts */
+	struct spinlock lock; /* vcpu[] being filled, VPF_DOWN, watchdogs, controller_pauses */
 
 	unsigned int max_vcpus;
 	struct vcpu **vcpu; /* [max_vcpus], filled by XEN_DOMCTL_max_vcpus */
@@ -41,9 +41,8 @@ struct domain {
 	u8 dying; /* enum domain_dying */
 	bool is_shutting_down, is_shut_down; /* SCHEDOP_shutdown */
 	int shutdown_code; /* SHUTDOWN_*; -1: none */
-	u32 pause_count; /* all vCPUs stay off harts while > 0 */
-	bool controller_paused; /* XEN_DOMCTL_pausedomain */
-	bool creation_finished; /* unpaused once */
+	u32 pause_count; /* all vCPUs stay off harts while > 0; atomic */
+	u32 controller_pauses; /* those of XEN_DOMCTL_pausedomain, counted in pause_count; under lock */
 
 	/* memory: under page_lock */
 	struct spinlock page_lock;
@@ -138,8 +137,7 @@ void domain_hold(struct domain *d); /* one more; the caller has one */
 void domain_put(struct domain *d);
 
 /*
- * Creates a paused domain (pause_count 1 through controller_paused). Errors: -EEXIST, -ENOMEM,
- * -EINVAL.
+ * Creates a paused domain (controller_pauses is 1). Errors: -EEXIST, -ENOMEM, -EINVAL.
  */
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
 /* The domain of the idle vCPUs, at boot. NULL: no memory. */
@@ -152,6 +150,13 @@ void domain_pause(struct domain *d);
 /* The same without waiting: for the current domain or under locks. */
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
+/*
+ * The control domain's pauses, which nest; a new domain has one (xen/domctl.h, XEN_DOMCTL_pausedomain and unpausedomain).
+ * -EOVERFLOW: MAX_CONTROLLER_PAUSES are held. -EINVAL: none is, or d is dying. Take d->lock.
+ */
+#define MAX_CONTROLLER_PAUSES 255
+int domain_controller_pause(struct domain *d);
+int domain_controller_unpause(struct domain *d);
 void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 

@@ -179,17 +179,59 @@ static void numbers_are_not_reused_at_once(void **state)
 	assert_int_equal(a, DOMID_FIRST_RESERVED - 1);
 }
 
-static void pausing_is_not_counted(void **state)
+/* As Xen's do. Others' pauses are counted beside the controller's, and are not its to end. */
+static void pauses_nest(void **state)
 {
 	assert_false(DOMCTL_PAUSED(1));
-	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
-	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
-	assert_true(DOMCTL_PAUSED(1));
-	assert_int_equal(u1->pause_count, 1);
-	assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), 0);
-	assert_false(DOMCTL_PAUSED(1));
-	assert_int_equal(u1->pause_count, 0);
 	assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), -EINVAL);
+	for (unsigned int i = 0; i < 255; i++)
+		assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), -EOVERFLOW);
+	assert_int_equal(u1->pause_count, 255);
+	domain_pause_nosync(u1);
+	for (unsigned int i = 0; i < 255; i++) {
+		assert_true(DOMCTL_PAUSED(1));
+		assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), 0);
+		assert_false(u1->vcpu[0]->on_queue);
+	}
+	assert_false(DOMCTL_PAUSED(1));
+	assert_int_equal(u1->pause_count, 1);
+	assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), -EINVAL);
+	assert_int_equal(u1->pause_count, 1);
+	domain_unpause(u1);
+	assert_true(u1->vcpu[0]->on_queue);
+}
+
+static struct vcpu *pauser_waits_for;
+
+static void unpause_meanwhile(void)
+{
+	unsigned int pauser = host.hart;
+
+	host.hart = (pauser + 1) % NR_HARTS;
+	assert_int_equal(domain_controller_unpause(u1), 0);
+	assert_int_equal(u1->pause_count, 0);
+	run_hart(pauser_waits_for->hart);
+	host.hart = pauser;
+	become(dom0->vcpu[0]);
+}
+
+/* The pauser waits for the vCPU to leave its hart; meanwhile another one unpauses. Nobody waits for ever, and it runs. */
+static void unpaused_while_the_pause_waits(void **state)
+{
+	struct vcpu *v = pauser_waits_for = u1->vcpu[0];
+
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	assert_true(v->running);
+	host.hart = (v->hart + 1) % NR_HARTS;
+	AS(dom0);
+	host.on_relax = unpause_meanwhile;
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_null(host.on_relax);
+	assert_int_equal(u1->pause_count, 0);
+	assert_int_equal(u1->controller_pauses, 0);
+	assert_true(v->running || v->on_queue);
 }
 
 static void death_in_steps(void **state)
@@ -594,7 +636,8 @@ int main(void)
 		TEST(creation_errors),
 		TEST(creation_without_memory),
 		TEST(numbers_are_not_reused_at_once),
-		TEST(pausing_is_not_counted),
+		TEST(pauses_nest),
+		TEST(unpaused_while_the_pause_waits),
 		TEST(death_in_steps),
 		TEST(a_zombie_until_the_last_reference),
 		TEST(shutdown_codes),

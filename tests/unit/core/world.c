@@ -27,9 +27,7 @@ static void start(struct domain *d, unsigned int vcpus)
 		assert_int_equal(arch_set_context(d->vcpu[i], &c), 0);
 		clear_bit(VPF_DOWN, &d->vcpu[i]->pause_flags);
 	}
-	d->controller_paused = false;
-	d->creation_finished = true;
-	domain_unpause(d);
+	assert_int_equal(domain_controller_unpause(d), 0);
 }
 
 struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages)

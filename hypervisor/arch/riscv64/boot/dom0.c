@@ -284,8 +284,6 @@ int dom0_build(void)
 	release_module(&boot.kernel);
 	release_module(&boot.ramdisk);
 	printk("Domain 0 starts; Ctrl-A three times switches the input to the hypervisor.\n");
-	d->controller_paused = false;
-	d->creation_finished = true;
-	domain_unpause(d);
+	domain_controller_unpause(d);
 	return 0;
 }
