@@ -219,16 +219,11 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 			return -EFAULT;
 		if (!(mask & all))
 			return -EINVAL;
-		v->pinned = (mask & all) == all ? 0 : mask & all;
-		/*
-		 * It moves when it is next scheduled. Not waited for: two could wait for each
-		 * other.
-		 */
-		if (READ_ONCE(v->running))
-			arch_kick_hart(READ_ONCE(v->hart));
+		vcpu_pin(v, (mask & all) == all ? 0 : mask & all);
 	}
+	mask = READ_ONCE(v->pinned);
 	if (a->flags & XEN_VCPUAFFINITY_HARD)
-		rc = bitmap_to_guest(&a->cpumap_hard, v->pinned ? v->pinned : all);
+		rc = bitmap_to_guest(&a->cpumap_hard, mask ? mask : all);
 	if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
 		rc = bitmap_to_guest(&a->cpumap_soft, all);
 	return rc;

@@ -219,35 +219,83 @@ static void update_min_vruntime(u64 now)
 		min_vruntime = max(min_vruntime, least);
 }
 
-/*
- * The harts (mask) that should look at the queue because v waits there: an idle one, the last one
- * first. Else each one whose vCPU was alone so far, that it gets a slice from now on; and, if v has
- * just come, the one furthest ahead if that is far enough.
- */
-static u64 harts_for(const struct vcpu *v, bool has_come, u64 now)
-{
-	u64 most = v->vruntime + WAKE_GRAN_NS, ahead = 0, alone = 0;
+/* What harts do that have nothing better to do than to look at the queue. */
+struct free_harts {
+	u64 idle; /* mask */
+	u64 alone; /* mask: their vCPU has no slice that will end */
+};
 
-	if (harts_online & BIT(v->hart) && allowed(v, v->hart) &&
-	    is_idle(sched_harts[v->hart].curr))
-		return BIT(v->hart);
+static struct free_harts free_harts(void)
+{
+	struct free_harts f = { 0, 0 };
+
+	for (unsigned int h = 0; h < harts_end; h++) {
+		const struct sched_hart *s = &sched_harts[h];
+
+		if (!(harts_online & BIT(h)))
+			continue;
+		if (is_idle(s->curr))
+			f.idle |= BIT(h);
+		else if (!s->sliced)
+			f.alone |= BIT(h);
+	}
+	return f;
+}
+
+/*
+ * The harts (mask) that should look at the queue because v waits there, taken out of f: an idle one, the last one first.
+ * Else each one whose vCPU was alone so far, that it gets a slice from now on.
+ */
+static u64 harts_for(const struct vcpu *v, struct free_harts *f)
+{
+	u64 may = v->pinned ? v->pinned : ~0ULL, harts = f->idle & may;
+
+	if (harts) {
+		harts = harts & BIT(v->hart) ? BIT(v->hart) : harts & -harts;
+		f->idle &= ~harts;
+	} else {
+		harts = f->alone & may;
+		f->alone &= ~harts;
+	}
+	return harts;
+}
+
+/*
+ * The same for all that wait. Not for the first only: that one may be pinned, and the hart that idles, or whose vCPU is
+ * alone, be free for another one.
+ */
+static u64 harts_for_all(void)
+{
+	struct free_harts f = free_harts();
+	struct vcpu *v;
+	u64 harts = 0;
+
+	list_for_each(v, &queue, run_list) {
+		if (!(f.idle | f.alone))
+			break;
+		harts |= harts_for(v, &f);
+	}
+	return harts;
+}
+
+/* The hart (mask) whose vCPU has had most, if v, which has just come, has had so much less that it need not wait for a slice's end. */
+static u64 hart_ahead(const struct vcpu *v, u64 now)
+{
+	u64 most = v->vruntime + WAKE_GRAN_NS, ahead = 0;
+
 	for (unsigned int h = 0; h < harts_end; h++) {
 		const struct sched_hart *s = &sched_harts[h];
 		u64 had;
 
 		if (!(harts_online & BIT(h)) || !allowed(v, h))
 			continue;
-		if (is_idle(s->curr))
-			return BIT(h);
-		if (!s->sliced)
-			alone |= BIT(h);
 		had = vruntime_now(s, now);
-		if (has_come && had > most) {
+		if (had > most) {
 			most = had;
 			ahead = BIT(h);
 		}
 	}
-	return alone | ahead;
+	return ahead;
 }
 
 static void kick_harts(u64 harts)
@@ -268,7 +316,8 @@ void vcpu_wake(struct vcpu *v)
 
 		runstate_set(v, waiting_state(v), now);
 		if (runnable(v)) {
-			u64 floor;
+			struct free_harts f = free_harts();
+			u64 floor, idle = f.idle;
 
 			update_min_vruntime(now);
 			floor = min_vruntime > SLEEPER_CREDIT_NS ?
@@ -276,7 +325,9 @@ void vcpu_wake(struct vcpu *v)
 					0;
 			v->vruntime = max(v->vruntime, floor);
 			enqueue(v);
-			kick = harts_for(v, true, now);
+			kick = harts_for(v, &f);
+			if (!(kick & idle))
+				kick |= hart_ahead(v, now);
 		}
 	}
 	spin_unlock(&sched_lock);
@@ -319,6 +370,20 @@ void vcpu_sleep_sync(struct vcpu *v)
 	vcpu_sleep_nosync(v);
 	while (!runnable(v) && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE))
 		arch_relax();
+}
+
+void vcpu_pin(struct vcpu *v, u64 harts)
+{
+	u64 kick = 0;
+
+	spin_lock(&sched_lock);
+	v->pinned = harts;
+	if (v->running && !allowed(v, v->hart))
+		kick = BIT(v->hart); /* Not waited for: two could wait for each other. */
+	else if (v->on_queue)
+		kick = harts_for_all();
+	spin_unlock(&sched_lock);
+	kick_harts(kick);
 }
 
 void sched_vcpu_destroy(struct vcpu *v)
@@ -398,7 +463,7 @@ void schedule(void)
 	unsigned int hart = arch_hart();
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
-	u64 now, kick = 0;
+	u64 now, kick;
 
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
@@ -427,12 +492,11 @@ void schedule(void)
 	else
 		timer_stop(&s->slice);
 	/*
-	 * Who still waits may be one that another hart can take: prev, or one that woke together with
+	 * Those who still wait may be some that other harts can take: prev, or one that woke together with
 	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been
 	 * woken between pick() and the end of its switch, when it was still "running".
 	 */
-	if (!list_empty(&queue))
-		kick = harts_for(list_first(&queue, struct vcpu, run_list), false, now);
+	kick = harts_for_all();
 	spin_unlock(&sched_lock);
 	kick_harts(kick);
 }

@@ -24,6 +24,12 @@ void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
 
 /*
+ * The vCPU runs on these harts (mask, one that is there at least; 0: all) only. One that is on another leaves it soon, one
+ * that waits is offered to those of them that are free.
+ */
+void vcpu_pin(struct vcpu *v, u64 harts);
+
+/*
  * SCHEDOP_block and wfi: the current vCPU stops until an interrupt or event is pending (at once if
  * one is).
  */

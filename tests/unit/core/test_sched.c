@@ -243,6 +243,165 @@ static void two_wake_together(void **state)
 	assert_false(run_hart(1)->domain->is_idle);
 }
 
+/* It ran last on that hart, has had so much, and wakes. */
+static void wake_on(struct vcpu *v, unsigned int hart, u64 had)
+{
+	v->hart = hart;
+	v->vruntime = had;
+	clear_bit(VPF_DOWN, &v->pause_flags);
+	vcpu_wake(v);
+}
+
+/* What kicked harts do, until no more are. */
+static void run_kicked(void)
+{
+	for (unsigned int n = 0; host.kicked; n++) {
+		assert_true(n < 100);
+		for (unsigned int h = 0; h < NR_HARTS; h++) {
+			if (host.kicked & BIT(h))
+				run_hart(h);
+		}
+	}
+}
+
+/* No hart idles, or is left to one vCPU for ever, while another one waits that may run on it. */
+static void assert_nobody_waits_in_vain(void)
+{
+	struct domain *all[] = { dom0, u1, u2 };
+
+	for (unsigned int h = 0; h < NR_HARTS; h++) {
+		for (unsigned int i = 0; i < 6; i++) {
+			struct vcpu *w = all[i / 2]->vcpu[i % 2];
+
+			if (!w->on_queue || (w->pinned && !(w->pinned & BIT(h))))
+				continue;
+			assert_false(host.current[h]->domain->is_idle);
+			assert_true(host.timer[h] != ~0ULL);
+		}
+	}
+}
+
+/* The first that waits is pinned elsewhere: the harts that idle are told of those behind it. */
+static void behind_a_pinned_one(void **state)
+{
+	struct vcpu *p[] = { u1->vcpu[0], u1->vcpu[1] }, *w[] = { u2->vcpu[0], u2->vcpu[1] };
+
+	only(0, w);
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	for (unsigned int i = 0; i < 2; i++) {
+		p[i]->pinned = BIT(1);
+		wake_on(p[i], 1, 0);
+		run_hart(1);
+	}
+	assert_true(p[0]->on_queue || p[1]->on_queue);
+	host.kicked = 0;
+	for (unsigned int i = 0; i < 2; i++)
+		wake_on(w[i], 2, 50 * MS);
+	assert_true(host.kicked == BIT(2)); /* both wakers found it idle */
+	run_kicked();
+	assert_true(w[0]->running && w[1]->running);
+	assert_nobody_waits_in_vain();
+}
+
+/* The same where the other hart's vCPU was alone so far: it gets a slice. */
+static void behind_a_pinned_one_beside_one_alone(void **state)
+{
+	struct vcpu *p[] = { u1->vcpu[0], u1->vcpu[1] }, *w[] = { u2->vcpu[0], u2->vcpu[1] };
+
+	only(0, w);
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	w[0]->pinned = BIT(2);
+	wake_on(w[0], 2, 50 * MS);
+	run_hart(2);
+	assert_true(host.timer[2] == ~0ULL);
+	for (unsigned int i = 0; i < 2; i++) {
+		p[i]->pinned = BIT(1);
+		wake_on(p[i], 1, 0);
+		run_hart(1);
+	}
+	/* Hart 1's third one is moved to hart 2, where it may not run before. */
+	w[1]->pinned = BIT(1);
+	wake_on(w[1], 1, 50 * MS);
+	run_kicked();
+	assert_true(w[1]->on_queue && w[0]->running);
+	vcpu_pin(w[1], BIT(2));
+	assert_true(host.kicked & BIT(2));
+	run_kicked();
+	assert_true(host.timer[2] != ~0ULL);
+	for (unsigned int i = 0; i < 30; i++) {
+		advance(MS);
+		run_kicked();
+	}
+	assert_in_range(w[1]->runstate_time[RUNSTATE_running], 1, 30 * MS);
+}
+
+/* Pinning one that runs, waits, or is blocked: it goes where it may, and whoever it makes room for comes. */
+static void pinned_in_each_state(void **state)
+{
+	struct vcpu *a = u1->vcpu[0], *b = u2->vcpu[0];
+
+	only(0, &a);
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	a->pinned = b->pinned = BIT(0);
+	wake_on(a, 0, 0);
+	run_hart(0);
+	wake_on(b, 0, 0);
+	run_hart(0);
+	host.kicked = 0;
+	assert_true(a->running && b->on_queue);
+	vcpu_pin(b, BIT(0) | BIT(3)); /* waits */
+	assert_true(host.kicked == BIT(3));
+	run_kicked();
+	assert_true(b->running && b->hart == 3);
+	vcpu_pin(b, BIT(3)); /* runs there already */
+	assert_false(host.kicked);
+	vcpu_pin(b, BIT(0)); /* runs elsewhere */
+	run_kicked();
+	assert_true(b->on_queue || b->hart == 0);
+	set_bit(VPF_DOWN, &b->pause_flags);
+	vcpu_sleep_nosync(b);
+	run_kicked();
+	host.kicked = 0;
+	vcpu_pin(b, BIT(2)); /* neither */
+	assert_false(host.kicked);
+	clear_bit(VPF_DOWN, &b->pause_flags);
+	vcpu_wake(b);
+	run_kicked();
+	assert_true(b->running && b->hart == 2);
+}
+
+/* Any pins, wakes, sleeps: after each, when those that were kicked have run, nobody waits in vain. */
+static void no_hart_idles_while_one_waits(void **state)
+{
+	struct domain *all[] = { dom0, u1, u2 };
+	unsigned int seed = 7;
+
+	for (unsigned int n = 0; n < 3000; n++) {
+		struct vcpu *v = all[rand_r(&seed) % 3]->vcpu[rand_r(&seed) % 2];
+
+		switch (rand_r(&seed) % 4) {
+		case 0:
+			vcpu_pin(v, rand_r(&seed) % 2 ? rand_r(&seed) % 16 : 0);
+			break;
+		case 1:
+			set_bit(VPF_BLOCKED, &v->pause_flags);
+			vcpu_sleep_nosync(v);
+			break;
+		case 2:
+			vcpu_unblock(v);
+			break;
+		case 3:
+			advance(rand_r(&seed) % (20 * MS));
+			break;
+		}
+		run_kicked();
+		assert_nobody_waits_in_vain();
+	}
+}
+
 static void blocking(void **state)
 {
 	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
@@ -517,6 +676,10 @@ int main(void)
 		TEST(alone_there_is_no_slice),
 		TEST(who_was_alone_shares),
 		TEST(two_wake_together),
+		TEST(behind_a_pinned_one),
+		TEST(behind_a_pinned_one_beside_one_alone),
+		TEST(pinned_in_each_state),
+		TEST(no_hart_idles_while_one_waits),
 		TEST(blocking),
 		TEST(wake_before_the_switch),
 		TEST(yielding),
