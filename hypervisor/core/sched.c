@@ -162,12 +162,18 @@ u64 sched_idle_time(unsigned int hart)
 
 /* ---- queue (sched_lock held) ---- */
 
+/* The queue's order. */
+static u64 place(const struct vcpu *v)
+{
+	return v->vruntime + v->yielded;
+}
+
 static void enqueue(struct vcpu *v)
 {
 	struct vcpu *pos;
 
 	list_for_each(pos, &queue, run_list) {
-		if (pos->vruntime > v->vruntime)
+		if (place(pos) > place(v))
 			break;
 	}
 	list_add_tail(&v->run_list, &pos->run_list);
@@ -214,7 +220,7 @@ static void update_min_vruntime(u64 now)
 			least = min(least, vruntime_now(s, now));
 	}
 	if (!list_empty(&queue))
-		least = min(least, list_first(&queue, struct vcpu, run_list)->vruntime);
+		least = min(least, place(list_first(&queue, struct vcpu, run_list)));
 	if (least != ~0ULL)
 		min_vruntime = max(min_vruntime, least);
 }
@@ -324,6 +330,7 @@ void vcpu_wake(struct vcpu *v)
 					min_vruntime - SLEEPER_CREDIT_NS :
 					0;
 			v->vruntime = max(v->vruntime, floor);
+			v->yielded = 0;
 			enqueue(v);
 			kick = harts_for(v, &f);
 			if (!(kick & idle))
@@ -415,34 +422,42 @@ void vcpu_block(void)
 	arch_kick_hart(arch_hart());
 }
 
+static void charge(struct vcpu *v, u64 now)
+{
+	if (is_idle(v))
+		return;
+	v->vruntime += now > v->slice_start ? now - v->slice_start : 0;
+	v->slice_start = now;
+}
+
+/*
+ * Whoever waits for this hart goes first, once. The time that the vCPU has had stays what it is, so that one that yields is
+ * neither charged for what it gives away nor ahead of others for it: it only stands behind all that wait now, by a slice at
+ * most, until it runs again. What it lies further back than a sleeper may is forgone: it has not wanted that time.
+ */
 void vcpu_yield(void)
 {
-	struct vcpu *v = arch_current();
+	struct vcpu *v = arch_current(), *next;
+	u64 last;
 
 	/* Nobody to make room for: a guest that yields until something happens should not keep the lock busy. */
 	if (list_empty(&queue))
 		return;
 	spin_lock(&sched_lock);
-	if (!list_empty(&queue))
-		v->vruntime =
-			max(v->vruntime, list_entry(queue.prev, struct vcpu, run_list)->vruntime +
-						 WAKE_GRAN_NS + 1);
+	next = first_for(arch_hart());
+	if (next) {
+		charge(v, arch_time_ns());
+		if (next->vruntime > SLEEPER_CREDIT_NS)
+			v->vruntime = max(v->vruntime, next->vruntime - SLEEPER_CREDIT_NS);
+		last = place(list_entry(queue.prev, struct vcpu, run_list));
+		v->yielded = last >= v->vruntime ? min(last + 1 - v->vruntime, SLICE_NS) : 1;
+	}
 	spin_unlock(&sched_lock);
-	arch_kick_hart(arch_hart());
+	if (next)
+		arch_kick_hart(arch_hart());
 }
 
 /* ---- the switch ---- */
-
-static u64 charge(struct vcpu *v, u64 now)
-{
-	u64 ran = now > v->slice_start ? now - v->slice_start : 0;
-
-	if (!is_idle(v)) {
-		v->vruntime += ran;
-		v->slice_start = now;
-	}
-	return ran;
-}
 
 /* The one that runs next on this hart; it is on no queue afterwards. */
 static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev)
@@ -450,11 +465,15 @@ static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *p
 	struct vcpu *next = first_for(hart);
 	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
 
-	if (stay && (!next || prev->vruntime <= next->vruntime + WAKE_GRAN_NS))
-		return prev;
-	if (!next)
-		return s->idle;
-	dequeue(next);
+	if (next && prev->yielded)
+		stay = false;
+	if (stay && (!next || prev->vruntime <= place(next) + WAKE_GRAN_NS))
+		next = prev;
+	else if (next)
+		dequeue(next);
+	else
+		next = s->idle;
+	next->yielded = 0;
 	return next;
 }
 

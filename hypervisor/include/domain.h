@@ -93,6 +93,7 @@ struct vcpu {
 	unsigned int hart; /* runs or last ran there */
 	u64 vruntime; /* ns on harts, floored when it wakes */
 	u64 slice_start; /* when it was put on the hart */
+	u64 yielded; /* ns that it stands further back in the queue, until it runs again */
 	u64 pinned; /* bit mask of harts, 0: all */
 
 	/* runstate (vcpu.h): under the sched lock */

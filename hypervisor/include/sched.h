@@ -34,6 +34,7 @@ void vcpu_pin(struct vcpu *v, u64 harts);
  * one is).
  */
 void vcpu_block(void);
+/* SCHEDOP_yield: the current vCPU gives way, once, to those that wait for its hart. */
 void vcpu_yield(void);
 
 /* Exit path of the hart: picks what runs next and switches. Returns with the new vCPU current. */

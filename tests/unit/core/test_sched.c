@@ -1,96 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Timers, and the scheduler on four harts: order, waking, blocking, pausing, affinity, runstates.
+ * The scheduler on four harts: order, waking, blocking, yielding, pausing, affinity, runstates.
  */
 #include "host.h"
 
 #define MS 1000000ULL
-
-/* ---- timers ---- */
-
-static unsigned int fired[8], nr_fired;
-static struct timer timers[8];
-
-static void fire(void *arg)
-{
-	fired[nr_fired++ % 8] = (struct timer *)arg - timers;
-}
-
-static void again(void *arg)
-{
-	if (nr_fired++ < 3)
-		timer_set(arg, arch_time_ns()); /* at once, from its own callback */
-}
-
-static void timers_fire_in_order(void **state)
-{
-	static const u64 at[] = { 50, 10, 30, 30, 20 };
-
-	nr_fired = 0;
-	for (unsigned int i = 0; i < 5; i++) {
-		timer_init(&timers[i], fire, &timers[i]);
-		timer_set(&timers[i], host.now + at[i]);
-	}
-	assert_int_equal(host.timer[0], host.now + 10);
-	advance(9);
-	assert_int_equal(nr_fired, 0);
-	advance(21);
-	assert_int_equal(nr_fired, 4);
-	assert_int_equal(fired[0], 1);
-	assert_int_equal(fired[1], 4);
-	assert_int_equal(fired[2], 2); /* equal ones in the order they were armed */
-	assert_int_equal(fired[3], 3);
-	timer_stop(&timers[0]);
-	timer_stop(&timers[0]);
-	advance(100);
-	assert_int_equal(nr_fired, 4);
-	assert_true(host.timer[0] == ~0ULL);
-}
-
-static void timers_are_set_again_and_past_ones_fire(void **state)
-{
-	nr_fired = 0;
-	timer_init(&timers[0], fire, &timers[0]);
-	timer_set(&timers[0], host.now + 100);
-	timer_set(&timers[0], host.now + 500); /* moved */
-	advance(200);
-	assert_int_equal(nr_fired, 0);
-	timer_set(&timers[0], 0);
-	advance(0);
-	assert_int_equal(nr_fired, 1);
-	timer_init(&timers[1], again, &timers[1]);
-	nr_fired = 0;
-	timer_set(&timers[1], host.now + 1);
-	advance(5);
-	assert_int_equal(nr_fired, 4);
-	timer_kill(&timers[1]);
-}
-
-static void timers_belong_to_the_hart_that_armed_them(void **state)
-{
-	nr_fired = 0;
-	timer_init(&timers[0], fire, &timers[0]);
-	host.hart = 2;
-	timer_set(&timers[0], host.now + 10);
-	assert_int_equal(host.timer[2], host.now + 10);
-	host.hart = 0;
-	timer_set(&timers[0], host.now + 20); /* moves here */
-	host.now += 15;
-	host.hart = 2;
-	timer_interrupt();
-	assert_int_equal(nr_fired, 0);
-	host.now += 10;
-	host.hart = 0;
-	timer_interrupt();
-	assert_int_equal(nr_fired, 1);
-	host.hart = 2;
-	timer_set(&timers[0], ~0ULL);
-	host.hart = 0;
-	timer_stop(&timers[0]); /* from another hart */
-	assert_false(timers[0].armed);
-}
-
-/* ---- the scheduler ---- */
 
 /* Only these run; all others are down. */
 static void only(unsigned int n, struct vcpu *v[])
@@ -469,6 +383,131 @@ static void yielding(void **state)
 	assert_false(run_hart(0)->domain->is_idle);
 }
 
+static u64 yield_on(unsigned int hart, u64 after)
+{
+	host.now += after;
+	assert_int_equal(SCHED(SCHEDOP_yield, NULL), 0);
+	run_hart(hart);
+	return after;
+}
+
+/* So long on one hart, in steps of a millisecond: what each of n got, in milliseconds. */
+static void share_hart(unsigned int hart, unsigned int ms, unsigned int n, struct vcpu *v[],
+		       unsigned int got[])
+{
+	memset(got, 0, n * sizeof(got[0]));
+	for (unsigned int t = 0; t < ms; t++) {
+		struct vcpu *curr = run_hart(hart);
+
+		host.now += MS;
+		for (unsigned int i = 0; i < n; i++)
+			got[i] += curr == v[i];
+	}
+}
+
+/* Two that yield to one another all the time have had what they have had: nobody gets a second alone for that, nor they. */
+static void yields_are_no_debt(void **state)
+{
+	struct vcpu *v[] = { u2->vcpu[0], u1->vcpu[0], u1->vcpu[1] };
+	unsigned int got[3];
+
+	only(3, v);
+	v[0]->pinned = BIT(1);
+	v[1]->pinned = v[2]->pinned = BIT(2);
+	run_hart(1);
+	run_hart(2);
+	for (unsigned int n = 0; n < 1000; n++) {
+		struct vcpu *curr = host.current[2];
+
+		yield_on(2, 2000);
+		assert_ptr_not_equal(host.current[2], curr);
+		assert_false(host.current[2]->domain->is_idle);
+	}
+	run_hart(1);
+	for (unsigned int i = 0; i < 3; i++)
+		v[i]->pinned = BIT(1);
+	run_hart(2);
+	share_hart(1, 900, 3, v, got);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_in_range(got[i], 280, 320);
+}
+
+/* One that yields once beside two that do nothing else waits a slice for it, and has its share afterwards. */
+static void one_yield_costs_a_slice(void **state)
+{
+	struct vcpu *v[] = { u2->vcpu[0], dom0->vcpu[0], u1->vcpu[0], u1->vcpu[1] }, *victim = v[0];
+	unsigned int got[2];
+
+	only(4, v);
+	set_bit(VPF_DOWN, &victim->pause_flags);
+	vcpu_sleep_nosync(victim);
+	v[1]->pinned = BIT(1);
+	victim->pinned = v[2]->pinned = v[3]->pinned = BIT(2);
+	run_hart(1);
+	run_hart(2);
+	for (unsigned int n = 0; n < 1000; n++)
+		yield_on(2, 2000);
+	wake_on(victim, 2, 0);
+	run_hart(1);
+	for (unsigned int n = 0; run_hart(2) != victim; n++) {
+		assert_true(n < 3);
+		yield_on(2, 2000);
+	}
+	yield_on(2, 10000);
+	assert_false(victim->running);
+	for (unsigned int i = 2; i < 4; i++) {
+		set_bit(VPF_DOWN, &v[i]->pause_flags);
+		vcpu_sleep_nosync(v[i]);
+	}
+	v[1]->pinned = BIT(2);
+	run_hart(1);
+	share_hart(2, 900, 2, v, got);
+	assert_in_range(got[0], 430, 470);
+	assert_in_range(got[1], 430, 470);
+}
+
+/* Each that yields lets all the others have a turn before it comes again. */
+static void all_have_a_turn(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u1->vcpu[1], u2->vcpu[0], u2->vcpu[1], dom0->vcpu[0] };
+	unsigned int turns[5] = { 0 };
+
+	only(5, v);
+	for (unsigned int i = 0; i < 5; i++)
+		v[i]->pinned = BIT(0);
+	run_hart(0);
+	for (unsigned int n = 0; n < 500; n++) {
+		for (unsigned int i = 0; i < 5; i++)
+			turns[i] += host.current[0] == v[i];
+		yield_on(0, 2000);
+	}
+	for (unsigned int i = 0; i < 5; i++)
+		assert_in_range(turns[i], 98, 102);
+}
+
+/* It gives way each time beside one that never does, and yet is back in two slices at most. */
+static void yields_beside_a_hog(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] };
+	unsigned int got[2];
+
+	only(2, v);
+	v[0]->pinned = v[1]->pinned = BIT(0);
+	for (unsigned int n = 0; n < 100; n++) {
+		unsigned int waited = 0;
+
+		while (run_hart(0) != v[0]) {
+			advance(MS);
+			assert_true(++waited <= 21);
+		}
+		yield_on(0, 10000);
+		assert_true(v[1]->running);
+	}
+	/* It has given its time away: what it gets when it stops yielding is half of what comes. */
+	share_hart(0, 900, 2, v, got);
+	assert_in_range(got[0], 430, 470);
+}
+
 static void pause_counts(void **state)
 {
 	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
@@ -667,9 +706,6 @@ static void death_while_running(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(timers_fire_in_order),
-		TEST(timers_are_set_again_and_past_ones_fire),
-		TEST(timers_belong_to_the_hart_that_armed_them),
 		TEST(all_harts_work),
 		TEST(shares_are_fair),
 		TEST(a_sleeper_saves_little_up),
@@ -683,6 +719,10 @@ int main(void)
 		TEST(blocking),
 		TEST(wake_before_the_switch),
 		TEST(yielding),
+		TEST(yields_are_no_debt),
+		TEST(one_yield_costs_a_slice),
+		TEST(all_have_a_turn),
+		TEST(yields_beside_a_hog),
 		TEST(pause_counts),
 		TEST(affinity),
 		TEST(runstates),
