@@ -17,6 +17,11 @@
  * hart.
  */
 #define SLEEPER_CREDIT_NS (SLICE_NS / 2)
+/*
+ * How far behind any other that waits for the same hart one may be that runs there. Where all may run everywhere nobody
+ * comes near it; pins let run times drift apart by hours, and whoever has had more would wait as long.
+ */
+#define MOST_BEHIND_NS (4 * SLICE_NS)
 
 struct sched_hart {
 	struct vcpu *curr, *idle;
@@ -191,6 +196,19 @@ static struct vcpu *first_for(unsigned int hart)
 	struct vcpu *v;
 
 	list_for_each(v, &queue, run_list) {
+		if (allowed(v, hart))
+			return v;
+	}
+	return NULL;
+}
+
+static struct vcpu *last_for(unsigned int hart)
+{
+	struct list_head *pos;
+
+	for (pos = queue.prev; pos != &queue; pos = pos->prev) {
+		struct vcpu *v = list_entry(pos, struct vcpu, run_list);
+
 		if (allowed(v, hart))
 			return v;
 	}
@@ -462,7 +480,7 @@ void vcpu_yield(void)
 /* The one that runs next on this hart; it is on no queue afterwards. */
 static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev)
 {
-	struct vcpu *next = first_for(hart);
+	struct vcpu *next = first_for(hart), *last;
 	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
 
 	if (next && prev->yielded)
@@ -472,8 +490,11 @@ static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *p
 	else if (next)
 		dequeue(next);
 	else
-		next = s->idle;
+		return s->idle;
 	next->yielded = 0;
+	last = last_for(hart);
+	if (last && last->vruntime > MOST_BEHIND_NS)
+		next->vruntime = max(next->vruntime, last->vruntime - MOST_BEHIND_NS);
 	return next;
 }
 

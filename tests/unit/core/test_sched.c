@@ -508,6 +508,48 @@ static void yields_beside_a_hog(void **state)
 	assert_in_range(got[0], 430, 470);
 }
 
+/* Time passes by so many slices, and harts that are kicked do what they are kicked for. */
+static void slices(unsigned int n)
+{
+	while (n--) {
+		advance(10 * MS);
+		run_kicked();
+	}
+}
+
+/* Of three, two shared one hart for a long time, one had another one alone. It starves for that neither beside a newcomer... */
+static void pins_are_no_debt(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u1->vcpu[1], u2->vcpu[0] }, *newcomer = u2->vcpu[1];
+	u64 start[3];
+
+	only(0, v);
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	for (unsigned int i = 0; i < 3; i++) {
+		v[i]->pinned = i < 2 ? BIT(1) : BIT(2);
+		wake_on(v[i], i < 2 ? 1 : 2, 0);
+		run_kicked();
+	}
+	slices(2000);
+	newcomer->pinned = BIT(1) | BIT(2);
+	wake_on(newcomer, 1, 0);
+	start[2] = vcpu_cpu_time(v[2]);
+	slices(200);
+	assert_in_range(vcpu_cpu_time(v[2]) - start[2], 900 * MS, 2000 * MS);
+	/* ... nor when the pins go. */
+	set_bit(VPF_DOWN, &newcomer->pause_flags);
+	vcpu_sleep_nosync(newcomer);
+	run_kicked();
+	for (unsigned int i = 0; i < 3; i++)
+		vcpu_pin(v[i], BIT(1) | BIT(2));
+	for (unsigned int i = 0; i < 3; i++)
+		start[i] = vcpu_cpu_time(v[i]);
+	slices(300);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_in_range(vcpu_cpu_time(v[i]) - start[i], 1200 * MS, 3000 * MS);
+}
+
 static void pause_counts(void **state)
 {
 	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
@@ -723,6 +765,7 @@ int main(void)
 		TEST(one_yield_costs_a_slice),
 		TEST(all_have_a_turn),
 		TEST(yields_beside_a_hog),
+		TEST(pins_are_no_debt),
 		TEST(pause_counts),
 		TEST(affinity),
 		TEST(runstates),
