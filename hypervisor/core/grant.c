@@ -126,10 +126,9 @@ unsigned int grant_table_max_frames(struct domain *d)
 	return d->grant->max_frames;
 }
 
-int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn)
+int grant_table_get_frame(struct domain *d, unsigned long idx, struct page **pg)
 {
 	struct grant_table *t = d->grant;
-	grant_entry_v1_t *frame;
 	int rc;
 
 	if (idx >= t->max_frames || d->dying)
@@ -137,11 +136,13 @@ int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn)
 	rc = grant_grow(d, idx + 1);
 	if (rc)
 		return rc;
-	frame = READ_ONCE(t->shared[idx]);
-	if (!frame) /* its domain has begun to die: free_frames() */
-		return -EINVAL;
-	*mfn = arch_virt_to_mfn(frame);
-	return 0;
+	spin_lock(&t->lock);
+	/* NULL: its domain has begun to die, free_frames(). */
+	*pg = t->shared[idx] ? virt_to_page(t->shared[idx]) : NULL;
+	if (!*pg || !page_get(*pg, d))
+		rc = -EINVAL;
+	spin_unlock(&t->lock);
+	return rc;
 }
 
 /* ---- pins ---- */
@@ -196,7 +197,7 @@ static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p
 		return status;
 	/* After the mark: an honest granter no longer changes the frame. */
 	p->gfn = READ_ONCE(e->frame);
-	p->page = page_get_from_gfn(rd, p->gfn, &access);
+	p->page = p2m_get_page(rd, p->gfn, &access);
 	if (p->page && (readonly || access & P2M_W)) {
 		p->domid = to;
 		p->writable = access & P2M_W;
@@ -414,7 +415,7 @@ static void release(struct domain *d, const struct maptrack *m)
 	 * Something else is there only if the domain's vCPUs raced each other in memory operations:
 	 * it stays.
 	 */
-	p2m_unmap_type(d, m->gfn, P2M_GRANT);
+	p2m_unmap(d, m->gfn, BIT(P2M_GRANT), NULL);
 	grant_unpin(m->granter, m->ref, m->readonly);
 	domain_put(m->granter);
 }

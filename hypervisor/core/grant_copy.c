@@ -39,7 +39,7 @@ static s16 end_get_own(struct copy_end *e, gfn_t gfn)
 
 	if (e->domain != current_domain())
 		return GNTST_permission_denied;
-	e->page = page_get_from_gfn(e->domain, gfn, &access);
+	e->page = p2m_get_page(e->domain, gfn, &access);
 	if (!e->page)
 		return GNTST_bad_page;
 	if (e->readonly || access & P2M_W)

@@ -339,8 +339,8 @@ bool heap_scrub_idle(void)
  * Small objects: powers of two from 32 bytes to 2 KiB cut from pages; larger ones are whole blocks.
  * In struct page of such a page, owner is the page's list of free objects, order the size class, used
  * the objects in use, list its place among the class's pages with free objects. An empty page goes
- * back to the heap at once, so that the count of free pages tells a leak. count stays 0: page_get() of
- * one who still believes that the page is a domain's must not find anything to add to.
+ * back to the heap at once, so that the count of free pages tells a leak. count stays 0, so
+ * that page_get() finds nothing to add to, whoever the list of free objects looks like.
  */
 #define MIN_SHIFT 5
 #define MAX_SHIFT 11

@@ -36,24 +36,17 @@ void memory_op_end(struct domain *d)
 int memory_unmap_lent(struct domain *d, gfn_t gfn)
 {
 	struct p2m_entry e;
-	int rc;
+	int rc = p2m_unmap(d, gfn, BIT(P2M_FOREIGN), &e);
 
-	if (!p2m_lookup(d, gfn, &e))
-		return -ENOENT;
-	if (e.type != P2M_FOREIGN && (e.type != P2M_SPECIAL || !mfn_to_page(e.mfn)))
-		return -EBUSY;
-	rc = p2m_unmap(d, gfn, &e);
-	if (rc)
-		return rc;
-	if (e.type == P2M_FOREIGN)
+	if (!rc)
 		page_put(mfn_to_page(e.mfn));
-	return 0;
+	return rc;
 }
 
 /* ---- reservations ---- */
 
 /*
- * The direct-mapped domain gets back the frame that it gave up and still owns (see take_frame()).
+ * The direct-mapped domain gets back the frame that it gave up and still owns (see decrease()).
  */
 static int populate_direct(struct domain *d, gfn_t gfn)
 {
@@ -65,22 +58,17 @@ static int populate_direct(struct domain *d, gfn_t gfn)
 }
 
 /*
- * Unmaps a frame and lets go of it. Other vCPUs may change what is there until p2m_unmap(): only what that returns counts.
- * A direct-mapped domain only loses sight of its RAM: the frame stays its own, so that it can have it again (1:1 means that
- * no other would do).
+ * Unmaps a frame of RAM and lets go of it. A direct-mapped domain only loses sight of it: the frame stays its own, so that
+ * it can have it again (1:1 means that no other would do).
  */
-static int take_frame(struct domain *d, gfn_t gfn)
+static int decrease(struct domain *d, gfn_t gfn)
 {
 	struct p2m_entry e;
-	int rc = p2m_unmap(d, gfn, &e);
+	int rc = p2m_unmap(d, gfn, BIT(P2M_RAM), &e);
 
-	if (rc)
-		return rc;
-	if (e.type == P2M_FOREIGN)
-		page_put(mfn_to_page(e.mfn));
-	else if (e.type == P2M_RAM && !d->direct_mapped)
+	if (!rc && !d->direct_mapped)
 		page_release_alloc(mfn_to_page(e.mfn));
-	return 0;
+	return rc;
 }
 
 /*
@@ -103,7 +91,7 @@ static int map_extent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int
 	}
 	if (rc) {
 		for (u64 i = 0; i < done; i++)
-			take_frame(d, gfn + i);
+			decrease(d, gfn + i);
 		for (unsigned int o; done < BIT(order); done += BIT(o)) {
 			for (o = min(order, (unsigned int)EXTENT_PIECE); !IS_ALIGNED(done, BIT(o));)
 				o--;
@@ -116,10 +104,8 @@ static int map_extent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int
 /* Before it is taken and given back in vain, which is long. What others map meanwhile is found when it is mapped. */
 static bool place_is_free(struct domain *d, gfn_t gfn, unsigned int order)
 {
-	struct p2m_entry e;
-
 	for (u64 i = 0; i < BIT(order); i += BIT(EXTENT_PIECE)) {
-		if (p2m_lookup(d, gfn + i, &e))
+		if (p2m_allows(d, gfn + i, 0))
 			return false;
 	}
 	return true;
@@ -148,15 +134,6 @@ static int populate(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
 	if (!pg)
 		return -ENOMEM;
 	return map_extent(d, gfn, pg, order);
-}
-
-static int decrease(struct domain *d, gfn_t gfn)
-{
-	struct p2m_entry e;
-
-	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
-		return -EINVAL;
-	return take_frame(d, gfn);
 }
 
 /* Clean memory for an extent, 64 KiB at a time; -ERESTART: not yet. */
@@ -321,48 +298,38 @@ long memory_claim_pages(struct xen_memory_reservation *r)
 /* ---- physmap ---- */
 
 /*
- * Puts a frame of the hypervisor's that is lent to d, or another domain's, at gfn; replaces one of
- * the same kinds. d is the current domain, or memory_op_begin() was called.
+ * Maps a page at gfn that is lent to d or another domain's, or in the place of one that is. The reference to it goes to
+ * the mapping, which may so outlive whoever lends the page, or is dropped. d is the current domain, or memory_op_begin()
+ * was called.
  */
-static int map_lent(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
+static int map_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int access)
 {
-	int rc;
+	int rc = memory_unmap_lent(d, gfn);
 
-	rc = memory_unmap_lent(d, gfn);
-	if (rc && rc != -ENOENT)
-		return rc;
-	return p2m_map(d, gfn, mfn, 0, type, access);
+	if (!rc || rc == -ENOENT)
+		rc = p2m_map(d, gfn, page_to_mfn(pg), 0, P2M_FOREIGN, access);
+	if (rc)
+		page_put(pg);
+	return rc;
 }
 
 static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *a)
 {
-	struct page *pg;
-	mfn_t mfn = 0;
+	struct page *pg = virt_to_page(d->shared_info);
 	long rc = 0;
 
 	switch (a->space) {
 	case XENMAPSPACE_shared_info:
-		if (a->idx)
+		if (a->idx || !page_get(pg, d))
 			rc = -EINVAL;
-		else
-			mfn = arch_virt_to_mfn(d->shared_info);
 		break;
 	case XENMAPSPACE_grant_table:
-		rc = grant_table_frame(d, a->idx, &mfn);
+		rc = grant_table_get_frame(d, a->idx, &pg);
 		break;
 	default:
 		rc = -EOPNOTSUPP;
 	}
-	if (rc)
-		return rc;
-	/* The mapping holds a reference of its own, so it may outlive whatever lends the frame. */
-	pg = mfn_to_page(mfn);
-	if (!page_get(pg, d))
-		return -EINVAL;
-	rc = map_lent(d, a->gpfn, mfn, P2M_FOREIGN, P2M_RW);
-	if (rc)
-		page_put(pg);
-	return rc;
+	return rc ? rc : map_lent(d, a->gpfn, pg, P2M_RW);
 }
 
 /* Raw, for its continuation: a grant table may have to grow far. */
@@ -412,15 +379,11 @@ static int add_foreign(struct domain *d, gfn_t gfn, struct domain *fd, gfn_t fgf
 {
 	unsigned int access;
 	struct page *pg;
-	int rc;
 
-	pg = page_get_from_gfn(fd, fgfn, &access);
+	pg = p2m_get_page(fd, fgfn, &access);
 	if (!pg)
 		return -EINVAL;
-	rc = map_lent(d, gfn, page_to_mfn(pg), P2M_FOREIGN, access & P2M_RW);
-	if (rc)
-		page_put(pg);
-	return rc;
+	return map_lent(d, gfn, pg, access & P2M_RW);
 }
 
 /* One item: its error goes to the guest's errs[], a fault of the arrays ends the whole. */
@@ -493,21 +456,12 @@ static int map_resource_frame(struct domain *d, struct domain *owner, u64 frame,
 {
 	struct page *pg;
 	xen_pfn_t gfn;
-	mfn_t mfn;
 	int rc;
 
 	if (copy_from_guest(&gfn, list + i * sizeof(gfn), sizeof(gfn)))
 		return -EFAULT;
-	rc = grant_table_frame(owner, frame + i, &mfn);
-	if (rc)
-		return rc;
-	pg = mfn_to_page(mfn);
-	if (!page_get(pg, owner))
-		return -EINVAL;
-	rc = map_lent(d, gfn, mfn, P2M_FOREIGN, P2M_RW);
-	if (rc)
-		page_put(pg);
-	return rc;
+	rc = grant_table_get_frame(owner, frame + i, &pg);
+	return rc ? rc : map_lent(d, gfn, pg, P2M_RW);
 }
 
 long memory_acquire_resource(u64 cmd, u64 arg, u64 arg3)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Page ownership and references; docs/architecture.md has the table of states.
- * A count changes by compare-and-swap, the owner's list and account under its page_lock.
+ * A count changes by atomics, the owner's list and account under its page_lock.
  */
 #include <console.h>
 #include <domain.h>
@@ -135,21 +135,44 @@ struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 	return pg;
 }
 
+/* Drops the allocation's reference, if it is still held. Returns whether it was the last: the caller frees the page. */
+static bool drop_alloc(struct page *pg)
+{
+	return __atomic_exchange_n(&pg->alloc_ref, 0, __ATOMIC_ACQ_REL) &&
+	       !__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL);
+}
+
+/* page_lock held. n pages without a reference: off the account, and back to the heap as the largest blocks they make. */
+static void free_owned(struct domain *d, struct page *pg, u64 n)
+{
+	d->tot_pages -= n;
+	d->owned_pages -= n;
+	for (unsigned int order; n; pg += BIT(order), n -= BIT(order)) {
+		order = fls64(n) - 1;
+		while (!IS_ALIGNED(page_to_mfn(pg), BIT(order)))
+			order--;
+		free_pages(pg, order);
+	}
+}
+
 void page_release_unmapped(struct domain *d, struct page *pg, unsigned int order)
 {
+	u64 run = 0, i;
 	bool last;
 
 	spin_lock(&d->page_lock);
-	for (u64 i = 0; i < BIT(order); i++) {
-		list_del(&pg[i].list);
-		pg[i].alloc_ref = 0;
-		pg[i].count = 0;
+	for (i = 0; i < BIT(order); i++) {
+		if (drop_alloc(&pg[i])) {
+			list_del(&pg[i].list);
+			continue;
+		}
+		/* Held by somebody after all, who frees it. */
+		free_owned(d, &pg[run], i - run);
+		run = i + 1;
 	}
-	d->tot_pages -= BIT(order);
-	d->owned_pages -= BIT(order);
+	free_owned(d, &pg[run], i - run);
 	last = !d->owned_pages;
 	spin_unlock(&d->page_lock);
-	heap_give_back(pg, order);
 	if (last)
 		domain_put(d);
 }
@@ -187,20 +210,6 @@ bool page_release_alloc(struct page *pg)
 	return true;
 }
 
-struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access)
-{
-	unsigned int rights;
-	mfn_t mfn = p2m_lookup_ram(d, gfn, &rights);
-	struct page *pg = mfn_to_page(mfn);
-
-	/* INVALID_MFN is no frame of RAM's. */
-	if (!pg || !page_get(pg, d))
-		return NULL;
-	if (access)
-		*access = rights;
-	return pg;
-}
-
 struct page *page_get_area(struct domain *d, gfn_t gfn, u64 offset, size_t size)
 {
 	unsigned int access;
@@ -208,7 +217,7 @@ struct page *page_get_area(struct domain *d, gfn_t gfn, u64 offset, size_t size)
 
 	if (offset > PAGE_SIZE - size || offset & 7)
 		return NULL;
-	pg = page_get_from_gfn(d, gfn, &access);
+	pg = p2m_get_page(d, gfn, &access);
 	if (pg && !(access & P2M_W)) {
 		page_put(pg);
 		return NULL;

@@ -9,6 +9,7 @@
 #include <types.h>
 
 struct domain;
+struct page;
 struct vcpu;
 struct vcpu_guest_context;
 struct xen_arch_domainconfig;
@@ -88,7 +89,8 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva);
 /* ---- P2M (second-stage translation of one domain) ---- */
 
 enum p2m_type {
-	P2M_RAM = 0, /* a page the domain owns; no reference is held for the mapping */
+	P2M_RAM =
+		0, /* a page the domain owns; its allocation's reference is held while it is mapped */
 	P2M_GRANT = 1, /* mapped by GNTTABOP_map_grant_ref; changed by grant operations only */
 	P2M_FOREIGN =
 		2, /* another domain's page (gmfn_foreign); the mapping holds a page reference */
@@ -116,16 +118,20 @@ struct p2m_entry {
 int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
 	    unsigned int access);
 /*
- * Unmaps one frame, splitting a superpage if needed (-ENOMEM), and returns what was there in *old
- * (may be NULL). -ENOENT: nothing was. On return no hart of the domain can use the old translation.
+ * Unmaps one frame if it is mapped as one of types (mask of BIT(P2M_RAM) etc.), splitting a superpage if needed (-ENOMEM),
+ * and returns what was there in *old (may be NULL). -ENOENT: nothing was; -EBUSY: something of another type is. On return
+ * no hart of the domain can use the old translation. Whoever unmaps RAM drops the allocation's reference after that, and
+ * nobody else does: see p2m_get_page(). Takes the p2m lock.
  */
-int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old);
-/* The same for a single frame (order 0) that is mapped as type; -ENOENT: something else is there. */
-int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type);
-/* Returns whether gfn is mapped, and how. */
-bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
-/* The frame that is mapped at gfn as P2M_RAM, with its P2M_R etc.; INVALID_MFN: none is. */
-mfn_t p2m_lookup_ram(struct domain *d, gfn_t gfn, unsigned int *access);
+int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old);
+/*
+ * The page that is mapped at gfn as P2M_RAM, with a reference that was taken under the p2m lock; *access gets its P2M_R
+ * etc. (may be NULL). NULL: no RAM of d's is there, or it has too many references. The only way from a frame number to a
+ * page: what the P2M says may be another's page as soon as its lock is free. Takes the p2m lock.
+ */
+struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
+/* Returns whether gfn is mapped with all of these rights (0: at all) at the moment. Takes the p2m lock. */
+bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access);
 /*
  * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for
  * each; returns

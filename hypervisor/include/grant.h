@@ -14,10 +14,11 @@ int grant_release_mappings(struct domain *d);
 void grant_table_free(struct domain *d);
 
 /*
- * XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame, growing the table up to its
- * limit. -ERESTART: it has grown, but not far enough; call again after a continuation.
+ * XENMAPSPACE_grant_table and XENMEM_resource_grant_table: the frame with a reference, growing the table up to its limit.
+ * -EINVAL: beyond that, or d is dying; -ENOMEM; -ERESTART: it has grown, but not far enough, call again after a
+ * continuation. Takes grant_table.lock.
  */
-int grant_table_frame(struct domain *d, unsigned long idx, mfn_t *mfn);
+int grant_table_get_frame(struct domain *d, unsigned long idx, struct page **pg);
 
 unsigned int grant_table_max_frames(struct domain *d);
 

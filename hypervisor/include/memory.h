@@ -8,9 +8,8 @@
 #include <domain.h>
 
 /*
- * Removes what is mapped at gfn if hypercalls of this domain may: drops a foreign mapping's
- * reference. -ENOENT: nothing there;
- * -EBUSY: RAM or a granted page, which have operations of their own.
+ * Removes what is mapped at gfn if hypercalls of this domain may, and drops the mapping's reference. -ENOENT: nothing is
+ * there; -EBUSY: RAM or a granted page, which have operations of their own, or a device.
  */
 int memory_unmap_lent(struct domain *d, gfn_t gfn);
 

@@ -22,8 +22,16 @@ enum page_state {
 };
 
 /*
- * count: references. An owned page has one for its allocation (dropped by page_release_alloc() or
- * the owner's death) and one for each grant or foreign mapping. The last reference frees it.
+ * count: references. An owned page has one for its allocation (dropped by page_release_alloc() or the owner's death) and
+ * one for each grant or foreign mapping and each registered area. The last reference frees it, whoever drops it, and as
+ * dirty: nothing else sets the count to 0, and nobody is believed to be the last holder but by the count.
+ *
+ * To get a reference one must know that the page has one that stays while one looks: else it may have been freed by then,
+ * and be another's, or the same domain's again for another purpose, which no look at its owner would show. Who knows that:
+ *   - whoever finds the page mapped as P2M_RAM, under that domain's p2m lock: the allocation's reference is dropped by
+ *     who unmapped the page, behind the unmapping. p2m_get_page() is the only way from a frame number to a page;
+ *   - whoever finds it in a grant table, under grant_table.lock: grant_table_get_frame(), grant_pin();
+ *   - whoever holds the domain that has it for as long as it lives: shared_info.
  */
 struct page {
 	struct list_head list; /* buddy list, or the owner's page_list */
@@ -132,9 +140,6 @@ static inline struct page *virt_to_page(const void *v)
 /* Far below overflow, far above what an honest guest needs for one page. */
 #define MAX_PAGE_REFS 0x7fffffffU
 
-/* Drops one; the last frees the page (dirty) and takes it off the owner's account. */
-static inline void page_put(struct page *pg);
-
 /* Owned by d, or lent to it. (The owner of a page of small objects never looks like a domain.) */
 static inline bool page_is_of(const struct page *pg, const struct domain *d)
 {
@@ -142,22 +147,21 @@ static inline bool page_is_of(const struct page *pg, const struct domain *d)
 }
 
 /*
- * Takes a reference if the page is owned by d (still, atomically): false otherwise, or on overflow.
+ * Takes a reference if the page is owned by d, or lent to it; false otherwise, or on overflow. The caller knows that the
+ * page has a reference that is not dropped meanwhile (see struct page).
  */
 static inline bool page_get(struct page *pg, struct domain *d)
 {
-	u32 count = __atomic_load_n(&pg->count, __ATOMIC_ACQUIRE);
+	u32 count = __atomic_load_n(&pg->count, __ATOMIC_RELAXED);
 
+	if (!page_is_of(pg, d))
+		return false;
 	do {
-		if (!count || count >= MAX_PAGE_REFS || !page_is_of(pg, d))
+		if (!count || count >= MAX_PAGE_REFS)
 			return false;
-	} while (!__atomic_compare_exchange_n(&pg->count, &count, count + 1, true, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
-	/* The page may have been freed and given to another between the look and the count. */
-	if (likely(page_is_of(pg, d)))
-		return true;
-	page_put(pg);
-	return false;
+	} while (!__atomic_compare_exchange_n(&pg->count, &count, count + 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
 }
 /*
  * Makes a PAGE_HYP page one that d may be given to see (shared_info, grant frames): count 1,
@@ -165,6 +169,7 @@ static inline bool page_get(struct page *pg, struct domain *d)
  */
 void page_lend(struct page *pg, struct domain *d);
 void page_put_last(struct page *pg); /* page_put()'s other half */
+/* Drops a reference; the last frees the page (dirty) and takes it off the owner's account. */
 static inline void page_put(struct page *pg)
 {
 	ASSERT(READ_ONCE(pg->count));
@@ -179,20 +184,14 @@ static inline void page_put(struct page *pg)
  */
 bool page_release_alloc(struct page *pg);
 /*
- * Frees 2^order of d's pages that were never mapped, so that nobody can hold a reference, as one block (still clean).
+ * The same for 2^order pages that were never mapped, as one block where nobody else holds one (nobody should).
  * memory_op_begin() was called for d, or it is the current domain. Takes page_lock.
  */
 void page_release_unmapped(struct domain *d, struct page *pg, unsigned int order);
 
 /*
- * Looks gfn up in d and takes a page reference on RAM that d owns (P2M_RAM). *access gets the
- * mapping's P2M_R etc.
- * (may be NULL). NULL: no such page.
- */
-struct page *page_get_from_gfn(struct domain *d, gfn_t gfn, unsigned int *access);
-/*
- * The same for an area that the hypervisor will write on d's behalf: the page is d's and d may write it, size bytes from
- * offset are inside it, offset is 8-byte aligned. NULL: not so.
+ * p2m_get_page() for an area that the hypervisor will write on d's behalf: the page is d's and d may write it, size bytes
+ * from offset are inside it, offset is 8-byte aligned. NULL: not so.
  */
 struct page *page_get_area(struct domain *d, gfn_t gfn, u64 offset, size_t size);
 

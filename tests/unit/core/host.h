@@ -63,7 +63,8 @@ struct host {
 	/* P2M: so many maps and superpage splits work before -ENOMEM (< 0: all) */
 	long maps_left, splits_left;
 	/* Called once, then cleared: what "another hart" does at that moment. */
-	void (*before_map)(void), (*after_lookup)(void), (*on_scrub)(void), (*on_relax)(void);
+	void (*before_map)(void), (*before_unmap)(void), (*before_get)(void), (*after_get)(void);
+	void (*on_scrub)(void), (*on_relax)(void);
 	unsigned int relaxed; /* spins since the last hypercall: too many are a deadlock */
 
 	bool pirq_enabled[NR_TEST_PIRQS];
@@ -94,6 +95,8 @@ void host_reset(void); /* knobs back to harmless */
 /* All of a domain's P2M. fn must not change it. */
 void host_for_each_leaf(struct domain *d,
 			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));
+/* How gfn is mapped; false: not at all. For tests only: core/ has p2m_get_page(). */
+bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
 void console_clear(void);
 
 /* ---- world.c ---- */

@@ -242,6 +242,15 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
 
 /* ---- P2M ---- */
 
+static void call(void (**hook)(void))
+{
+	void (*fn)(void) = *hook;
+
+	*hook = NULL;
+	if (fn)
+		fn();
+}
+
 /* The first leaf that ends behind gfn. */
 static size_t leaf_at(struct arch_domain *a, gfn_t gfn)
 {
@@ -281,12 +290,9 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 {
 	struct leaf l = { gfn, mfn, order, access, type };
 	struct arch_domain *a = d->arch;
-	void (*hook)(void) = host.before_map;
 	size_t at;
 
-	host.before_map = NULL;
-	if (hook)
-		hook();
+	call(&host.before_map);
 	if (gfn >> 29 || (order != 0 && order != 9 && order != 18) ||
 	    !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
@@ -307,66 +313,76 @@ static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)
 	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order };
 }
 
-mfn_t p2m_lookup_ram(struct domain *d, gfn_t gfn, unsigned int *access)
-{
-	struct p2m_entry e;
-
-	if (!p2m_lookup(d, gfn, &e) || e.type != P2M_RAM)
-		return INVALID_MFN;
-	*access = e.access;
-	return e.mfn;
-}
-
-int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
-{
-	struct p2m_entry e;
-
-	if (!p2m_lookup(d, gfn, &e) || e.order || e.type != type)
-		return -ENOENT;
-	return p2m_unmap(d, gfn, NULL);
-}
-
-int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old)
-{
-	struct arch_domain *a = d->arch;
-
-	for (;;) {
-		size_t at = leaf_at(a, gfn);
-		struct leaf l;
-
-		if (gfn >> 29 || at == a->n || a->leaf[at].gfn > gfn)
-			return -ENOENT;
-		l = a->leaf[at];
-		if (!l.order) {
-			if (old)
-				describe(&l, gfn, old);
-			cut(a, at);
-			return 0;
-		}
-		if (host.splits_left >= 0 && host.splits_left-- == 0) {
-			host.splits_left = 0;
-			return -ENOMEM;
-		}
-		cut(a, at);
-		l.order -= 9;
-		for (unsigned int i = 0; i < 512; i++, l.gfn += BIT(l.order), l.mfn += BIT(l.order))
-			insert(a, at + i, &l);
-	}
-}
-
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
 {
 	struct arch_domain *a = d->arch;
-	void (*hook)(void) = host.after_lookup;
 	size_t at = leaf_at(a, gfn);
 	bool found = !(gfn >> 29) && at < a->n && a->leaf[at].gfn <= gfn;
 
 	if (found)
 		describe(&a->leaf[at], gfn, e);
-	host.after_lookup = NULL;
-	if (hook)
-		hook();
 	return found;
+}
+
+bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
+{
+	struct p2m_entry e;
+
+	return p2m_lookup(d, gfn, &e) && (e.access & access) == access;
+}
+
+struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	struct page *pg = NULL;
+	struct p2m_entry e;
+
+	call(&host.before_get);
+	if (p2m_lookup(d, gfn, &e) && e.type == P2M_RAM) {
+		pg = mfn_to_page(e.mfn);
+		if (!page_get(pg, d))
+			pg = NULL;
+		if (access)
+			*access = e.access;
+	}
+	call(&host.after_get);
+	return pg;
+}
+
+static int split(struct arch_domain *a, size_t at)
+{
+	struct leaf l = a->leaf[at];
+
+	if (host.splits_left >= 0 && host.splits_left-- == 0) {
+		host.splits_left = 0;
+		return -ENOMEM;
+	}
+	cut(a, at);
+	l.order -= 9;
+	for (unsigned int i = 0; i < 512; i++, l.gfn += BIT(l.order), l.mfn += BIT(l.order))
+		insert(a, at + i, &l);
+	return 0;
+}
+
+int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
+{
+	struct arch_domain *a = d->arch;
+	struct p2m_entry e;
+
+	call(&host.before_unmap);
+	if (!p2m_lookup(d, gfn, &e))
+		return -ENOENT;
+	if (!(types & BIT(e.type)))
+		return -EBUSY;
+	while (a->leaf[leaf_at(a, gfn)].order) {
+		if (split(a, leaf_at(a, gfn)))
+			return -ENOMEM;
+	}
+	if (old) {
+		*old = e;
+		old->order = 0;
+	}
+	cut(a, leaf_at(a, gfn));
+	return 0;
 }
 
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
@@ -515,7 +531,9 @@ void host_reset(void)
 	host.preempt_every = host.preempt_calls = host.restarts = host.relaxed = 0;
 	host.fault_start = host.fault_end = 0;
 	host.copies_left = host.maps_left = host.splits_left = -1;
-	host.between = host.before_map = host.after_lookup = host.on_scrub = host.on_relax = NULL;
+	host.between = host.before_map = host.before_unmap = host.before_get = host.after_get =
+		NULL;
+	host.on_scrub = host.on_relax = NULL;
 	host.typed = NULL;
 	host.end_expected = false;
 	host.kicked = 0;

@@ -456,7 +456,7 @@ static void errors(void **state)
 	assert_int_equal(init_control(0, CONTROL_GFN, 0), -EINVAL); /* once */
 	assert_int_equal(expand(RAM_GFN + U_PAGES), -EINVAL);
 	/* A page that the guest itself may not write. */
-	assert_int_equal(p2m_unmap(u1, ARRAY_GFN, &e), 0);
+	assert_int_equal(p2m_unmap(u1, ARRAY_GFN, BIT(P2M_RAM), &e), 0);
 	assert_int_equal(p2m_map(u1, ARRAY_GFN, e.mfn, 0, P2M_RAM, P2M_R), 0);
 	assert_int_equal(expand(ARRAY_GFN), -EINVAL);
 }

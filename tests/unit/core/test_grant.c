@@ -120,7 +120,7 @@ static void xsa_236_second_pin_checks_rights_too(void **state)
 	mfn_t mfn = arch_virt_to_mfn(guest_page(u1, RAM_GFN));
 	u32 a, b;
 
-	assert_int_equal(p2m_unmap(u1, RAM_GFN, NULL), 0);
+	assert_int_equal(p2m_unmap(u1, RAM_GFN, BIT(P2M_RAM), NULL), 0);
 	assert_int_equal(p2m_map(u1, RAM_GFN, mfn, 0, P2M_RAM, P2M_R), 0);
 	grant_access(u1, 1, 2, RAM_GFN, 0);
 	AS(u2);
@@ -424,7 +424,7 @@ static void the_tables_frames(void **state)
 	struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 3 };
 	struct domain *d = NULL;
 	struct xen_domctl_createdomain config = default_config(1);
-	mfn_t mfn;
+	struct page *pg;
 
 	AS(u1);
 	assert_int_equal(GNTTAB(GNTTABOP_query_size, &q, 1), 0);
@@ -450,13 +450,14 @@ static void the_tables_frames(void **state)
 	assert_int_equal(GNTTAB(GNTTABOP_query_size, &q, 1), 0);
 	assert_int_equal(q.status, GNTST_bad_domain);
 	assert_int_equal(GNTTAB(GNTTABOP_query_size, &q, 2), -EINVAL);
-	assert_int_equal(grant_table_frame(u1, 4, &mfn), -EINVAL);
-	assert_int_equal(grant_table_frame(u1, ~0UL, &mfn), -EINVAL);
+	assert_int_equal(grant_table_get_frame(u1, 4, &pg), -EINVAL);
+	assert_int_equal(grant_table_get_frame(u1, ~0UL, &pg), -EINVAL);
 	/* The most that a domain can be created with works. */
 	config.max_grant_frames = config.max_maptrack_frames = 0x7fffffff;
 	assert_int_equal(domain_create(5, &config, &d), 0);
-	assert_int_equal(grant_table_frame(d, 1023, &mfn), 0);
-	assert_int_equal(grant_table_frame(d, 1024, &mfn), -EINVAL);
+	assert_int_equal(grant_table_get_frame(d, 1023, &pg), 0);
+	page_put(pg);
+	assert_int_equal(grant_table_get_frame(d, 1024, &pg), -EINVAL);
 	config.max_grant_frames = config.max_maptrack_frames = 0;
 	assert_int_equal(domain_create(6, &config, &d), 0);
 	config.max_grant_frames = config.max_maptrack_frames = -1;
@@ -500,7 +501,7 @@ static void xsa_380_growing_is_interrupted(void **state)
 		.domid = DOMID_SELF, .space = XENMAPSPACE_grant_table, .idx = 99, .gpfn = 0x50000
 	};
 	struct domain *d;
-	mfn_t mfn;
+	struct page *pg;
 
 	config.max_grant_frames = 100;
 	assert_int_equal(domain_create(9, &config, &d), 0);
@@ -512,8 +513,10 @@ static void xsa_380_growing_is_interrupted(void **state)
 	assert_in_range(host.restarts, 38, 40);
 	assert_int_equal(MEMORY(XENMEM_add_to_physmap, &a), 0);
 	assert_in_range(host.restarts, 96, 100);
-	assert_int_equal(grant_table_frame(d, 99, &mfn), 0);
-	assert_ptr_equal(guest_page(d, 0x50000), arch_mfn_to_virt(mfn));
+	assert_int_equal(grant_table_get_frame(d, 99, &pg), 0);
+	assert_int_equal(pg->count, 3); /* the table's, the mapping's, ours */
+	assert_ptr_equal(guest_page(d, 0x50000), page_to_virt(pg));
+	page_put(pg);
 	assert_int_equal(GNTTAB(GNTTABOP_setup_table, NULL, 1), -EFAULT);
 }
 

@@ -304,20 +304,20 @@ static void a_reference_count_does_not_overflow(void **state)
 static void pages_by_guest_frame(void **state)
 {
 	unsigned int access = 0;
-	struct page *pg = page_get_from_gfn(u1, RAM_GFN, &access);
+	struct page *pg = p2m_get_page(u1, RAM_GFN, &access);
 
 	assert_non_null(pg);
 	assert_int_equal(access, P2M_RWX);
 	page_put(pg);
-	assert_null(page_get_from_gfn(u1, RAM_GFN + U_PAGES, NULL));
-	assert_null(page_get_from_gfn(u1, ~0ULL, NULL));
+	assert_null(p2m_get_page(u1, RAM_GFN + U_PAGES, NULL));
+	assert_null(p2m_get_page(u1, ~0ULL, NULL));
 	/* A mapping of another's page is not one's own. */
 	assert_int_equal(p2m_map(u2, 0x50000, page_to_mfn(pg), 0, P2M_FOREIGN, P2M_RW), 0);
-	assert_null(page_get_from_gfn(u2, 0x50000, NULL));
-	assert_int_equal(p2m_unmap(u2, 0x50000, NULL), 0);
+	assert_null(p2m_get_page(u2, 0x50000, NULL));
+	assert_int_equal(p2m_unmap(u2, 0x50000, BIT(P2M_FOREIGN), NULL), 0);
 	assert_int_equal(p2m_map(u2, 0x50000, page_to_mfn(pg), 0, P2M_RAM, P2M_RW), 0);
-	assert_null(page_get_from_gfn(u2, 0x50000, NULL));
-	assert_int_equal(p2m_unmap(u2, 0x50000, NULL), 0);
+	assert_null(p2m_get_page(u2, 0x50000, NULL));
+	assert_int_equal(p2m_unmap(u2, 0x50000, BIT(P2M_RAM), NULL), 0);
 }
 
 static void kill_u1(void)

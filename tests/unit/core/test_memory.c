@@ -200,14 +200,14 @@ static void map_instead(void)
 	assert_int_equal(map_grant(2, 1, gfn, 0, &handle), GNTST_okay);
 }
 
-/* Between the look and the unmap, another vCPU puts a granted page there: the granter must not lose it. */
+/* Just before the unmap, another vCPU puts a granted page there: the granter must not lose it. */
 static void xsa_212_decrease_races_with_map(void **state)
 {
 	struct page *theirs = mfn_to_page(arch_virt_to_mfn(guest_page(u2, RAM_GFN)));
 
 	grant_access(u2, 1, 1, RAM_GFN, 0);
 	AS(u1);
-	host.after_lookup = map_instead;
+	host.before_unmap = map_instead;
 	decrease(DOMID_SELF, RAM_GFN, 0);
 	assert_int_equal(theirs->state, PAGE_OWNED);
 	assert_ptr_equal(theirs->owner, u2);
@@ -534,7 +534,7 @@ static void destruction_waits_for_memory_operations(void **state)
 static void destroyed_while_pages_are_taken_back(void **state)
 {
 	AS(dom0);
-	host.after_lookup = destroy_u1;
+	host.before_unmap = destroy_u1;
 	/* The page whose turn it was is taken, then the operation stops. */
 	assert_int_equal(decrease(1, RAM_GFN, 3), 0);
 	assert_int_equal(kill_result, -ERESTART);

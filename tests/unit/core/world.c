@@ -320,10 +320,11 @@ void clear_pending(struct domain *d)
 grant_entry_v1_t *grant_entry(struct domain *d, u32 ref)
 {
 	unsigned int per_frame = PAGE_SIZE / sizeof(grant_entry_v1_t);
-	mfn_t mfn;
+	struct page *pg;
 
-	assert_int_equal(grant_table_frame(d, ref / per_frame, &mfn), 0);
-	return (grant_entry_v1_t *)arch_mfn_to_virt(mfn) + ref % per_frame;
+	assert_int_equal(grant_table_get_frame(d, ref / per_frame, &pg), 0);
+	page_put(pg); /* the table has it for as long as the domain lives */
+	return (grant_entry_v1_t *)page_to_virt(pg) + ref % per_frame;
 }
 
 void grant_access(struct domain *d, u32 ref, domid_t to, gfn_t gfn, u16 flags)

@@ -231,9 +231,8 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 static bool stale_translation(struct vcpu *v, unsigned int access)
 {
 	gfn_t gfn = csr_read(CSR_HTVAL) >> (PAGE_SHIFT - 2);
-	struct p2m_entry e;
 
-	if (!gfn || !p2m_lookup(v->domain, gfn, &e) || !(e.access & access))
+	if (!gfn || !p2m_allows(v->domain, gfn, access))
 		return false;
 	hfence_gvma_all();
 	return true;

@@ -265,38 +265,7 @@ static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e
 	e->order = 9 * level;
 }
 
-int p2m_unmap(struct domain *d, gfn_t gfn, struct p2m_entry *old)
-{
-	struct arch_domain *a = d->arch;
-	unsigned int level;
-	u64 *pte;
-	int rc = 0;
-
-	if (gfn >> (GPA_BITS - PAGE_SHIFT))
-		return -ENOENT;
-	spin_lock(&a->p2m_lock);
-	for (;;) {
-		pte = walk(d, gfn, 0, false, &level);
-		if (!(*pte & PTE_V)) {
-			rc = -ENOENT;
-			goto out;
-		}
-		if (!level)
-			break;
-		rc = split(d, pte, level);
-		if (rc)
-			goto out;
-	}
-	if (old)
-		describe(*pte, gfn, 0, old);
-	WRITE_ONCE(*pte, 0);
-	p2m_flush(d);
-out:
-	spin_unlock(&a->p2m_lock);
-	return rc;
-}
-
-int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
+int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
 {
 	struct arch_domain *a = d->arch;
 	unsigned int level;
@@ -307,48 +276,60 @@ int p2m_unmap_type(struct domain *d, gfn_t gfn, enum p2m_type type)
 		return rc;
 	spin_lock(&a->p2m_lock);
 	pte = find(d, gfn, &level);
-	if (*pte & PTE_V && !level && type_of(*pte) == type) {
-		WRITE_ONCE(*pte, 0);
-		p2m_flush(d);
-		rc = 0;
+	if (!(*pte & PTE_V))
+		goto out;
+	rc = -EBUSY;
+	if (!(types & BIT(type_of(*pte))))
+		goto out;
+	for (; level; pte = find(d, gfn, &level)) {
+		rc = split(d, pte, level);
+		if (rc)
+			goto out;
 	}
+	if (old)
+		describe(*pte, gfn, 0, old);
+	WRITE_ONCE(*pte, 0);
+	p2m_flush(d);
+	rc = 0;
+out:
 	spin_unlock(&a->p2m_lock);
 	return rc;
 }
 
-bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
+bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
 {
 	struct arch_domain *a = d->arch;
 	unsigned int level;
-	bool found;
 	u64 pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return false;
 	spin_lock(&a->p2m_lock);
 	pte = *find(d, gfn, &level);
-	found = pte & PTE_V;
-	if (found)
-		describe(pte, gfn, level, e);
 	spin_unlock(&a->p2m_lock);
-	return found;
+	return pte & PTE_V && (access_of(pte) & access) == access;
 }
 
-mfn_t p2m_lookup_ram(struct domain *d, gfn_t gfn, unsigned int *access)
+struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 {
 	struct arch_domain *a = d->arch;
+	struct page *pg = NULL;
 	unsigned int level;
 	u64 pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
-		return INVALID_MFN;
+		return NULL;
 	spin_lock(&a->p2m_lock);
 	pte = *find(d, gfn, &level);
+	if (pte & PTE_V && type_of(pte) == P2M_RAM) {
+		pg = mfn_to_page(mfn_of(pte, gfn, level));
+		if (!page_get(pg, d))
+			pg = NULL;
+	}
 	spin_unlock(&a->p2m_lock);
-	if (!(pte & PTE_V) || type_of(pte) != P2M_RAM)
-		return INVALID_MFN;
-	*access = access_of(pte);
-	return mfn_of(pte, gfn, level);
+	if (access)
+		*access = access_of(pte);
+	return pg;
 }
 
 /* p2m_lock held. The table below the entry for gfn at this level, which has nothing in it any more. */
@@ -407,7 +388,7 @@ gfn_t p2m_max_gfn(struct domain *d)
 /* A 64-bit word of guest physical memory, RAM only; false if there is none. */
 static bool read_guest_phys(struct domain *d, paddr_t gpa, u64 *v)
 {
-	struct page *pg = page_get_from_gfn(d, gpa >> PAGE_SHIFT, NULL);
+	struct page *pg = p2m_get_page(d, gpa >> PAGE_SHIFT, NULL);
 
 	if (!pg)
 		return false;

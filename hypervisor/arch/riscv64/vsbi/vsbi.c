@@ -153,11 +153,10 @@ static struct sbiret hart_start(struct vcpu *self, const struct cpu_regs *r)
 {
 	struct domain *d = self->domain;
 	struct vcpu *v = r->a0 < d->max_vcpus ? d->vcpu[r->a0] : NULL;
-	struct p2m_entry e;
 
 	if (!v)
 		return result(SBI_ERR_INVALID_PARAM, 0);
-	if (!p2m_lookup(d, r->a1 >> PAGE_SHIFT, &e) || !(e.access & P2M_X))
+	if (!p2m_allows(d, r->a1 >> PAGE_SHIFT, P2M_X))
 		return result(SBI_ERR_INVALID_ADDRESS, 0);
 	spin_lock(&d->lock);
 	/* Down, and its last stop is complete: its state is not on a hart any more. */
@@ -233,7 +232,7 @@ static struct sbiret dbcn_write(struct vcpu *v, u64 len, u64 gpa)
 
 	if (!n)
 		return result(SBI_SUCCESS, 0);
-	pg = page_get_from_gfn(v->domain, gpa >> PAGE_SHIFT, NULL);
+	pg = p2m_get_page(v->domain, gpa >> PAGE_SHIFT, NULL);
 	if (!pg)
 		return result(SBI_ERR_INVALID_PARAM, 0);
 	memcpy(buf, (char *)page_to_virt(pg) + (gpa & ~PAGE_MASK), n);
@@ -250,7 +249,7 @@ static struct sbiret dbcn_read(struct vcpu *v, u64 len, u64 gpa)
 
 	if (!v->domain->is_privileged || !n)
 		return result(SBI_SUCCESS, 0);
-	pg = page_get_from_gfn(v->domain, gpa >> PAGE_SHIFT, &access);
+	pg = p2m_get_page(v->domain, gpa >> PAGE_SHIFT, &access);
 	if (!pg)
 		return result(SBI_ERR_INVALID_PARAM, 0);
 	n = access & P2M_W ? console_guest_read((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK), n) :
