@@ -1,41 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The console: printk with its log ring, guests' output, the UART's input and who gets it.
- * Ctrl-A three times switches the input between dom0 and the hypervisor's debug keys (debug.c).
+ * The console: printk with its log ring, and guests' output.
  */
 #include <arch-api.h>
 #include <console.h>
-#include <debug.h>
 #include <domain.h>
-#include <event.h>
 #include <lib.h>
 #include <lock.h>
-#include <timer.h>
 
 #define RING_SIZE (CONFIG_CONSOLE_RING_SIZE) /* a power of two */
-#define SWITCH_CHAR 0x01
-#define SWITCH_COUNT 3
-
 static struct spinlock console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static enum loglevel console_level = LOG_INFO;
 static char ring[RING_SIZE];
 static u32 ring_prod, ring_cons; /* free-running */
 static bool line_start = true; /* the UART is at the start of a line */
-
-/*
- * Input for dom0, between the UART's interrupt and CONSOLEIO_read. While it is full the rest waits
- * in the UART, whose sender waits in turn; but not longer than INPUT_PATIENCE_NS: the debug keys
- * must be there when dom0 is dead.
- */
-#define INPUT_PATIENCE_NS 1000000000ULL
-static char input[256];
-static u32 input_prod, input_cons;
-static struct spinlock input_lock = SPINLOCK_INIT(LOCK_INPUT);
-static void input_impatient(void *unused);
-static struct timer input_timer = { .fn = input_impatient };
-static bool input_stalled, input_dropping; /* under input_lock */
-static bool input_to_hypervisor;
-static unsigned int switch_seen;
 
 void console_set_level(enum loglevel level)
 {
@@ -109,6 +87,28 @@ void printk_at(enum loglevel level, const char *fmt, ...)
 			uart_put("(pavise) ", 9);
 		uart_put(buf, n);
 	}
+	unlock_console(held);
+}
+
+void console_prompt(const char *text)
+{
+	bool held = lock_console();
+
+	if (!line_start)
+		uart_put("\n", 1);
+	uart_put("(pavise) ", 9);
+	uart_put(text, strlen(text));
+	unlock_console(held);
+}
+
+void console_prompt_answer(char c)
+{
+	bool held = lock_console();
+
+	if (c > ' ' && c < 0x7f)
+		uart_put(&c, 1);
+	if (!line_start)
+		uart_put("\n", 1);
 	unlock_console(held);
 }
 
@@ -215,112 +215,4 @@ size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool
 		ring_cons = ring_prod;
 	spin_unlock(&console_lock);
 	return copied;
-}
-
-/* ---- input ---- */
-
-static void input_to_dom0(char c)
-{
-	spin_lock(&input_lock);
-	if (input_prod - input_cons < sizeof(input))
-		input[input_prod++ % sizeof(input)] = c;
-	spin_unlock(&input_lock);
-}
-
-size_t console_guest_read(char *s, size_t n)
-{
-	size_t got = 0;
-
-	spin_lock(&input_lock);
-	while (got < n && input_cons != input_prod)
-		s[got++] = input[input_cons++ % sizeof(input)];
-	if (got) {
-		input_dropping = false;
-		if (input_stalled)
-			arch_console_rx(true);
-		input_stalled = false;
-	}
-	spin_unlock(&input_lock);
-	return got;
-}
-
-/* dom0 has not read for long: what comes from now on is dropped, until it does. */
-static void input_impatient(void *unused)
-{
-	(void)unused;
-	spin_lock(&input_lock);
-	if (input_stalled) {
-		input_stalled = false;
-		input_dropping = true;
-		arch_console_rx(true);
-	}
-	spin_unlock(&input_lock);
-}
-
-/* Whether a character can be taken from the UART; if not, its interrupt is off until there is room. */
-static bool input_has_room(void)
-{
-	bool room;
-
-	if (input_to_hypervisor)
-		return true;
-	spin_lock(&input_lock);
-	/* One character may bring the switch characters that were held back before it. */
-	room = input_dropping || sizeof(input) - (input_prod - input_cons) >= SWITCH_COUNT;
-	if (!room) {
-		input_stalled = true;
-		arch_console_rx(false);
-	}
-	spin_unlock(&input_lock);
-	if (!room)
-		timer_set(&input_timer, arch_time_ns() + INPUT_PATIENCE_NS);
-	return room;
-}
-
-static void switch_input(void)
-{
-	input_to_hypervisor = !input_to_hypervisor;
-	if (input_to_hypervisor)
-		printk("Input goes to the hypervisor: 'h' lists the debug keys, Ctrl-A three times goes back.\n");
-	else
-		printk("Input goes to Domain 0.\n");
-}
-
-static void input_char(char c)
-{
-	if (c == SWITCH_CHAR) {
-		if (++switch_seen == SWITCH_COUNT) {
-			switch_seen = 0;
-			switch_input();
-			return;
-		}
-		return;
-	}
-	/* Fewer than three belong to whoever listens. */
-	for (; switch_seen; switch_seen--) {
-		if (!input_to_hypervisor)
-			input_to_dom0(SWITCH_CHAR);
-	}
-	if (input_to_hypervisor)
-		debug_key(c);
-	else
-		input_to_dom0(c);
-}
-
-void console_input(void)
-{
-	bool any = false;
-	int c;
-
-	while (input_has_room() && (c = arch_console_getc()) >= 0) {
-		input_char(c);
-		any = true;
-	}
-	if (any && !input_to_hypervisor)
-		send_guest_global_virq(dom0, VIRQ_CONSOLE);
-}
-
-void console_debug_key(char c)
-{
-	debug_key(c);
 }

@@ -126,29 +126,35 @@ static const struct {
 	char key;
 	void (*fn)(void);
 	const char *help;
+	const char *harm; /* typed at the terminal, it is asked for once more */
 } keys[] = {
-	{ 'h', key_help, "this list" },
-	{ 'q', key_domains, "domains and vCPUs" },
-	{ 'r', sched_dump, "scheduler" },
-	{ 'e', key_events, "event channels" },
-	{ 'g', key_grants, "grant tables" },
-	{ 'm', key_memory, "memory" },
+	{ 'h', key_help, "this list", NULL },
+	{ 'd', key_domains, "domains and vCPUs", NULL },
+	{ 'q', key_domains, "the same in xl debug-keys, as Xen's; typed here it leaves", NULL },
+	{ 'r', sched_dump, "scheduler", NULL },
+	{ 'e', key_events, "event channels", NULL },
+	{ 'g', key_grants, "grant tables", NULL },
+	{ 'm', key_memory, "memory", NULL },
 #ifdef CONFIG_LATENCY
-	{ 'l', arch_latency_report, "longest waits of interrupts for the hypervisor; clears them" },
+	{ 'l', arch_latency_report, "longest waits of interrupts for the hypervisor; clears them",
+	  NULL },
 #endif
 #ifdef CONFIG_LOCK_CHECK
-	{ 'k', lock_check_report, "longest waits for locks and holds of them; clears them" },
+	{ 'k', lock_check_report, "longest waits for locks and holds of them; clears them", NULL },
 #endif
-	{ '0', key_dom0, "registers of Domain 0" },
-	{ 'R', key_reboot, "reboot the machine" },
-	{ 'C', key_crash, "panic" },
-	{ 'F', key_fault, "fault in the hypervisor" },
-	{ 'W', key_hang, "hang this hart (tests the watchdog)" },
+	{ '0', key_dom0, "registers of Domain 0", NULL },
+	{ 'R', key_reboot, "reboot the machine", "Reboot the machine" },
+	{ 'C', key_crash, "panic", "Panic, which ends the machine" },
+	{ 'F', key_fault, "fault in the hypervisor", "Fault, which ends the machine" },
+	{ 'W', key_hang, "hang this hart (tests the watchdog)",
+	  "Hang this hart, which ends the machine" },
 #ifdef CONFIG_UBSAN
-	{ 'U', key_undefined, "undefined behaviour" },
+	{ 'U', key_undefined, "undefined behaviour",
+	  "Undefined behaviour, which ends the machine" },
 #endif
 #ifdef CONFIG_DEBUG
-	{ 'A', key_assertion, "an assertion that fails" },
+	{ 'A', key_assertion, "an assertion that fails",
+	  "Fail an assertion, which ends the machine" },
 #endif
 };
 
@@ -156,6 +162,15 @@ static void key_help(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++)
 		printk("  %c  %s\n", keys[i].key, keys[i].help);
+}
+
+const char *debug_key_harm(char key)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (keys[i].key == key)
+			return keys[i].harm;
+	}
+	return NULL;
 }
 
 void debug_key(char key)

@@ -303,6 +303,13 @@ void send_guest_global_virq(struct domain *d, unsigned int virq)
 		send_guest_vcpu_virq(d->vcpu[0], virq);
 }
 
+bool guest_global_virq_waits(struct domain *d, unsigned int virq)
+{
+	u32 port = d && d->vcpu[0] ? READ_ONCE(d->vcpu[0]->virq_to_evtchn[virq]) : 0;
+
+	return !port || evtchn_is_pending(d, port);
+}
+
 long evtchn_bind_virq(struct evtchn_bind_virq *a)
 {
 	struct domain *d = current_domain();

@@ -4,6 +4,7 @@
  */
 #include <console.h>
 #include <control.h>
+#include <debug.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -109,7 +110,7 @@ long sysctl_debug_keys(struct xen_sysctl_debug_keys *a)
 	for (u32 i = 0; i < a->nr_keys; i++) {
 		if (copy_from_guest(&c, a->keys.q + i, 1))
 			return -EFAULT;
-		console_debug_key(c);
+		debug_key(c);
 	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * printk, the log ring that XEN_SYSCTL_readconsole reads, and who gets the UART's input.
- * core/console.c.
+ * core/console.c, core/console_input.c.
  */
 #ifndef PAVISE_CONSOLE_H
 #define PAVISE_CONSOLE_H
@@ -43,10 +43,16 @@ size_t console_guest_read(char *s, size_t n);
 
 /*
  * The UART has input (interrupt): reads it, handles Ctrl-A three times and debug keys, wakes dom0.
+ * Always called on the same hart. core/console_input.c.
  */
 void console_input(void);
-/* Runs one debug key as if typed ('h' lists them). */
-void console_debug_key(char c);
+
+/*
+ * A question to whoever is at the terminal, at the start of a line and not in the log; and the key
+ * that was the answer, which ends the line.
+ */
+void console_prompt(const char *text);
+void console_prompt_answer(char c);
 
 /*
  * Log ring: copies from *index on (updated) up to n bytes; clear: empties it afterwards. Returns

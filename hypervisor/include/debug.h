@@ -8,5 +8,7 @@
 
 /* Runs the key's handler, or says that there is none. */
 void debug_key(char key);
+/* What a key ends or breaks, as a question without its mark; NULL: it only shows something. */
+const char *debug_key_harm(char key);
 
 #endif

@@ -17,6 +17,8 @@ void evtchn_free(struct domain *d);
 
 void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq);
 void send_guest_global_virq(struct domain *d, unsigned int virq); /* d may be NULL */
+/* The domain does not listen, or has not taken the last one yet. Takes evtchn_lock. d may be NULL. */
+bool guest_global_virq_waits(struct domain *d, unsigned int virq);
 /*
  * A physical interrupt was claimed: false when nobody has it bound (the caller then completes and
  * disables it).

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """dom0 alone: its start, its devices, its end, its crash; and the hypervisor's own console."""
+import hashlib
 import re
 
 import machine
@@ -54,23 +55,46 @@ def test_poweroff_takes_guests_along(boot):
     assert "Destroying" not in m.seen()
 
 
+KEY_PROMPT = r"debug key \(h lists them, Enter leaves\): "
+
+
 def debug_keys(m):
     m.send(CTRL_A * 3)
-    m.drain(0.5)
+    m.expect(KEY_PROMPT)
 
 
 def test_debug_keys(boot):
-    """Ctrl-A three times and back; each key shows something and does no harm."""
+    """Ctrl-A three times and back; each key shows something and does no harm. A terminal's answers are no keys."""
     m = boot().boot()
     debug_keys(m)
     m.send("h")
-    m.expect(r"q +domains and vCPUs")
-    for key, shows in (("q", r"d0:"), ("r", r"."), ("e", r"d0"), ("g", r"."), ("m", r"memory: \d+ pages"),
+    m.expect(r"d +domains and vCPUs")
+    for key, shows in (("d", r"d0:"), ("r", r"."), ("e", r"d0"), ("g", r"."), ("m", r"memory: \d+ pages"),
                        ("0", r"(?i)sepc|pc ")):
         m.send(key)
         m.expect(shows)
-    debug_keys(m)
-    m.send("\n")
+        m.expect(KEY_PROMPT)
+    # What a terminal says to ESC[6n, and to the question for a title that a guest has set
+    m.send("\x1b[40;1R\x1b]lRyCyFyWy\x1b\\m")
+    m.expect(r"memory: \d+ pages")
+    m.expect(KEY_PROMPT)
+    for key in "RCFW":
+        m.send(key)
+        m.expect(r"\? y/N ")
+        m.send("n")
+        m.expect("Not done")
+        m.expect(KEY_PROMPT)
+    for leave in ("\r", "q", CTRL_A * 3):
+        m.send(leave)
+        m.expect("Input goes to Domain 0")
+        m.run("true")
+        if leave[0] != CTRL_A:
+            debug_keys(m)
+    # Nor does an answer switch to them
+    m.send("\x1bP0$r" + CTRL_A * 3 + "\x1b\\")
+    m.drain(0.5)
+    assert m.seen().count("Input goes to the hypervisor") == 3
+    m.send("\x15\n")
     m.run("true")
     # The same, asked for from dom0
     m.run("xl debug-keys m")
@@ -78,20 +102,32 @@ def test_debug_keys(boot):
     assert m.poweroff() == 0
 
 
-def test_ctrl_a_reaches_dom0(boot):
-    """A single Ctrl-A is dom0's: in the shell's line editor it goes to the start of the line."""
-    m = boot(dom0_cmdline=ALONE).boot()
+def paste(m, shell, lines=160):
+    """A text of 7 KB, typed as fast as the line carries it, to a shell that is busy for 3 s before it reads."""
+    text = "".join(f"{i:04} all that is typed arrives, however slow one reads\n" for i in range(lines))
+    m.send("sleep 3\ncat > /tmp/pasted << 'END'\n" + text + "END\n")
+    assert hashlib.md5(text.encode()).hexdigest() in shell.run("md5sum < /tmp/pasted", 60)
+
+
+def test_input(boot):
+    """A single Ctrl-A is dom0's: in the shell's line editor it goes to the start of the line. A long paste arrives whole."""
+    m = boot().boot()
     m.run("stty echo")
     m.send(" it works" + CTRL_A + "echo\n")
     m.expect(r"\nit works\r")
     m.send("stty -echo\n")
     m.run("true")
+    paste(m, m.shell)
+    with m.guest("demo") as demo:
+        paste(m, demo)
 
 
 def panics(boot, key, cmdline=""):
     m = boot(dom0_cmdline=ALONE, cmdline=cmdline).boot()
     debug_keys(m)
     m.send(key)
+    m.expect(r"which ends the machine\? y/N ")
+    m.send("y")
     assert m.ended() == machine.HYPERVISOR_DIED
     return m.seen()
 
