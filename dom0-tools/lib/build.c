@@ -19,13 +19,20 @@
 #include <xen/hvm/params.h>
 
 #define COPY_CHUNK_PAGES 1024
+/* A kernel that protects its parts (STRICT_KERNEL_RWX) takes all of the last of these pages. */
+#define KERNEL_ALIGN (2 * PV_MIB)
 #ifndef DEVICE_TREE /* tests on the host bring their own */
 #define DEVICE_TREE "/proc/device-tree"
 #endif
 
+static uint64_t align_up(uint64_t v, uint64_t to)
+{
+	return (v + to - 1) & ~(to - 1);
+}
+
 static uint64_t page_align(uint64_t v)
 {
-	return (v + PV_PAGE_SIZE - 1) & ~(PV_PAGE_SIZE - 1);
+	return align_up(v, PV_PAGE_SIZE);
 }
 
 static double mib(uint64_t bytes)
@@ -46,10 +53,11 @@ int pv_layout_plan(const struct pv_image *img, uint64_t ramdisk_size, uint64_t m
 	l->bank_size[1] = memory - l->bank_size[0];
 	/*
 	 * Kernel, device tree, ramdisk, upwards and close together: the rest of RAM stays one
-	 * piece, and a small guest needs no more than the sum.
+	 * piece. What is smaller than one large page is no Linux, and needs no more than the sum.
 	 */
 	l->entry = GUEST_RAM0_BASE + img->text_offset;
-	l->kernel_end = page_align(l->entry + img->size);
+	l->kernel_end = align_up(l->entry + img->size,
+				 img->size < KERNEL_ALIGN ? PV_PAGE_SIZE : KERNEL_ALIGN);
 	l->fdt = l->kernel_end;
 	l->fdt_bound = pv_fdt_bound(vcpus, cmdline);
 	l->initrd = l->fdt + l->fdt_bound;

@@ -35,6 +35,31 @@ static void test_fits(void **state)
 	assert_int_equal(l.bank_size[1], 0);
 }
 
+/*
+ * Linux with STRICT_KERNEL_RWX maps itself with 2 MiB pages and reserves all of the last one: a
+ * ramdisk that begins there is dropped ("overlaps in-use memory region").
+ */
+static void test_last_large_page(void **state)
+{
+	static const uint64_t sizes[] = {
+		2 * PV_MIB,	 2 * PV_MIB + 1, 20 * PV_MIB - 1,
+		20 * PV_MIB + 1, 21 * PV_MIB,	 22 * PV_MIB,
+	};
+	struct pv_image img = image;
+	struct pv_layout l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t end;
+
+		img.size = sizes[i];
+		end = (img.text_offset + img.size + 0x1fffff) / 0x200000 * 0x200000 + 0x80000000;
+		assert_int_equal(pv_layout_plan(&img, PV_MIB, 128 * PV_MIB, 1, "", &l, NULL), 0);
+		assert_int_equal(l.fdt, end);
+		assert_true(l.initrd >= end + l.fdt_bound);
+	}
+}
+
 static void test_banks(void **state)
 {
 	struct pv_layout l;
@@ -78,9 +103,8 @@ static void test_small_guest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fits),
-		cmocka_unit_test(test_banks),
-		cmocka_unit_test(test_too_little),
+		cmocka_unit_test(test_fits),	    cmocka_unit_test(test_last_large_page),
+		cmocka_unit_test(test_banks),	    cmocka_unit_test(test_too_little),
 		cmocka_unit_test(test_small_guest),
 	};
 
