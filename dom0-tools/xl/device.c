@@ -224,6 +224,28 @@ static int create_nodes(struct xl *xl, const struct device *d, const struct devi
 			strerror(errno));
 }
 
+/* Looks whether others have what this one wants, and notes in the same breath that it does. */
+static int claim(struct xl *xl, struct xl_config *cfg, const struct device *d,
+		 const struct device_spec *spec)
+{
+	int lock = -1, rc = -1;
+	char *why = NULL;
+
+	if (d->kind->refuse) {
+		lock = xl_lock_devices();
+		if (lock < 0)
+			return -1;
+		why = d->kind->refuse(xl, spec->of_kind);
+	}
+	if (why)
+		config_error(cfg, d->kind->key, spec->line, "%s: %s", spec->label, why);
+	else
+		rc = create_nodes(xl, d, spec);
+	xl_unlock(lock);
+	free(why);
+	return rc;
+}
+
 int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
 	       const struct device_spec *spec)
 {
@@ -233,7 +255,7 @@ int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struc
 	int rc = -1;
 
 	d.be = backend_path(kind, domid, spec->devid);
-	if (create_nodes(xl, &d, spec))
+	if (claim(xl, cfg, &d, spec))
 		goto out;
 	state = wait_state(xl, &d, XenbusStateInitWait, BACKEND_WAIT_MS);
 	if (state != XenbusStateInitWait) {

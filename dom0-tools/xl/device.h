@@ -17,6 +17,11 @@ struct device_kind {
 	const char *start, *stop; /* the hotplug script's verbs */
 	bool net; /* the script gets the interface's name */
 	/*
+	 * NULL, or why this device cannot be beside those that there are: no other is made meanwhile. The caller
+	 * frees. May be NULL itself.
+	 */
+	char *(*refuse)(struct xl *xl, const void *of_kind);
+	/*
 	 * The kind's own nodes, below the front end's and the back end's directory.
 	 * @devid: the number in words. False, with errno, as soon as one cannot be written.
 	 */
@@ -30,7 +35,7 @@ struct device_spec {
 	int line; /* in the config */
 	const char *label; /* for messages */
 	const char *script; /* absolute */
-	const void *of_kind; /* struct xl_disk, struct xl_nic */
+	const void *of_kind; /* struct xl_nic, device_disk.c's struct disk */
 };
 
 /*

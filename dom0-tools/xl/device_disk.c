@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Disks as PV devices: what blkback and blkfront want to read in xenstore.
- * Owns the check of an image before there is a domain.
+ * Owns the check of an image before there is a domain, and that nobody else has its bytes: what each disk
+ * stands for (sharing.c) is the node sharing-key in its back end's directory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "sharing.h"
+
+#define BACKENDS "/local/domain/0/backend/vbd"
+
+/* A disk that is being made. */
+struct disk {
+	const struct xl_disk *d;
+	struct sharing sharing;
+};
 
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 {
@@ -45,7 +56,9 @@ int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, const char *fe,
 			const char *be, const char *devid)
 {
-	const struct xl_disk *d = of_kind;
+	const struct disk *disk = of_kind;
+	const struct xl_disk *d = disk->d;
+	char *key = sharing_key(&disk->sharing);
 	bool ok;
 
 	ok = st_write(xl, t, devid, "%s/virtual-device", fe);
@@ -57,7 +70,78 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 	ok = ok && st_write(xl, t, d->vdev, "%s/dev", be);
 	ok = ok && st_write(xl, t, "phy", "%s/type", be);
 	ok = ok && st_write(xl, t, d->readonly ? "r" : "w", "%s/mode", be);
+	ok = ok && st_write(xl, t, key, "%s/sharing-key", be);
+	free(key);
 	return ok && st_write(xl, t, "disk", "%s/device-type", be);
+}
+
+/* Has the back end @be the same bytes, and one of the two writes? Then the sentence about it. */
+static char *clash(struct xl *xl, const struct disk *disk, const char *domid, const char *be)
+{
+	char *key = st_read(xl, XBT_NULL, "%s/sharing-key", be);
+	char *mode, *params, *name, *why = NULL;
+
+	if (!key || !sharing_overlaps(&disk->sharing, key)) {
+		free(key);
+		return NULL;
+	}
+	mode = st_read(xl, XBT_NULL, "%s/mode", be);
+	if (!disk->d->readonly || !mode || strcmp(mode, "r")) {
+		params = st_read(xl, XBT_NULL, "%s/params", be);
+		name = domain_name(xl, atoi(domid));
+		why = xl_sprintf("in use by domain '%s'%s%s%s; only readers can share a disk",
+				 name ? name : domid,
+				 params && strcmp(params, disk->d->target) ? " (as " : "",
+				 params && strcmp(params, disk->d->target) ? params : "",
+				 params && strcmp(params, disk->d->target) ? ")" : "");
+		free(params);
+		free(name);
+	}
+	free(mode);
+	free(key);
+	return why;
+}
+
+/*
+ * The kernel lets one alone have a device exclusively: this finds mounts in other namespaces and drivers
+ * that sysfs does not show. Back ends of guests do not count there.
+ */
+static bool held_by_kernel(const struct xl_disk *d)
+{
+	struct stat st;
+	int fd;
+
+	if (d->readonly || stat(d->target, &st) || !S_ISBLK(st.st_mode))
+		return false;
+	fd = open(d->target, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == EBUSY;
+	close(fd);
+	return false;
+}
+
+static char *refuse(struct xl *xl, const void *of_kind)
+{
+	const struct disk *disk = of_kind;
+	unsigned int doms, devs, i, j;
+	char **dom, **dev, *be, *why = NULL;
+
+	dom = st_list(xl, &doms, BACKENDS);
+	for (i = 0; !why && i < doms; i++) {
+		dev = st_list(xl, &devs, BACKENDS "/%s", dom[i]);
+		for (j = 0; !why && j < devs; j++) {
+			be = xl_sprintf(BACKENDS "/%s/%s", dom[i], dev[j]);
+			why = clash(xl, disk, dom[i], be);
+			free(be);
+		}
+		free(dev);
+	}
+	free(dom);
+	if (!why)
+		why = sharing_dom0_use(&disk->sharing, disk->d->readonly);
+	if (!why && held_by_kernel(disk->d))
+		why = xl_sprintf("dom0's kernel has it for itself (a mount in another namespace?)");
+	return why;
 }
 
 const struct device_kind device_vbd = {
@@ -66,18 +150,26 @@ const struct device_kind device_vbd = {
 	.driver = "xen-blkback",
 	.start = "add",
 	.stop = "remove",
+	.refuse = refuse,
 	.write = write_nodes,
 };
 
 int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
 {
+	struct disk disk = { .d = d };
 	const struct device_spec spec = {
 		.devid = d->devid,
 		.line = d->line,
 		.label = d->target,
 		.script = XL_SCRIPT_DIR "/block",
-		.of_kind = d,
+		.of_kind = &disk,
 	};
+	int rc = sharing_of_path(d->target, &disk.sharing);
 
-	return device_add(xl, cfg, domid, &device_vbd, &spec);
+	if (rc)
+		config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(-rc));
+	else
+		rc = device_add(xl, cfg, domid, &device_vbd, &spec);
+	sharing_free(&disk.sharing);
+	return rc ? -1 : 0;
 }

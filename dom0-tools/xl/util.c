@@ -213,3 +213,22 @@ void xl_unlock_domain(int fd, uint32_t domid)
 	unlink(path);
 	xl_unlock(fd);
 }
+
+/* The directory itself: no file that could be left. */
+int xl_lock_devices(void)
+{
+	int fd;
+
+	xl_mkdir(XL_RUN_DIR);
+	fd = open(XL_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return xl_error("%s: %s", XL_RUN_DIR, strerror(errno));
+	while (flock(fd, LOCK_EX)) {
+		if (errno == EINTR && !xl_interrupted)
+			continue;
+		xl_error("%s: %s", XL_RUN_DIR, xl_interrupted ? "interrupted" : strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}

@@ -60,11 +60,14 @@ void xl_close(struct xl *xl);
  * xl_lock: who makes a domain, from the look whether its name and memory are free until it has both,
  * or gives a name. Taken before a domain's, never after it.
  * xl_lock_domain: who builds, destroys or otherwise changes this domain's devices and nodes.
+ * xl_lock_devices: who looks whether a disk is another's until it has noted that it is its own. Never held for
+ * long; nothing is taken after it. Given back by xl_unlock().
  */
 int xl_lock(void);
 void xl_unlock(int fd);
 int xl_lock_domain(uint32_t domid);
 void xl_unlock_domain(int fd, uint32_t domid);
+int xl_lock_devices(void);
 
 /* --- store.c: xenstore with formatted paths -------------------------------------------------- */
 
