@@ -403,6 +403,7 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 	}
 	if (!pid) {
 		become_daemon(cfg->name, pipe_fd[1]);
+		xl_spare_me();
 		cfg->tree.log = stderr;
 		note("domain %u ('%s') created", domid, cfg->name);
 		if (xl_open(&own))

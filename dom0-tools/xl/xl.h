@@ -47,6 +47,8 @@ void xl_sleep(int ms);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
+/* dom0's kernel does not end this process, nor its children, when memory is short. */
+void xl_spare_me(void);
 int xl_mkdir(const char *path);
 
 /* Opens both connections; privileged commands only. */

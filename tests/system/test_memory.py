@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""dom0 out of memory: who pays, and that all that guests need goes on."""
+import re
+
+# Names and pids of what must live
+KEEPERS = "for n in xenstored xenconsoled supervise xl; do echo $n $(pidof $n | tr ' ' '\\n' | sort -n); done"
+
+
+def keepers(m):
+    return {name: pids.split() for name, pids in re.findall(r"^([a-z]+) ([\d ]+)$", m.run(KEEPERS), re.M)}
+
+
+def test_hogs(demo):
+    """Memory that belongs to no process, so that ending hogs does not help, until the kernel ends all that it may."""
+    m = demo
+    before = keepers(m)
+    assert len(before["xl"]) == 1 and len(before["xenstored"]) == 1 and len(before["xenconsoled"]) == 1, before
+    for name, pids in before.items():
+        for pid in pids:
+            assert m.run(f"cat /proc/{pid}/oom_score_adj").strip() == "-1000", name
+    assert m.run("cat /proc/self/oom_score_adj").strip() == "0"
+    m.run("mkdir -p /tmp/hog && mount -t tmpfs -o size=2G hog /tmp/hog")
+    mark = len(m.seen())
+    for i in range(3):
+        m.send(f"dd if=/dev/zero of=/tmp/hog/{i} bs=1M count=1000 2>/dev/null &\n")
+    m.send("dd if=/dev/zero of=/tmp/hog/last bs=200M\n")
+    for _ in range(3):
+        m.expect(r"Out of memory: Killed process", 120)
+    # The shell may be among them: then there is another one.
+    for _ in range(60):
+        m.send("stty -echo; rm -f /tmp/hog/*; umount /tmp/hog; echo \"cleaned$((1 + 1))\"\n")
+        m.drain(2)
+        if "cleaned2" in m.seen()[mark:]:
+            break
+    else:
+        raise AssertionError("no shell after the hogs:\n" + m.tail())
+    m.shell.settle()
+    m.shell.try_run("killall dd; umount /tmp/hog; rmdir /tmp/hog")
+    assert "System is deadlocked on memory" not in m.seen()[mark:]
+    assert keepers(m) == before
+    killed = set(re.findall(r"Killed process \d+ \((\S+)\)", m.seen()[mark:]))
+    assert not killed & {"xenstored", "xenconsoled", "supervise", "xl"}, killed
+    m.run("xl list demo; xl destroy demo", 60)
+    m.run("xl create -q /etc/xen/demo.cfg", 60)
+
+
+def test_who_starts_the_starters(demo):
+    """xenstored and what starts it again, killed in one moment."""
+    m = demo
+    m.run("xenstore-write /seen yes")
+    m.run("kill -9 $(pidof supervise) $(pidof xenstored) $(pidof xenconsoled)")
+    m.run("until [ $(pidof supervise | wc -w) = 2 ] && pidof xenstored && pidof xenconsoled; do sleep 1; done", 60)
+    assert m.run("xenstore-read /seen").strip() == "yes"
+    m.run("xenstore-rm /seen")
+    assert m.domains().keys() == {"Domain-0", "demo"}
+    m.run("xl shutdown -w demo", 120)
+
+
+def test_file_systems_in_memory_are_bounded(dom0):
+    """All of them full still leaves room for the programs."""
+    sizes = dom0.run("stat -f -c '%b %S' / /run /tmp /dev/shm")
+    total = sum(int(blocks) * int(size) for blocks, size in re.findall(r"(\d+) (\d+)", sizes))
+    memory = int(re.search(r"MemTotal: +(\d+)", dom0.run("cat /proc/meminfo")).group(1)) << 10
+    assert memory / 4 < total < memory * 3 / 4, (sizes, memory)
