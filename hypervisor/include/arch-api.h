@@ -192,7 +192,6 @@ struct machine {
 	u64 timebase_hz;
 	mfn_t max_mfn; /* the highest frame of RAM */
 	u64 total_pages; /* RAM that the hypervisor was given, its own included */
-	char isa[256];
 	char cmdline[512];
 };
 extern struct machine machine;

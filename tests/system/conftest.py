@@ -114,7 +114,8 @@ def disk():
 
 def start(name, disk, boot_timeout=120, **options):
     options.setdefault("disk", disk.path)
-    config = machine.Config(build=BUILD, snapshot=True, qemu=QEMU, **options)
+    options.setdefault("qemu", QEMU)
+    config = machine.Config(build=BUILD, snapshot=True, **options)
     log = os.path.join(OUT, re.sub(r"[^A-Za-z0-9_.,=-]+", "_", name) + ".log")
     m = Machine(config, log, boot_timeout)
     live.append((m, 0))

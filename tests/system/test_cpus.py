@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Other numbers of harts and other CPUs. Features go in pairs, not in all combinations."""
 import functools
+import os
 import re
 import subprocess
 
 import pytest
 
 import conftest
+import fdt
+import machine
 
 OFF = {
     "Sstc and Svpbmt": "sstc svpbmt",
@@ -17,6 +20,7 @@ OFF = {
 }
 ON = {
     "Svpbmt and Svinval": "svpbmt svinval",
+    "what is not a guest's": "smstateen zk ssaia smaia sscofpmf",
     "all there is": "sstc svpbmt svinval svnapot svadu zba zbb zbc zbs zihintpause zicbom zicboz zawrs zfh zfa "
                     "zicond sscofpmf v",
 }
@@ -53,6 +57,80 @@ def test_without(boot, features):
 def test_with(boot, features):
     works(boot(cpu=cpu(ON[features], "on")))
 
+
+# --- CPU models that newer QEMUs have --------------------------------------------------------------
+
+@functools.cache
+def fetch_newest():
+    """The newest QEMU of Debian's, or what went wrong."""
+    out = os.path.join(conftest.BUILD, "qemu")
+    if not os.path.exists(os.path.join(out, "qemu")):
+        try:
+            result = subprocess.run([os.path.join(conftest.TOP, "scripts", "fetch-qemu"), out], stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+        except subprocess.TimeoutExpired:
+            return None, "scripts/fetch-qemu takes too long"
+        if result.returncode:
+            return None, "no newer QEMU: " + (result.stdout.splitlines() or [""])[-1]
+    return os.path.join(out, "qemu"), None
+
+
+@pytest.fixture
+def newest_qemu():
+    qemu, why = fetch_newest()
+    if not qemu:
+        pytest.skip(why)
+    return qemu
+
+
+def models(qemu):
+    """What this QEMU has for its virt machine: name → (ISA string, whether there is an MMU)."""
+    found, blob = {}, os.path.join(conftest.OUT, "model.dtb")
+    listing = subprocess.run([qemu, "-cpu", "help"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name in re.findall(r"^  ([a-z][a-z0-9-]*)$", listing, re.M):
+        if subprocess.run([qemu, "-M", f"virt,dumpdtb={blob}", "-cpu", name, "-display", "none"], check=False,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            continue  # 32 bits only, or not for this machine
+        with open(blob, "rb") as f:
+            cpu = fdt.parse(f.read())["cpus/cpu@0"]
+        mmu = cpu.string("mmu-type") if "mmu-type" in cpu.props else "riscv,none"
+        found[name] = (cpu.string("riscv,isa"), mmu != "riscv,none")
+    return found
+
+
+@pytest.mark.parametrize("model", ["rva23s64", "max"])
+def test_newer_model(boot, newest_qemu, model):
+    m = boot(qemu=newest_qemu, cpu=model)
+    works(m)
+    text = m.seen()
+    # The longest strings there are come whole, and what is not for guests is not in theirs.
+    isa = "".join(re.findall(r"\(pavise\) ISA: (.*)", text))
+    assert isa == models(newest_qemu)[model][0]
+    told = "".join(re.findall(r"\(pavise\) ISA for guests: (.*)", text))
+    assert {"zawrs", "zicboz", "svinval", "sstc"} <= set(told.split("_"))
+    assert not re.search(r"_(zk|zkr|zv\w+|sh\w+|sm\w+|ssaia|ssstateen|svadu)\b", told)
+    assert not set(told.split("_")[0][4:]) & set("vh")
+
+
+@pytest.mark.full
+def test_every_model(boot, newest_qemu):
+    """dom0 and a guest on each CPU that has H; on the others a sentence that says what is missing."""
+    ran = []
+    for name, (isa, mmu) in models(newest_qemu).items():
+        if not isa.startswith("rv64") or not mmu:
+            continue
+        m = boot(qemu=newest_qemu, cpu=name, boot_timeout=240)
+        if "h" in isa[4:].split("_")[0]:
+            works(m)
+        else:
+            assert m.ended(120) == machine.HYPERVISOR_DIED
+            assert "no hypervisor (H) extension" in m.seen()
+        ran.append(name)
+    print("ran on:", " ".join(ran))
+    assert {"rv64", "max", "rva23s64"} <= set(ran)
+
+
+# --- harts -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("smp", [1, 4])
 def test_harts(boot, smp):

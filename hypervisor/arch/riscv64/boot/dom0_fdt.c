@@ -154,76 +154,58 @@ static int edit_chosen(void *fdt, const struct dom0_layout *l)
 	return 0;
 }
 
-/* The list form of newer FDTs: the same extensions go as from the string. */
-static int filter_isa_list(void *fdt, int node)
-{
-	char filtered[512], one[40], probe[48];
-	const char *list;
-	size_t n = 0;
-	int len;
-
-	list = fdt_getprop(fdt, node, "riscv,isa-extensions", &len);
-	if (!list)
-		return 0;
-	for (int i = 0; i < len; i += strlen(list + i) + 1) {
-		const char *ext = list + i;
-
-		if (strlen(ext) >= sizeof(one) - 1)
-			continue;
-		if (ext[1])
-			pv_snprintf(probe, sizeof(probe), "rv64i_%s", ext);
-		else
-			pv_snprintf(probe, sizeof(probe), "rv64%s", ext);
-		isa_filter(probe, one, sizeof(one));
-		if (!strcmp(probe, one) && n + strlen(ext) + 1 <= sizeof(filtered)) {
-			memcpy(filtered + n, ext, strlen(ext) + 1);
-			n += strlen(ext) + 1;
-		}
-	}
-	return fdt_setprop(fdt, node, "riscv,isa-extensions", filtered, n);
-}
-
 static int edit_cpu(void *fdt, int node, unsigned int i)
 {
-	char filtered[256], name[16];
-	const char *isa;
+	static char isa[ISA_SIZE];
+	char name[16];
 
-	isa = fdt_getprop(fdt, node, "riscv,isa", NULL);
-	if (isa) {
-		isa_filter(isa, filtered, sizeof(filtered));
-		TRY(fdt_setprop_string(fdt, node, "riscv,isa", filtered));
-	}
-	TRY(filter_isa_list(fdt, node));
+	if (fdt_getprop(fdt, node, "riscv,isa", NULL))
+		TRY(fdt_setprop(fdt, node, "riscv,isa", isa, isa_write(&boot.isa, false, isa)));
+	if (fdt_getprop(fdt, node, "riscv,isa-extensions", NULL))
+		TRY(fdt_setprop(fdt, node, "riscv,isa-extensions", isa,
+				isa_write(&boot.isa, true, isa)));
+	/* The boot hart is in use whatever its node says. */
+	fdt_delprop(fdt, node, "status");
 	TRY(fdt_setprop_u32(fdt, node, "reg", i));
 	pv_snprintf(name, sizeof(name), "cpu@%x", i);
 	return fdt_set_name(fdt, node, name);
 }
 
+/* The first CPU node that is not to be one of dom0's; negative: none. */
+static int other_cpu(const void *fdt, int cpus, unsigned int nr_vcpus)
+{
+	unsigned int kept = 0;
+	int node;
+
+	fdt_for_each_subnode(node, fdt, cpus) {
+		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+
+		if (!type || strcmp(type, "cpu"))
+			continue;
+		if (!fdt_cpu_used(fdt, node) || kept == nr_vcpus)
+			return node;
+		kept++;
+	}
+	return -FDT_ERR_NOTFOUND;
+}
+
+/*
+ * As many CPU nodes as dom0 has vCPUs, all alike but for their numbers: which hart a vCPU runs on changes. Before the first
+ * is renumbered the others have gone, for theirs are the harts' numbers.
+ */
 static int edit_cpus(void *fdt, unsigned int nr_vcpus)
 {
 	int cpus = fdt_path_offset(fdt, "/cpus"), node;
 	unsigned int i = 0;
 
 	TRY(cpus);
-	node = fdt_first_subnode(fdt, cpus);
-	while (node >= 0) {
+	while ((node = other_cpu(fdt, cpus, nr_vcpus)) >= 0)
+		TRY(fdt_del_node(fdt, node));
+	fdt_for_each_subnode(node, fdt, cpus) {
 		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
 
-		if (!type || strcmp(type, "cpu")) {
-			node = fdt_next_subnode(fdt, node);
-			continue;
-		}
-		if (i >= nr_vcpus) {
-			TRY(fdt_del_node(fdt, node));
-			node = fdt_first_subnode(fdt, cpus);
-			/* Those kept are the first ones: step over them again. */
-			for (unsigned int k = 0; k < i && node >= 0; k++)
-				node = fdt_next_subnode(fdt, node);
-			continue;
-		}
-		TRY(edit_cpu(fdt, node, i));
-		i++;
-		node = fdt_next_subnode(fdt, node);
+		if (type && !strcmp(type, "cpu"))
+			TRY(edit_cpu(fdt, node, i++));
 	}
 	return 0;
 }

@@ -88,10 +88,70 @@ static void parse_memory(const void *fdt)
 	}
 }
 
+/*
+ * Whether a CPU node is one that the hypervisor can run on: not what the board keeps for itself (disabled), nor a monitor
+ * core without an MMU.
+ */
+static bool cpu_usable(const void *fdt, int node, u64 id)
+{
+	const char *status = fdt_getprop(fdt, node, "status", NULL);
+	const char *mmu = fdt_getprop(fdt, node, "mmu-type", NULL);
+	const char *why = NULL;
+	struct isa isa;
+
+	if (id == boot.boot_hartid)
+		return true;
+	if (status && strcmp(status, "okay") && strcmp(status, "ok"))
+		why = status;
+	else if (mmu && !strcmp(mmu, "riscv,none"))
+		why = "without an MMU";
+	else if (boot.isa.h && isa_read(fdt, node, &isa) && !isa.h)
+		why = "without the H extension";
+	else if (boot.nr_harts == CONFIG_NR_CPUS)
+		why = "one too many (NR_CPUS, make menuconfig)";
+	if (why)
+		printk("hart %lu is not used: it is %s\n", id, why);
+	return !why;
+}
+
+/* The id of a hart by its CPU node; false if it is no CPU node. */
+static bool cpu_id(const void *fdt, int node, u64 *id)
+{
+	const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+	u64 unused;
+
+	return type && !strcmp(type, "cpu") && node_reg(fdt, node, 0, id, &unused);
+}
+
+bool fdt_cpu_used(const void *fdt, int node)
+{
+	u64 id;
+
+	if (!cpu_id(fdt, node, &id))
+		return false;
+	for (unsigned int i = 0; i < boot.nr_harts; i++) {
+		if (boot.hartids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* boot.isa: what all of them have. */
+static void parse_isa(const void *fdt, int cpus)
+{
+	struct isa isa;
+	int node;
+
+	fdt_for_each_subnode(node, fdt, cpus) {
+		if (fdt_cpu_used(fdt, node) && isa_read(fdt, node, &isa))
+			isa_intersect(&boot.isa, &isa);
+	}
+}
+
 static void parse_cpus(const void *fdt)
 {
-	int cpus = fdt_path_offset(fdt, "/cpus"), node, len;
-	u64 id, unused;
+	int cpus = fdt_path_offset(fdt, "/cpus"), node;
+	u64 id;
 
 	if (cpus < 0)
 		panic("the FDT has no /cpus node");
@@ -100,27 +160,21 @@ static void parse_cpus(const void *fdt)
 	boot.hartids[0] = boot.boot_hartid;
 	boot.nr_harts = 1;
 	fdt_for_each_subnode(node, fdt, cpus) {
-		const char *type = fdt_getprop(fdt, node, "device_type", &len);
-		const char *isa = fdt_getprop(fdt, node, "riscv,isa", &len);
-		const char *status = fdt_getprop(fdt, node, "status", NULL);
-
-		if (!type || strcmp(type, "cpu") || !node_reg(fdt, node, 0, &id, &unused))
-			continue;
-		if (status && strcmp(status, "okay") && strcmp(status, "ok"))
+		if (!cpu_id(fdt, node, &id))
 			continue;
 		if (!machine.timebase_hz)
 			machine.timebase_hz = prop_u32(fdt, node, "timebase-frequency", 0);
 		if (id == boot.boot_hartid) {
-			pv_strlcpy(machine.isa, isa ? isa : "(not in the FDT)",
-				   sizeof(machine.isa));
-			continue;
+			isa_read(fdt, node, &boot.boot_isa);
+			boot.isa = boot.boot_isa;
+			boot.isa_string = fdt_getprop(fdt, node, "riscv,isa", NULL);
 		}
-		if (boot.nr_harts < CONFIG_NR_CPUS)
-			boot.hartids[boot.nr_harts++] = id;
-		else
-			printk("hart %lu is not used: this build knows %u (NR_CPUS, make menuconfig)\n",
-			       id, CONFIG_NR_CPUS);
 	}
+	fdt_for_each_subnode(node, fdt, cpus) {
+		if (cpu_id(fdt, node, &id) && cpu_usable(fdt, node, id) && id != boot.boot_hartid)
+			boot.hartids[boot.nr_harts++] = id;
+	}
+	parse_isa(fdt, cpus);
 	machine.nr_harts = boot.nr_harts;
 	if (!machine.timebase_hz)
 		panic("the FDT's /cpus has no timebase-frequency");
@@ -283,44 +337,4 @@ const char *cmdline_get(const char *name, char *buf, size_t size)
 		s = end;
 	}
 	return NULL;
-}
-
-/*
- * Hidden: h (no nested guests), v (not switched), AIA and Ssnpm-like ones that need state of their
- * own. Everything else that is unprivileged and switched or stateless stays.
- */
-void isa_filter(const char *in, char *out, size_t size)
-{
-	static const char *const hidden[] = {
-		"smaia",    "ssaia",  "sscofpmf",  "smstateen", "ssstateen", "sscsrind", "smcsrind",
-		"svadu",    "svade",  "smepmp",	   "smrnmi",	"smmtt",     "zkr",	 "ssccptr",
-		"smcdeleg", "ssccfg", "smcntrpmf", "sdtrig",	"smdbltrp",  "ssdbltrp", "smctr",
-		"ssctr",    "ssnpm",  "smnpm",	   "smmpm",	"zicfilp",   "zicfiss",	 "zcmt"
-	};
-	const char *s = in;
-	size_t n = 0;
-
-	for (; *s && *s != '_'; s++) {
-		if ((s - in >= 4 && (*s == 'h' || *s == 'v')) || n + 1 >= size)
-			continue;
-		out[n++] = *s;
-	}
-	while (*s == '_') {
-		const char *end = strchr(s + 1, '_');
-		size_t len = end ? (size_t)(end - s) : strlen(s);
-		bool hide = s[1] == 'z' && s[2] == 'v'; /* parts of V */
-
-		for (unsigned int i = 0; i < ARRAY_SIZE(hidden); i++)
-			hide |= len - 1 == strlen(hidden[i]) && !strncmp(s + 1, hidden[i], len - 1);
-		if (s[1] == 's' && s[2] == 'h') /* Sh…: parts of H */
-			hide = true;
-		if (len == 5 && !strncmp(s, "_sstc", 5) && !cpu.sstc)
-			hide = true;
-		if (!hide && n + len < size) {
-			memcpy(out + n, s, len);
-			n += len;
-		}
-		s += len;
-	}
-	out[n] = '\0';
 }

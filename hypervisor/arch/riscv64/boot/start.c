@@ -64,6 +64,15 @@ static void heap_from_ram(void)
 	}
 }
 
+/* In pieces: it is longer than a line of the log may be. */
+static void log_isa(const char *what, const char *isa)
+{
+	do {
+		printk("%s: %.160s\n", what, isa);
+		isa += strnlen(isa, 160);
+	} while (*isa);
+}
+
 static void log_machine(void)
 {
 	char value[32];
@@ -71,7 +80,7 @@ static void log_machine(void)
 	printk("Pavise %s, built with %s\n", CONFIG_VERSION, __VERSION__);
 	printk("harts: %u, boot hart %lu; time %lu kHz\n", boot.nr_harts, boot.boot_hartid,
 	       machine.timebase_hz / 1000);
-	printk("ISA: %s\n", machine.isa);
+	log_isa("ISA", boot.isa_string ? boot.isa_string : "(not in the FDT as a string)");
 	printk("options: %s\n", machine.cmdline[0] ? machine.cmdline : "(none)");
 	for (unsigned int i = 0; i < boot.nr_mem; i++)
 		printk("memory: %lx-%lx (%lu MiB)\n", boot.mem[i].start, boot.mem[i].end,
@@ -124,6 +133,7 @@ static void hart_go(struct hart *h)
 void start_secondary(struct hart *h)
 {
 	mm_enable();
+	features_check();
 	hart_go(h);
 	__atomic_fetch_add(&harts_ready, 1, __ATOMIC_RELEASE);
 	enter_guest();
@@ -155,6 +165,8 @@ void smp_start(void)
 void start_boot_hart(u64 hartid, paddr_t fdt_pa);
 void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 {
+	static char isa[ISA_SIZE];
+
 	boot.boot_hartid = hartid;
 	harts[0].hartid = hartid;
 	fdt_parse(fdt_pa);
@@ -165,6 +177,8 @@ void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 	log_machine();
 	access_policy();
 	features_probe();
+	isa_write(&boot.isa, false, isa);
+	log_isa("ISA for guests", isa);
 	engine_init();
 	mm_init();
 	heap_from_ram();

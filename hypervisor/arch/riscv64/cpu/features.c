@@ -20,27 +20,111 @@ static bool henvcfg_field(u64 field)
 	return ok;
 }
 
-void features_probe(void)
+/* The modes that vsatp takes, as a mask: a write of another one may change nothing at all. */
+static u32 satp_modes(void)
+{
+	u32 modes = BIT(0);
+
+	for (u64 mode = SATP_MODE_SV39; mode <= SATP_MODE_SV57; mode++) {
+		csr_write(CSR_VSATP, 0);
+		csr_write(CSR_VSATP, mode << SATP_MODE_SHIFT);
+		if (csr_read(CSR_VSATP) >> SATP_MODE_SHIFT == mode)
+			modes |= BIT(mode);
+	}
+	csr_write(CSR_VSATP, 0);
+	return modes;
+}
+
+/* State that only hstateen0 would close, on a hart without it. */
+static void probe_wiped(struct cpu_features *f)
 {
 	u64 v;
 
-	cpu.h = csr_probe(CSR_HSTATUS, &v);
-	cpu.sstc = csr_probe(CSR_STIMECMP, &v);
+	if (f->stateen[0])
+		return;
+#define X(number, name) f->wiped.name = csr_probe(number, &v);
+	WIPED_CSRS(X)
+#undef X
+	f->wipe = memcmp(&f->wiped, &(typeof(f->wiped)){}, sizeof(f->wiped)) != 0;
+}
+
+/* This hart's. */
+static void probe(struct cpu_features *f)
+{
+	u64 v;
+
+	memset(f, 0, sizeof(*f));
+	f->h = csr_probe(CSR_HSTATUS, &v);
+	f->sstc = csr_probe(CSR_STIMECMP, &v);
+	if (!f->h)
+		return;
+	f->envcfg = csr_probe(CSR_SENVCFG, &v);
+	f->henvcfg = csr_probe(CSR_HENVCFG, &v);
+	/* What firmware denies us of these it denies guests, too. */
+	f->stateen[0] = csr_probe(CSR_HSTATEEN0, &v);
+	f->stateen[1] = csr_probe(CSR_HSTATEEN1, &v);
+	f->stateen[2] = csr_probe(CSR_HSTATEEN2, &v);
+	f->stateen[3] = csr_probe(CSR_HSTATEEN3, &v);
+	if (f->henvcfg) {
+		f->svpbmt = henvcfg_field(HENVCFG_PBMTE);
+		f->zicbom = henvcfg_field(HENVCFG_CBCFE);
+		f->zicboz = henvcfg_field(HENVCFG_CBZE);
+		f->sstc = f->sstc && henvcfg_field(HENVCFG_STCE);
+	} else {
+		f->sstc = false;
+	}
+	probe_wiped(f);
+	csr_write(CSR_HGATP, SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x3fffUL << 44);
+	f->sv39x4 = csr_read(CSR_HGATP) >> SATP_MODE_SHIFT == SATP_MODE_SV39;
+	f->vmid_bits = fls64(csr_read(CSR_HGATP) >> 44 & 0x3fff);
+	csr_write(CSR_HGATP, 0);
+	f->satp_modes = satp_modes();
+}
+
+/* What the boot hart's FDT node names and that of another hart in use does not is not for all. */
+static bool common(bool probed, const char *name)
+{
+	return probed && (!isa_has(&boot.boot_isa, name) || isa_has(&boot.isa, name));
+}
+
+void features_probe(void)
+{
+	probe(&cpu);
+	cpu.sstc = common(cpu.sstc, "sstc");
+	cpu.svpbmt = common(cpu.svpbmt, "svpbmt");
+	cpu.zicbom = common(cpu.zicbom, "zicbom");
+	cpu.zicboz = common(cpu.zicboz, "zicboz");
 	if (!cpu.h)
 		return;
-	cpu.envcfg = csr_probe(CSR_SENVCFG, &v);
-	if (csr_probe(CSR_HENVCFG, &v)) {
-		cpu.svpbmt = henvcfg_field(HENVCFG_PBMTE);
-		cpu.zicbom = henvcfg_field(HENVCFG_CBCFE);
-		cpu.zicboz = henvcfg_field(HENVCFG_CBZE);
-		cpu.sstc = cpu.sstc && henvcfg_field(HENVCFG_STCE);
-	} else {
-		cpu.sstc = false;
-	}
-	csr_write(CSR_HGATP, SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x3fffUL << 44);
-	cpu.vmid_bits = fls64(csr_read(CSR_HGATP) >> 44 & 0x3fff);
-	csr_write(CSR_HGATP, 0);
-	printk("features: H%s%s%s%s, %u VMID bits\n", cpu.sstc ? " Sstc" : "",
+	printk("features: H%s%s%s%s%s, %u VMID bits\n", cpu.sstc ? " Sstc" : "",
 	       cpu.svpbmt ? " Svpbmt" : "", cpu.zicbom ? " Zicbom" : "",
-	       cpu.zicboz ? " Zicboz" : "", cpu.vmid_bits);
+	       cpu.zicboz ? " Zicboz" : "", cpu.stateen[0] ? " Ssstateen" : "", cpu.vmid_bits);
+}
+
+void features_check(void)
+{
+	struct cpu_features f;
+	const char *lacks = NULL;
+
+	probe(&f);
+	if (!f.h)
+		lacks = "H";
+	else if (memcmp(f.stateen, cpu.stateen, sizeof(f.stateen)))
+		lacks = "Ssstateen";
+	else if (f.envcfg != cpu.envcfg || f.henvcfg != cpu.henvcfg)
+		lacks = "senvcfg and henvcfg";
+	else if (cpu.sstc && !f.sstc)
+		lacks = "Sstc";
+	else if (cpu.svpbmt && !f.svpbmt)
+		lacks = "Svpbmt";
+	else if ((cpu.zicbom && !f.zicbom) || (cpu.zicboz && !f.zicboz))
+		lacks = "Zicbom and Zicboz";
+	else if (!f.sv39x4 || cpu.satp_modes & ~f.satp_modes)
+		lacks = "the page table formats";
+	else if (memcmp(&cpu.wiped, &f.wiped, sizeof(f.wiped)))
+		lacks = "what only Ssstateen could close";
+	if (lacks)
+		panic("hart %lu and the boot hart differ in %s, and the FDT does not say so. Set its CPU node's status "
+		      "to \"disabled\"",
+		      this_hart()->hartid, lacks);
 }

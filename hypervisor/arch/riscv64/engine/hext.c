@@ -9,11 +9,6 @@
 #include <lib.h>
 #include <sched.h>
 
-#define HEDELEG \
-	(BIT(EXC_INST_MISALIGNED) | BIT(EXC_ILLEGAL_INST) | BIT(EXC_BREAKPOINT) | \
-	 BIT(EXC_LOAD_MISALIGNED) | BIT(EXC_STORE_MISALIGNED) | BIT(EXC_ECALL_U) | \
-	 BIT(EXC_INST_PAGE_FAULT) | BIT(EXC_LOAD_PAGE_FAULT) | BIT(EXC_STORE_PAGE_FAULT))
-#define HIDELEG (IP_VSSIP | IP_VSTIP | IP_VSEIP)
 #define INSN_WFI 0x10500073
 
 void fp_save(struct arch_vcpu *a);
@@ -21,39 +16,13 @@ void fp_load(struct arch_vcpu *a);
 
 static bool hext_available(void)
 {
-	return cpu.h;
-}
-
-/*
- * Page-based memory types are for who has devices. A guest could map its RAM as not cacheable, and read what lies under
- * the zeroes that scrubbing left in the cache (as XSA-402 on another machine).
- */
-static u64 envcfg_for(const struct domain *d)
-{
-	u64 envcfg = 0;
-
-	if (cpu.sstc)
-		envcfg |= HENVCFG_STCE;
-	if (cpu.svpbmt && d->is_privileged)
-		envcfg |= HENVCFG_PBMTE;
-	if (cpu.zicbom)
-		envcfg |= HENVCFG_CBCFE |
-			  (1UL << 4); /* CBIE 01: cbo.inval flushes, and so shows no old data */
-	if (cpu.zicboz)
-		envcfg |= HENVCFG_CBZE;
-	return envcfg;
+	return cpu.h && cpu.sv39x4;
 }
 
 static void hext_hart_init(void)
 {
-	csr_write(CSR_HEDELEG, HEDELEG);
-	csr_write(CSR_HIDELEG, HIDELEG);
-	csr_write(CSR_HCOUNTEREN, 7);
-	csr_write(CSR_HTIMEDELTA, 0);
+	guest_cpu_hart_init();
 	csr_write(CSR_HVIP, 0);
-	csr_write(CSR_HIE, 0);
-	if (envcfg_for(current()->domain))
-		csr_write(CSR_HENVCFG, envcfg_for(current()->domain));
 	/* What load_fp() takes the registers to hold; the idle vCPU never changes them. */
 	csr_set(CSR_SSTATUS, SSTATUS_FS);
 	fp_load(this_hart()->current_arch);
@@ -125,16 +94,12 @@ static void hext_save(struct vcpu *v)
 
 	a->sstatus = csr_read(CSR_SSTATUS);
 	a->hstatus = csr_read(CSR_HSTATUS);
-	a->vsstatus = csr_read(CSR_VSSTATUS);
-	a->vsie = csr_read(CSR_VSIE);
-	a->vstvec = csr_read(CSR_VSTVEC);
-	a->vsscratch = csr_read(CSR_VSSCRATCH);
-	a->vsepc = csr_read(CSR_VSEPC);
-	a->vscause = csr_read(CSR_VSCAUSE);
-	a->vstval = csr_read(CSR_VSTVAL);
 	a->vsatp = csr_read(CSR_VSATP);
-	a->hvip = csr_read(CSR_HVIP);
-	a->scounteren = csr_read(CSR_SCOUNTEREN);
+#define X(field, csr, condition) \
+	if (condition) \
+		a->field = csr_read(csr);
+	SWITCHED_CSRS(X)
+#undef X
 	if (cpu.sstc) {
 		a->vstimecmp = csr_read(CSR_VSTIMECMP);
 		/* A comparator left behind would raise VSTIP for whoever runs next. */
@@ -142,8 +107,6 @@ static void hext_save(struct vcpu *v)
 	}
 	if ((a->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
 		save_fp(a);
-	if (cpu.envcfg)
-		a->senvcfg = csr_read(CSR_SENVCFG);
 }
 
 static void hext_apply_pending(struct vcpu *v)
@@ -163,19 +126,15 @@ static void hext_load(struct vcpu *v)
 
 	csr_write(CSR_HGATP, v->domain->arch->hgatp);
 	if (cpu.svpbmt)
-		csr_write(CSR_HENVCFG, envcfg_for(v->domain));
-	csr_write(CSR_VSSTATUS, a->vsstatus);
-	csr_write(CSR_VSIE, a->vsie);
-	csr_write(CSR_VSTVEC, a->vstvec);
-	csr_write(CSR_VSSCRATCH, a->vsscratch);
-	csr_write(CSR_VSEPC, a->vsepc);
-	csr_write(CSR_VSCAUSE, a->vscause);
-	csr_write(CSR_VSTVAL, a->vstval);
+		csr_write(CSR_HENVCFG, guest_cpu_henvcfg(v->domain));
+	if (unlikely(cpu.wipe))
+		guest_cpu_wipe();
+#define X(field, csr, condition) \
+	if (condition) \
+		csr_write(csr, a->field);
+	SWITCHED_CSRS(X)
+#undef X
 	csr_write(CSR_VSATP, a->vsatp);
-	csr_write(CSR_HVIP, a->hvip);
-	csr_write(CSR_SCOUNTEREN, a->scounteren);
-	if (cpu.envcfg)
-		csr_write(CSR_SENVCFG, a->senvcfg);
 	if (cpu.sstc)
 		csr_write(CSR_VSTIMECMP, a->vstimecmp); /* after htimedelta, which never changes */
 	csr_write(CSR_HSTATUS, a->hstatus);

@@ -6,6 +6,7 @@
 #define PAVISE_ARCH_H
 
 #include <csr.h>
+#include <guest-cpu.h>
 #include <hart.h>
 #include <types.h>
 
@@ -40,6 +41,12 @@ struct range {
 	paddr_t start, end;
 };
 
+/* Which of the extensions of guest-cpu.h a hart has by its FDT node, and H. */
+struct isa {
+	u64 has[2];
+	bool h;
+};
+
 struct boot_info {
 	const void *fdt; /* the firmware's, mapped */
 	u64 fdt_size;
@@ -51,6 +58,9 @@ struct boot_info {
 	u64 boot_hartid;
 	u64 hartids[CONFIG_NR_CPUS];
 	unsigned int nr_harts;
+	struct isa isa; /* what all of them have */
+	struct isa boot_isa; /* what the boot hart has */
+	const char *isa_string; /* the boot hart's, as the FDT has it; NULL: none */
 	/* devices the hypervisor owns; 0: none */
 	paddr_t uart_base;
 	unsigned int uart_irq, uart_shift, uart_io_width;
@@ -70,18 +80,42 @@ void smp_start(void);
 int dom0_build(void);
 const char *cmdline_get(const char *name, char *buf,
 			size_t size); /* value of name=, "" for a bare name, NULL */
-/* ISA string as guests see it: extensions that are hidden are dropped. */
-void isa_filter(const char *in, char *out, size_t size);
+/* A CPU node of the firmware's FDT (or of a copy with its ids still in it) is that of a hart in use. */
+bool fdt_cpu_used(const void *fdt, int node);
 
 /* ---- cpu ---- */
 
 struct cpu_features {
-	bool h, sstc, svpbmt, zicbom, zicboz, envcfg;
+	bool h, sstc, svpbmt, zicbom, zicboz;
+	bool envcfg, henvcfg, stateen[4]; /* senvcfg, henvcfg and hstateen0 to 3 are there */
+	bool sv39x4;
+	bool wipe; /* any of these: */
+	struct {
+#define X(number, name) bool name;
+		WIPED_CSRS(X)
+#undef X
+	} wiped;
+	u32 satp_modes; /* that vsatp takes: BIT(mode) */
 	unsigned int vmid_bits;
 };
-extern struct cpu_features cpu;
+extern struct cpu_features cpu; /* what all harts have */
 
-void features_probe(void);
+void features_probe(void); /* the boot hart, before others start */
+void features_check(void); /* another hart: panics if it has not the same */
+
+/* cpu/isa.c */
+#define ISA_SIZE 1024
+/* From riscv,isa-extensions of a CPU node, else from riscv,isa. false: it has neither. */
+bool isa_read(const void *fdt, int node, struct isa *isa);
+void isa_intersect(struct isa *a, const struct isa *b); /* to a */
+/* name: one of guest-cpu.h's list. */
+bool isa_has(const struct isa *isa, const char *name);
+/*
+ * What a guest is told of isa: as a string (riscv,isa), or as a list (riscv,isa-extensions). After features_probe(). Returns
+ * its size with the last NUL.
+ */
+size_t isa_write(const struct isa *isa, bool list, char buf[ISA_SIZE]);
+
 /* Reads a CSR that may not exist: false if it traps. */
 #define csr_probe(csr, val) \
 	({ \
@@ -205,6 +239,11 @@ extern const struct engine engine_hext;
 void engine_init(void);
 
 void hext_trap(struct vcpu *v, u64 scause);
+
+/* engine/guest_cpu.c */
+void guest_cpu_hart_init(void); /* this hart, which has no guest yet */
+u64 guest_cpu_henvcfg(const struct domain *d);
+void guest_cpu_wipe(void); /* if cpu.wipe */
 
 /* ---- vsbi ---- */
 

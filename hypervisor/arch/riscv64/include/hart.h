@@ -9,6 +9,7 @@
 
 #include <arch-inline.h>
 #include <domain.h>
+#include <guest-cpu.h>
 #include <types.h>
 
 struct cpu_regs {
@@ -21,10 +22,11 @@ struct arch_vcpu {
 	struct cpu_regs regs; /* whole whenever the vCPU is not running */
 	/* CSRs, valid while the vCPU is not loaded on a hart */
 	u64 sstatus, hstatus; /* of the return to the guest: SPP, SPIE; SPV, SPVP */
-	u64 vsstatus, vsie, vstvec, vsscratch, vsepc, vscause, vstval, vsatp;
-	u64 hvip;
+#define X(field, csr, condition) u64 field;
+	SWITCHED_CSRS(X)
+#undef X
+	u64 vsatp;
 	u64 vstimecmp; /* Sstc; else the SBI timer's deadline (host time units) */
-	u64 scounteren, senvcfg;
 	u64 fp[32];
 	u64 fcsr;
 	struct hart *fp_hart; /* whose registers had them last */
