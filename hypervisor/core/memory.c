@@ -71,84 +71,72 @@ static int decrease(struct domain *d, gfn_t gfn)
 	return rc;
 }
 
-/*
- * Maps an extent with the largest leaves that alignment allows. After an error nothing of it is mapped and its pages are
- * released, but for those whose superpage could not be split: they stay the domain's and mapped.
- */
-static int map_extent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int order)
-{
-	mfn_t mfn = page_to_mfn(pg);
-	unsigned int leaf = order >= 18 ? 18 : order >= 9 ? 9 : 0;
-	u64 done = 0;
-	int rc = 0;
-
-	while (leaf && !IS_ALIGNED(gfn, BIT(leaf)))
-		leaf -= 9;
-	for (; done < BIT(order); done += BIT(leaf)) {
-		rc = p2m_map(d, gfn + done, mfn + done, leaf, P2M_RAM, P2M_RWX);
-		if (rc)
-			break;
-	}
-	if (rc) {
-		for (u64 i = 0; i < done; i++)
-			decrease(d, gfn + i);
-		for (unsigned int o; done < BIT(order); done += BIT(o)) {
-			for (o = min(order, (unsigned int)EXTENT_PIECE); !IS_ALIGNED(done, BIT(o));)
-				o--;
-			page_release_unmapped(d, &pg[done], o);
-		}
-	}
-	return rc;
-}
-
-/* Before it is taken and given back in vain, which is long. What others map meanwhile is found when it is mapped. */
-static bool place_is_free(struct domain *d, gfn_t gfn, unsigned int order)
-{
-	for (u64 i = 0; i < BIT(order); i += BIT(EXTENT_PIECE)) {
-		if (p2m_allows(d, gfn + i, 0))
-			return false;
-	}
-	return true;
-}
-
-/* A large extent is populated in pieces, and mapped with the last. */
-static int populate(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
-{
-	struct page *pg;
-	int rc = 0;
-
-	if (d->direct_mapped)
-		return order ? -EINVAL : populate_direct(d, gfn);
-	if (!IS_ALIGNED(gfn, BIT(order)))
-		return -EINVAL;
-	if (order > EXTENT_PIECE) {
-		if (!piece && !place_is_free(d, gfn, order))
-			return -EEXIST;
-		if (!piece)
-			rc = extent_begin(d, order);
-		if (!rc)
-			rc = extent_step(d, order, piece, &pg);
-		return rc || !pg ? rc : map_extent(d, gfn, pg, order);
-	}
-	pg = alloc_domain_pages(d, order);
-	if (!pg)
-		return -ENOMEM;
-	return map_extent(d, gfn, pg, order);
-}
-
 /* Clean memory for an extent, 64 KiB at a time; -ERESTART: not yet. */
-static int prepare(struct domain *d, unsigned int order)
+static int prepare(unsigned int order)
 {
-	while (!d->direct_mapped && heap_prepare(order)) {
+	while (heap_prepare(order)) {
 		if (hypercall_preempt_check())
 			return -ERESTART;
 	}
 	return 0;
 }
 
+/* Each place is looked at before its memory is taken and given back in vain. What others map meanwhile p2m_map() finds. */
+static int populate_small(struct domain *d, gfn_t gfn, unsigned int order)
+{
+	struct page *pg;
+	int rc;
+
+	rc = p2m_make_room(d, gfn, order);
+	if (rc)
+		return rc;
+	rc = prepare(order);
+	if (rc)
+		return rc;
+	pg = alloc_domain_pages(d, order);
+	if (!pg)
+		return -ENOMEM;
+	rc = p2m_map(d, gfn, page_to_mfn(pg), order, P2M_RAM, P2M_RWX);
+	if (rc)
+		page_release_unmapped(d, pg, order);
+	return rc;
+}
+
+/* The number of populate()'s steps for an extent, log2. */
+static unsigned int populate_shift(unsigned int order)
+{
+	return order > EXTENT_PIECE ? order - EXTENT_PIECE + 1 : 0;
+}
+
+/* One step of an extent. A large one has two for each of its pieces: a look at each place, then the memory for each. */
+static int populate(struct domain *d, gfn_t gfn, unsigned int order, u64 step)
+{
+	u64 pieces = BIT(populate_shift(order)) / 2;
+	int rc;
+
+	if (d->direct_mapped)
+		return order ? -EINVAL : populate_direct(d, gfn);
+	if (!IS_ALIGNED(gfn, BIT(order)))
+		return -EINVAL;
+	if (!pieces)
+		return populate_small(d, gfn, order);
+	if (step < pieces)
+		return p2m_make_room(d, gfn + (step << EXTENT_PIECE), EXTENT_PIECE);
+	step -= pieces;
+	do {
+		rc = step ? 0 : prepare(order);
+		if (!rc)
+			rc = extent_step(d, gfn, order, step);
+		/* Another one was faster, and took what was prepared. */
+		if (rc == -ENOMEM && heap_prepare(order))
+			rc = -ERESTART;
+	} while (rc == -ERESTART && !hypercall_preempt_check());
+	return rc;
+}
+
 /*
- * Steps from *step up to total, 2^shift for each extent: its 2^EXTENT_PIECE pages for populate_physmap, its pages for
- * decrease_reservation. Returns -ERESTART when it should stop for a while.
+ * Steps from *step up to total, 2^shift for each extent: populate()'s, or the pages that decrease() takes. Returns
+ * -ERESTART when it should stop for a while.
  */
 static long reservation_steps(struct domain *d, const struct xen_memory_reservation *r, u64 *step,
 			      u64 total, unsigned int shift, bool decreasing)
@@ -169,9 +157,6 @@ static long reservation_steps(struct domain *d, const struct xen_memory_reservat
 		if ((*step == start || !(*step & in_extent)) &&
 		    copy_from_guest(&gfn, from, sizeof(gfn)))
 			return -EFAULT;
-		rc = decreasing || *step & in_extent ? 0 : prepare(d, r->extent_order);
-		if (rc)
-			return rc;
 		rc = decreasing ? decrease(d, gfn + (*step & in_extent)) :
 				  populate(d, gfn, r->extent_order, *step & in_extent);
 		if (rc)
@@ -202,7 +187,7 @@ long memory_reservation_op(u64 cmd, u64 arg, u64 arg3)
 	if (op == XENMEM_decrease_reservation)
 		shift = r.extent_order;
 	else
-		shift = r.extent_order > EXTENT_PIECE ? r.extent_order - EXTENT_PIECE : 0;
+		shift = populate_shift(r.extent_order);
 	total = r.nr_extents << shift;
 	if (r.nr_extents > ~0UL >> (EXTENT_SHIFT + shift) || step > total)
 		return -EINVAL;

@@ -43,73 +43,6 @@ static void assign(struct domain *d, struct page *pg, u64 n)
 	}
 }
 
-int extent_begin(struct domain *d, unsigned int order)
-{
-	struct page *pg;
-
-	if (READ_ONCE(d->extent.pages))
-		return -EAGAIN;
-	if (!reserve(d, BIT(order)))
-		return -ENOMEM;
-	pg = heap_take_clean(d, order);
-	if (!pg) {
-		unreserve(d, BIT(order));
-		return -ENOMEM;
-	}
-	spin_lock(&d->page_lock);
-	if (d->extent.pages) {
-		d->tot_pages -= BIT(order);
-		spin_unlock(&d->page_lock);
-		heap_give_back(pg, order);
-		return -EAGAIN;
-	}
-	d->extent.pages = pg;
-	d->extent.order = order;
-	d->extent.done = 0;
-	spin_unlock(&d->page_lock);
-	return 0;
-}
-
-int extent_step(struct domain *d, unsigned int order, u64 piece, struct page **pages)
-{
-	int rc = -EINVAL;
-
-	*pages = NULL;
-	spin_lock(&d->page_lock);
-	if (!d->dying && d->extent.pages && d->extent.order == order &&
-	    d->extent.done == piece << EXTENT_PIECE) {
-		assign(d, d->extent.pages + d->extent.done, BIT(EXTENT_PIECE));
-		d->extent.done += BIT(EXTENT_PIECE);
-		if (d->extent.done == BIT(order)) {
-			*pages = d->extent.pages;
-			d->extent.pages = NULL;
-		}
-		rc = 0;
-	}
-	spin_unlock(&d->page_lock);
-	return rc;
-}
-
-int extent_drop(struct domain *d)
-{
-	struct page *pg;
-
-	spin_lock(&d->page_lock);
-	pg = d->extent.pages;
-	if (!pg) {
-		spin_unlock(&d->page_lock);
-		return 0;
-	}
-	pg += d->extent.done;
-	d->extent.done += BIT(EXTENT_PIECE);
-	d->tot_pages -= BIT(EXTENT_PIECE);
-	if (d->extent.done == BIT(d->extent.order))
-		d->extent.pages = NULL;
-	spin_unlock(&d->page_lock);
-	heap_give_back(pg, EXTENT_PIECE);
-	return -ERESTART;
-}
-
 struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 {
 	u64 n = BIT(order);
@@ -176,6 +109,117 @@ void page_release_unmapped(struct domain *d, struct page *pg, unsigned int order
 	if (last)
 		domain_put(d);
 }
+
+/* ---- large extents ---- */
+
+/* page_lock held. The next piece becomes d's; behind the last one the extent is mapped, or begins to go back. */
+static void extent_advance(struct domain *d)
+{
+	struct extent *e = &d->extent;
+
+	assign(d, e->pages + e->done, BIT(EXTENT_PIECE));
+	e->done += BIT(EXTENT_PIECE);
+	if (e->done < e->left)
+		return;
+	/* Still under the lock: whoever finds no extent under way finds it mapped, or it was not. */
+	if (p2m_map(d, e->gfn, page_to_mfn(e->pages), e->order, P2M_RAM, P2M_RWX))
+		e->dropping = true;
+	else
+		e->pages = NULL;
+}
+
+/* page_lock held. Takes the block and makes its first piece d's. */
+static int extent_begin(struct domain *d, gfn_t gfn, unsigned int order)
+{
+	struct page *pg;
+
+	if (p2m_allows(d, gfn, 0))
+		return -EEXIST; /* two came with the same extent, and this one is the second */
+	if (BIT(order) > d->max_pages || d->tot_pages > d->max_pages - BIT(order))
+		return -ENOMEM;
+	pg = heap_take_clean(d, order);
+	if (!pg)
+		return -ENOMEM;
+	d->tot_pages += BIT(order);
+	d->extent = (struct extent){ .pages = pg, .gfn = gfn, .order = order, .left = BIT(order) };
+	extent_advance(d);
+	return 0;
+}
+
+/* page_lock held. extent_step() with an extent under way that does not go back. */
+static int extent_go_on(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
+{
+	struct extent *e = &d->extent;
+	u64 next = e->done >> EXTENT_PIECE;
+
+	if (piece && e->gfn == gfn && e->order == order) {
+		if (piece > next)
+			return -EINVAL;
+		if (piece < next) /* another one was here */
+			return 0;
+		extent_advance(d);
+		return e->dropping ? -ERESTART : 0;
+	}
+	extent_advance(d);
+	return -ERESTART;
+}
+
+int extent_step(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
+{
+	struct extent *e = &d->extent;
+	bool drop = false;
+	int rc;
+
+	spin_lock(&d->page_lock);
+	if (d->dying) {
+		rc = -EINVAL;
+	} else if (!e->pages) {
+		/* Not the first piece: another one has carried it to its end. */
+		if (piece)
+			rc = p2m_allows(d, gfn, P2M_RWX) ? 0 : -EINVAL;
+		else
+			rc = extent_begin(d, gfn, order);
+	} else if (e->dropping) {
+		drop = true;
+		rc = -ERESTART;
+	} else {
+		rc = extent_go_on(d, gfn, order, piece);
+	}
+	spin_unlock(&d->page_lock);
+	if (drop)
+		extent_drop(d);
+	return rc;
+}
+
+int extent_drop(struct domain *d)
+{
+	struct extent *e = &d->extent;
+	struct page *pg;
+	bool owned;
+
+	spin_lock(&d->page_lock);
+	pg = e->pages;
+	if (!pg) {
+		spin_unlock(&d->page_lock);
+		return 0;
+	}
+	e->dropping = true;
+	e->left -= BIT(EXTENT_PIECE);
+	pg += e->left;
+	owned = e->left < e->done;
+	if (!owned)
+		d->tot_pages -= BIT(EXTENT_PIECE);
+	if (!e->left)
+		e->pages = NULL;
+	spin_unlock(&d->page_lock);
+	if (owned)
+		page_release_unmapped(d, pg, EXTENT_PIECE);
+	else
+		heap_give_back(pg, EXTENT_PIECE);
+	return -ERESTART;
+}
+
+/* ---- references ---- */
 
 void page_lend(struct page *pg, struct domain *d)
 {

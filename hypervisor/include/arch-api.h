@@ -111,12 +111,18 @@ struct p2m_entry {
 };
 
 /*
- * Maps 2^order frames (order 0, 9 or 18; both frames aligned to it). Nothing may be mapped there:
- * -EEXIST.
- * -ENOMEM: no page-table page, nothing changed. Takes the p2m lock.
+ * Maps 2^order frames (at most 2^18; both frame numbers aligned to it) with the largest leaves that there are: all or
+ * none. -EEXIST: something is mapped there already, or, where several 2 MiB leaves are wanted, a table is in the way (see
+ * p2m_make_room()). -ENOMEM: no page-table page. -EINVAL: beyond the address space, or not aligned. Takes the p2m lock.
  */
 int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
 	    unsigned int access);
+/*
+ * -EEXIST if something is mapped in the 2^order frames (order at most 9) from gfn on, which is aligned to that. Else makes
+ * room for a mapping of that size: a table that has become empty goes. -EINVAL: beyond the address space. Takes the p2m
+ * lock.
+ */
+int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order);
 /*
  * Unmaps one frame if it is mapped as one of types (mask of BIT(P2M_RAM) etc.), splitting a superpage if needed (-ENOMEM),
  * and returns what was there in *old (may be NULL). -ENOENT: nothing was; -EBUSY: something of another type is. On return

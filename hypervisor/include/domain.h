@@ -52,10 +52,13 @@ struct domain {
 	u64 owned_pages; /* on page_list; tot_pages also counts those about to come */
 	u64 max_pages;
 	u64 claimed_pages; /* XENMEM_claim_pages; under the heap lock */
-	struct { /* a large extent that is becoming the domain's: extent_begin() */
-		struct page *pages;
+	struct extent { /* a large one that is becoming the domain's: extent_step() */
+		struct page *pages; /* NULL: none */
+		gfn_t gfn;
 		unsigned int order;
-		u64 done; /* pages */
+		bool dropping; /* it goes back */
+		u64 done; /* pages that are the domain's, from the first */
+		u64 left; /* pages that did not go back, from the first */
 	} extent;
 	unsigned int memory_ops; /* under way on its behalf: memory_op_begin() */
 

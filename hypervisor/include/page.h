@@ -60,7 +60,7 @@ int heap_claim(struct domain *d, u64 pages);
 /*
  * Large blocks without a long stop: heap_prepare() scrubs 16 pages if there is no clean block of the order, and returns
  * whether to call it again; heap_take_clean() then takes one (order > 4) without touching its pages, which are to become a
- * domain's (extent_step()) or go back, in pieces of any order.
+ * domain's (extent_step()) or go back (heap_give_back()), in pieces of any order, as long as nobody had them.
  */
 bool heap_prepare(unsigned int order);
 struct page *heap_take_clean(struct domain *d, unsigned int order);
@@ -75,14 +75,19 @@ void free_pages(struct page *pg, unsigned int order);
 struct page *alloc_domain_pages(struct domain *d, unsigned int order);
 
 /*
- * alloc_domain_pages() for extents above EXTENT_PIECE, in pieces: extent_begin() takes the block, each extent_step() makes
- * the next 2^EXTENT_PIECE pages d's, and returns the whole block when all are, NULL in *pages before. One extent at a time:
- * -EAGAIN. -ENOMEM; -EINVAL: there is no such extent, or d is dying. extent_drop() gives back what is left of one that
- * nobody finished: -ERESTART while there is more.
+ * Populating an extent above EXTENT_PIECE in pieces of that size: the first call takes the whole block of memory, each
+ * makes one piece d's, and the last maps the extent at gfn. All or nothing: if it cannot be mapped, all pieces go back.
+ * A domain has one extent under way. Whoever comes with another carries that one to its end first, for the one who
+ * began it and who perhaps does not come back: so what was abandoned keeps nobody out, and of two both get on.
+ *
+ * Call with piece 0, 1, ... 2^(order - EXTENT_PIECE) - 1, each until it returns something else than -ERESTART, which means
+ * that one step was done, of this extent or of another. 0: the next, or after the last the extent is mapped. -ENOMEM: no
+ * memory, or more than d may have; -EINVAL: no such extent is under way, or it could not be mapped, or d is dying.
+ * memory_op_begin() was called for d, or it is the current domain. Takes page_lock.
  */
 #define EXTENT_PIECE 9
-int extent_begin(struct domain *d, unsigned int order);
-int extent_step(struct domain *d, unsigned int order, u64 piece, struct page **pages);
+int extent_step(struct domain *d, gfn_t gfn, unsigned int order, u64 piece);
+/* Gives back a piece of the extent that is under way: -ERESTART while there is more, 0 when there is none (any more). */
 int extent_drop(struct domain *d);
 
 u64 heap_free_pages(void); /* PAGE_FREE and PAGE_DIRTY */

@@ -95,6 +95,18 @@ static void extents(void)
 	reservation(XENMEM_populate_physmap, DOMID_SELF, frames, 2, 9);
 }
 
+/* The last page is in the way: nothing is mapped and taken back in vain. */
+static void late(void)
+{
+	xen_pfn_t at = big;
+
+	for (unsigned int i = 0; i < 255; i++)
+		frames[i] = big + i;
+	reservation(XENMEM_decrease_reservation, DOMID_SELF, frames, 255, 0);
+	reservation(XENMEM_populate_physmap, DOMID_SELF, &at, 1, 8);
+	reservation(XENMEM_populate_physmap, DOMID_SELF, frames, 255, 0);
+}
+
 static void copies(void)
 {
 	static struct gnttab_copy ops[COPIES];
@@ -198,6 +210,7 @@ int main(void)
 	measure("nothing", nothing);
 	measure("decrease_reservation and populate_physmap, 512 pages", pages);
 	measure("the same, 2 extents of 2 MiB", extents);
+	measure("an extent of 1 MiB whose last page is in the way", late);
 	measure("grant copy, 2000 pages", copies);
 	measure("multicall of 2000", calls);
 	measure("grant map and unmap, 2048 pages", maps);

@@ -155,6 +155,13 @@ long sysctl(u32 cmd, struct xen_sysctl *op);
 /* ---- memory ---- */
 void take_all_memory(void); /* every page and every small object */
 void give_memory_back(void);
+#define HOLE 0x60000UL /* u1 and u2 have nothing here */
+/* memory_op for dom: a reservation's extents done; add_to_physmap and remove_from_physmap */
+long reserve(unsigned int op, domid_t dom, xen_pfn_t *list, u64 n, unsigned int order);
+long populate(domid_t dom, xen_pfn_t gfn, unsigned int order);
+long decrease(domid_t dom, xen_pfn_t gfn, unsigned int order);
+long add(domid_t dom, unsigned int space, unsigned long idx, gfn_t gfn);
+long remove_gfn(domid_t dom, gfn_t gfn);
 
 /* ---- events ---- */
 evtchn_port_t unbound(struct domain *owner, domid_t remote); /* owner becomes current */

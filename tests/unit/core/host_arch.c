@@ -285,27 +285,42 @@ static void cut(struct arch_domain *a, size_t at)
 	memmove(&a->leaf[at], &a->leaf[at + 1], (a->n - at) * sizeof(a->leaf[0]));
 }
 
+/* Is something mapped there? Where it would be, in *at. */
+static bool is_taken(struct arch_domain *a, gfn_t gfn, unsigned int order, size_t *at)
+{
+	*at = leaf_at(a, gfn);
+	return *at < a->n && a->leaf[*at].gfn < gfn + BIT(order);
+}
+
 int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
 	    unsigned int access)
 {
-	struct leaf l = { gfn, mfn, order, access, type };
+	struct leaf l = { gfn, mfn, order / 9 * 9, access, type };
 	struct arch_domain *a = d->arch;
 	size_t at;
 
 	call(&host.before_map);
-	if (gfn >> 29 || (order != 0 && order != 9 && order != 18) ||
-	    !IS_ALIGNED(gfn | mfn, BIT(order)))
+	if (gfn >> 29 || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
-	at = leaf_at(a, gfn);
-	if (at < a->n && a->leaf[at].gfn < gfn + BIT(order))
+	if (is_taken(a, gfn, order, &at))
 		return -EEXIST;
 	if (host.maps_left >= 0 && host.maps_left-- == 0) {
 		host.maps_left = 0;
 		return -ENOMEM;
 	}
-	insert(a, at, &l);
+	for (; l.gfn < gfn + BIT(order); l.gfn += BIT(l.order), l.mfn += BIT(l.order))
+		insert(a, at++, &l);
 	a->max_gfn = max(a->max_gfn, gfn + BIT(order) - 1);
 	return 0;
+}
+
+int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
+{
+	size_t at;
+
+	if (gfn >> 29 || order > 9 || !IS_ALIGNED(gfn, BIT(order)))
+		return -EINVAL;
+	return is_taken(d->arch, gfn, order, &at) ? -EEXIST : 0;
 }
 
 static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)

@@ -6,40 +6,6 @@
 
 #include "host.h"
 
-#define HOLE 0x60000UL /* u1 and u2 have nothing here */
-
-static long reserve(unsigned int op, domid_t dom, xen_pfn_t *list, u64 n, unsigned int order)
-{
-	struct xen_memory_reservation r = { .nr_extents = n, .extent_order = order, .domid = dom };
-
-	set_xen_guest_handle(r.extent_start, list);
-	return MEMORY(op, &r);
-}
-
-static long populate(domid_t dom, xen_pfn_t gfn, unsigned int order)
-{
-	return reserve(XENMEM_populate_physmap, dom, &gfn, 1, order);
-}
-
-static long decrease(domid_t dom, xen_pfn_t gfn, unsigned int order)
-{
-	return reserve(XENMEM_decrease_reservation, dom, &gfn, 1, order);
-}
-
-static long add(domid_t dom, unsigned int space, unsigned long idx, gfn_t gfn)
-{
-	struct xen_add_to_physmap a = { .domid = dom, .space = space, .idx = idx, .gpfn = gfn };
-
-	return MEMORY(XENMEM_add_to_physmap, &a);
-}
-
-static long remove_gfn(domid_t dom, gfn_t gfn)
-{
-	struct xen_remove_from_physmap a = { .domid = dom, .gpfn = gfn };
-
-	return MEMORY(XENMEM_remove_from_physmap, &a);
-}
-
 /* dom0 maps a frame of another at gfn; returns the item's error. */
 static int foreign(domid_t dom, gfn_t theirs, gfn_t gfn)
 {
@@ -160,37 +126,6 @@ static void superpages_where_alignment_allows(void **state)
 	assert_int_equal(e.order, 9);
 }
 
-/* Half an extent mapped, then no memory: not even for undoing it. No page is released that is still mapped. */
-static void xsa_29_extent_that_fails_half_way(void **state)
-{
-	struct p2m_entry e;
-	struct page *pg;
-
-	AS(dom0);
-	host.maps_left = 1;
-	host.splits_left = 0;
-	assert_int_equal(populate(1, HOLE, 10), 0);
-	host.maps_left = host.splits_left = -1;
-	for (u64 i = 0; i < 1024; i++) {
-		if (!p2m_lookup(u1, HOLE + i, &e))
-			continue;
-		pg = mfn_to_page(e.mfn);
-		assert_int_equal(pg->state, PAGE_OWNED);
-		assert_ptr_equal(pg->owner, u1);
-	}
-	/* With memory for it, all is undone. */
-	host.maps_left = 1;
-	assert_int_equal(populate(1, HOLE + 1024, 10), 0);
-	host.maps_left = -1;
-	for (u64 i = 0; i < 1024; i++)
-		assert_false(p2m_lookup(u1, HOLE + 1024 + i, &e));
-	/* Something in the way of the last frame. */
-	assert_int_equal(populate(1, HOLE + 2048 + 7, 0), 1);
-	assert_int_equal(populate(1, HOLE + 2048, 3), 0);
-	assert_false(p2m_lookup(u1, HOLE + 2048, &e));
-	assert_true(p2m_lookup(u1, HOLE + 2048 + 7, &e));
-}
-
 static void map_instead(void)
 {
 	xen_pfn_t gfn = RAM_GFN;
@@ -216,31 +151,6 @@ static void xsa_212_decrease_races_with_map(void **state)
 	unmap_grant(0, RAM_GFN);
 	assert_int_equal(theirs->count, 1);
 	assert_int_equal(grant_entry(u2, 1)->flags, GTF_permit_access);
-}
-
-static void free_the_first(void)
-{
-	/* One map is done; take it back, so that its page is another's when the populate fails. */
-	assert_int_equal(decrease(DOMID_SELF, HOLE, 0), 1);
-	AS(u2);
-	assert_int_equal(populate(DOMID_SELF, HOLE, 0), 1);
-	AS(u1);
-}
-
-static void arm_free_the_first(void)
-{
-	host.before_map = free_the_first;
-}
-
-static void populate_that_fails_races_with_decrease(void **state)
-{
-	AS(u1);
-	assert_int_equal(populate(DOMID_SELF, HOLE + 1, 0), 1); /* in the way */
-	host.before_map = arm_free_the_first; /* before the second map */
-	assert_int_equal(populate(DOMID_SELF, HOLE, 1), 0);
-	assert_int_equal(u2->tot_pages, U_PAGES + 1);
-	assert_int_equal(refs(u2, HOLE), 1);
-	assert_int_equal(mfn_to_page(arch_virt_to_mfn(guest_page(u2, HOLE)))->state, PAGE_OWNED);
 }
 
 static void continuation(void **state)
@@ -516,8 +426,8 @@ static void destroy_u1(void)
 static void destruction_waits_for_memory_operations(void **state)
 {
 	AS(dom0);
-	/* Of four pages one gets mapped: the other three are released by populate itself. */
-	host.maps_left = 1;
+	/* Its four pages are released by populate itself. */
+	host.maps_left = 0;
 	host.before_map = destroy_u1;
 	assert_int_equal(populate(1, HOLE, 2), 0);
 	host.maps_left = -1;
@@ -685,67 +595,6 @@ static void a_claim_races_with_destruction(void **state)
 	assert_int_equal(heap_claimed_pages(), 0);
 }
 
-/* 16 MiB: taken in pieces of 2 MiB from clean memory, which is made clean in smaller ones. */
-static void xsa_31_a_large_extent_is_interrupted(void **state)
-{
-	struct p2m_entry e;
-	u64 *words;
-
-	u1->max_pages = RAM_PAGES;
-	AS(dom0);
-	host.preempt_every = 1;
-	assert_int_equal(populate(1, 1UL << 18, 12), 1);
-	assert_true(host.restarts >= 7);
-	assert_int_equal(u1->tot_pages, U_PAGES + 4096);
-	assert_true(p2m_lookup(u1, 1UL << 18, &e));
-	assert_int_equal(e.order, 9);
-	words = arch_mfn_to_virt(e.mfn);
-	for (u64 i = 0; i < 4096 * 512; i++)
-		assert_int_equal(words[i], 0);
-	/* The place is taken: the whole extent comes back. */
-	assert_int_equal(populate(1, 1UL << 18, 12), 0);
-	assert_int_equal(u1->tot_pages, U_PAGES + 4096);
-	assert_null(u1->extent.pages);
-	/* Too much for the machine, for the domain, for a guest; not aligned. */
-	assert_int_equal(populate(1, 1UL << 20, 15), 0);
-	assert_int_equal(populate(1, (1UL << 18) + 512, 12), 0);
-	u1->max_pages = u1->tot_pages + 4095;
-	assert_int_equal(populate(1, 1UL << 19, 12), 0);
-	AS(u1);
-	assert_int_equal(populate(DOMID_SELF, 1UL << 19, 10), 0);
-}
-
-static void kill_u2_meanwhile(void)
-{
-	host.between = NULL;
-	kill_domain(u2);
-}
-
-static void a_large_extents_domain_dies(void **state)
-{
-	struct xen_memory_reservation r = { .nr_extents = 1, .extent_order = 12, .domid = 1 };
-	xen_pfn_t gfn = 1UL << 18;
-
-	u1->max_pages = u2->max_pages = RAM_PAGES;
-	set_xen_guest_handle(r.extent_start, &gfn);
-	AS(dom0);
-	host.preempt_every = 1;
-	/* Some pieces, and then the tool does not come back; another one is refused. */
-	assert_int_equal(hypercall_dispatch(__HYPERVISOR_memory_op,
-					    (u64[5]){ XENMEM_populate_physmap, U(&r) }),
-			 -ERESTART);
-	while (!u1->extent.done)
-		assert_int_equal(hypercall_dispatch(host.restart_nr, host.restart_args), -ERESTART);
-	assert_int_equal(populate(1, 1UL << 19, 10), 0);
-	/* Progress that is not there. */
-	assert_int_equal(HC(__HYPERVISOR_memory_op, XENMEM_populate_physmap | 6 << 6, U(&r)), 0);
-	assert_int_equal(u1->tot_pages, U_PAGES + 4096);
-	kill_domain(u1);
-	host.between = kill_u2_meanwhile;
-	assert_int_equal(populate(2, gfn, 12), -ESRCH); /* there is nobody to go on with */
-	host.between = NULL;
-}
-
 static void the_machines_size(void **state)
 {
 	struct xen_memory_reservation r = { .domid = 1, .extent_order = 1 };
@@ -765,9 +614,7 @@ int main(void)
 		TEST(counts_of_what_was_done),
 		TEST(xsa_31_158_orders),
 		TEST(superpages_where_alignment_allows),
-		TEST(xsa_29_extent_that_fails_half_way),
 		TEST(xsa_212_decrease_races_with_map),
-		TEST(populate_that_fails_races_with_decrease),
 		TEST(continuation),
 		TEST(stops_inside_an_extent),
 		TEST(another_domains_id),
@@ -782,8 +629,6 @@ int main(void)
 		TEST(direct_mapped_give_back),
 		TEST(claims),
 		TEST(a_claim_races_with_destruction),
-		TEST(xsa_31_a_large_extent_is_interrupted),
-		TEST(a_large_extents_domain_dies),
 		TEST(the_machines_size),
 	};
 

@@ -7,14 +7,6 @@
 #define AT 0x50000UL /* nothing is mapped there */
 #define X (RAM_GFN + 5)
 
-static long reserve(unsigned int op, domid_t dom, xen_pfn_t gfn)
-{
-	struct xen_memory_reservation r = { .nr_extents = 1, .domid = dom };
-
-	set_xen_guest_handle(r.extent_start, &gfn);
-	return MEMORY(op, &r);
-}
-
 /* Another hart on which u1's second vCPU gives X up, and asks for a page where there is one. */
 static void give_up_x(void)
 {
@@ -22,8 +14,8 @@ static void give_up_x(void)
 
 	host.hart = 1;
 	become(u1->vcpu[1]);
-	assert_int_equal(reserve(XENMEM_decrease_reservation, DOMID_SELF, X), 1);
-	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, RAM_GFN), 0);
+	assert_int_equal(decrease(DOMID_SELF, X, 0), 1);
+	assert_int_equal(populate(DOMID_SELF, RAM_GFN, 0), 0);
 	host.hart = hart;
 }
 
@@ -218,7 +210,7 @@ static void populate_that_fails_frees_by_the_last_reference(void **state)
 	AS(u1);
 	host.before_map = hold_what_comes;
 	host.maps_left = 0;
-	assert_int_equal(reserve(XENMEM_populate_physmap, DOMID_SELF, AT), 0);
+	assert_int_equal(populate(DOMID_SELF, AT, 0), 0);
 	host.maps_left = -1;
 	assert_int_equal(held->state, PAGE_OWNED);
 	assert_ptr_equal(held->owner, u1);

@@ -275,6 +275,38 @@ void give_memory_back(void)
 	}
 }
 
+long reserve(unsigned int op, domid_t dom, xen_pfn_t *list, u64 n, unsigned int order)
+{
+	struct xen_memory_reservation r = { .nr_extents = n, .extent_order = order, .domid = dom };
+
+	set_xen_guest_handle(r.extent_start, list);
+	return MEMORY(op, &r);
+}
+
+long populate(domid_t dom, xen_pfn_t gfn, unsigned int order)
+{
+	return reserve(XENMEM_populate_physmap, dom, &gfn, 1, order);
+}
+
+long decrease(domid_t dom, xen_pfn_t gfn, unsigned int order)
+{
+	return reserve(XENMEM_decrease_reservation, dom, &gfn, 1, order);
+}
+
+long add(domid_t dom, unsigned int space, unsigned long idx, gfn_t gfn)
+{
+	struct xen_add_to_physmap a = { .domid = dom, .space = space, .idx = idx, .gpfn = gfn };
+
+	return MEMORY(XENMEM_add_to_physmap, &a);
+}
+
+long remove_gfn(domid_t dom, gfn_t gfn)
+{
+	struct xen_remove_from_physmap a = { .domid = dom, .gpfn = gfn };
+
+	return MEMORY(XENMEM_remove_from_physmap, &a);
+}
+
 /* ---- events ---- */
 
 evtchn_port_t unbound(struct domain *owner, domid_t remote)

@@ -193,29 +193,44 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 	}
 }
 
-/* p2m_lock held. p2m_map() where there is no hole of the leaf's size. */
-static __noinline int map_elsewhere(struct domain *d, gfn_t gfn, unsigned int level, u64 leaf)
+/* p2m_lock held. Frees the table that the entry leads to; -EEXIST: something is in it, or the entry is a leaf. */
+static int drop_empty(struct domain *d, u64 *pte)
 {
-	unsigned int found;
-	u64 *pte = walk(d, gfn, level, true, &found), *table;
+	u64 *table;
 
-	if (!pte)
-		return -ENOMEM;
-	if (!(*pte & PTE_V)) {
-		__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
-		return 0;
-	}
-	if (found != level || is_leaf(*pte) || level != 1)
+	if (is_leaf(*pte))
 		return -EEXIST;
-	/* A table is in the way. Empty ones may remain from smaller mappings. */
 	table = table_of(*pte);
 	for (unsigned int i = 0; i < 512; i++) {
 		if (table[i])
 			return -EEXIST;
 	}
-	WRITE_ONCE(*pte, leaf);
+	WRITE_ONCE(*pte, 0);
 	p2m_flush(d);
 	table_free(d, table);
+	return 0;
+}
+
+/* p2m_lock held. p2m_map() for several leaves, large ones, and where there is no table yet. All of them are in one table. */
+static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order, u64 leaf)
+{
+	unsigned int level = order / 9, found;
+	u64 n = BIT(order - 9 * level), *pte = walk(d, gfn, level, true, &found);
+
+	if (!pte)
+		return -ENOMEM;
+	if (found != level)
+		return -EEXIST;
+	for (u64 i = 0; i < n; i++) {
+		if (!(pte[i] & PTE_V))
+			continue;
+		/* One empty table may remain of smaller mappings. To look through hundreds would take too long here. */
+		if (n > 1 || drop_empty(d, pte))
+			return -EEXIST;
+	}
+	for (u64 i = 0; i < n; i++)
+		__atomic_store_n(&pte[i], leaf + (i << (PTE_PPN_SHIFT + 9 * level)),
+				 __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -223,21 +238,43 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	    unsigned int access)
 {
 	struct arch_domain *a = d->arch;
-	unsigned int level = order / 9, found;
+	unsigned int found;
 	u64 *pte;
 	int rc = 0;
 
-	if (gfn >> (GPA_BITS - PAGE_SHIFT) || (order != 0 && order != 9 && order != 18) ||
-	    !IS_ALIGNED(gfn | mfn, BIT(order)))
+	if (gfn >> (GPA_BITS - PAGE_SHIFT) || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
 	spin_lock(&a->p2m_lock);
 	pte = find(d, gfn, &found);
-	if (likely(found == level && !(*pte & PTE_V)))
+	if (likely(!order && !found && !(*pte & PTE_V)))
 		__atomic_store_n(pte, make_leaf(mfn, type, access), __ATOMIC_RELEASE);
 	else
-		rc = map_elsewhere(d, gfn, level, make_leaf(mfn, type, access));
+		rc = map_leaves(d, gfn, order, make_leaf(mfn, type, access));
 	if (!rc)
 		a->p2m_max_gfn = max(a->p2m_max_gfn, gfn + BIT(order) - 1);
+	spin_unlock(&a->p2m_lock);
+	return rc;
+}
+
+int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level;
+	u64 *pte;
+	int rc = 0;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT) || order > 9 || !IS_ALIGNED(gfn, BIT(order)))
+		return -EINVAL;
+	spin_lock(&a->p2m_lock);
+	pte = find(d, gfn, &level);
+	if (level) {
+		rc = *pte & PTE_V ? -EEXIST : 0;
+	} else if (order == 9) {
+		rc = drop_empty(d, walk(d, gfn, 1, false, &level));
+	} else {
+		for (u64 i = 0; i < BIT(order) && !rc; i++)
+			rc = pte[i] & PTE_V ? -EEXIST : 0;
+	}
 	spin_unlock(&a->p2m_lock);
 	return rc;
 }
