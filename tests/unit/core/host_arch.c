@@ -26,7 +26,6 @@ struct machine machine = { .nr_harts = NR_HARTS,
 			   .timebase_hz = 10000000,
 			   .total_pages = RAM_PAGES,
 			   .max_mfn = RAM_BASE_MFN + RAM_PAGES - 1,
-			   .isa = "rv64imac",
 			   .cmdline = "console=uart secret" };
 static char *ram;
 static struct page frames[RAM_PAGES];
