@@ -55,6 +55,12 @@ static void probe(struct cpu_features *f)
 
 	memset(f, 0, sizeof(*f));
 	f->h = csr_probe(CSR_HSTATUS, &v);
+	/*
+	 * A CSR that is not there traps to M-mode, and OpenSBI 1.1 hands that on without clearing SPV, as hardware would: what
+	 * a guest left there before the machine's reset would make the handler's sret enter it.
+	 */
+	if (f->h)
+		csr_write(CSR_HSTATUS, 0);
 	f->sstc = csr_probe(CSR_STIMECMP, &v);
 	if (!f->h)
 		return;
