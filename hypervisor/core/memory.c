@@ -33,13 +33,35 @@ void memory_op_end(struct domain *d)
 	spin_unlock(&d->page_lock);
 }
 
+/*
+ * page_lock held. The RAM page in whose place pg is mapped at gfn of d; NULL: none. It is d's, with its allocation's
+ * reference, in no P2M.
+ */
+static struct page *hidden_page(struct domain *d, gfn_t gfn, const struct page *pg)
+{
+	bool lent = pg->state == PAGE_HYP && pg->owner == d;
+
+	return lent && pg->hides && pg->hides_at == gfn ? pg->hides : NULL;
+}
+
 int memory_unmap_lent(struct domain *d, gfn_t gfn)
 {
-	struct p2m_entry e;
-	int rc = p2m_unmap(d, gfn, BIT(P2M_FOREIGN), &e);
+	struct page *pg, *ram;
+	int rc;
 
+	spin_lock(&d->page_lock);
+	pg = p2m_foreign(d, gfn);
+	ram = pg ? hidden_page(d, gfn, pg) : NULL;
+	if (ram)
+		rc = p2m_replace(d, gfn, BIT(P2M_FOREIGN), page_to_mfn(ram), P2M_RAM, P2M_RWX,
+				 NULL);
+	else
+		rc = p2m_unmap(d, gfn, BIT(P2M_FOREIGN), NULL);
+	if (ram && !rc)
+		pg->hides = NULL;
+	spin_unlock(&d->page_lock);
 	if (!rc)
-		page_put(mfn_to_page(e.mfn));
+		page_put(pg);
 	return rc;
 }
 
@@ -282,19 +304,69 @@ long memory_claim_pages(struct xen_memory_reservation *r)
 
 /* ---- physmap ---- */
 
+/* page_lock held. old is mapped at gfn as P2M_FOREIGN: pg comes instead, in the place of RAM if old was. */
+static int replace_lent(struct domain *d, gfn_t gfn, struct page *old, struct page *pg,
+			unsigned int access, bool may_hide)
+{
+	struct page *ram = hidden_page(d, gfn, old);
+	int rc;
+
+	if (old == pg && ram)
+		return 0;
+	if (ram && !may_hide)
+		return -EBUSY;
+	rc = p2m_replace(d, gfn, BIT(P2M_FOREIGN), page_to_mfn(pg), P2M_FOREIGN, access, NULL);
+	if (!rc && ram) {
+		old->hides = NULL;
+		pg->hides = ram;
+		pg->hides_at = gfn;
+	}
+	return rc;
+}
+
+/* page_lock held. Maps pg where nothing or, if may_hide, RAM is mapped. */
+static int place_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int access,
+		      bool may_hide)
+{
+	struct p2m_entry e;
+	int rc = p2m_map(d, gfn, page_to_mfn(pg), 0, P2M_FOREIGN, access);
+
+	if (rc != -EEXIST)
+		return rc;
+	if (!may_hide)
+		return -EBUSY;
+	rc = p2m_replace(d, gfn, BIT(P2M_RAM), page_to_mfn(pg), P2M_FOREIGN, access, &e);
+	if (!rc) {
+		pg->hides = mfn_to_page(e.mfn);
+		pg->hides_at = gfn;
+	}
+	return rc == -ENOENT ? -EBUSY : rc; /* another vCPU has just unmapped it */
+}
+
 /*
  * Maps a page at gfn that is lent to d or another domain's, or in the place of one that is. The reference to it goes to
- * the mapping, which may so outlive whoever lends the page, or is dropped. d is the current domain, or memory_op_begin()
- * was called.
+ * the mapping, which may so outlive whoever lends the page, or is dropped. own: the page is lent to d, and may take the
+ * place of RAM, which comes back there when it goes (each lent page at one place at a time: that is all that there is to
+ * remember). -EBUSY: something else is there. d is the current domain, or memory_op_begin() was called.
  */
-static int map_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int access)
+static int map_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int access, bool own)
 {
-	int rc = memory_unmap_lent(d, gfn);
+	struct page *old;
+	bool may_hide;
+	int rc;
 
-	if (!rc || rc == -ENOENT)
-		rc = p2m_map(d, gfn, page_to_mfn(pg), 0, P2M_FOREIGN, access);
+	spin_lock(&d->page_lock);
+	may_hide = own && !pg->hides;
+	old = p2m_foreign(d, gfn);
+	if (old)
+		rc = replace_lent(d, gfn, old, pg, access, may_hide);
+	else
+		rc = place_lent(d, gfn, pg, access, may_hide);
+	spin_unlock(&d->page_lock);
 	if (rc)
 		page_put(pg);
+	else if (old)
+		page_put(old);
 	return rc;
 }
 
@@ -314,7 +386,7 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *a)
 	default:
 		rc = -EOPNOTSUPP;
 	}
-	return rc ? rc : map_lent(d, a->gpfn, pg, P2M_RW);
+	return rc ? rc : map_lent(d, a->gpfn, pg, P2M_RW, true);
 }
 
 /* Raw, for its continuation: a grant table may have to grow far. */
@@ -368,7 +440,7 @@ static int add_foreign(struct domain *d, gfn_t gfn, struct domain *fd, gfn_t fgf
 	pg = p2m_get_page(fd, fgfn, &access);
 	if (!pg)
 		return -EINVAL;
-	return map_lent(d, gfn, pg, access & P2M_RW);
+	return map_lent(d, gfn, pg, access & P2M_RW, false);
 }
 
 /* One item: its error goes to the guest's errs[], a fault of the arrays ends the whole. */
@@ -446,7 +518,7 @@ static int map_resource_frame(struct domain *d, struct domain *owner, u64 frame,
 	if (copy_from_guest(&gfn, list + i * sizeof(gfn), sizeof(gfn)))
 		return -EFAULT;
 	rc = grant_table_get_frame(owner, frame + i, &pg);
-	return rc ? rc : map_lent(d, gfn, pg, P2M_RW);
+	return rc ? rc : map_lent(d, gfn, pg, P2M_RW, false);
 }
 
 long memory_acquire_resource(u64 cmd, u64 arg, u64 arg3)

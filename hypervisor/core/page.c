@@ -223,6 +223,7 @@ int extent_drop(struct domain *d)
 
 void page_lend(struct page *pg, struct domain *d)
 {
+	pg->hides = NULL;
 	pg->owner = d;
 	__atomic_store_n(&pg->count, 1, __ATOMIC_RELEASE);
 }

@@ -89,12 +89,14 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva);
 /* ---- P2M (second-stage translation of one domain) ---- */
 
 enum p2m_type {
-	P2M_RAM =
-		0, /* a page the domain owns; its allocation's reference is held while it is mapped */
-	P2M_GRANT = 1, /* mapped by GNTTABOP_map_grant_ref; changed by grant operations only */
-	P2M_FOREIGN =
-		2, /* another domain's page (gmfn_foreign); the mapping holds a page reference */
-	P2M_SPECIAL = 3, /* device memory: no references */
+	/* A page the domain owns; its allocation's reference is held for as long as it is mapped. */
+	P2M_RAM = 0,
+	/* Mapped by GNTTABOP_map_grant_ref; changed by grant operations only. */
+	P2M_GRANT = 1,
+	/* Another domain's page, or one lent to the domain; the mapping holds a reference. Changed under page_lock. */
+	P2M_FOREIGN = 2,
+	/* Device memory: no references. */
+	P2M_SPECIAL = 3,
 };
 
 #define P2M_R BIT(0)
@@ -131,11 +133,22 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order);
  */
 int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old);
 /*
+ * The same, but maps another frame in its place, with no moment at which nothing is there. The old one's reference is the
+ * caller's to drop or to keep.
+ */
+int p2m_replace(struct domain *d, gfn_t gfn, unsigned int types, mfn_t mfn, enum p2m_type type,
+		unsigned int access, struct p2m_entry *old);
+/*
  * The page that is mapped at gfn as P2M_RAM, with a reference that was taken under the p2m lock; *access gets its P2M_R
  * etc. (may be NULL). NULL: no RAM of d's is there, or it has too many references. The only way from a frame number to a
  * page: what the P2M says may be another's page as soon as its lock is free. Takes the p2m lock.
  */
 struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
+/*
+ * The page that is mapped at gfn as P2M_FOREIGN, without a reference; NULL: none is. d's page_lock is held, and keeps it
+ * there. Takes the p2m lock.
+ */
+struct page *p2m_foreign(struct domain *d, gfn_t gfn);
 /* Returns whether gfn is mapped with all of these rights (0: at all) at the moment. Takes the p2m lock. */
 bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access);
 /*

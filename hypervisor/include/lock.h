@@ -21,7 +21,7 @@ enum lock_rank {
 	LOCK_EVENT, /* domain.evtchn_lock; of two domains, the one at the lower address first */
 	LOCK_FIFO, /* evtchn_fifo.lock: the queues of a domain with the FIFO ABI */
 	LOCK_TRACK, /* grant_table.track_lock: the mapper's handles */
-	LOCK_PAGES, /* domain.page_lock: page list and counts */
+	LOCK_PAGES, /* domain.page_lock: page list and counts; lent and foreign mappings */
 	LOCK_P2M, /* in the engine: one domain's second-stage tables */
 	LOCK_SMALL, /* small objects */
 	LOCK_HEAP,

@@ -8,8 +8,9 @@
 #include <domain.h>
 
 /*
- * Removes what is mapped at gfn if hypercalls of this domain may, and drops the mapping's reference. -ENOENT: nothing is
- * there; -EBUSY: RAM or a granted page, which have operations of their own, or a device.
+ * Removes what is mapped at gfn if hypercalls of this domain may, and drops the mapping's reference. RAM in whose place it
+ * was comes back. -ENOENT: nothing is there; -EBUSY: RAM or a granted page, which have operations of their own, or a
+ * device. Takes page_lock.
  */
 int memory_unmap_lent(struct domain *d, gfn_t gfn);
 

@@ -34,7 +34,13 @@ enum page_state {
  *   - whoever holds the domain that has it for as long as it lives: shared_info.
  */
 struct page {
-	struct list_head list; /* buddy list, or the owner's page_list */
+	union {
+		struct list_head list; /* buddy list, or the owner's page_list */
+		struct { /* lent: the RAM page of the owner's whose place it has, NULL: none. Under page_lock */
+			struct page *hides;
+			gfn_t hides_at;
+		};
+	};
 	struct domain
 		*owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
 	u32 count;

@@ -52,6 +52,21 @@ static void look_at_leaf(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
 	}
 }
 
+/* A lent page in the place of RAM: that is where it is mapped, and the RAM page waits, still allocated. */
+static void look_at_hidden(struct domain *d, struct page *pg)
+{
+	struct p2m_entry e;
+
+	if (!pg->hides || d->dying)
+		return;
+	CHECK(p2m_lookup(d, pg->hides_at, &e) && e.type == P2M_FOREIGN && e.mfn == page_to_mfn(pg),
+	      "d%u gfn %lx: a lent page should be in RAM's place", d->id, pg->hides_at);
+	CHECK(pg->hides->state == PAGE_OWNED && pg->hides->owner == d && pg->hides->alloc_ref &&
+		      !is_ram[page_to_mfn(pg->hides) - RAM_BASE_MFN],
+	      "d%u gfn %lx: the page below is not its own, or is mapped", d->id, pg->hides_at);
+	is_ram[page_to_mfn(pg->hides) - RAM_BASE_MFN] = true;
+}
+
 /* Each use of a grant is a handle of somebody's. Returns uses of d's grants. */
 static u64 look_at_pins(struct domain *d)
 {
@@ -74,8 +89,10 @@ static u64 look_at_pins(struct domain *d)
 		hold(p->page);
 	}
 	for (unsigned int i = 0; i < t->nr_frames; i++) {
-		if (t->shared[i])
-			hold(virt_to_page(t->shared[i]));
+		if (!t->shared[i])
+			continue;
+		hold(virt_to_page(t->shared[i]));
+		look_at_hidden(d, virt_to_page(t->shared[i]));
 	}
 	return uses;
 }
@@ -193,6 +210,7 @@ void check_world(void)
 		uses += look_at_pins(d);
 		maps += grant_count_maps(d);
 		hold(virt_to_page(d->shared_info));
+		look_at_hidden(d, virt_to_page(d->shared_info));
 		CHECK(d->owned_pages == d->tot_pages && owned_frames(d) == d->owned_pages,
 		      "d%u: %lu pages, %lu in its list, %lu frames say that they are its own",
 		      d->id, d->tot_pages, d->owned_pages, owned_frames(d));

@@ -171,7 +171,8 @@ static void numbers(void)
 
 static void physmap(void)
 {
-	uint64_t *page = pv_alloc_pages(1), gfn = pv_gfn(page);
+	volatile uint64_t *page = pv_alloc_pages(2);
+	uint64_t gfn = pv_gfn((void *)page);
 	struct shared_info *second = (void *)(FREE_GFN << PV_PAGE_SHIFT);
 
 	tap_is(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, FREE_GFN), 0, "shared_info once more");
@@ -181,7 +182,16 @@ static void physmap(void)
 	tap_ok(removal(DOMID_SELF, FREE_GFN) < 0, "not twice");
 	tap_is(removal(DOMID_SELF, gfn), -EINVAL, "RAM is not taken away like that");
 	tap_ok(!faults(gfn), "it is still there");
-	tap_ok(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, gfn) < 0, "nor covered");
+	page[1] = 0x123456789;
+	tap_is(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, gfn), 0, "shared_info in its place");
+	tap_ok(((struct shared_info *)page)->wc_sec == pv_shared_info->wc_sec, "it is shared_info");
+	page[PV_PAGE_SIZE / sizeof(*page)] = 1; /* its neighbour is what it was */
+	tap_is(reservation(XENMEM_decrease_reservation, DOMID_SELF, (xen_pfn_t[]){ gfn }, 1, 0), 0,
+	       "which is no RAM");
+	tap_is(add(DOMID_SELF, XENMAPSPACE_grant_table, 0, gfn), 0, "a grant frame instead");
+	tap_is(removal(DOMID_SELF, gfn), 0, "and away");
+	tap_ok(page[1] == 0x123456789 && page[PV_PAGE_SIZE / sizeof(*page)] == 1,
+	       "the RAM page is back");
 	tap_is(add(DOMID_SELF, XENMAPSPACE_shared_info, 1, FREE_GFN), -EINVAL,
 	       "shared_info has one frame");
 	tap_is(add(DOMID_SELF, XENMAPSPACE_grant_table, 1000000, FREE_GFN), -EINVAL,
@@ -198,7 +208,7 @@ static void physmap(void)
 	tap_is(removal(NO_DOMAIN, 0x80200), -ESRCH, "remove nobody's");
 	tap_ok(removal(DOMID_SELF, HUGE_GFN) < 0 && removal(DOMID_SELF, ~0UL) < 0,
 	       "remove beyond the map");
-	free(page);
+	free((void *)page);
 }
 
 /* What only the control domain may. */

@@ -377,7 +377,9 @@ static int split(struct arch_domain *a, size_t at)
 	return 0;
 }
 
-int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
+/* Makes a leaf of a single frame that is mapped as one of types: *at. */
+static int single(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old,
+		  size_t *at)
 {
 	struct arch_domain *a = d->arch;
 	struct p2m_entry e;
@@ -395,8 +397,37 @@ int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry 
 		*old = e;
 		old->order = 0;
 	}
-	cut(a, leaf_at(a, gfn));
+	*at = leaf_at(a, gfn);
 	return 0;
+}
+
+int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
+{
+	size_t at;
+	int rc = single(d, gfn, types, old, &at);
+
+	if (!rc)
+		cut(d->arch, at);
+	return rc;
+}
+
+int p2m_replace(struct domain *d, gfn_t gfn, unsigned int types, mfn_t mfn, enum p2m_type type,
+		unsigned int access, struct p2m_entry *old)
+{
+	size_t at;
+	int rc = single(d, gfn, types, old, &at);
+
+	if (!rc)
+		d->arch->leaf[at] = (struct leaf){ gfn, mfn, 0, access, type };
+	return rc;
+}
+
+struct page *p2m_foreign(struct domain *d, gfn_t gfn)
+{
+	struct p2m_entry e;
+
+	assert_true(d->page_lock.next != d->page_lock.owner);
+	return p2m_lookup(d, gfn, &e) && e.type == P2M_FOREIGN ? mfn_to_page(e.mfn) : NULL;
 }
 
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,

@@ -253,7 +253,6 @@ static void shared_info_and_grant_frames(void **state)
 			 0); /* again: replaced */
 	assert_int_equal(pg->count, 2);
 	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 1, HOLE), -EINVAL);
-	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN), -EBUSY);
 	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, ~0UL), -EINVAL);
 	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, 1UL << 29), -EINVAL);
 	assert_int_equal(pg->count, 2);
@@ -275,6 +274,128 @@ static void shared_info_and_grant_frames(void **state)
 	assert_int_equal(remove_gfn(DOMID_SELF, RAM_GFN), -EINVAL);
 	assert_int_equal(remove_gfn(DOMID_SELF, ~0UL), -ENOENT);
 	/* The rest is mapped when the domain dies (world_down). */
+}
+
+/* Is the frame mapped as RAM again, by that page and with that word in it? */
+static void check_ram(struct domain *d, gfn_t gfn, mfn_t mfn, u64 word)
+{
+	struct p2m_entry e;
+
+	assert_true(p2m_lookup(d, gfn, &e));
+	assert_int_equal(e.mfn, mfn);
+	assert_int_equal(e.type, P2M_RAM);
+	assert_int_equal(e.access, P2M_RWX);
+	assert_int_equal(*(u64 *)guest_page(d, gfn), word);
+	assert_int_equal(mfn_to_page(mfn)->count, 1);
+}
+
+/* What is lent takes the place of d's RAM at gfn, one after the other, and gives it back. */
+static void ram_has_its_place_again(struct domain *d, gfn_t gfn)
+{
+	mfn_t mfn = page_to_mfn(virt_to_page(guest_page(d, gfn)));
+	u64 pages = d->tot_pages;
+	struct p2m_entry e;
+
+	AS(d);
+	*(u64 *)guest_page(d, gfn) = 0x1234567890;
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, gfn), 0);
+	assert_ptr_equal(guest_page(d, gfn), d->shared_info);
+	assert_true(p2m_lookup(d, gfn, &e));
+	assert_int_equal(e.order, 0);
+	assert_int_equal(e.access, P2M_RW);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, gfn), 0); /* again */
+	assert_int_equal(virt_to_page(d->shared_info)->count, 2);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, 0, gfn), 0);
+	assert_int_equal(virt_to_page(d->shared_info)->count, 1);
+	assert_ptr_equal(guest_page(d, gfn), grant_entry(d, 0));
+	assert_int_equal(remove_gfn(DOMID_SELF, gfn), 0);
+	check_ram(d, gfn, mfn, 0x1234567890);
+	assert_int_equal(remove_gfn(DOMID_SELF, gfn), -EINVAL);
+	assert_int_equal(d->tot_pages, pages);
+	/* What failed before works now: nothing is remembered. */
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, 0, gfn), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, gfn), 0);
+	check_ram(d, gfn, mfn, 0x1234567890);
+}
+
+static void ram_in_whose_place_something_is_lent(void **state)
+{
+	struct p2m_entry e;
+
+	ram_has_its_place_again(u1, RAM_GFN + 3);
+	AS(u1);
+	assert_int_equal(populate(DOMID_SELF, HOLE, 9), 1);
+	host.splits_left = 0;
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, HOLE + 7), -ENOMEM);
+	host.splits_left = -1;
+	assert_true(p2m_lookup(u1, HOLE + 7, &e));
+	assert_int_equal(e.order, 9);
+	assert_int_equal(virt_to_page(u1->shared_info)->count, 1);
+	ram_has_its_place_again(u1, HOLE + 7);
+	ram_has_its_place_again(dom0, page_to_mfn(list_first(&dom0->page_list, struct page, list)));
+}
+
+/* While it is hidden it is neither to be had nor to be lost, and each lent page hides one. */
+static void hidden_ram_is_safe(void **state)
+{
+	mfn_t mfn = page_to_mfn(virt_to_page(guest_page(u1, RAM_GFN)));
+	u64 free;
+	u32 handle;
+
+	grant_access(u1, 1, 2, RAM_GFN, 0);
+	grant_access(u1, 2, 2, RAM_GFN, 0);
+	AS(u2);
+	assert_int_equal(map_grant(1, 1, HOLE, 0, &handle), GNTST_okay);
+	AS(u1);
+	*(u64 *)guest_page(u1, RAM_GFN) = 77;
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN), 0);
+	free = heap_free_pages();
+	assert_int_equal(decrease(DOMID_SELF, RAM_GFN, 0), 0);
+	assert_int_equal(populate(DOMID_SELF, RAM_GFN, 0), 0);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN + 1), -EBUSY);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, HOLE), 0); /* hides nothing */
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_grant_table, 0, RAM_GFN + 1), 0);
+	/* shared_info may not come there: it hides another. */
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN + 1), -EBUSY);
+	assert_ptr_equal(guest_page(u1, RAM_GFN + 1), grant_entry(u1, 0));
+	AS(u2);
+	assert_int_equal(map_grant(1, 2, HOLE + 1, 0, NULL), GNTST_bad_page);
+	AS(dom0);
+	assert_int_equal(foreign(1, RAM_GFN, 0x1000), -EINVAL);
+	assert_int_equal(heap_free_pages(), free);
+	/* Whoever had it before still has. */
+	assert_int_equal(*(u64 *)guest_page(u2, HOLE), 77);
+	AS(u2);
+	assert_int_equal(unmap_grant(handle, HOLE), GNTST_okay);
+	AS(u1);
+	assert_int_equal(remove_gfn(DOMID_SELF, HOLE), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, RAM_GFN), 0);
+	check_ram(u1, RAM_GFN, mfn, 77);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN + 2), 0);
+	/* Two are hidden when the domain dies: world_down() looks for them. */
+}
+
+static struct page *given_up;
+
+/* Of two vCPUs, one gives the page up while the other has something lent take its place. The rest waits for page_lock. */
+static void give_it_up(void)
+{
+	struct p2m_entry e;
+
+	assert_int_equal(p2m_unmap(u1, RAM_GFN, BIT(P2M_RAM), &e), 0);
+	given_up = mfn_to_page(e.mfn);
+}
+
+static void place_is_given_up_meanwhile(void **state)
+{
+	AS(u1);
+	host.before_unmap = give_it_up;
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN), -EBUSY);
+	assert_true(page_release_alloc(given_up));
+	assert_int_equal(virt_to_page(u1->shared_info)->count, 1);
+	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN), 0);
+	assert_int_equal(remove_gfn(DOMID_SELF, RAM_GFN), 0);
+	assert_false(p2m_allows(u1, RAM_GFN, 0));
 }
 
 static void granted_frames_are_not_for_memory_ops(void **state)
@@ -619,6 +740,9 @@ int main(void)
 		TEST(stops_inside_an_extent),
 		TEST(another_domains_id),
 		TEST(shared_info_and_grant_frames),
+		TEST(ram_in_whose_place_something_is_lent),
+		TEST(hidden_ram_is_safe),
+		TEST(place_is_given_up_meanwhile),
 		TEST(granted_frames_are_not_for_memory_ops),
 		TEST(foreign_mappings),
 		TEST(batches),

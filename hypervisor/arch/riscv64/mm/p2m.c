@@ -302,7 +302,8 @@ static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e
 	e->order = 9 * level;
 }
 
-int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
+/* p2m_unmap() and p2m_replace(): leaf is what comes, 0: nothing. */
+static int change(struct domain *d, gfn_t gfn, unsigned int types, u64 leaf, struct p2m_entry *old)
 {
 	struct arch_domain *a = d->arch;
 	unsigned int level;
@@ -325,12 +326,23 @@ int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry 
 	}
 	if (old)
 		describe(*pte, gfn, 0, old);
-	WRITE_ONCE(*pte, 0);
+	__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
 	p2m_flush(d);
 	rc = 0;
 out:
 	spin_unlock(&a->p2m_lock);
 	return rc;
+}
+
+int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
+{
+	return change(d, gfn, types, 0, old);
+}
+
+int p2m_replace(struct domain *d, gfn_t gfn, unsigned int types, mfn_t mfn, enum p2m_type type,
+		unsigned int access, struct p2m_entry *old)
+{
+	return change(d, gfn, types, make_leaf(mfn, type, access), old);
 }
 
 bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
@@ -367,6 +379,22 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	if (access)
 		*access = access_of(pte);
 	return pg;
+}
+
+struct page *p2m_foreign(struct domain *d, gfn_t gfn)
+{
+	struct arch_domain *a = d->arch;
+	unsigned int level;
+	u64 pte;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return NULL;
+	spin_lock(&a->p2m_lock);
+	pte = *find(d, gfn, &level);
+	spin_unlock(&a->p2m_lock);
+	if (!(pte & PTE_V) || type_of(pte) != P2M_FOREIGN)
+		return NULL;
+	return mfn_to_page(mfn_of(pte, gfn, level));
 }
 
 /* p2m_lock held. The table below the entry for gfn at this level, which has nothing in it any more. */
