@@ -19,12 +19,13 @@ static u64 nr_claimed; /* of nr_free: the sum of all domains' claimed_pages */
 #define SMALL_ORDER 4
 static bool initialised;
 
+/* Every page of a free block has the block's state; its first page alone the order. */
 static bool is_free(const struct page *pg, unsigned int order, u8 state)
 {
 	return pg && pg->state == state && pg->order == order;
 }
 
-/* heap_lock held. pg..pg + 2^order are in nobody's hands. */
+/* heap_lock held. The block is in nobody's hands, and its pages have been marked so. */
 static void insert_block(mfn_t mfn, unsigned int order, u8 state)
 {
 	struct page *pg;
@@ -35,13 +36,11 @@ static void insert_block(mfn_t mfn, unsigned int order, u8 state)
 		if (!is_free(buddy, order, state))
 			break;
 		list_del(&buddy->list);
-		buddy->state = state == PAGE_FREE ? PAGE_FREE : PAGE_DIRTY;
 		buddy->order = 0xff; /* no longer the first page of a block */
 		mfn &= ~BIT(order);
 		order++;
 	}
 	pg = mfn_to_page(mfn);
-	pg->state = state;
 	pg->order = order;
 	list_add(&pg->list, &free_list[state == PAGE_DIRTY][order]);
 }
@@ -96,7 +95,6 @@ static struct page *take_from(unsigned int kind, unsigned int o, unsigned int or
 
 		o--;
 		half = mfn_to_page(mfn + BIT(o));
-		half->state = kind ? PAGE_DIRTY : PAGE_FREE;
 		half->order = o;
 		list_add(&half->list, &free_list[kind][o]);
 	}

@@ -280,6 +280,7 @@ long memory_maximum_ram_page(void)
 long memory_claim_pages(struct xen_memory_reservation *r)
 {
 	struct domain *d;
+	u64 has;
 	long rc;
 
 	if (r->extent_order)
@@ -287,15 +288,15 @@ long memory_claim_pages(struct xen_memory_reservation *r)
 	d = xsm_target(r->domid, &rc);
 	if (!d)
 		return rc;
-	rc = -EINVAL;
+	has = READ_ONCE(d->tot_pages);
 	/* The number is what it will have in all; 0 ends the claim. What it gets meanwhile comes from the claim. */
 	if (!r->nr_extents)
 		rc = heap_claim(d, 0);
-	else if (READ_ONCE(d->claimed_pages) || r->nr_extents < d->tot_pages ||
+	else if (READ_ONCE(d->claimed_pages) || r->nr_extents < has ||
 		 r->nr_extents > d->max_pages || !memory_op_begin(d))
 		rc = -EINVAL;
 	else {
-		rc = heap_claim(d, r->nr_extents - d->tot_pages);
+		rc = heap_claim(d, r->nr_extents - has);
 		memory_op_end(d);
 	}
 	domain_put(d);

@@ -77,9 +77,8 @@ void arch_console_rx(bool on);
 mfn_t arch_virt_to_mfn(const void *v);
 
 /*
- * Guest memory of the current vCPU by guest virtual address, with the guest's own rights. Returns 0
- * or
- * -EFAULT (after a partial copy perhaps). The bytes may change meanwhile: copy once, then validate.
+ * Guest memory of the current vCPU by guest virtual address, with the guest's own rights. Returns 0 or -EFAULT (after a
+ * partial copy perhaps). The bytes may change meanwhile: copy once, then validate.
  */
 int copy_from_guest(void *dst, u64 gva, size_t n);
 int copy_to_guest(u64 gva, const void *src, size_t n);
@@ -152,9 +151,9 @@ struct page *p2m_foreign(struct domain *d, gfn_t gfn);
 /* Returns whether gfn is mapped with all of these rights (0: at all) at the moment. Takes the p2m lock. */
 bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access);
 /*
- * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for
- * each; returns
- * -ERESTART while more are left (*gfn updated), 0 at the end, when the tables are freed too.
+ * Walks the mapped frames from *gfn upwards for teardown: unmaps up to max leaves, calling fn for each without the p2m
+ * lock. Returns -ERESTART while more are left (*gfn updated), 0 at the end, when the tables are freed too. No vCPU of the
+ * domain runs any more, and no memory operation is under way.
  */
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));

@@ -24,10 +24,8 @@ extern const hypercall_fn hypercall_table[NR_HYPERCALLS];
 long hypercall_dispatch(u64 nr, const u64 args[5]);
 
 /*
- * Stops the current hypercall so that it goes on, with these arguments, after interrupts and
- * scheduling:
- * `return hypercall_continue(__HYPERVISOR_memory_op, cmd, arg, 0, 0, 0);`. Works inside multicall
- * too.
+ * Stops the current hypercall so that it goes on, with these arguments, after interrupts and scheduling:
+ * `return hypercall_continue(__HYPERVISOR_memory_op, cmd, arg, 0, 0, 0);`. Works inside multicall too.
  */
 long hypercall_continue(unsigned int nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 

@@ -45,7 +45,7 @@ struct page {
 		*owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
 	u32 count;
 	u8 state; /* enum page_state */
-	u8 order; /* PAGE_FREE and PAGE_DIRTY: of the block whose first page this is; heap.c's else */
+	u8 order; /* free: of the block whose first page this is, 0xff for its other pages; else heap.c's */
 	u8 alloc_ref; /* the allocation's reference is still held */
 	u8 used; /* small objects in it */
 };

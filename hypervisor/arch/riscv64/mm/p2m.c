@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A domain's second-stage tables (Sv39x4): 4 KiB, 2 MiB and 1 GiB leaves, the entry's type in the
- * RSW bits.
+ * A domain's second-stage tables (Sv39x4): 4 KiB, 2 MiB and 1 GiB leaves, the entry's type in the RSW bits.
  * Also the walk of a guest's own tables, in software.
  */
 #include <arch.h>
