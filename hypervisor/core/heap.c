@@ -15,8 +15,6 @@ static struct spinlock heap_lock = SPINLOCK_INIT(LOCK_HEAP);
 static struct list_head free_list[2][MAX_ORDER + 1];
 static u64 nr_free, nr_dirty;
 static u64 nr_claimed; /* of nr_free: the sum of all domains' claimed_pages */
-/* Blocks above this are scrubbed in pieces before they are asked for: see heap_prepare(). */
-#define SMALL_ORDER 4
 static bool initialised;
 
 /* Every page of a free block has the block's state; its first page alone the order. */
@@ -107,7 +105,7 @@ static struct page *take_from(unsigned int kind, unsigned int o, unsigned int or
  */
 static int choose_block(unsigned int order, unsigned int *o)
 {
-	if (order <= SMALL_ORDER) {
+	if (order <= HEAP_SMALL_ORDER) {
 		for (*o = order; *o <= MAX_ORDER; ++*o) {
 			if (!list_empty(&free_list[0][*o]) || !list_empty(&free_list[1][*o]))
 				return list_empty(&free_list[0][*o]);
@@ -157,12 +155,12 @@ bool heap_prepare(unsigned int order)
 	unsigned int o;
 	bool clean;
 
-	if (order <= SMALL_ORDER)
+	if (order <= HEAP_SMALL_ORDER)
 		return false;
 	spin_lock(&heap_lock);
 	clean = choose_block(order, &o) == 0;
 	spin_unlock(&heap_lock);
-	return !clean && heap_scrub(BIT(SMALL_ORDER));
+	return !clean && heap_scrub(BIT(HEAP_SMALL_ORDER));
 }
 
 struct page *heap_take_clean(struct domain *d, unsigned int order)
@@ -171,7 +169,7 @@ struct page *heap_take_clean(struct domain *d, unsigned int order)
 	unsigned int o;
 
 	spin_lock(&heap_lock);
-	if (order > SMALL_ORDER && choose_block(order, &o) == 0 && use_claim(d, BIT(order))) {
+	if (order > HEAP_SMALL_ORDER && choose_block(order, &o) == 0 && use_claim(d, BIT(order))) {
 		pg = take_from(0, o, order);
 		nr_free -= BIT(order);
 	}

@@ -115,9 +115,9 @@ static int populate_small(struct domain *d, gfn_t gfn, unsigned int order)
 	rc = prepare(order);
 	if (rc)
 		return rc;
-	pg = alloc_domain_pages(d, order);
-	if (!pg)
-		return -ENOMEM;
+	pg = alloc_prepared_pages(d, order);
+	if (!pg) /* another one may have taken what was prepared */
+		return heap_prepare(order) ? -ERESTART : -ENOMEM;
 	rc = p2m_map(d, gfn, page_to_mfn(pg), order, P2M_RAM, P2M_RWX);
 	if (rc)
 		page_release_unmapped(d, pg, order);

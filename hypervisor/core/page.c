@@ -43,14 +43,14 @@ static void assign(struct domain *d, struct page *pg, u64 n)
 	}
 }
 
-struct page *alloc_domain_pages(struct domain *d, unsigned int order)
+static struct page *alloc_owned(struct domain *d, unsigned int order, bool prepared)
 {
 	u64 n = BIT(order);
 	struct page *pg;
 
 	if (!reserve(d, n))
 		return NULL;
-	pg = alloc_pages_for(d, order);
+	pg = prepared ? heap_take_clean(d, order) : alloc_pages_for(d, order);
 	if (!pg) {
 		unreserve(d, n);
 		return NULL;
@@ -60,12 +60,22 @@ struct page *alloc_domain_pages(struct domain *d, unsigned int order)
 	if (d->dying) {
 		d->tot_pages -= n;
 		spin_unlock(&d->page_lock);
-		free_pages(pg, order);
+		heap_give_back(pg, order);
 		return NULL;
 	}
 	assign(d, pg, n);
 	spin_unlock(&d->page_lock);
 	return pg;
+}
+
+struct page *alloc_domain_pages(struct domain *d, unsigned int order)
+{
+	return alloc_owned(d, order, false);
+}
+
+struct page *alloc_prepared_pages(struct domain *d, unsigned int order)
+{
+	return alloc_owned(d, order, order > HEAP_SMALL_ORDER);
 }
 
 /* Drops the allocation's reference, if it is still held. Returns whether it was the last: the caller frees the page. */

@@ -63,9 +63,10 @@ struct page *alloc_pages_for(struct domain *d, unsigned int order);
 /* Reserves so many free pages for d's future alloc_pages_for(), instead of what it had claimed before. -ENOMEM. */
 int heap_claim(struct domain *d, u64 pages);
 
+#define HEAP_SMALL_ORDER 4 /* a block of this size is scrubbed at once where it is asked for */
 /*
  * Large blocks without a long stop: heap_prepare() scrubs 16 pages if there is no clean block of the order, and returns
- * whether to call it again; heap_take_clean() then takes one (order > 4) without touching its pages, which are to become a
+ * whether to call it again; heap_take_clean() then takes one (order > HEAP_SMALL_ORDER) without touching its pages, which are to become a
  * domain's (extent_step()) or go back (heap_give_back()), in pieces of any order, as long as nobody had them.
  */
 bool heap_prepare(unsigned int order);
@@ -79,6 +80,11 @@ void free_pages(struct page *pg, unsigned int order);
  * dying. Takes page_lock.
  */
 struct page *alloc_domain_pages(struct domain *d, unsigned int order);
+/*
+ * The same of what heap_prepare() made clean: it scrubs no more than 64 KiB itself. NULL also when there is no clean block
+ * of the order (any more).
+ */
+struct page *alloc_prepared_pages(struct domain *d, unsigned int order);
 
 /*
  * Populating an extent above EXTENT_PIECE in pieces of that size: the first call takes the whole block of memory, each

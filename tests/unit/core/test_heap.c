@@ -320,6 +320,32 @@ static void pages_by_guest_frame(void **state)
 	assert_int_equal(p2m_unmap(u2, 0x50000, BIT(P2M_RAM), NULL), 0);
 }
 
+/* What another hart took of the clean memory is not made clean here in one long step. */
+static void large_blocks_are_not_scrubbed_at_once(void **state)
+{
+	struct page *pg;
+
+	u1->max_pages = RAM_PAGES;
+	take_all_memory();
+	give_memory_back();
+	for (unsigned int order = HEAP_SMALL_ORDER + 1; order <= 9; order++) {
+		u64 dirty = heap_dirty_pages(), total = u1->tot_pages;
+
+		assert_null(alloc_prepared_pages(u1, order));
+		assert_int_equal(heap_dirty_pages(), dirty);
+		assert_int_equal(u1->tot_pages, total);
+		while (heap_prepare(order))
+			;
+		pg = alloc_prepared_pages(u1, order);
+		assert_non_null(pg);
+		assert_true(is_zero(page_to_virt(pg), PAGE_SIZE << order));
+		page_release_unmapped(u1, pg, order);
+		take_all_memory();
+		give_memory_back();
+	}
+	assert_non_null(alloc_prepared_pages(u1, HEAP_SMALL_ORDER));
+}
+
 static void kill_u1(void)
 {
 	kill_domain(u1);
@@ -358,6 +384,7 @@ int main(void)
 		TEST(references),
 		TEST(a_reference_count_does_not_overflow),
 		TEST(pages_by_guest_frame),
+		TEST(large_blocks_are_not_scrubbed_at_once),
 		TEST(dying_during_an_allocation),
 	};
 
