@@ -198,6 +198,31 @@ static void xsa_212_copy_against_decrease(void)
 	       "%s: a copy reads the old page or the new one", __func__);
 }
 
+/* ---- a page that is looked for is given up, and its memory comes back at once for something else ---- */
+
+static void release_and_reuse(unsigned int round)
+{
+	xen_pfn_t frame = pv_gfn(pages), taken = pv_gfn(target), fresh = FREE_GFN;
+	bool zero;
+
+	status[1] = reservation(XENMEM_decrease_reservation, DOMID_SELF, &frame, 1, 0) != 1;
+	status[1] += reservation(XENMEM_populate_physmap, DOMID_SELF, &taken, 1, 0) != 0;
+	status[1] += reservation(XENMEM_populate_physmap, DOMID_SELF, &fresh, 1, 0) != 1;
+	/* A copy that believes in the old page would write here. */
+	zero = all((void *)MAP_AT, 0);
+	status[1] += !zero;
+	status[1] += reservation(XENMEM_decrease_reservation, DOMID_SELF, &fresh, 1, 0) != 1;
+	status[1] += reservation(XENMEM_populate_physmap, DOMID_SELF, &frame, 1, 0) != 1;
+}
+
+static void copy_against_release(void)
+{
+	fill(pages, PATTERN);
+	fill(target, PATTERN);
+	tap_ok(race(__func__, 300, copies, release_and_reuse, right_and_counted),
+	       "%s: nobody writes to memory that was given up and given out again", __func__);
+}
+
 /* ---- 212 again: a page is given back while it is mapped by grant: P2M changes against grant maps ---- */
 
 static void map_it(unsigned int round)
@@ -379,6 +404,7 @@ int main(int argc, char **argv)
 	xsa_29_212_decrease_against_decrease();
 	xsa_31_158_extent_against_extent();
 	xsa_212_copy_against_decrease();
+	copy_against_release();
 	xsa_212_map_against_decrease();
 	xsa_29_all_uses_of_one_frame();
 	xsa_327_register_against_register();

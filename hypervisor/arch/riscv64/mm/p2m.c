@@ -326,10 +326,15 @@ static int change(struct domain *d, gfn_t gfn, unsigned int types, u64 leaf, str
 	if (old)
 		describe(*pte, gfn, 0, old);
 	__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
-	p2m_flush(d);
 	rc = 0;
 out:
 	spin_unlock(&a->p2m_lock);
+	/*
+	 * The domain's other harts need not wait for the fence to look at their tables. What was mapped is still held: who is
+	 * told of it lets go of it behind the fence.
+	 */
+	if (!rc)
+		p2m_flush(d);
 	return rc;
 }
 
