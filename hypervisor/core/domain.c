@@ -144,10 +144,11 @@ static struct vcpu *vcpu_alloc(struct domain *d, unsigned int id)
 int vcpu_create(struct domain *d, unsigned int id)
 {
 	struct vcpu *v;
+	int rc = 0;
 
 	if (id >= d->max_vcpus)
 		return -EINVAL;
-	if (d->vcpu[id])
+	if (READ_ONCE(d->vcpu[id]))
 		return 0;
 	v = vcpu_alloc(d, id);
 	if (!v)
@@ -155,9 +156,16 @@ int vcpu_create(struct domain *d, unsigned int id)
 	if (id < XEN_LEGACY_MAX_VCPUS && d->shared_info)
 		v->info = &d->shared_info->vcpu_info[id];
 	spin_lock(&d->lock);
-	__atomic_store_n(&d->vcpu[id], v, __ATOMIC_RELEASE);
+	if (READ_ONCE(d->dying)) { /* its vCPUs may have been seen to already */
+		rc = -EINVAL;
+	} else if (!d->vcpu[id]) { /* nobody else has made it meanwhile */
+		__atomic_store_n(&d->vcpu[id], v, __ATOMIC_RELEASE);
+		v = NULL;
+	}
 	spin_unlock(&d->lock);
-	return 0;
+	if (v)
+		vcpu_free(v);
+	return rc;
 }
 
 static void watchdog_fired(void *domain)
@@ -195,15 +203,55 @@ static int domain_init(struct domain *d, const struct xen_domctl_createdomain *c
 
 static void init_locks(struct domain *d)
 {
+	spin_lock_init(&d->kill_lock, LOCK_KILL);
 	spin_lock_init(&d->lock, LOCK_DOMAIN);
 	spin_lock_init(&d->page_lock, LOCK_PAGES);
 	spin_lock_init(&d->evtchn_lock, LOCK_EVENT);
 	spin_lock_init(&d->console.lock, LOCK_CONSOLE_RATE);
 }
 
+domid_t domain_free_id(void)
+{
+	static domid_t last; /* under the lock */
+	domid_t id = DOMID_INVALID;
+
+	spin_lock(&domain_list_lock);
+	for (u32 n = 1; n < DOMID_FIRST_RESERVED; n++) {
+		domid_t next = (last + n) % DOMID_FIRST_RESERVED;
+
+		if (next && !*hash_slot(next)) {
+			last = id = next;
+			break;
+		}
+	}
+	spin_unlock(&domain_list_lock);
+	return id;
+}
+
+/* From here on others find it. */
+static int domain_publish(struct domain *d)
+{
+	struct domain *pos;
+	int rc = 0;
+
+	spin_lock(&domain_list_lock);
+	if (*hash_slot(d->id)) {
+		rc = -EEXIST;
+	} else {
+		*hash_slot(d->id) = d;
+		list_for_each(pos, &domain_list, list) {
+			if (pos->id > d->id)
+				break;
+		}
+		list_add_tail(&d->list, &pos->list);
+	}
+	spin_unlock(&domain_list_lock);
+	return rc;
+}
+
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out)
 {
-	struct domain *d, *pos;
+	struct domain *d;
 	int rc;
 
 	if (id >= DOMID_FIRST_RESERVED || !config->max_vcpus || config->max_vcpus > GUEST_MAX_VCPUS)
@@ -225,29 +273,14 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
 		timer_init(&d->watchdog[i], watchdog_fired, d);
 
-	spin_lock(&domain_list_lock);
-	if (*hash_slot(id)) {
-		spin_unlock(&domain_list_lock);
-		xfree(d);
-		return -EEXIST;
-	}
-	spin_unlock(&domain_list_lock);
-	/* control_lock keeps others from creating the same id meanwhile */
 	rc = domain_init(d, config);
-	if (rc) {
+	if (!rc)
+		rc = domain_publish(d);
+	if (rc)
 		domain_free(d);
-		return rc;
-	}
-	spin_lock(&domain_list_lock);
-	*hash_slot(id) = d;
-	list_for_each(pos, &domain_list, list) {
-		if (pos->id > id)
-			break;
-	}
-	list_add_tail(&d->list, &pos->list);
-	spin_unlock(&domain_list_lock);
-	*out = d;
-	return 0;
+	else
+		*out = d;
+	return rc;
 }
 
 /* The domain of the idle vCPUs: in no list, owns nothing. */
@@ -562,18 +595,17 @@ static int kill_step(struct domain *d, unsigned int step)
 	}
 }
 
-int domain_kill(struct domain *d)
+/* kill_lock held, and the creation's reference is still there. */
+static int kill_steps(struct domain *d)
 {
 	int rc;
 
-	if (d->is_privileged)
-		return -EPERM;
-	if (d->dying == DOMDYING_DEAD)
-		return 0;
 	if (d->dying == DOMDYING_ALIVE) {
+		spin_lock(&d->lock);
 		spin_lock(&d->page_lock);
-		d->dying = DOMDYING_DYING;
+		WRITE_ONCE(d->dying, DOMDYING_DYING);
 		spin_unlock(&d->page_lock);
+		spin_unlock(&d->lock);
 		domain_pause(d);
 	}
 	while (d->teardown_step < KILL_STEPS) {
@@ -584,7 +616,27 @@ int domain_kill(struct domain *d)
 			return rc;
 		d->teardown_step++;
 	}
-	d->dying = DOMDYING_DEAD;
+	WRITE_ONCE(d->dying, DOMDYING_DEAD);
+	return 0;
+}
+
+int domain_kill(struct domain *d)
+{
+	int rc;
+
+	if (d->is_privileged)
+		return -EPERM;
+	/* Its steps take long, so nobody waits for them: who comes second tries again, open to interrupts between. */
+	if (!spin_trylock(&d->kill_lock))
+		return -ERESTART;
+	if (d->dying == DOMDYING_DEAD) {
+		spin_unlock(&d->kill_lock);
+		return 0;
+	}
+	rc = kill_steps(d);
+	spin_unlock(&d->kill_lock);
+	if (rc)
+		return rc;
 	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
 	domain_put(d); /* the creation's */
 	return 0;

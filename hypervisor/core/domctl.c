@@ -10,8 +10,6 @@
 #include <sched.h>
 #include <wallclock.h>
 
-struct spinlock control_lock = SPINLOCK_INIT(LOCK_CONTROL);
-
 void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
 	bool running = false, blocked = true;
@@ -54,53 +52,32 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->arch_config.timebase_frequency = machine.timebase_hz;
 }
 
-/*
- * The lowest number that was not given for longest: numbers are not reused at once. control_lock
- * held.
- */
-static domid_t free_domid(void)
-{
-	static domid_t last;
-
-	for (u32 n = 1; n < DOMID_FIRST_RESERVED; n++) {
-		domid_t id = (last + n) % DOMID_FIRST_RESERVED;
-		struct domain *d;
-
-		if (!id)
-			continue;
-		d = domain_get(id);
-		if (!d) {
-			last = id;
-			return id;
-		}
-		domain_put(d);
-	}
-	return DOMID_INVALID;
-}
-
 long domctl_create(struct xen_domctl *op)
 {
 	struct xen_domctl_createdomain *c = &op->u.createdomain;
 	struct domain *d;
 	domid_t id = op->domain;
+	bool chosen = !id || id >= DOMID_FIRST_RESERVED; /* by us */
 	long rc;
 
 	if (c->flags & ~(XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap) ||
 	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 1 || c->iommu_opts || c->vmtrace_size ||
 	    c->cpupool_id)
 		return -EINVAL;
-	spin_lock(&control_lock);
-	if (!id || id >= DOMID_FIRST_RESERVED)
-		id = free_domid();
-	rc = id >= DOMID_FIRST_RESERVED ? -ENOMEM : domain_create(id, c, &d);
-	if (!rc) {
-		wallclock_publish(d);
-		op->domain = id;
-		c->arch.timebase_frequency = machine.timebase_hz;
-		c->arch.engine = XEN_DOMCTL_CONFIG_ENGINE_HEXT;
-	}
-	spin_unlock(&control_lock);
-	return rc;
+	if (chosen)
+		id = domain_free_id();
+	if (id >= DOMID_FIRST_RESERVED)
+		return -ENOMEM;
+	rc = domain_create(id, c, &d);
+	if (rc == -EEXIST && chosen) /* somebody asked for that very number meanwhile */
+		return -ERESTART;
+	if (rc)
+		return rc;
+	wallclock_publish(d);
+	op->domain = id;
+	c->arch.timebase_frequency = machine.timebase_hz;
+	c->arch.engine = XEN_DOMCTL_CONFIG_ENGINE_HEXT;
+	return 0;
 }
 
 long domctl_pause(struct domain *d)
@@ -120,7 +97,6 @@ long domctl_max_vcpus(struct domain *d, struct xen_domctl_max_vcpus *a)
 
 	if (max > d->max_vcpus || !max)
 		return -EINVAL;
-	spin_lock(&control_lock);
 	for (u32 i = 0; i < max && !rc; i++) {
 		if (d->vcpu[i])
 			continue;
@@ -128,7 +104,6 @@ long domctl_max_vcpus(struct domain *d, struct xen_domctl_max_vcpus *a)
 		if (!rc && i + 1 < max && hypercall_preempt_check())
 			rc = -ERESTART; /* those that are there are passed by */
 	}
-	spin_unlock(&control_lock);
 	return rc;
 }
 
@@ -242,12 +217,7 @@ long domctl_get_affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a)
 /* -ERESTART while there is more to do: the progress is in the domain. */
 long domctl_destroy(struct domain *d)
 {
-	long rc;
-
-	spin_lock(&control_lock);
-	rc = domain_kill(d);
-	spin_unlock(&control_lock);
-	return rc;
+	return domain_kill(d);
 }
 
 long domctl_resume(struct domain *d)

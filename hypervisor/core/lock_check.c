@@ -31,7 +31,7 @@ static struct {
 } harts_locks[CONFIG_NR_CPUS];
 
 static const char *const names[NR_LOCK_RANKS] = {
-	[LOCK_CONTROL] = "control",
+	[LOCK_KILL] = "end of a domain",
 	[LOCK_DOMAIN] = "domain",
 	[LOCK_GRANT] = "grant table",
 	[LOCK_EVENT] = "events",

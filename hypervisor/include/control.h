@@ -7,9 +7,6 @@
 
 #include <domain.h>
 
-/* Operations that change the set of domains, one at a time. Outermost lock. */
-extern struct spinlock control_lock;
-
 void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 #endif

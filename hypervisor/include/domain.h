@@ -33,12 +33,16 @@ struct domain {
 	struct list_head list; /* domain_list */
 	struct domain *hash_next;
 	u32 refs; /* domain_get/put; the last frees the structure */
-	struct spinlock lock; /* vcpu[] being filled, VPF_DOWN, watchdogs, controller_pauses */
+	/*
+	 * vcpu[] being filled; VPF_DOWN and the registers of vCPUs that start or stop; watchdogs; controller_pauses. Not: what
+	 * runs (sched lock), pause_flags and pause_count as such (atomic), memory (page_lock).
+	 */
+	struct spinlock lock;
 
 	unsigned int max_vcpus;
 	struct vcpu **vcpu; /* [max_vcpus], filled by XEN_DOMCTL_max_vcpus */
 
-	u8 dying; /* enum domain_dying */
+	u8 dying; /* enum domain_dying; no longer ALIVE: under lock and page_lock, and for good */
 	bool is_shutting_down, is_shut_down; /* SCHEDOP_shutdown */
 	int shutdown_code; /* SHUTDOWN_*; -1: none */
 	u32 pause_count; /* all vCPUs stay off harts while > 0; atomic */
@@ -74,7 +78,8 @@ struct domain {
 	s64 time_offset_seconds;
 	u32 ssidref;
 
-	gfn_t teardown_gfn; /* progress of destruction */
+	struct spinlock kill_lock; /* domain_kill() */
+	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
 	unsigned int teardown_step, released_vcpus;
 
 	struct arch_domain *arch;
@@ -146,7 +151,12 @@ void domain_put(struct domain *d);
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
 /* The domain of the idle vCPUs, at boot. NULL: no memory. */
 struct domain *domain_create_idle(unsigned int nr_harts);
-/* Allocates vCPU number id (down, not initialised). control_lock held. Takes d->lock. */
+/* A number that no domain has now: of those the one not given for longest. DOMID_INVALID: there is none. */
+domid_t domain_free_id(void);
+/*
+ * Allocates vCPU number id (down, not initialised) unless it is there. -EINVAL: no such number, or d is dying. -ENOMEM.
+ * Takes d->lock.
+ */
 int vcpu_create(struct domain *d, unsigned int id);
 
 /* Stops all vCPUs and waits until none is on a hart (not for the current domain). Counted. */
@@ -178,8 +188,9 @@ void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_resume(struct domain *d);
 
 /*
- * Destruction in bounded steps: -ERESTART while there is more to do, 0 when nothing but references
- * of others is left. The domain is paused for good at the first call.
+ * Destruction in bounded steps: -ERESTART while there is more to do, also for another hart that is at it; 0 when nothing but
+ * references of others is left. The domain is paused for good at the first call. -EPERM: the control domain. Tries
+ * kill_lock, and holds no other lock between steps.
  */
 int domain_kill(struct domain *d);
 

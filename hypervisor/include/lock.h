@@ -15,8 +15,8 @@
  */
 enum lock_rank {
 	LOCK_NO_RANK, /* a lock that nobody initialised */
-	LOCK_CONTROL, /* one domctl or sysctl that changes the set of domains at a time */
-	LOCK_DOMAIN, /* domain.lock */
+	LOCK_KILL, /* domain.kill_lock: whoever ends the domain; only ever tried */
+	LOCK_DOMAIN, /* domain.lock: vCPUs made, started and stopped by others, watchdogs, the controller's pauses */
 	LOCK_GRANT, /* grant_table.lock, the granter's (copy takes two in turn) */
 	LOCK_EVENT, /* domain.evtchn_lock; of two domains, the one at the lower address first */
 	LOCK_FIFO, /* evtchn_fifo.lock: the queues of a domain with the FIFO ABI */

@@ -13,7 +13,7 @@ HYPERVISOR = os.environ.get("HYPERVISOR", "")
 pytestmark = pytest.mark.skipif("debug" not in HYPERVISOR, reason="make test-debug's")
 
 # What the guests below and their creation cannot do without
-USED = {"control", "domain", "grant table", "events", "map handles", "page list", "p2m", "small objects", "heap",
+USED = {"end of a domain", "domain", "grant table", "events", "map handles", "page list", "p2m", "small objects", "heap",
         "domain list", "scheduler", "timers", "console"}
 
 

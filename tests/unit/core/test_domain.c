@@ -291,6 +291,58 @@ static void a_zombie_until_the_last_reference(void **state)
 	assert_true(pending(dom0, bind.port)); /* its number is free: told too */
 }
 
+/* Another hart of dom0's, while the first is in the middle of destroying u1. */
+static void control_meanwhile(void)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_destroydomain,
+				 .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
+				 .domain = 1 };
+	unsigned int first = host.hart;
+	domid_t id = 0;
+
+	host.hart = dom0->vcpu[1]->hart;
+	assert_int_equal(create(&id, default_config(2)), 0);
+	op.u.max_vcpus.max = 2;
+	assert_int_equal(domctl(id, XEN_DOMCTL_max_vcpus, &op), 0);
+	assert_int_equal(domctl(id, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_int_equal(domctl(2, XEN_DOMCTL_destroydomain, NULL), 0);
+	/* The same one: to be tried again, not waited for. */
+	op.cmd = XEN_DOMCTL_destroydomain;
+	op.domain = 1;
+	assert_int_equal(hypercall_dispatch(__HYPERVISOR_domctl, (u64[5]){ U(&op) }), -ERESTART);
+	host.hart = first;
+}
+
+/* Domains are made and destroyed while one is being destroyed: nobody waits for a lock until that is over. */
+static void destruction_keeps_nobody_waiting(void **state)
+{
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	assert_true(u1->vcpu[0]->running && dom0->vcpu[0]->running && dom0->vcpu[1]->running);
+	host.hart = dom0->vcpu[0]->hart;
+	host.on_relax = control_meanwhile; /* it waits for the vCPUs to leave their harts */
+	assert_int_equal(domctl(1, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_null(host.on_relax);
+	assert_null(peek(1));
+	assert_null(peek(2));
+}
+
+/* Made twice there is one; made for one that dies, none. */
+static void vcpus_made_late(void **state)
+{
+	struct xen_domctl_createdomain config = default_config(2);
+	struct domain *d;
+
+	assert_int_equal(domain_create(9, &config, &d), 0);
+	domain_hold(d);
+	assert_int_equal(vcpu_create(d, 0), 0);
+	assert_int_equal(vcpu_create(d, 0), 0);
+	kill_domain(d);
+	assert_int_equal(vcpu_create(d, 1), -EINVAL);
+	assert_null(d->vcpu[1]);
+	domain_put(d);
+}
+
 static void shutdown_codes(void **state)
 {
 	struct evtchn_bind_virq bind = { .virq = VIRQ_DOM_EXC };
@@ -640,6 +692,8 @@ int main(void)
 		TEST(unpaused_while_the_pause_waits),
 		TEST(death_in_steps),
 		TEST(a_zombie_until_the_last_reference),
+		TEST(destruction_keeps_nobody_waiting),
+		TEST(vcpus_made_late),
 		TEST(shutdown_codes),
 		TEST(remote_shutdown_and_the_machines_end),
 		TEST(watchdogs),
