@@ -422,22 +422,31 @@ void sched_vcpu_destroy(struct vcpu *v)
 
 /* ---- what guests ask for ---- */
 
-void vcpu_block(void)
+bool vcpu_may_wait(struct vcpu *v)
 {
-	struct vcpu *v = arch_current();
 	u64 deadline;
 
-	set_bit(VPF_BLOCKED, &v->pause_flags);
 	/* After the flag: whoever makes something pending from here on sees it and unblocks us. */
-	if (vcpu_event_pending(v) || arch_vcpu_has_interrupt(v)) {
-		clear_bit(VPF_BLOCKED, &v->pause_flags);
-		return;
-	}
-	/* One left over from an earlier block only wakes us too early, which is harmless. */
+	if (vcpu_event_pending(v) || arch_vcpu_has_interrupt(v))
+		return false;
+	/* One left over from an earlier wait would only wake us too early. */
 	deadline = arch_vcpu_timer_deadline(v);
 	if (deadline != ~0ULL)
 		timer_set(&v->block_timer, deadline);
-	arch_kick_hart(arch_hart());
+	else
+		timer_stop(&v->block_timer);
+	return true;
+}
+
+void vcpu_block(void)
+{
+	struct vcpu *v = arch_current();
+
+	set_bit(VPF_BLOCKED, &v->pause_flags);
+	if (vcpu_may_wait(v))
+		arch_kick_hart(arch_hart());
+	else
+		clear_bit(VPF_BLOCKED, &v->pause_flags);
 }
 
 static void charge(struct vcpu *v, u64 now)

@@ -87,7 +87,7 @@ long sched_op_poll(struct sched_poll *a)
 	/* The flag first: a port that becomes pending after the look finds it. */
 	set_bit(VPF_POLL, &v->pause_flags);
 	rc = poll_check(a, v->domain, &only);
-	if (rc || vcpu_event_pending(v)) {
+	if (rc || !vcpu_may_wait(v)) {
 		clear_bit(VPF_POLL, &v->pause_flags);
 		return rc < 0 ? rc : 0;
 	}

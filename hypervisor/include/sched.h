@@ -34,6 +34,11 @@ void vcpu_pin(struct vcpu *v, u64 harts);
  * one is).
  */
 void vcpu_block(void);
+/*
+ * The current vCPU has VPF_BLOCKED or VPF_POLL set and is about to wait: false if an event or an interrupt of its own is
+ * pending already. Else its own timer, with Sstc nobody else's business, is watched and will end the wait.
+ */
+bool vcpu_may_wait(struct vcpu *v);
 /* SCHEDOP_yield: the current vCPU gives way, once, to those that wait for its hart. */
 void vcpu_yield(void);
 

@@ -730,6 +730,45 @@ static void polling(void **state)
 	assert_false(me->pause_flags);
 }
 
+/* What would end a block ends a poll: interrupts of the guest's own, its timer with Sstc above all. */
+static void polling_beside_own_interrupts(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+	evtchn_port_t port = unbound(u1, 2);
+
+	AS(host.idle);
+	only(1, v);
+	assert_ptr_equal(run_hart(0), me);
+	me->arch->has_interrupt = true;
+	assert_int_equal(poll_ports(&port, 1, 0), 0);
+	assert_false(me->pause_flags);
+	me->arch->has_interrupt = false;
+	for (unsigned int with_timeout = 0; with_timeout < 2; with_timeout++) {
+		me->arch->deadline = host.now + 3 * MS;
+		assert_int_equal(poll_ports(&port, 1, with_timeout ? host.now + 9 * MS : 0), 0);
+		assert_ptr_equal(run_hart(0), host.idle->vcpu[0]);
+		advance(2 * MS);
+		assert_true(me->pause_flags);
+		advance(2 * MS);
+		assert_false(me->pause_flags);
+		assert_ptr_equal(run_hart(0), me);
+		assert_false(me->poll_timer.armed);
+	}
+	/* A timer that the guest has put off since does not end the next one. */
+	me->arch->deadline = host.now + 3 * MS;
+	assert_int_equal(poll_ports(&port, 1, 0), 0);
+	run_hart(0);
+	vcpu_unblock(me);
+	assert_ptr_equal(run_hart(0), me);
+	me->arch->deadline = ~0ULL;
+	assert_int_equal(poll_ports(&port, 1, host.now + 9 * MS), 0);
+	run_hart(0);
+	advance(5 * MS);
+	assert_true(me->pause_flags);
+	advance(5 * MS);
+	assert_false(me->pause_flags);
+}
+
 static void death_while_running(void **state)
 {
 	struct vcpu *v[] = { u1->vcpu[0], u1->vcpu[1] };
@@ -770,6 +809,7 @@ int main(void)
 		TEST(affinity),
 		TEST(runstates),
 		TEST(polling),
+		TEST(polling_beside_own_interrupts),
 		TEST(death_while_running),
 	};
 
