@@ -172,7 +172,7 @@ static void watchdog_fired(void *domain)
 {
 	struct domain *d = domain;
 
-	if (d->is_shutting_down)
+	if (READ_ONCE(d->is_shut_down))
 		return;
 	pr_warn("d%u: its watchdog fired\n", d->id);
 	domain_shutdown(d, SHUTDOWN_watchdog);
@@ -263,7 +263,6 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	d->refs = 1;
 	init_locks(d);
 	d->max_vcpus = config->max_vcpus;
-	d->shutdown_code = -1;
 	d->pause_count = d->controller_pauses = 1;
 	d->ssidref = config->ssidref;
 	memcpy(d->handle, config->handle, sizeof(d->handle));
@@ -298,7 +297,6 @@ struct domain *domain_create_idle(unsigned int nr_harts)
 	d->is_idle = true;
 	d->max_vcpus = nr_harts;
 	d->refs = 1;
-	d->shutdown_code = -1;
 	list_init(&d->page_list);
 	list_init(&d->list);
 	for (unsigned int i = 0; i < nr_harts; i++) {
@@ -453,28 +451,45 @@ static void dom0_shutdown(u8 reason)
 
 void domain_shutdown(struct domain *d, u8 reason)
 {
-	if (READ_ONCE(d->shutdown_code) >= 0) /* SCHEDOP_shutdown_code said it in advance */
-		reason = d->shutdown_code;
-	if (d->is_privileged)
-		dom0_shutdown(reason);
-	if (__atomic_exchange_n(&d->is_shutting_down, true, __ATOMIC_SEQ_CST))
-		return;
-	d->shutdown_code = reason;
+	u32 old = READ_ONCE(d->shutdown), new;
+
+	do {
+		if (old & DOMAIN_HAS_REASON)
+			reason = old & DOMAIN_SHUTDOWN_REASON;
+		if (d->is_privileged)
+			dom0_shutdown(reason);
+		if (old & DOMAIN_SHUT_DOWN)
+			return;
+		new = DOMAIN_SHUT_DOWN | DOMAIN_HAS_REASON | reason;
+	} while (!__atomic_compare_exchange_n(&d->shutdown, &old, new, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
 	pr_debug("d%u: shutdown, reason %s\n", d->id,
 		 reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "?");
-	__atomic_store_n(&d->is_shut_down, true, __ATOMIC_SEQ_CST);
 	sleep_all(d);
 	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
 }
 
 void domain_resume(struct domain *d)
 {
-	if (!d->is_shut_down)
-		return;
-	d->shutdown_code = -1;
-	__atomic_store_n(&d->is_shutting_down, false, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&d->is_shut_down, false, __ATOMIC_SEQ_CST);
-	wake_all(d);
+	u32 old = READ_ONCE(d->shutdown);
+
+	do {
+		if (!(old & DOMAIN_SHUT_DOWN))
+			return;
+	} while (!__atomic_compare_exchange_n(&d->shutdown, &old, 0, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
+	wake_all(d); /* those of a domain that was shut down again meanwhile stay where they are */
+}
+
+void domain_set_shutdown_reason(struct domain *d, u8 reason)
+{
+	u32 old = READ_ONCE(d->shutdown);
+
+	do {
+		if (old & DOMAIN_SHUT_DOWN)
+			return;
+	} while (!__atomic_compare_exchange_n(&d->shutdown, &old, DOMAIN_HAS_REASON | reason, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -485,7 +500,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 	va_start(ap, fmt);
 	pv_vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	if (d->is_shutting_down)
+	if (READ_ONCE(d->is_shut_down))
 		return;
 	pr_err("d%u crashed: %s\n", d->id, msg);
 	if (arch_current()->domain == d)

@@ -13,6 +13,7 @@
 void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
 	bool running = false, blocked = true;
+	u32 shutdown = READ_ONCE(d->shutdown);
 	struct vcpu *v;
 	unsigned int i;
 
@@ -32,7 +33,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->flags = XEN_DOMINF_hvm_guest | XEN_DOMINF_hap;
 	if (d->dying == DOMDYING_DEAD)
 		info->flags |= XEN_DOMINF_dying;
-	if (d->is_shut_down)
+	if (shutdown & DOMAIN_SHUT_DOWN)
 		info->flags |= XEN_DOMINF_shutdown;
 	if (READ_ONCE(d->controller_pauses))
 		info->flags |= XEN_DOMINF_paused;
@@ -40,8 +41,8 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 		info->flags |= XEN_DOMINF_blocked;
 	if (running)
 		info->flags |= XEN_DOMINF_running;
-	if (d->shutdown_code >= 0)
-		info->flags |= (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
+	if (shutdown & DOMAIN_HAS_REASON)
+		info->flags |= (shutdown & DOMAIN_SHUTDOWN_REASON) << XEN_DOMINF_shutdownshift;
 	info->tot_pages = d->tot_pages;
 	info->max_pages = d->max_pages;
 	info->shared_info_frame = INVALID_GFN;

@@ -34,12 +34,9 @@ long sched_op_shutdown(struct sched_shutdown *a)
 
 long sched_op_shutdown_code(struct sched_shutdown *a)
 {
-	struct domain *d = current_domain();
-
 	if (a->reason > SHUTDOWN_MAX)
 		return -EINVAL;
-	if (!d->is_shutting_down)
-		d->shutdown_code = a->reason;
+	domain_set_shutdown_reason(current_domain(), a->reason);
 	return 0;
 }
 

@@ -43,8 +43,13 @@ struct domain {
 	struct vcpu **vcpu; /* [max_vcpus], filled by XEN_DOMCTL_max_vcpus */
 
 	u8 dying; /* enum domain_dying; no longer ALIVE: under lock and page_lock, and for good */
-	bool is_shutting_down, is_shut_down; /* SCHEDOP_shutdown */
-	int shutdown_code; /* SHUTDOWN_*; -1: none */
+	union { /* SCHEDOP_shutdown. Changed as a word, atomically, so that no state is half of two */
+		u32 shutdown; /* SHUTDOWN_* and the flags below */
+		struct {
+			u8 shutdown_reason;
+			bool has_shutdown_reason, is_shut_down;
+		};
+	};
 	u32 pause_count; /* all vCPUs stay off harts while > 0; atomic */
 	u32 controller_pauses; /* those of XEN_DOMCTL_pausedomain, counted in pause_count; under lock */
 
@@ -84,6 +89,11 @@ struct domain {
 
 	struct arch_domain *arch;
 };
+
+/* domain.shutdown */
+#define DOMAIN_SHUTDOWN_REASON 0xffU
+#define DOMAIN_HAS_REASON 0x100U /* SCHEDOP_shutdown_code gave it in advance, or it is shut down */
+#define DOMAIN_SHUT_DOWN 0x10000U
 
 enum vcpu_pause { VPF_DOWN = 0, VPF_BLOCKED = 1, VPF_POLL = 2 }; /* bits of vcpu.pause_flags */
 
@@ -179,12 +189,14 @@ void vcpu_unpause(struct vcpu *v);
  * the machine.
  */
 void domain_shutdown(struct domain *d, u8 reason);
+/* SCHEDOP_shutdown_code: the reason of the next shutdown, whatever that one says. Too late for one that is shut down. */
+void domain_set_shutdown_reason(struct domain *d, u8 reason);
 /*
  * The guest did what it must not: logs why and shuts it down with SHUTDOWN_crash. Any lock but
  * console's may be held.
  */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
-/* SCHEDOP_shutdown's opposite for domains that resume after a suspend. */
+/* SCHEDOP_shutdown's opposite for domains that resume after a suspend. Nothing if d is not shut down. */
 void domain_resume(struct domain *d);
 
 /*

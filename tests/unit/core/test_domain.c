@@ -2,6 +2,8 @@
 /*
  * Domains from creation to death, through domctl and sysctl; shutdown, watchdogs, who may do what.
  */
+#include <signal.h>
+
 #include "host.h"
 
 #define DOMCTL_PAUSED(d) (info(d).flags & XEN_DOMINF_paused)
@@ -369,16 +371,88 @@ static void shutdown_codes(void **state)
 	assert_int_equal(SCHED(SCHEDOP_shutdown_code, &a), 0);
 	a.reason = SHUTDOWN_poweroff;
 	assert_int_equal(SCHED(SCHEDOP_shutdown, &a), 0);
-	assert_int_equal(u2->shutdown_code, SHUTDOWN_crash);
+	assert_int_equal(u2->shutdown_reason, SHUTDOWN_crash);
 	/* Resumed after a suspend. */
 	AS(dom0);
 	assert_int_equal(domctl(1, XEN_DOMCTL_resumedomain, NULL), 0);
 	assert_true(u1->vcpu[0]->on_queue);
-	assert_int_equal(u1->shutdown_code, -1);
+	assert_int_equal(u1->shutdown, 0);
 	domain_crash(u1, "at %d", 5);
-	assert_int_equal(u1->shutdown_code, SHUTDOWN_crash);
+	assert_int_equal(u1->shutdown_reason, SHUTDOWN_crash);
 	assert_non_null(strstr(host.console, "d1 crashed: at 5"));
 }
+
+#ifdef __x86_64__
+/* What another hart does before one instruction of what this one does, the n-th. */
+static struct domain *between_d;
+static void (*between_fn)(struct domain *d);
+static unsigned int instructions, between_at;
+
+static void before_instruction(int signal)
+{
+	if (instructions++ == between_at)
+		between_fn(between_d);
+}
+
+static void single_step(bool on)
+{
+	if (on)
+		__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+	else
+		__asm__ volatile("pushfq; andl $~0x100, (%%rsp); popfq" : : : "memory", "cc");
+}
+
+static void crash_it(struct domain *d)
+{
+	domain_shutdown(d, SHUTDOWN_crash);
+}
+
+/*
+ * fn on d, the other before each instruction of it in turn (of the first 300: what comes behind tells others of it).
+ * Whatever came first, d can be shut down and resumed.
+ */
+static void interleave(struct domain *d, void (*fn)(struct domain *d),
+		       void (*other)(struct domain *d))
+{
+	struct sigaction step = { .sa_handler = before_instruction }, old;
+
+	between_d = d;
+	between_fn = other;
+	sigaction(SIGTRAP, &step, &old);
+	instructions = 1;
+	for (between_at = 0; between_at < min(instructions, 300U); between_at++) {
+		instructions = 0;
+		if (fn == domain_resume)
+			domain_shutdown(d, SHUTDOWN_suspend);
+		single_step(true);
+		fn(d);
+		single_step(false);
+		if (d->is_shut_down)
+			assert_true(d->has_shutdown_reason);
+		else
+			assert_int_equal(d->shutdown, 0);
+		domain_resume(d);
+		domain_shutdown(d, SHUTDOWN_reboot);
+		assert_true(d->is_shut_down);
+		assert_int_equal(d->shutdown_reason, SHUTDOWN_reboot);
+		domain_resume(d);
+		assert_int_equal(d->shutdown, 0);
+	}
+	assert_in_range(between_at, 10, 300);
+	sigaction(SIGTRAP, &old, NULL);
+}
+
+static void shutdown_meets_resume(void **state)
+{
+	struct xen_domctl_createdomain config = default_config(1);
+	struct domain *d;
+
+	/* Without vCPUs: those take locks. */
+	assert_int_equal(domain_create(9, &config, &d), 0);
+	interleave(d, domain_resume, crash_it);
+	interleave(d, crash_it, domain_resume);
+}
+#endif
 
 static void remote_shutdown_and_the_machines_end(void **state)
 {
@@ -387,7 +461,7 @@ static void remote_shutdown_and_the_machines_end(void **state)
 
 	AS(dom0);
 	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &r), 0);
-	assert_int_equal(u1->shutdown_code, SHUTDOWN_suspend);
+	assert_int_equal(u1->shutdown_reason, SHUTDOWN_suspend);
 	r.domain_id = 99;
 	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &r), -ESRCH);
 	r.reason = SHUTDOWN_MAX + 1;
@@ -432,7 +506,7 @@ static void watchdogs(void **state)
 	assert_false(u1->is_shut_down);
 	advance(20000000000); /* the second one */
 	assert_true(u1->is_shut_down);
-	assert_int_equal(u1->shutdown_code, SHUTDOWN_watchdog);
+	assert_int_equal(u1->shutdown_reason, SHUTDOWN_watchdog);
 	/* Armed at its domain's death. */
 	AS(u2);
 	w = (struct sched_watchdog){ .id = 0, .timeout = 1 };
@@ -543,7 +617,7 @@ static void vcpus(void **state)
 	/* The last one's end is the domain's. */
 	assert_int_equal(VCPUOP(VCPUOP_down, 0, NULL), 0);
 	assert_true(d->is_shut_down);
-	assert_int_equal(d->shutdown_code, SHUTDOWN_poweroff);
+	assert_int_equal(d->shutdown_reason, SHUTDOWN_poweroff);
 	AS(u1);
 	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &bind), 0);
 	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 1, &t), -EINVAL); /* its own only */
@@ -695,6 +769,9 @@ int main(void)
 		TEST(destruction_keeps_nobody_waiting),
 		TEST(vcpus_made_late),
 		TEST(shutdown_codes),
+#ifdef __x86_64__
+		TEST(shutdown_meets_resume),
+#endif
 		TEST(remote_shutdown_and_the_machines_end),
 		TEST(watchdogs),
 		TEST(not_on_oneself),
