@@ -2,7 +2,9 @@
 /*
  * Domains from creation to death, through domctl and sysctl; shutdown, watchdogs, who may do what.
  */
+#define _GNU_SOURCE /* REG_EFL */
 #include <signal.h>
+#include <ucontext.h>
 
 #include "host.h"
 
@@ -388,10 +390,14 @@ static struct domain *between_d;
 static void (*between_fn)(struct domain *d);
 static unsigned int instructions, between_at;
 
-static void before_instruction(int signal)
+static void before_instruction(int signal, siginfo_t *info, void *context)
 {
-	if (instructions++ == between_at)
-		between_fn(between_d);
+	ucontext_t *c = context;
+
+	if (instructions++ != between_at)
+		return;
+	between_fn(between_d);
+	c->uc_mcontext.gregs[REG_EFL] &= ~0x100; /* the rest of it at once */
 }
 
 static void single_step(bool on)
@@ -414,19 +420,20 @@ static void crash_it(struct domain *d)
 static void interleave(struct domain *d, void (*fn)(struct domain *d),
 		       void (*other)(struct domain *d))
 {
-	struct sigaction step = { .sa_handler = before_instruction }, old;
+	struct sigaction step = { .sa_sigaction = before_instruction, .sa_flags = SA_SIGINFO }, old;
 
 	between_d = d;
 	between_fn = other;
 	sigaction(SIGTRAP, &step, &old);
-	instructions = 1;
-	for (between_at = 0; between_at < min(instructions, 300U); between_at++) {
+	for (between_at = 0; between_at < 300; between_at++) {
 		instructions = 0;
 		if (fn == domain_resume)
 			domain_shutdown(d, SHUTDOWN_suspend);
 		single_step(true);
 		fn(d);
 		single_step(false);
+		if (instructions <= between_at) /* it was over before */
+			break;
 		if (d->is_shut_down)
 			assert_true(d->has_shutdown_reason);
 		else
