@@ -47,7 +47,6 @@ int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
 		memcpy(all + n, buf, got * sizeof(*all));
 		n += got;
 		first = all[n - 1].domain + 1u;
-		/* A short answer is not the last: the hypervisor may stop early when it is busy. */
 	} while (first < DOMID_FIRST_RESERVED);
 	pv_buf_free(pv, buf, LIST_CHUNK * sizeof(*buf));
 	if (rc < 0) {

@@ -57,6 +57,31 @@ struct domain *domain_get(domid_t id)
 	return d;
 }
 
+struct domain *domain_next(struct domain *prev, u32 id)
+{
+	struct domain *next;
+	bool found;
+
+	do {
+		struct list_head *pos;
+
+		spin_lock(&domain_list_lock);
+		/* One that is held stays in the list. */
+		pos = prev ? prev->list.next : domain_list.next;
+		while (pos != &domain_list && list_entry(pos, struct domain, list)->id < id)
+			pos = pos->next;
+		found = pos != &domain_list;
+		if (found)
+			id = list_entry(pos, struct domain, list)->id;
+		spin_unlock(&domain_list_lock);
+		/* It may be gone by now: then the one behind it. */
+		next = found ? domain_get(id++) : NULL;
+	} while (found && !next);
+	if (prev)
+		domain_put(prev);
+	return next;
+}
+
 void domain_hold(struct domain *d)
 {
 	ASSERT(READ_ONCE(d->refs));

@@ -173,11 +173,35 @@ long domctl_vcpu_info(struct domain *d, struct xen_domctl_getvcpuinfo *a)
 	return 0;
 }
 
+/* More bits than any machine has harts. */
+#define MAX_BITMAP_BITS 32768
+
+/* As long as the caller has room for: what is behind the harts there are is 0. */
 static long bitmap_to_guest(const struct xenctl_bitmap *b, u64 mask)
 {
-	u64 bytes = min(DIV_ROUND_UP((u64)b->nr_bits, 8), (u64)sizeof(mask));
+	u64 piece[8] = { mask }, bytes = DIV_ROUND_UP((u64)b->nr_bits, 8);
 
-	return bytes && copy_to_guest(b->bitmap.q, &mask, bytes) ? -EFAULT : 0;
+	if (b->nr_bits > MAX_BITMAP_BITS)
+		return -EINVAL;
+	for (u64 done = 0; done < bytes; done += sizeof(piece)) {
+		if (copy_to_guest(b->bitmap.q + done, piece, min(bytes - done, sizeof(piece))))
+			return -EFAULT;
+		piece[0] = 0;
+	}
+	return 0;
+}
+
+/* What is behind the caller's last bit is 0. */
+static long bitmap_from_guest(u64 *mask, const struct xenctl_bitmap *b)
+{
+	u64 bits = min((u64)b->nr_bits, 64UL);
+
+	*mask = 0;
+	if (bits && copy_from_guest(mask, b->bitmap.q, DIV_ROUND_UP(bits, 8)))
+		return -EFAULT;
+	if (bits < 64)
+		*mask &= BIT(bits) - 1;
+	return 0;
 }
 
 static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
@@ -189,10 +213,9 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 	if (!v)
 		return -ESRCH;
 	if (set && a->flags & XEN_VCPUAFFINITY_HARD) {
-		u64 bytes = min(DIV_ROUND_UP((u64)a->cpumap_hard.nr_bits, 8), (u64)sizeof(mask));
-
-		if (copy_from_guest(&mask, a->cpumap_hard.bitmap.q, bytes))
-			return -EFAULT;
+		rc = bitmap_from_guest(&mask, &a->cpumap_hard);
+		if (rc)
+			return rc;
 		if (!(mask & all))
 			return -EINVAL;
 		vcpu_pin(v, (mask & all) == all ? 0 : mask & all);
@@ -200,8 +223,9 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 	mask = READ_ONCE(v->pinned);
 	if (a->flags & XEN_VCPUAFFINITY_HARD)
 		rc = bitmap_to_guest(&a->cpumap_hard, mask ? mask : all);
+	/* There is no soft affinity: all harts are as good. When it is set, what it comes to with the hard one is told. */
 	if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
-		rc = bitmap_to_guest(&a->cpumap_soft, all);
+		rc = bitmap_to_guest(&a->cpumap_soft, set && mask ? mask : all);
 	return rc;
 }
 
@@ -227,9 +251,20 @@ long domctl_resume(struct domain *d)
 	return 0;
 }
 
-long domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *a)
+/* As 4.17: of one that is not there, the next one's. The tools look at the number that comes back. */
+long domctl_info(struct xen_domctl *op)
 {
-	domain_info(d, a);
+	struct domain *d = domain_get(op->domain);
+
+	if (!d && op->domain >= DOMID_FIRST_RESERVED)
+		return -EINVAL;
+	if (!d)
+		d = domain_next(NULL, op->domain);
+	if (!d)
+		return -ESRCH;
+	domain_info(d, &op->u.getdomaininfo);
+	op->domain = d->id;
+	domain_put(d);
 	return 0;
 }
 

@@ -16,6 +16,8 @@
  */
 static struct multicall_entry *running_entry[CONFIG_NR_CPUS];
 
+u64 ctl_progress[CONFIG_NR_CPUS];
+
 bool hypercall_preempt_check(void)
 {
 	return arch_preempt_pending();

@@ -52,48 +52,33 @@ long sysctl_physinfo(struct xen_sysctl_physinfo *a)
 	return 0;
 }
 
-/* The first domain with a number of at least id, held. From prev on, which is held and goes; NULL: from the first on. */
-static struct domain *next_domain(struct domain *prev, u32 id)
-{
-	struct domain *next;
-	bool found;
-
-	do {
-		struct list_head *pos;
-
-		spin_lock(&domain_list_lock);
-		/* One that is held stays in the list. */
-		pos = prev ? prev->list.next : domain_list.next;
-		while (pos != &domain_list && list_entry(pos, struct domain, list)->id < id)
-			pos = pos->next;
-		found = pos != &domain_list;
-		if (found)
-			id = list_entry(pos, struct domain, list)->id;
-		spin_unlock(&domain_list_lock);
-		/* It may be gone by now: then the one behind it. */
-		next = found ? domain_get(id++) : NULL;
-	} while (found && !next);
-	if (prev)
-		domain_put(prev);
-	return next;
-}
+/* ctl_progress of an interrupted list: this, entries so far, number to go on from. */
+#define LIST_MARK 0x706c6973ULL
 
 long sysctl_domain_list(struct xen_sysctl_getdomaininfolist *a)
 {
+	u64 *progress = &ctl_progress[arch_hart()];
 	struct xen_domctl_getdomaininfo info;
+	u32 n = 0, next = a->first_domain;
 	struct domain *d = NULL;
-	u32 n = 0;
 
-	/* A short answer is not the end of the list: clients ask on until they get none. */
-	while (n < a->max_domains && (d = next_domain(d, n ? d->id + 1U : a->first_domain))) {
+	if (*progress >> 32 == LIST_MARK) {
+		n = *progress >> 16 & 0xffff;
+		next = *progress & 0xffff;
+	}
+	while (n < a->max_domains && (d = domain_next(d, next))) {
 		domain_info(d, &info);
 		if (copy_to_guest(a->buffer.q + n * sizeof(info), &info, sizeof(info))) {
 			domain_put(d);
 			return -EFAULT;
 		}
 		n++;
-		if (hypercall_preempt_check())
-			break;
+		next = d->id + 1U;
+		if (hypercall_preempt_check()) {
+			domain_put(d);
+			*progress = LIST_MARK << 32 | n << 16 | next;
+			return -ERESTART;
+		}
 	}
 	if (d)
 		domain_put(d);

@@ -152,6 +152,11 @@ extern struct spinlock domain_list_lock;
  * A dying domain is found until its structure is freed.
  */
 struct domain *domain_get(domid_t id);
+/*
+ * The first domain with a number of at least id, with a reference; NULL: there is none. prev: NULL, or one before it that
+ * the caller holds, and gives up.
+ */
+struct domain *domain_next(struct domain *prev, u32 id);
 void domain_hold(struct domain *d); /* one more; the caller has one */
 void domain_put(struct domain *d);
 

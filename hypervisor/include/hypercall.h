@@ -29,6 +29,12 @@ long hypercall_dispatch(u64 nr, const u64 args[5]);
  */
 long hypercall_continue(unsigned int nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 
+/*
+ * For the handlers of domctl and its like, by hart: what a handler leaves here when it returns -ERESTART it finds when it is
+ * called again. At first a2, where a guest may have left anything: the handler must know its own.
+ */
+extern u64 ctl_progress[CONFIG_NR_CPUS];
+
 /* A long operation should stop at its next safe point. */
 bool hypercall_preempt_check(void);
 

@@ -654,98 +654,6 @@ static void vcpus(void **state)
 	assert_int_equal(op.u.getvcpuinfo.running, 0);
 }
 
-static void domain_lists(void **state)
-{
-	struct xen_domctl_getdomaininfo list[4];
-	struct xen_sysctl op = { .u.getdomaininfolist = { .first_domain = 0, .max_domains = 4 } };
-	struct domain *d;
-
-	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
-	AS(dom0);
-	/* Interrupted, it is cut: clients ask on until they get none. */
-	host.preempt_every = 1;
-	for (unsigned int i = 0; i < 3; i++) {
-		op.u.getdomaininfolist.first_domain = i;
-		assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
-		assert_int_equal(op.u.getdomaininfolist.num_domains, 1);
-		assert_int_equal(list[0].domain, i);
-	}
-	host.preempt_every = 0;
-	op.u.getdomaininfolist.first_domain = 0;
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
-	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
-	assert_int_equal(list[2].domain, 2);
-	assert_int_equal(list[2].tot_pages, U_PAGES);
-	op.u.getdomaininfolist.first_domain = 2;
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
-	assert_int_equal(op.u.getdomaininfolist.num_domains, 1);
-	assert_int_equal(list[0].domain, 2);
-	op.u.getdomaininfolist.first_domain = 3;
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
-	assert_int_equal(op.u.getdomaininfolist.num_domains, 0);
-	op.u.getdomaininfolist.first_domain = 0;
-	op.u.getdomaininfolist.max_domains = 2;
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
-	assert_int_equal(op.u.getdomaininfolist.num_domains, 2);
-	set_xen_guest_handle(op.u.getdomaininfolist.buffer, NULL);
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), -EFAULT);
-	/* One whose last reference is being dropped is passed over, not the end. */
-	d = make_domain(3, 1, 1);
-	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
-	u2->refs -= 2;
-	op.u.getdomaininfolist.max_domains = 4;
-	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
-	u2->refs += 2;
-	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
-	assert_int_equal(list[2].domain, d->id);
-	assert_int_equal(domctl(2, XEN_DOMCTL_getdomaininfo, NULL), 0);
-}
-
-static void the_machine(void **state)
-{
-	struct xen_sysctl op = { 0 };
-	struct xen_sysctl_cpuinfo cpu[8];
-	struct xen_sysctl_cputopo topo[8];
-	char text[64];
-
-	AS(dom0);
-	assert_int_equal(sysctl(XEN_SYSCTL_physinfo, &op), 0);
-	assert_int_equal(op.u.physinfo.nr_cpus, NR_HARTS);
-	assert_int_equal(op.u.physinfo.free_pages, heap_free_pages());
-	assert_int_equal(op.u.physinfo.total_pages, RAM_PAGES);
-	assert_int_equal(sysctl(XEN_SYSCTL_availheap, &op), 0);
-	assert_int_equal(op.u.availheap.avail_bytes, heap_free_pages() << PAGE_SHIFT);
-	assert_int_equal(sysctl(XEN_SYSCTL_sched_id, &op), 0);
-	op.u.getcpuinfo.max_cpus = 8;
-	set_xen_guest_handle(op.u.getcpuinfo.info, cpu);
-	assert_int_equal(sysctl(XEN_SYSCTL_getcpuinfo, &op), 0);
-	assert_int_equal(op.u.getcpuinfo.nr_cpus, NR_HARTS);
-	op.u.cputopoinfo.num_cpus = 8;
-	set_xen_guest_handle(op.u.cputopoinfo.cputopo, topo);
-	assert_int_equal(sysctl(XEN_SYSCTL_cputopoinfo, &op), 0);
-	assert_int_equal(op.u.cputopoinfo.num_cpus, NR_HARTS);
-	assert_int_equal(topo[3].core, 3);
-	printk("a line of the log\n");
-	op.u.readconsole = (struct xen_sysctl_readconsole){ .count = sizeof(text), .clear = 1 };
-	set_xen_guest_handle(op.u.readconsole.buffer, text);
-	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, &op), 0);
-	assert_true(op.u.readconsole.count > 10);
-	op.u.readconsole = (struct xen_sysctl_readconsole){ .count = sizeof(text) };
-	set_xen_guest_handle(op.u.readconsole.buffer, text);
-	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, &op), 0);
-	assert_int_equal(op.u.readconsole.count, 0);
-	op.u.debug_keys.nr_keys = 33;
-	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), -EINVAL);
-	op.u.debug_keys.nr_keys = 2;
-	set_xen_guest_handle(op.u.debug_keys.keys, (char *)"qm");
-	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), 0);
-	assert_non_null(strstr(host.console, "memory:"));
-	assert_int_equal(sysctl(0x7fff, &op), -ENOSYS);
-	op.interface_version = 1;
-	assert_int_equal(HC(__HYPERVISOR_sysctl, U(&op)), -EACCES);
-	assert_int_equal(HC(__HYPERVISOR_sysctl, 0), -EFAULT);
-}
-
 /* Many vCPUs are made one after another, with stops. */
 static void many_vcpus_are_made_in_pieces(void **state)
 {
@@ -784,8 +692,6 @@ int main(void)
 		TEST(not_on_oneself),
 		TEST(handle_and_time),
 		TEST(vcpus),
-		TEST(domain_lists),
-		TEST(the_machine),
 		TEST(many_vcpus_are_made_in_pieces),
 	};
 

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What tools ask: lists and states of domains, affinities, the machine.
+ */
+#include "host.h"
+
+static void domain_lists(void **state)
+{
+	struct xen_domctl_getdomaininfo list[4];
+	struct xen_sysctl op = { .u.getdomaininfolist = { .first_domain = 0, .max_domains = 4 } };
+	struct domain *d;
+
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
+	AS(dom0);
+	/* Interrupted, it goes on: fewer than asked for are all there are. What a caller left in a2 is no progress. */
+	host.preempt_every = 1;
+	for (unsigned int i = 0; i < 3; i++) {
+		op.u.getdomaininfolist.first_domain = i;
+		op.cmd = XEN_SYSCTL_getdomaininfolist;
+		op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+		host.restarts = 0;
+		assert_int_equal(HC(__HYPERVISOR_sysctl, U(&op), 7 << 16 | 3), 0);
+		assert_int_equal(host.restarts, 3 - i);
+		assert_int_equal(op.u.getdomaininfolist.num_domains, 3 - i);
+		for (unsigned int j = i; j < 3; j++)
+			assert_int_equal(list[j - i].domain, j);
+	}
+	host.preempt_every = 0;
+	op.u.getdomaininfolist.first_domain = 0;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
+	assert_int_equal(list[2].domain, 2);
+	assert_int_equal(list[2].tot_pages, U_PAGES);
+	op.u.getdomaininfolist.first_domain = 2;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 1);
+	assert_int_equal(list[0].domain, 2);
+	op.u.getdomaininfolist.first_domain = 3;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 0);
+	op.u.getdomaininfolist.first_domain = 0;
+	op.u.getdomaininfolist.max_domains = 2;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 2);
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, NULL);
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), -EFAULT);
+	/* One whose last reference is being dropped is passed over, not the end. */
+	d = make_domain(3, 1, 1);
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
+	u2->refs -= 2;
+	op.u.getdomaininfolist.max_domains = 4;
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, &op), 0);
+	u2->refs += 2;
+	assert_int_equal(op.u.getdomaininfolist.num_domains, 3);
+	assert_int_equal(list[2].domain, d->id);
+	assert_int_equal(domctl(2, XEN_DOMCTL_getdomaininfo, NULL), 0);
+}
+
+static void the_machine(void **state)
+{
+	struct xen_sysctl op = { 0 };
+	struct xen_sysctl_cpuinfo cpu[8];
+	struct xen_sysctl_cputopo topo[8];
+	char text[64];
+
+	AS(dom0);
+	assert_int_equal(sysctl(XEN_SYSCTL_physinfo, &op), 0);
+	assert_int_equal(op.u.physinfo.nr_cpus, NR_HARTS);
+	assert_int_equal(op.u.physinfo.free_pages, heap_free_pages());
+	assert_int_equal(op.u.physinfo.total_pages, RAM_PAGES);
+	assert_int_equal(sysctl(XEN_SYSCTL_availheap, &op), 0);
+	assert_int_equal(op.u.availheap.avail_bytes, heap_free_pages() << PAGE_SHIFT);
+	assert_int_equal(sysctl(XEN_SYSCTL_sched_id, &op), 0);
+	op.u.getcpuinfo.max_cpus = 8;
+	set_xen_guest_handle(op.u.getcpuinfo.info, cpu);
+	assert_int_equal(sysctl(XEN_SYSCTL_getcpuinfo, &op), 0);
+	assert_int_equal(op.u.getcpuinfo.nr_cpus, NR_HARTS);
+	op.u.cputopoinfo.num_cpus = 8;
+	set_xen_guest_handle(op.u.cputopoinfo.cputopo, topo);
+	assert_int_equal(sysctl(XEN_SYSCTL_cputopoinfo, &op), 0);
+	assert_int_equal(op.u.cputopoinfo.num_cpus, NR_HARTS);
+	assert_int_equal(topo[3].core, 3);
+	printk("a line of the log\n");
+	op.u.readconsole = (struct xen_sysctl_readconsole){ .count = sizeof(text), .clear = 1 };
+	set_xen_guest_handle(op.u.readconsole.buffer, text);
+	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, &op), 0);
+	assert_true(op.u.readconsole.count > 10);
+	op.u.readconsole = (struct xen_sysctl_readconsole){ .count = sizeof(text) };
+	set_xen_guest_handle(op.u.readconsole.buffer, text);
+	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, &op), 0);
+	assert_int_equal(op.u.readconsole.count, 0);
+	op.u.debug_keys.nr_keys = 33;
+	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), -EINVAL);
+	op.u.debug_keys.nr_keys = 2;
+	set_xen_guest_handle(op.u.debug_keys.keys, (char *)"qm");
+	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), 0);
+	assert_non_null(strstr(host.console, "memory:"));
+	assert_int_equal(sysctl(0x7fff, &op), -ENOSYS);
+	op.interface_version = 1;
+	assert_int_equal(HC(__HYPERVISOR_sysctl, U(&op)), -EACCES);
+	assert_int_equal(HC(__HYPERVISOR_sysctl, 0), -EFAULT);
+}
+
+/* Of a number that is not there the next one's, as in 4.17; the tools compare. */
+static void info_of_the_next(void **state)
+{
+	struct xen_domctl op = { 0 };
+
+	AS(dom0);
+	kill_domain(u1);
+	assert_int_equal(domctl(1, XEN_DOMCTL_getdomaininfo, &op), 0);
+	assert_int_equal(op.domain, 2);
+	assert_int_equal(op.u.getdomaininfo.domain, 2);
+	assert_int_equal(op.u.getdomaininfo.tot_pages, U_PAGES);
+	assert_int_equal(domctl(3, XEN_DOMCTL_getdomaininfo, &op), -ESRCH);
+	assert_int_equal(domctl(DOMID_FIRST_RESERVED - 1, XEN_DOMCTL_getdomaininfo, &op), -ESRCH);
+	assert_int_equal(domctl(DOMID_IDLE, XEN_DOMCTL_getdomaininfo, &op), -EINVAL);
+	assert_int_equal(domctl(DOMID_SELF, XEN_DOMCTL_getdomaininfo, &op), 0);
+	assert_int_equal(op.domain, 0);
+	/* Only this one does so. */
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), -ESRCH);
+	AS(u2);
+	assert_int_equal(domctl(2, XEN_DOMCTL_getdomaininfo, &op), -EPERM);
+}
+
+static long affinity(bool set, u32 flags, u8 *map, u32 bits)
+{
+	struct xen_domctl op = { .u.vcpuaffinity.flags = flags };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct xenctl_bitmap *b = i ? &op.u.vcpuaffinity.cpumap_soft :
+					      &op.u.vcpuaffinity.cpumap_hard;
+
+		set_xen_guest_handle(b->bitmap, map);
+		b->nr_bits = bits;
+	}
+	return domctl(1, set ? XEN_DOMCTL_setvcpuaffinity : XEN_DOMCTL_getvcpuaffinity, &op);
+}
+
+/* Maps of any length: read as if zeroes followed, written to the caller's last byte. */
+static void maps_of_harts(void **state)
+{
+	static const u32 lengths[] = { 1, 4, 8, 9, 63, 64, 65, 512, 513, 4000, 32768 };
+	u8 map[4100];
+
+	AS(dom0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(lengths); i++) {
+		unsigned int bytes = DIV_ROUND_UP(lengths[i], 8);
+
+		for (unsigned int soft = 0; soft < 2; soft++) {
+			memset(map, 0xee, sizeof(map));
+			assert_int_equal(affinity(false,
+						  soft ? XEN_VCPUAFFINITY_SOFT :
+							 XEN_VCPUAFFINITY_HARD,
+						  map, lengths[i]),
+					 0);
+			assert_int_equal(map[0], 0xf);
+			for (unsigned int j = 1; j < sizeof(map); j++)
+				assert_int_equal(map[j], j < bytes ? 0 : 0xee);
+		}
+	}
+	assert_int_equal(affinity(false, XEN_VCPUAFFINITY_HARD, map, 32769), -EINVAL);
+	assert_int_equal(affinity(false, XEN_VCPUAFFINITY_HARD, map, 0), 0);
+	assert_int_equal(affinity(false, XEN_VCPUAFFINITY_HARD, NULL, 8), -EFAULT);
+	assert_int_equal(affinity(true, XEN_VCPUAFFINITY_HARD, NULL, 8), -EFAULT);
+	/* Bits behind the caller's last do not count. */
+	memset(map, 0xff, sizeof(map));
+	assert_int_equal(affinity(true, XEN_VCPUAFFINITY_HARD, map, 2), 0);
+	assert_int_equal(u1->vcpu[0]->pinned, 3);
+	assert_int_equal(map[0], 3);
+	map[0] = 0xf8;
+	assert_int_equal(affinity(true, XEN_VCPUAFFINITY_HARD, map, 3), -EINVAL);
+	assert_int_equal(u1->vcpu[0]->pinned, 3);
+	/* A soft one is accepted; what comes of it is what the hard one allows. */
+	assert_int_equal(affinity(true, XEN_VCPUAFFINITY_SOFT, map, 8), 0);
+	assert_int_equal(map[0], 3);
+	assert_int_equal(affinity(false, XEN_VCPUAFFINITY_SOFT, map, 8), 0);
+	assert_int_equal(map[0], 0xf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(domain_lists),
+		TEST(the_machine),
+		TEST(info_of_the_next),
+		TEST(maps_of_harts),
+	};
+
+	return RUN(tests);
+}
