@@ -7,13 +7,31 @@
 #include <domain.h>
 #include <lib.h>
 #include <lock.h>
+#include <timer.h>
 
+#define NS_PER_S 1000000000ULL
 #define RING_SIZE (CONFIG_CONSOLE_RING_SIZE) /* a power of two */
 static struct spinlock console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static enum loglevel console_level = LOG_INFO;
 static char ring[RING_SIZE];
 static u32 ring_prod, ring_cons; /* free-running */
-static bool line_start = true; /* the UART is at the start of a line */
+
+/* Whose line the UART's cursor is in. */
+static enum { LINE_START, LINE_OURS, LINE_PROMPT, LINE_DOM0 } line;
+
+/*
+ * What dom0 has printed of its line so far: when the hypervisor has something to say, that line ends there
+ * and is printed again as soon as dom0 goes on. Without escape sequences but colours: a question to the
+ * terminal is not asked twice. A longer line is not repeated.
+ */
+#define DOM0_LINE 256
+static struct {
+	char text[DOM0_LINE];
+	size_t len, sequence; /* sequence: where the escape sequence began that dom0 is in */
+	enum { PLAIN, ESCAPE, CSI, STRING } in;
+	bool too_long;
+	bool broken; /* to be repeated */
+} dom0_line;
 
 void console_set_level(enum loglevel level)
 {
@@ -65,8 +83,21 @@ static void uart_put(const char *s, size_t n)
 		start = i + 1;
 	}
 	arch_console_write(s + start, n - start);
-	if (n)
-		line_start = s[n - 1] == '\n';
+}
+
+/* console_lock held. Ends another's line. */
+static void own_line(void)
+{
+	if (line == LINE_DOM0) {
+		/* CAN: or the terminal would take our text for the rest of dom0's sequence. */
+		if (dom0_line.in != PLAIN)
+			arch_console_write("\x18", 1);
+		dom0_line.broken = true;
+	}
+	if (line == LINE_DOM0 || line == LINE_PROMPT) {
+		arch_console_write("\r\n", 2);
+		line = LINE_START;
+	}
 }
 
 void printk_at(enum loglevel level, const char *fmt, ...)
@@ -82,10 +113,12 @@ void printk_at(enum loglevel level, const char *fmt, ...)
 	n = strlen(buf);
 	held = lock_console();
 	ring_put(buf, n);
-	if (level <= console_level) {
-		if (line_start)
+	if (n && level <= console_level) {
+		own_line();
+		if (line == LINE_START)
 			uart_put("(pavise) ", 9);
 		uart_put(buf, n);
+		line = buf[n - 1] == '\n' ? LINE_START : LINE_OURS;
 	}
 	unlock_console(held);
 }
@@ -94,10 +127,12 @@ void console_prompt(const char *text)
 {
 	bool held = lock_console();
 
-	if (!line_start)
+	own_line();
+	if (line == LINE_OURS)
 		uart_put("\n", 1);
 	uart_put("(pavise) ", 9);
 	uart_put(text, strlen(text));
+	line = LINE_PROMPT;
 	unlock_console(held);
 }
 
@@ -105,12 +140,93 @@ void console_prompt_answer(char c)
 {
 	bool held = lock_console();
 
-	if (c > ' ' && c < 0x7f)
-		uart_put(&c, 1);
-	if (!line_start)
+	if (line == LINE_PROMPT) {
+		if (c > ' ' && c < 0x7f)
+			uart_put(&c, 1);
 		uart_put("\n", 1);
+		line = LINE_START;
+	}
 	unlock_console(held);
 }
+
+/* ---- dom0's output ---- */
+
+/* console_lock held */
+static void dom0_line_end(void)
+{
+	dom0_line.len = 0;
+	dom0_line.in = PLAIN;
+	dom0_line.too_long = false;
+	dom0_line.broken = false;
+}
+
+/* console_lock held. The byte belongs to an escape sequence: whether that goes on. */
+static bool dom0_sequence(char c)
+{
+	switch (dom0_line.in) {
+	case ESCAPE:
+		if (c == '[')
+			dom0_line.in = CSI;
+		else if (c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_')
+			dom0_line.in = STRING;
+		else
+			return c >= ' ' && c <= '/';
+		return true;
+	case CSI:
+		return c < '@' || c > '~';
+	default:
+		return c != 0x07;
+	}
+}
+
+/* console_lock held */
+static void dom0_line_put(char c)
+{
+	bool ends = false;
+
+	if (c == '\n' || c == '\r') {
+		dom0_line_end();
+		return;
+	}
+	if (c == 0x1b) {
+		/* In a string it is the first byte of its end. */
+		if (dom0_line.in == PLAIN)
+			dom0_line.sequence = dom0_line.len;
+		dom0_line.in = ESCAPE;
+	} else if (dom0_line.in != PLAIN) {
+		ends = !dom0_sequence(c);
+	} else if ((u8)c < ' ' && c != '\t' && c != '\b') {
+		return;
+	}
+	if (dom0_line.len < DOM0_LINE)
+		dom0_line.text[dom0_line.len++] = c;
+	else
+		dom0_line.too_long = true;
+	if (ends) {
+		if (dom0_line.in != CSI || c != 'm')
+			dom0_line.len = dom0_line.sequence;
+		dom0_line.in = PLAIN;
+	}
+}
+
+/* As they are; they are not in the log ring, which is the hypervisor's. */
+static void dom0_write(const char *s, size_t n)
+{
+	bool held = lock_console();
+
+	if (line == LINE_OURS || line == LINE_PROMPT)
+		arch_console_write("\r\n", 2);
+	if (dom0_line.broken && !dom0_line.too_long)
+		arch_console_write(dom0_line.text, dom0_line.len);
+	dom0_line.broken = false;
+	arch_console_write(s, n);
+	for (size_t i = 0; i < n; i++)
+		dom0_line_put(s[i]);
+	line = s[n - 1] == '\n' ? LINE_START : LINE_DOM0;
+	unlock_console(held);
+}
+
+/* ---- guests' output ---- */
 
 /* What a line costs beside its bytes: the prefix, and the work. */
 #define LINE_COST 8
@@ -121,26 +237,28 @@ void console_prompt_answer(char c)
  */
 static bool may_print(struct domain *d, size_t n)
 {
-	struct console_rate *r = &d->console;
-	u64 now = arch_time_ns(), fill, dropped = 0;
+	struct guest_console *c = &d->console;
+	u64 now, fill, dropped = 0;
 	bool ok, first = false;
 
-	spin_lock(&r->lock);
-	fill = (now - r->filled) / (1000000000ULL / CONSOLE_BYTES_PER_S);
+	spin_lock(&c->lock);
+	/* Under the lock: who looked before and gets it later would find that less than no time has passed. */
+	now = arch_time_ns();
+	fill = now > c->filled ? (now - c->filled) / (NS_PER_S / CONSOLE_BYTES_PER_S) : 0;
 	if (fill) {
-		r->spent -= min(fill, r->spent);
-		r->filled = now;
+		c->spent -= min(fill, c->spent);
+		c->filled = now;
 	}
-	ok = r->spent + n <= (r->dropped ? CONSOLE_BURST / 2 : CONSOLE_BURST);
+	ok = c->spent + n <= (c->dropped ? CONSOLE_BURST / 2 : CONSOLE_BURST);
 	if (ok) {
-		r->spent += n;
-		dropped = r->dropped;
-		r->dropped = 0;
+		c->spent += n;
+		dropped = c->dropped;
+		c->dropped = 0;
 	} else {
-		first = !r->dropped;
-		r->dropped += n;
+		first = !c->dropped;
+		c->dropped += n;
 	}
-	spin_unlock(&r->lock);
+	spin_unlock(&c->lock);
 	if (first)
 		pr_warn("d%u prints too much: its output is dropped for a while\n", d->id);
 	if (dropped)
@@ -148,48 +266,112 @@ static bool may_print(struct domain *d, size_t n)
 	return ok;
 }
 
-/* dom0's bytes go out as they are; they are not in the log ring, which is the hypervisor's. */
+/*
+ * A guest's bytes do not control the administrator's terminal. Beyond ASCII are controls too, as single bytes and in
+ * UTF-8.
+ */
+static void print_line(struct domain *d, const char *s, size_t n)
+{
+	char clean[CONSOLE_LINE + 1];
+	size_t len = 0;
+
+	if (!may_print(d, n + LINE_COST))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (((u8)s[i] >= ' ' && (u8)s[i] < 0x7f) || s[i] == '\t')
+			clean[len++] = s[i];
+		else if ((u8)s[i] >= 0x80)
+			clean[len++] = '?';
+	}
+	clean[len] = '\0';
+	if (len)
+		printk("(d%u) %s\n", d->id, clean);
+}
+
+/* console.lock held. Takes the line out. */
+static size_t take_line(struct guest_console *c, char *to)
+{
+	size_t n = c->len;
+
+	memcpy(to, c->text, n);
+	c->len = 0;
+	return n;
+}
+
+void console_guest_flush(struct domain *d)
+{
+	char text[CONSOLE_LINE];
+	size_t n;
+
+	spin_lock(&d->console.lock);
+	n = take_line(&d->console, text);
+	spin_unlock(&d->console.lock);
+	if (n)
+		print_line(d, text, n);
+}
+
+/* The end of a line is late, or, if another line has begun meanwhile, may come yet. */
+static void line_waited(void *domain)
+{
+	struct domain *d = domain;
+	struct guest_console *c = &d->console;
+	u64 end;
+	bool again;
+
+	spin_lock(&c->lock);
+	end = c->since + CONSOLE_LINE_NS;
+	again = c->len && end > arch_time_ns();
+	c->waiting = again;
+	spin_unlock(&c->lock);
+	if (again)
+		timer_set(&c->timer, end);
+	else
+		console_guest_flush(d);
+}
+
+void console_guest_init(struct domain *d)
+{
+	timer_init(&d->console.timer, line_waited, d);
+}
+
+void console_guest_free(struct domain *d)
+{
+	timer_kill(&d->console.timer);
+}
+
 void console_guest_write(struct domain *d, const char *s, size_t n)
 {
-	char clean[128];
+	struct guest_console *c = &d->console;
+	char text[CONSOLE_LINE];
+	bool ends, arm = false;
+	size_t len;
 
 	if (d->is_privileged) {
-		bool held = lock_console();
-
-		arch_console_write(s, n);
 		if (n)
-			line_start = s[n - 1] == '\n';
-		unlock_console(held);
+			dom0_write(s, n);
 		return;
 	}
 	while (n) {
-		size_t room = min(n, sizeof(clean) - 1), len = 0;
-		const char *nl = memchr(s, '\n', room);
-		size_t take = nl ? (size_t)(nl - s) : room;
-
-		if (!may_print(d, take + LINE_COST)) {
-			s += take + (nl ? 1 : 0);
-			n -= take + (nl ? 1 : 0);
-			continue;
+		spin_lock(&c->lock);
+		if (!c->len)
+			c->since = arch_time_ns();
+		for (ends = false; n && !ends; s++, n--) {
+			if (*s == '\n')
+				ends = true;
+			else
+				c->text[c->len++] = *s;
+			ends |= c->len == CONSOLE_LINE;
 		}
-
-		/*
-		 * A guest's bytes do not control the administrator's terminal. Beyond ASCII are controls too, as single bytes
-		 * and in UTF-8.
-		 */
-		for (size_t i = 0; i < take; i++) {
-			if (((u8)s[i] >= ' ' && (u8)s[i] < 0x7f) || s[i] == '\t')
-				clean[len++] = s[i];
-			else if ((u8)s[i] >= 0x80)
-				clean[len++] = '?';
-		}
-		clean[len] = '\0';
-		if (len)
-			printk("(d%u) %s\n", d->id, clean);
-		take += nl ? 1 : 0;
-		s += take;
-		n -= take;
+		len = ends ? take_line(c, text) : 0;
+		/* One arms it, as long as it has not fired. */
+		if (c->len && !c->waiting)
+			arm = c->waiting = true;
+		spin_unlock(&c->lock);
+		if (ends)
+			print_line(d, text, len);
 	}
+	if (arm)
+		timer_set(&c->timer, arch_time_ns() + CONSOLE_LINE_NS);
 }
 
 size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool clear)

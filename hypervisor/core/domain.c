@@ -103,6 +103,7 @@ static void vcpu_free(struct vcpu *v)
  */
 static void domain_free(struct domain *d)
 {
+	console_guest_free(d);
 	if (d->evtchn)
 		evtchn_free(d);
 	if (d->grant)
@@ -232,7 +233,7 @@ static void init_locks(struct domain *d)
 	spin_lock_init(&d->lock, LOCK_DOMAIN);
 	spin_lock_init(&d->page_lock, LOCK_PAGES);
 	spin_lock_init(&d->evtchn_lock, LOCK_EVENT);
-	spin_lock_init(&d->console.lock, LOCK_CONSOLE_RATE);
+	spin_lock_init(&d->console.lock, LOCK_GUEST_CONSOLE);
 }
 
 domid_t domain_free_id(void)
@@ -294,6 +295,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	list_init(&d->page_list);
 	list_init(&d->list);
 	list_init(&d->dead_pages);
+	console_guest_init(d);
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
 		timer_init(&d->watchdog[i], watchdog_fired, d);
 
@@ -488,6 +490,7 @@ void domain_shutdown(struct domain *d, u8 reason)
 		new = DOMAIN_SHUT_DOWN | DOMAIN_HAS_REASON | reason;
 	} while (!__atomic_compare_exchange_n(&d->shutdown, &old, new, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_SEQ_CST));
+	console_guest_flush(d);
 	pr_debug("d%u: shutdown, reason %s\n", d->id,
 		 reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "?");
 	sleep_all(d);
@@ -527,6 +530,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 	va_end(ap);
 	if (READ_ONCE(d->is_shut_down))
 		return;
+	console_guest_flush(d);
 	pr_err("d%u crashed: %s\n", d->id, msg);
 	if (arch_current()->domain == d)
 		arch_dump_vcpu(arch_current());
@@ -647,6 +651,7 @@ static int kill_steps(struct domain *d)
 		spin_unlock(&d->page_lock);
 		spin_unlock(&d->lock);
 		domain_pause(d);
+		console_guest_flush(d);
 	}
 	while (d->teardown_step < KILL_STEPS) {
 		rc = kill_step(d, d->teardown_step);

@@ -48,7 +48,7 @@ static const char *const names[NR_LOCK_RANKS] = {
 	[LOCK_PLIC] = "plic",
 	[LOCK_CLOCK] = "clock",
 	[LOCK_INPUT] = "input",
-	[LOCK_CONSOLE_RATE] = "console rate",
+	[LOCK_GUEST_CONSOLE] = "guest console",
 	[LOCK_CONSOLE] = "console",
 };
 

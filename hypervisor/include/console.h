@@ -7,20 +7,29 @@
 #define PAVISE_CONSOLE_H
 
 #include <lock.h>
+#include <timer.h>
 #include <types.h>
 
 struct domain;
 
 /*
- * A guest's right to print, a bucket of bytes that fills again with time. Beyond it its output is dropped and counted.
+ * A guest's unfinished line, and its right to print: a bucket of bytes that fills again with time. Beyond it its output is
+ * dropped and counted.
  */
 #define CONSOLE_BURST 32768 /* a kernel's boot messages fit */
 #define CONSOLE_BYTES_PER_S 4096 /* a third of what 115200 baud carry */
-struct console_rate {
+#define CONSOLE_LINE 128 /* a longer one is printed in pieces */
+#define CONSOLE_LINE_NS 200000000ULL /* so long a line may take to be finished */
+struct guest_console {
 	struct spinlock lock;
 	u64 spent; /* bytes; arch_time_ns() of filled is when it was brought up to date */
 	u64 filled;
 	u64 dropped; /* bytes, since the last report */
+	char text[CONSOLE_LINE];
+	u32 len;
+	u64 since; /* arch_time_ns() of its first byte */
+	bool waiting; /* timer is armed, or about to be */
+	struct timer timer;
 };
 
 enum loglevel { LOG_ERR = 0, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -34,10 +43,16 @@ void printk_at(enum loglevel level, const char *fmt, ...) __printf(2, 3);
 void console_set_level(enum loglevel level);
 
 /*
- * A domain's bytes (console_io, SBI DBCN). dom0's go out as they are, others' in lines with "(dN) ",
- * at a limited rate: what is beyond is dropped, and the log says how much.
+ * A domain's bytes (console_io, SBI DBCN). dom0's go out as they are. Others' are gathered into lines, printed with "(dN) "
+ * at their end, when CONSOLE_LINE bytes are there, or after CONSOLE_LINE_NS; at a limited rate: what is beyond is dropped, and
+ * the log says how much. A line of dom0's in which the hypervisor has something to say is printed again when dom0 goes on.
  */
 void console_guest_write(struct domain *d, const char *s, size_t n);
+/* Prints what there is of a line: the domain says no more. */
+void console_guest_flush(struct domain *d);
+/* With the domain; free: nothing runs on its behalf any more. */
+void console_guest_init(struct domain *d);
+void console_guest_free(struct domain *d);
 /* Input for dom0: returns how many were taken. */
 size_t console_guest_read(char *s, size_t n);
 

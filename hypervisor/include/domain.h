@@ -78,7 +78,7 @@ struct domain {
 	u64 hvm_params[NR_HVM_PARAMS];
 	struct timer watchdog[NR_DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog */
 	unsigned int watchdog_used; /* mask */
-	struct console_rate console; /* what it may print */
+	struct guest_console console; /* what it prints, and may */
 	xen_domain_handle_t handle;
 	s64 time_offset_seconds;
 	u32 ssidref;

@@ -32,7 +32,7 @@ enum lock_rank {
 	LOCK_PLIC,
 	LOCK_CLOCK, /* wall clock */
 	LOCK_INPUT, /* characters for dom0 */
-	LOCK_CONSOLE_RATE, /* what a guest may print */
+	LOCK_GUEST_CONSOLE, /* a guest's line and what it may print */
 	LOCK_CONSOLE, /* anything may print */
 	NR_LOCK_RANKS
 };

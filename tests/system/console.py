@@ -41,9 +41,10 @@ class Shell:
         found = self.owner.expect(rf"<{re.escape(mark)}:(\d+)>\r*\n", timeout,
                                   f"'{command}' on {self.name}")
         output = self.owner.child.before.replace("\r", "")
+        # A line in which the hypervisor had something to say was printed again after that.
+        output = re.sub(r"(?m)^(.+)\n((?:\(pavise\) .*\n)+)\1", r"\2\1", output)
         # The prompt that the line was typed at
-        while output.startswith(self.prompt):
-            output = output[len(self.prompt):]
+        output = re.sub(rf"(?m)^(?:{re.escape(self.prompt)})+", "", output)
         return int(found.group(1)), output
 
     def run(self, command, timeout=30):
@@ -61,11 +62,10 @@ class Shell:
         return output
 
     def write_file(self, path, text):
-        """In small pieces: faster than dom0 reads, nobody may type."""
+        """In small pieces: a terminal's line takes 4095 bytes."""
         self.run(f": > {path}")
         for line in text.strip().splitlines():
             self.run(f"echo {shlex.quote(line)} >> {path}")
-
 
     def script(self, text, timeout=180):
         """A shell script that must succeed, however long; its output. No notices of jobs between it."""

@@ -117,6 +117,9 @@ def test_input(boot):
     m.expect(r"\nit works\r")
     m.send("stty -echo\n")
     m.run("true")
+    # What the hypervisor says in the middle of a line does not tear it.
+    m.send("echo -n whole; xl debug-keys m; echo line\n")
+    m.expect(r"whole\r+\n\(pavise\) memory: \d+ pages[^\r\n]*\r+\n[^\r\n]*wholeline\r")
     paste(m, m.shell)
     with m.guest("demo") as demo:
         paste(m, demo)

@@ -12,8 +12,9 @@ static void guests_lines(void **state)
 
 	console_clear();
 	console_guest_write(u1, "hello\nworld", 11);
-	assert_non_null(strstr(host.console, "(d1) hello\r\n"));
-	assert_non_null(strstr(host.console, "(d1) world"));
+	assert_string_equal(host.console, "(pavise) (d1) hello\r\n");
+	console_guest_write(u1, "\n", 1);
+	assert_non_null(strstr(host.console, "(d1) world\r\n"));
 	console_clear();
 	/* A guest does not control the administrator's terminal. */
 	console_guest_write(u1, "a\x1b[2Jb\rc\0d\n", 11);
@@ -39,6 +40,123 @@ static void guests_lines(void **state)
 	console_guest_write(dom0, "raw\x1b[m", 6);
 	assert_string_equal(host.console, "raw\x1b[m");
 	console_guest_write(dom0, "\n", 1);
+}
+
+static void write_each(struct domain *d, const char *s)
+{
+	for (; *s; s++)
+		console_guest_write(d, s, 1);
+}
+
+/* Whoever writes byte by byte gets its lines, and pays for each once. */
+static void lines_are_gathered(void **state)
+{
+	u64 spent;
+
+	console_clear();
+	console_guest_write(u1, "as a whole\n", 11);
+	spent = u1->console.spent;
+	console_clear();
+	write_each(u1, "as a whole\n");
+	write_each(u2, "two");
+	write_each(u1, "half a");
+	write_each(u2, " guests\n");
+	assert_string_equal(host.console,
+			    "(pavise) (d1) as a whole\r\n(pavise) (d2) two guests\r\n");
+	assert_int_equal(u1->console.spent, 2 * spent);
+	/* The end is late. */
+	console_clear();
+	advance(CONSOLE_LINE_NS - 1);
+	assert_string_equal(host.console, "");
+	advance(1);
+	assert_string_equal(host.console, "(pavise) (d1) half a\r\n");
+	/* A line that has begun meanwhile gets its own time. */
+	console_clear();
+	write_each(u1, "one\n");
+	write_each(u1, "x");
+	advance(CONSOLE_LINE_NS / 2);
+	write_each(u1, "\ntw");
+	advance(CONSOLE_LINE_NS / 2);
+	write_each(u1, "o\n");
+	assert_string_equal(host.console,
+			    "(pavise) (d1) one\r\n(pavise) (d1) x\r\n(pavise) (d1) two\r\n");
+	/* Without an end: in pieces. */
+	console_clear();
+	for (unsigned int i = 0; i < CONSOLE_LINE + 1; i++)
+		console_guest_write(u1, "y", 1);
+	assert_int_equal(strlen(host.console), strlen("(pavise) (d1) \r\n") + CONSOLE_LINE);
+	/* Bytes that show nothing are paid for all the same. */
+	console_clear();
+	spent = u1->console.spent;
+	for (unsigned int i = 0; i < 10 * CONSOLE_LINE; i++)
+		console_guest_write(u1, "", 1);
+	assert_true(u1->console.spent >= spent + 10 * CONSOLE_LINE);
+}
+
+static void last_words(void **state)
+{
+	console_clear();
+	write_each(u1, "oh");
+	domain_crash(u1, "at %d", 5);
+	assert_memory_equal(host.console, "(pavise) (d1) oh\r\n(pavise) d1 crashed: at 5", 41);
+	console_clear();
+	write_each(u2, "bye");
+	domain_shutdown(u2, SHUTDOWN_poweroff);
+	assert_string_equal(host.console, "(pavise) (d2) bye\r\n");
+	/* Nothing waits for a domain that is gone. */
+	console_clear();
+	write_each(u2, "destroyed");
+	kill_domain(u2);
+	u2 = NULL;
+	assert_non_null(strstr(host.console, "(d2) destroyed\r\n"));
+	advance(10 * CONSOLE_LINE_NS);
+}
+
+/* The hypervisor never speaks in the middle of dom0's line. */
+static void dom0_line_is_whole(void **state)
+{
+	console_clear();
+	console_guest_write(dom0, "dom0# l", 7);
+	printk("one\n");
+	printk("two\n");
+	assert_string_equal(host.console, "dom0# l\r\n(pavise) one\r\n(pavise) two\r\n");
+	console_clear();
+	console_guest_write(dom0, "s", 1);
+	console_guest_write(dom0, "\r\n", 2);
+	assert_string_equal(host.console, "dom0# ls\r\n");
+	/* A whole line is not repeated, and neither is what a return has gone back over. */
+	console_clear();
+	printk("three\n");
+	console_guest_write(dom0, "10%\r20%", 7);
+	printk("four\n");
+	console_guest_write(dom0, "\n", 1);
+	assert_string_equal(host.console, "(pavise) three\r\n10%\r20%\r\n(pavise) four\r\n20%\n");
+	/* Colours are repeated, questions to the terminal are not. */
+	console_clear();
+	console_guest_write(dom0, "\x1b[1m$ \x1b[6n\x1b]0;t\x07\x1b]0;u\x1b\\\x1b(B\x1b[0m", 30);
+	printk("five\n");
+	console_clear();
+	console_guest_write(dom0, "x\n", 2);
+	assert_string_equal(host.console, "\x1b[1m$ \x1b[0mx\n");
+	/* A sequence that is broken ends there, and is sent again. */
+	console_guest_write(dom0, "a\x1b[3", 4);
+	console_clear();
+	printk("six\n");
+	console_guest_write(dom0, "1mb\n", 4);
+	assert_string_equal(host.console, "\x18\r\n(pavise) six\r\na\x1b[31mb\n");
+	/* Nor dom0 in the hypervisor's. */
+	console_clear();
+	printk("be");
+	console_guest_write(dom0, "dom0\n", 5);
+	printk("gun\n");
+	assert_string_equal(host.console, "(pavise) be\r\ndom0\n(pavise) gun\r\n");
+	/* A line without an end is not repeated for ever. */
+	for (unsigned int i = 0; i < 300; i++)
+		console_guest_write(dom0, ".", 1);
+	printk("seven\n");
+	console_clear();
+	console_guest_write(dom0, ".\n", 2);
+	assert_string_equal(host.console, ".\n");
 }
 
 static void log_ring(void **state)
@@ -351,7 +469,7 @@ static void console_io(void **state)
 	AS(u1);
 	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_read, 1, U(&c)), -EPERM);
 	console_clear();
-	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, 3, U("abc")), 0);
+	assert_int_equal(HC(__HYPERVISOR_console_io, CONSOLEIO_write, 4, U("abc\n")), 0);
 	assert_non_null(strstr(host.console, "(d1) abc"));
 }
 
@@ -394,10 +512,31 @@ static void a_flood_is_dropped(void **state)
 	assert_int_equal(dom0->console.spent, 0);
 }
 
+/* Two vCPUs on two harts do not fill the bucket by looking at the clock in one order and taking the lock in the other. */
+static void the_clock_goes_one_way(void **state)
+{
+	static char line[1024];
+	u64 spent;
+
+	memset(line, 'x', sizeof(line));
+	for (unsigned int i = 0; i < 100; i++)
+		console_guest_write(u1, line, sizeof(line));
+	spent = u1->console.spent;
+	host.now += 10000000;
+	console_guest_write(u1, "a\n", 2);
+	host.now -= 1;
+	console_guest_write(u1, "b\n", 2);
+	host.now += 1;
+	assert_in_range(u1->console.spent, spent - 100, spent);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(guests_lines),
+		TEST(lines_are_gathered),
+		TEST(last_words),
+		TEST(dom0_line_is_whole),
 		TEST(log_ring),
 		TEST(input),
 		TEST(keys_end),
@@ -407,6 +546,7 @@ int main(void)
 		TEST(long_input),
 		TEST(input_of_a_dead_dom0),
 		TEST(a_flood_is_dropped),
+		TEST(the_clock_goes_one_way),
 		TEST(console_io),
 	};
 
