@@ -68,16 +68,20 @@ static void keep_backlog(struct guest *g, const char *buf, size_t n)
 	}
 }
 
-static void send_backlog(struct guest *g, struct source *c)
+/*
+ * What was printed before somebody came is text of the past: it does not make his terminal answer, which the guest would take
+ * for something typed, nor leave it in a mode that only the guest's next output would end.
+ */
+static size_t take_backlog(struct guest *g, char text[BACKLOG])
 {
-	size_t first = BACKLOG - g->backlog_at;
+	size_t n = g->backlog_len, first = BACKLOG - g->backlog_at;
 
-	if (first > g->backlog_len)
-		first = g->backlog_len;
-	send_client(c, g->backlog + g->backlog_at, first);
-	if (c->fd >= 0)
-		send_client(c, g->backlog, g->backlog_len - first);
+	if (first > n)
+		first = n;
+	memcpy(text, g->backlog + g->backlog_at, first);
+	memcpy(text + first, g->backlog, n - first);
 	g->backlog_len = g->backlog_at = 0;
+	return pv_text_replay(text, n);
 }
 
 static void output(struct guest *g, const char *buf, size_t n)
@@ -100,6 +104,7 @@ void guest_accept(struct daemon *d, struct guest *g)
 {
 	int fd = accept4(g->listen.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), i;
 	int size = 1024 * 1024;
+	char text[BACKLOG];
 
 	if (fd < 0)
 		return;
@@ -120,7 +125,7 @@ void guest_accept(struct daemon *d, struct guest *g)
 		drop_client(&g->client[i]);
 		return;
 	}
-	send_backlog(g, &g->client[i]);
+	send_client(&g->client[i], text, take_backlog(g, text));
 }
 
 static void give_input(struct daemon *d, struct guest *g)

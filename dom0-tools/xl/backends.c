@@ -64,8 +64,9 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 	if (state >= XenbusStateClosing)
 		error = st_read(xl, XBT_NULL, "/local/domain/0/error/backend/%s/%u/%s/error", kind,
 				domid, devid);
+	/* Some quote what the guest has written into its nodes. */
 	if (error)
-		why = xl_sprintf("%s", error);
+		why = pv_text_show(error, strlen(error));
 	free(error);
 	return why;
 }

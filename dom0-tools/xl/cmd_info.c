@@ -156,7 +156,8 @@ int cmd_dmesg(int argc, char **argv)
 		xl_error("cannot read the hypervisor's log: %s", strerror(-rc));
 		return 1;
 	}
-	fwrite(text, 1, len, stdout);
+	/* What guests printed is in it. */
+	pv_text_print(stdout, text, len);
 	free(text);
 	return 0;
 }

@@ -17,9 +17,13 @@ typedef int (*show_fn)(struct xl *xl, const struct xen_domctl_getdomaininfo *inf
 
 static char *name_or_null(struct xl *xl, uint32_t domid)
 {
-	char *name = domain_name(xl, domid);
+	char *name = domain_name(xl, domid), *shown;
 
-	return name ? name : xl_sprintf("(null)");
+	if (!name)
+		return xl_sprintf("(null)");
+	shown = pv_text_show(name, strlen(name));
+	free(name);
+	return shown ? shown : xl_sprintf("(null)");
 }
 
 /* Shows the domains named from argv[optind] on, or all; closes nothing. */

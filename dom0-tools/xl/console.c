@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -166,35 +167,55 @@ int console_run(int fd)
 	return 0;
 }
 
+/* Nothing on its console is not nothing at all, and what could not be written has been said all the same. */
+static void report_no_log(const char *path, int fd)
+{
+	struct statvfs fs;
+
+	fprintf(stderr,
+		"(nothing from its console in %s%s; xl dmesg has what it printed in other ways, "
+		"SBI DBCN or console_io)\n",
+		path,
+		!statvfs(XL_CONSOLE_LOG_DIR, &fs) && !fs.f_bavail ? ": the disk is full" :
+		fd < 0 && errno != ENOENT			  ? ": it cannot be read" :
+								    "");
+}
+
 void console_log_tail(const char *name, int lines)
 {
-	char *path = xl_sprintf(XL_CONSOLE_LOG_DIR "/guest-%s.log", name), buf[8192], *p;
+	char *path = xl_sprintf(XL_CONSOLE_LOG_DIR "/guest-%s.log", name), buf[8192], *shown;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	const char *p, *end, *nl;
 	ssize_t n = 0;
 
 	if (size > 0)
-		n = pread(fd, buf, sizeof(buf) - 1,
-			  size > (off_t)sizeof(buf) - 1 ? size - (off_t)sizeof(buf) + 1 : 0);
+		n = pread(fd, buf, sizeof(buf),
+			  size > (off_t)sizeof(buf) ? size - (off_t)sizeof(buf) : 0);
+	if (n <= 0)
+		report_no_log(path, fd);
 	if (fd >= 0)
 		close(fd);
 	if (n <= 0) {
-		fprintf(stderr, "(it printed nothing; %s)\n", path);
 		free(path);
 		return;
 	}
-	buf[n] = '\0';
-	for (p = buf + n - 1; p > buf; p--)
+	end = buf + n;
+	for (p = end - 1; p > buf; p--)
 		if (p[-1] == '\n' && !lines--)
 			break;
 	fprintf(stderr, "Its last lines, from %s:\n", path);
-	while (*p) {
-		size_t len = strcspn(p, "\r\n");
-
-		if (len)
-			fprintf(stderr, "    %.*s\n", (int)len, p);
-		p += len;
-		p += strspn(p, "\r\n");
+	for (; p < end; p = nl + 1) {
+		nl = memchr(p, '\n', end - p);
+		if (!nl)
+			nl = end;
+		n = nl - p;
+		while (n && p[n - 1] == '\r')
+			n--;
+		shown = n ? pv_text_show(p, n) : NULL;
+		if (shown)
+			fprintf(stderr, "    %s\n", shown);
+		free(shown);
 	}
 	free(path);
 }

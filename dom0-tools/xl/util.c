@@ -26,12 +26,19 @@ volatile int xl_interrupted;
 int xl_error(const char *fmt, ...)
 {
 	va_list ap;
+	char *text;
+	int n;
 
 	fflush(stdout);
 	fputs("xl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
+	/* It may quote what a guest, or a driver for it, has written. */
+	if (n >= 0) {
+		pv_text_print(stderr, text, n);
+		free(text);
+	}
 	fputc('\n', stderr);
 	return -1;
 }

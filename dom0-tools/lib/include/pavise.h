@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <xen/xen.h>
 #include <xen/domctl.h>
@@ -51,6 +52,21 @@ long pv_hypercall_struct(struct pv *pv, unsigned int op, uint64_t cmd, void *arg
 long pv_hypercall_struct1(struct pv *pv, unsigned int op, void *arg, size_t bytes);
 /* For other files of the library: the privcmd file descriptor. */
 int pv_fd(const struct pv *pv);
+
+/* --- text.c: bytes that a guest chose ---------------------------------------------------------- */
+
+/*
+ * As text of one's own, which the caller frees; NULL: no memory. Printable ASCII and UTF-8, tabs and ends of lines stay as they
+ * are; other bytes are shown as ^[ (C0) or \x9b (all else, so that C1 controls do not get through in UTF-8 either).
+ */
+char *pv_text_show(const char *text, size_t n);
+/* The same to a stream. */
+void pv_text_print(FILE *f, const char *text, size_t n);
+/*
+ * Old output for a terminal on which the guest's own will follow: in place; returns the new length. Text and colours stay, all
+ * that could make the terminal answer or change its state goes.
+ */
+size_t pv_text_replay(char *text, size_t n);
 
 /* --- domctl.c -------------------------------------------------------------------------------- */
 

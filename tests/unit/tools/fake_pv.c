@@ -225,7 +225,7 @@ int pv_debug_keys(struct pv *pv, const char *keys)
 int pv_console_read(struct pv *pv, bool clear, char **out, size_t *len)
 {
 	(void)pv;
-	*out = strdup(clear ? "cleared\n" : "log\n");
+	*out = strdup(clear ? "cleared\n" : "log\n(d1) \x1b[6n\n");
 	*len = strlen(*out);
 	return 0;
 }

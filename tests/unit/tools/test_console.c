@@ -269,6 +269,31 @@ static void test_backlog(void **state)
 	guest_close(&d, g);
 }
 
+/* Old output does not make the terminal of whoever comes answer; live output is his own. */
+static void test_replay(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	char buf[256];
+	int fd;
+
+	(void)state;
+	print("\x1b[31mred\x1b[m \x1b[6n\x1b[?1000hlogin: ", 31);
+	guest_serve(&d, g, 0);
+	fd = client(g);
+	guest_accept(&d, g);
+	receive(fd, buf, sizeof(buf));
+	assert_string_equal(buf, "\x1b[31mred\x1b[m login: ");
+	print("\x1b[6n", 4);
+	guest_serve(&d, g, 1);
+	receive(fd, buf, sizeof(buf));
+	assert_string_equal(buf, "\x1b[6n");
+	/* The log is what was printed. */
+	read_log(buf, sizeof(buf));
+	assert_int_equal(strlen(buf), 35);
+	close(fd);
+	guest_close(&d, g);
+}
+
 static void test_many_clients(void **state)
 {
 	struct guest *g = guest_open(&d, 5, "g", 2, true);
@@ -326,6 +351,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fair, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),

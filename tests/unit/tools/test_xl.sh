@@ -198,6 +198,7 @@ says 2 "Usage: xl [-v] domid" xl domid
 says 0 "free_memory            : 4096" xl info
 says 0 "Domain-0                                     0   256     2     r-----       1.5" xl list
 says 0 "log" xl dmesg
+says 0 "(d1) ^[[6n" xl dmesg
 says 1 "the hypervisor takes no debug keys" xl debug-keys x
 says 1 "'nobody' is an invalid domain identifier" xl destroy nobody
 says 1 "cannot destroy domain 0" xl destroy 0
@@ -312,6 +313,10 @@ check "nothing is left" clean
 
 says 1 "crash: ended (crash) in its first second" xl create crash.cfg
 says 1 "    Kernel panic - not syncing" xl create crash.cfg
+says 1 '    ^[[6n-^@-\x9b6n' xl create crash.cfg
+xl create crash.cfg >printed 2>&1
+check "no escape sequence of a guest's on the terminal" sh -c "grep -q panic printed && ! grep -q '$(printf '\033')' printed"
+says 1 "xl dmesg has what it printed in other ways" xl create crash.cfg 'name="crash-mute"'
 check "nothing is left of a crashed guest" clean
 says 0 "ended (poweroff) in its first second" xl create quick.cfg
 check "nothing is left" clean
