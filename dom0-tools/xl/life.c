@@ -446,6 +446,10 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	pv_domain_pause(xl->pv, domid);
 	device_remove_all(xl, domid);
 	remove_nodes(xl, domid);
+	/* As long as it is there the rest can be found and removed. */
+	if (xl_store_lost)
+		return xl_error("domain %u stays, paused: use xl destroy %u when xenstored answers",
+				domid, domid);
 	rc = pv_domain_destroy(xl->pv, domid);
 	if (rc && rc != -ESRCH)
 		xl_error("the hypervisor does not destroy domain %u: %s", domid, strerror(-rc));

@@ -177,5 +177,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "xl: cannot write: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	return i;
+	/* Whatever it made of the answers that it did not get. */
+	return xl_store_lost && !i ? EXIT_FAILURE : i;
 }

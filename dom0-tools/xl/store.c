@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xenstore with formatted paths, for readable callers.
- * Owns permissions as Xen's toolstack sets them: an owner, one reader, nobody else.
+ * Owns permissions as Xen's toolstack sets them: an owner, one reader, nobody else; and that a xenstored
+ * that does not answer is reported once and ends every wait.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +21,46 @@
 			abort(); \
 		va_end(ap); \
 	} while (0)
+
+bool xl_store_lost;
+static int patience; /* of st_open(), seconds */
+
+static void lost(int err)
+{
+	xl_store_lost = true;
+	if (err == ETIMEDOUT)
+		xl_error("xenstored does not answer: given up after %d s (see "
+			 "/var/log/xen/xenstored.log)",
+			 patience);
+	else if (err == EINTR)
+		xl_error("interrupted while xenstored did not answer");
+	else
+		xl_error("xenstored has gone and does not come back: %s", strerror(err));
+}
+
+struct xs_handle *st_open(int ms)
+{
+	/* Never by the kernel's device: it waits for a dead xenstored for ever. */
+	struct xs_handle *xs = xs_open(XS_OPEN_SOCKETONLY);
+	unsigned int len;
+
+	if (!xs) {
+		if (ms >= 0)
+			xl_error("cannot reach xenstored: %s (is it running?)", strerror(errno));
+		return NULL;
+	}
+	patience = ms / 1000;
+	xs_patience(xs, ms, &xl_interrupted, ms >= 0 ? lost : NULL);
+	if (ms < 0)
+		return xs;
+	/* Does it answer? So nobody waits for a lock or changes anything before that is known. */
+	free(xs_read(xs, XBT_NULL, "/", &len));
+	if (xl_store_lost) {
+		xs_close(xs);
+		return NULL;
+	}
+	return xs;
+}
 
 char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)
 {

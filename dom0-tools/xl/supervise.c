@@ -75,7 +75,7 @@ static void reconnect(struct life *l)
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
-	l->xl->xs = xs_open(0);
+	l->xl->xs = st_open(-1);
 	if (l->xl->xs &&
 	    (!xs_watch(l->xl->xs, "@releaseDomain", "end") || !backends_watch(l->xl, l->domid))) {
 		xs_close(l->xl->xs);

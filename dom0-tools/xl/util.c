@@ -120,9 +120,8 @@ int xl_open(struct xl *xl)
 	xl->xs = NULL;
 	if (pv_open(&xl->pv, &err))
 		return xl_error("%s", err.text);
-	xl->xs = xs_open(0);
+	xl->xs = st_open(XENSTORE_MS);
 	if (!xl->xs) {
-		xl_error("cannot reach xenstored: %s (is it running?)", strerror(errno));
 		pv_close(xl->pv);
 		xl->pv = NULL;
 		return -1;

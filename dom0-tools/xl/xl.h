@@ -73,6 +73,21 @@ int xl_lock_devices(void);
 
 /* --- store.c: xenstore with formatted paths -------------------------------------------------- */
 
+/* A request that has no answer by then never gets one. */
+#ifndef XENSTORE_MS
+#define XENSTORE_MS 30000
+#endif
+/*
+ * A connection to xenstored on which no request waits for longer than @ms, nor once xl_interrupted is set.
+ * NULL after a message. @ms -1: for ever, without messages, and NULL with errno.
+ */
+struct xs_handle *st_open(int ms);
+/*
+ * True once a request had no answer in time, or waiting for it was interrupted. That has been said then,
+ * and all further ones fail at once.
+ */
+extern bool xl_store_lost;
+
 /* NULL when there is no such node. The caller frees. */
 char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -13,6 +13,7 @@
 
 /* Accepted and ignored. */
 #define XS_OPEN_READONLY (1UL << 0)
+/* Not through the kernel's device: without a daemon that waits for ever. */
 #define XS_OPEN_SOCKETONLY (1UL << 1)
 /* xs_unwatch() also drops events of that watch that were received but not read yet. */
 #define XS_UNWATCH_FILTER (1UL << 2)
@@ -23,6 +24,15 @@ typedef uint32_t xs_transaction_t;
 /* Connects to the daemon's socket, or through the kernel's device where there is no socket. */
 struct xs_handle *xs_open(unsigned long flags);
 void xs_close(struct xs_handle *xsh); /* NULL is fine */
+
+/*
+ * Not Xen's: from now on no request waits for longer than @ms (-1: no limit) nor, once a signal's
+ * handler has set *@interrupted (may be NULL), for longer than 3 s. Then it fails with ETIMEDOUT or EINTR, and so does every
+ * later one at once. With @lost (may be NULL) the same when a daemon that went has not come back within
+ * the usual time; it is called once, with an errno, and must not use the handle.
+ */
+void xs_patience(struct xs_handle *xsh, int ms, const volatile int *interrupted,
+		 void (*lost)(int err));
 
 /* Older names for the same. */
 struct xs_handle *xs_daemon_open(void);

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "conn.h"
 
@@ -52,13 +53,22 @@ struct xs_handle {
 	struct ids open; /* transactions */
 	struct ids dead; /* those of a connection before; whoever uses one is told EAGAIN */
 	bool repeated; /* the last request was sent twice */
+	/* xs_patience() */
+	int patience; /* ms; -1: for ever */
+	const volatile int *interrupted;
+	void (*lost)(int err);
+	int given_up; /* with req_lock: errno of what every request fails with from now on */
 };
 
 /* How long a daemon may be away, for a restart. */
 #define AWAY_MS 10000
 #define AWAY_STEP_MS 20
+/* How often a wait looks whether it has been interrupted: a signal may come just before it begins. */
+#define LOOK_MS 100
+/* Whoever is interrupted still has something to put in order, with a daemon that answers. */
+#define INTERRUPTED_MS 3000
 
-static int stream_open(const char *path, bool *socket_)
+static int stream_open(const char *path, bool *socket_, const volatile int *interrupted)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct stat st;
@@ -74,17 +84,21 @@ static int stream_open(const char *path, bool *socket_)
 		return -1;
 	}
 	strcpy(un.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	/* a socket that nobody listens on: the daemon died, and is being started again */
+	/*
+	 * a socket that nobody listens on: the daemon died, and is being started again; one whose queue
+	 * is full (EAGAIN): it is busy, or stopped
+	 */
 	for (int ms = 0; (err = connect(fd, (struct sockaddr *)&un, sizeof(un)) ? errno : 0);
 	     ms += AWAY_STEP_MS) {
-		if (err != ECONNREFUSED || ms >= AWAY_MS)
+		if ((err != ECONNREFUSED && err != EAGAIN) || ms >= AWAY_MS ||
+		    (interrupted && *interrupted))
 			break;
 		usleep(AWAY_STEP_MS * 1000);
 	}
-	if (!err)
+	if (!err && !fcntl(fd, F_SETFL, 0))
 		return fd;
 	close(fd);
 	errno = err;
@@ -201,11 +215,12 @@ struct xs_handle *xs_open(unsigned long flags)
 	pthread_mutex_init(&h->req_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->cond, NULL);
-	h->fd = stream_open(xs_daemon_socket(), &h->socket);
-	if (h->fd < 0)
-		h->fd = stream_open("/dev/xen/xenbus", &h->socket);
-	if (h->fd < 0)
-		h->fd = stream_open("/proc/xen/xenbus", &h->socket);
+	h->patience = -1;
+	h->fd = stream_open(xs_daemon_socket(), &h->socket, NULL);
+	if (h->fd < 0 && !(flags & XS_OPEN_SOCKETONLY))
+		h->fd = stream_open("/dev/xen/xenbus", &h->socket, NULL);
+	if (h->fd < 0 && !(flags & XS_OPEN_SOCKETONLY))
+		h->fd = stream_open("/proc/xen/xenbus", &h->socket, NULL);
 	if (h->fd >= 0) {
 		h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -251,13 +266,47 @@ void xs_daemon_destroy_postfork(struct xs_handle *h)
 	xs_close(h);
 }
 
-static bool read_all(int fd, void *data, size_t len)
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Waits for what a patient handle would block for. False with ETIMEDOUT or EINTR: no longer. */
+static bool may_block(struct xs_handle *h, short events)
+{
+	int64_t begin = now_ms();
+	struct pollfd pfd = { .fd = h->fd, .events = events };
+
+	if (h->patience < 0 && !h->interrupted)
+		return true;
+	while (poll(&pfd, 1, LOOK_MS) <= 0) {
+		int64_t waited = now_ms() - begin;
+
+		if (h->interrupted && *h->interrupted && waited > INTERRUPTED_MS) {
+			errno = EINTR;
+			return false;
+		}
+		if (h->patience >= 0 && waited > h->patience) {
+			errno = ETIMEDOUT;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool read_all(struct xs_handle *h, void *data, size_t len)
 {
 	char *p = data;
 
 	while (len) {
-		ssize_t n = read(fd, p, len);
+		ssize_t n;
 
+		if (!may_block(h, POLLIN))
+			return false;
+		n = read(h->fd, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -277,7 +326,7 @@ static struct msg *read_msg(struct xs_handle *h)
 	struct xsd_sockmsg hdr;
 	struct msg *m;
 
-	if (!read_all(h->fd, &hdr, sizeof(hdr)))
+	if (!read_all(h, &hdr, sizeof(hdr)))
 		return NULL;
 	if (hdr.len > XENSTORE_PAYLOAD_MAX) {
 		errno = EINVAL;
@@ -289,7 +338,7 @@ static struct msg *read_msg(struct xs_handle *h)
 	m->next = NULL;
 	m->hdr = hdr;
 	m->body[hdr.len] = 0;
-	if (!read_all(h->fd, m->body, hdr.len)) {
+	if (!read_all(h, m->body, hdr.len)) {
 		free(m);
 		return NULL;
 	}
@@ -362,6 +411,8 @@ static bool send_all(struct xs_handle *h, struct iovec *iov, int num)
 		len += iov[i].iov_len;
 	}
 	while (done < len) {
+		if (!may_block(h, POLLOUT))
+			return false;
 		n = h->socket ? send(h->fd, buf + done, len - done, MSG_NOSIGNAL) :
 				write(h->fd, buf + done, len - done);
 		if (n < 0 && errno == EINTR)
@@ -423,7 +474,7 @@ static bool new_stream(struct xs_handle *h)
 	while (h->reading)
 		pthread_cond_wait(&h->cond, &h->lock);
 	close(h->fd);
-	h->fd = stream_open(xs_daemon_socket(), &h->socket);
+	h->fd = stream_open(xs_daemon_socket(), &h->socket, h->interrupted);
 	ok = h->fd >= 0 && h->socket && !poll_add(h, h->fd);
 	if (ok)
 		h->broken = 0;
@@ -472,6 +523,27 @@ static bool repeatable(uint32_t type, xs_transaction_t t)
 	return !t && type != XS_CONTROL && type != XS_TRANSACTION_END;
 }
 
+/*
+ * With req_lock held: the answer may still come, and nobody would know to what. So this is the end of the
+ * handle.
+ */
+static void give_up(struct xs_handle *h, int err)
+{
+	h->given_up = err ? err : EBADF;
+	if (h->lost)
+		h->lost(err);
+}
+
+void xs_patience(struct xs_handle *h, int ms, const volatile int *interrupted,
+		 void (*lost)(int err))
+{
+	pthread_mutex_lock(&h->req_lock);
+	h->patience = ms;
+	h->interrupted = interrupted;
+	h->lost = lost;
+	pthread_mutex_unlock(&h->req_lock);
+}
+
 struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, struct iovec *iov,
 		      int num)
 {
@@ -494,18 +566,27 @@ struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, st
 	hdr.req_id = ++h->req_id;
 	h->repeated = false;
 	for (int tries = 0;; tries++) {
+		err = h->given_up;
+		if (err)
+			break;
 		if (t && ids_have(&h->dead, t)) {
 			err = EAGAIN;
 			break;
 		}
 		res = exchange(h, iov, num, &m, &err);
-		if (res == ANSWERED || !h->socket || tries > 20)
+		if (res != ANSWERED && (err == ETIMEDOUT || (err == EINTR && h->interrupted)))
+			give_up(h, err);
+		if (res == ANSWERED || !h->socket || tries > 20 || h->given_up)
 			break;
 		if (res == UNKNOWN && !repeatable(type, t) && !t)
 			break;
 		h->repeated |= res == UNKNOWN;
-		if (!reconnect(h) && h->fd < 0)
+		if (!reconnect(h) && h->fd < 0) {
+			/* the daemon has gone for good, as far as a client with patience goes */
+			if (h->lost)
+				give_up(h, errno);
 			break;
+		}
 		/* reconnected: a transaction is found among the dead, all else is sent again */
 		hdr.req_id = ++h->req_id;
 	}

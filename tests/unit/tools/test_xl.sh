@@ -61,6 +61,7 @@ says() {
 	fi
 }
 xl() { "$out/fake-xl" "$@"; }
+gone() { ! "$out/fake-xl" domid "$1"; }
 wait_for() {
 	n=0
 	until "$@" >/dev/null 2>&1; do
@@ -94,7 +95,7 @@ printf 'rv64imafdc\0' >dt/cpus/cpu@0/riscv,isa
 } >Image
 head -c 1048576 /dev/zero >disk.img
 echo text >text
-for n in a b crash quick boot deaf mute lost; do
+for n in a b crash quick boot again deaf mute lost; do
 	cat >"$n.cfg" <<-END
 		name = "$n"
 		kernel = "$root/Image"
@@ -178,7 +179,8 @@ printf '#!/bin/sh\nexit 0\n' >scripts/silent
 chmod +x scripts/*
 
 xenstored -F --no-domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
-pids="$pids $!"
+xenstored=$!
+pids="$pids $xenstored"
 wait_for xenstore-ls / || { cat xenstored.log; exit 1; }
 "$out/fake-backend" "$root/log/console" "$root/net" >backend.log 2>&1 &
 pids="$pids $!"
@@ -487,6 +489,52 @@ check "nothing is left after everything at once" clean
 check "no lock is left but one" [ "$(echo run/xl*.lock)" = run/xl.lock ]
 check "xl still works" xl create -q a.cfg
 xl destroy a
+
+# --- without xenstored ---
+
+xl create -q a.cfg >output 2>&1
+id=$(xl domid a)
+cat >verbs <<-END
+	list
+	domid a
+	destroy a
+	destroy $id
+	shutdown -a -w
+	pause $id
+	rename a b
+	network-attach a
+	create -q b.cfg
+	create -F b.cfg
+	uptime
+	console a
+END
+# all_end "text": every verb that asks xenstored ends by itself, with this
+all_end() {
+	n=0
+	while read -r verb; do
+		timeout 30 "$out/fake-xl" $verb >"verb.$n" 2>&1 </dev/null &
+		eval "v$n=$!"
+		n=$((n + 1))
+	done <verbs
+	n=0
+	while read -r verb; do
+		eval "wait \$v$n"
+		status=$?
+		echo "(status $status)" >>"verb.$n"
+		says 0 "$1" sh -c "cat verb.$n; [ $status = 1 ] # $verb"
+		n=$((n + 1))
+	done <verbs
+}
+kill -STOP "$xenstored"
+all_end "xenstored does not answer"
+kill -CONT "$xenstored"
+wait_for xl domid a
+says 0 "-b----" xl list a
+xl destroy a
+check "nothing is left" clean
+kill -KILL "$xenstored"
+wait "$xenstored" 2>/dev/null
+all_end "cannot reach xenstored"
 
 if grep -l 'ERROR: AddressSanitizer\|runtime error' "$root"/log/*.log "$root"/*.log "$root/output" 2>/dev/null; then
 	bad "a sanitizer complained"
