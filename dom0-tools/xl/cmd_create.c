@@ -229,7 +229,7 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 		xl_error("warning: xenconsoled does not serve '%s'; the guest stops when its "
 			 "console is full",
 			 cfg->name);
-	rc = o->paused ? 0 : pv_domain_unpause(xl->pv, domid);
+	rc = o->paused ? 0 : domain_start(xl, domid);
 	if (rc) {
 		xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));
 		domain_destroy(xl, domid);

@@ -54,13 +54,16 @@ int cmd_console(int argc, char **argv)
 	return fd < 0 ? 1 : console_run(fd);
 }
 
-/* Runs @fn on each domain named; the exit status tells whether all went well. */
+/*
+ * Runs @fn on each domain named, with its lock: not while another xl makes, destroys or restarts it. The
+ * exit status tells whether all went well.
+ */
 static int each_guest(int argc, char **argv, const char *options, const char *verb,
 		      int (*fn)(struct xl *xl, uint32_t domid))
 {
-	int rc = 0, failed = 0, c;
+	int rc = 0, failed = 0, c, lock;
 	struct xl xl;
-	uint32_t domid;
+	uint32_t domid = 0;
 
 	while ((c = command_option(argc, argv, options, &rc)) != -1)
 		if (c == '?')
@@ -69,9 +72,12 @@ static int each_guest(int argc, char **argv, const char *options, const char *ve
 		return command_usage(argv[0], false);
 	if (xl_open(&xl))
 		return 1;
-	for (; optind < argc; optind++)
-		if (domain_find_guest(&xl, argv[optind], verb, &domid) || fn(&xl, domid))
+	for (; optind < argc; optind++) {
+		lock = domain_lock(&xl, argv[optind], verb, &domid);
+		if (lock < 0 || fn(&xl, domid))
 			failed = 1;
+		xl_unlock_domain(lock, domid);
+	}
 	xl_close(&xl);
 	return failed;
 }
@@ -102,29 +108,10 @@ int cmd_unpause(int argc, char **argv)
 	return each_guest(argc, argv, "", "unpause", unpause_one);
 }
 
-static int destroy_one(struct xl *xl, uint32_t domid)
-{
-	struct xen_domctl_getdomaininfo info;
-	int rc = -1, lock;
-
-	if (pv_domain_info(xl->pv, domid, &info))
-		return xl_error("domain %u has just gone", domid);
-	lock = xl_lock_domain(domid);
-	if (lock < 0)
-		return -1;
-	/* Whoever had the lock may have destroyed it. */
-	if (domain_is(xl, domid, info.handle))
-		rc = domain_destroy(xl, domid);
-	else
-		xl_error("domain %u has just gone", domid);
-	xl_unlock_domain(lock, domid);
-	return rc;
-}
-
 int cmd_destroy(int argc, char **argv)
 {
 	/* -f: would allow to destroy domain 0, which cannot be here. */
-	return each_guest(argc, argv, "f", "destroy", destroy_one);
+	return each_guest(argc, argv, "f", "destroy", domain_destroy);
 }
 
 /* --- shutdown and reboot --------------------------------------------------------------------- */

@@ -53,28 +53,11 @@ static int attach(struct xl *xl, struct xl_config *cfg, uint32_t domid)
 	return -1;
 }
 
-/* The lock of the domain that @arg names; -1 after a message. */
-static int lock_guest(struct xl *xl, const char *arg, const char *verb, uint32_t *domid)
-{
-	struct xen_domctl_getdomaininfo info;
-	int lock;
-
-	if (domain_find_guest(xl, arg, verb, domid))
-		return -1;
-	if (pv_domain_info(xl->pv, *domid, &info))
-		return xl_error("domain %u has just gone", *domid);
-	lock = xl_lock_domain(*domid);
-	if (lock < 0 || domain_is(xl, *domid, info.handle))
-		return lock;
-	xl_unlock_domain(lock, *domid);
-	return xl_error("domain %u has just gone", *domid);
-}
-
 int cmd_network_attach(int argc, char **argv)
 {
 	struct xl_config cfg;
 	struct xl xl;
-	uint32_t domid;
+	uint32_t domid = 0;
 	char *spec;
 	int rc = 0, lock;
 
@@ -89,10 +72,9 @@ int cmd_network_attach(int argc, char **argv)
 		config_free(&cfg);
 		return 1;
 	}
-	lock = lock_guest(&xl, argv[optind], "attach an interface to", &domid);
+	lock = domain_lock(&xl, argv[optind], "attach an interface to", &domid);
 	rc = lock < 0 || attach(&xl, &cfg, domid);
-	if (lock >= 0)
-		xl_unlock_domain(lock, domid);
+	xl_unlock_domain(lock, domid);
 	xl_close(&xl);
 	config_free(&cfg);
 	return rc;
@@ -123,7 +105,7 @@ int cmd_network_detach(int argc, char **argv)
 	unsigned int devid = 0;
 	bool force = false;
 	struct xl xl;
-	uint32_t domid;
+	uint32_t domid = 0;
 	int rc = 0, c, lock;
 
 	while ((c = command_option(argc, argv, "f", &rc)) != -1) {
@@ -135,11 +117,10 @@ int cmd_network_detach(int argc, char **argv)
 		return command_usage(argv[0], false);
 	if (xl_open(&xl))
 		return 1;
-	lock = lock_guest(&xl, argv[optind], "detach an interface of", &domid);
+	lock = domain_lock(&xl, argv[optind], "detach an interface of", &domid);
 	rc = lock < 0 || find_nic(&xl, domid, argv[optind + 1], &devid) ||
 	     device_detach(&xl, domid, &device_vif, devid, force);
-	if (lock >= 0)
-		xl_unlock_domain(lock, domid);
+	xl_unlock_domain(lock, domid);
 	xl_close(&xl);
 	return rc;
 }

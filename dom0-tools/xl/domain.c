@@ -4,6 +4,7 @@
  * Owns the words for states and shutdown reasons.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,35 +46,108 @@ bool domain_name_used(struct xl *xl, const char *name, uint32_t except)
 	return find_by_name(xl, name, except) >= 0;
 }
 
-int domain_find(struct xl *xl, const char *arg, uint32_t *domid)
+bool domain_named(struct xl *xl, const char *name, uint32_t *domid)
+{
+	int found = find_by_name(xl, name, DOMID_INVALID);
+
+	if (found >= 0)
+		*domid = found;
+	return found >= 0;
+}
+
+static bool find(struct xl *xl, const char *arg, uint32_t *domid)
 {
 	struct xen_domctl_getdomaininfo info;
 	char *end;
 	unsigned long n;
-	int found;
 
 	if (isdigit((unsigned char)*arg)) {
 		n = strtoul(arg, &end, 10);
 		if (!*end && n < DOMID_FIRST_RESERVED && !pv_domain_info(xl->pv, n, &info)) {
 			*domid = n;
-			return 0;
+			return true;
 		}
 	}
-	found = find_by_name(xl, arg, DOMID_INVALID);
-	if (found < 0)
-		return xl_error("'%s' is an invalid domain identifier: there is no such domain",
-				arg);
-	*domid = found;
-	return 0;
+	return domain_named(xl, arg, domid);
+}
+
+static int not_found(const char *arg)
+{
+	/* Without xenstored no name is known, and that has been said. */
+	if (xl_store_lost)
+		return -1;
+	return xl_error("'%s' is an invalid domain identifier: there is no such domain", arg);
+}
+
+static int is_dom0(const char *verb)
+{
+	return xl_error("cannot %s domain 0: it runs this very command", verb);
+}
+
+int domain_find(struct xl *xl, const char *arg, uint32_t *domid)
+{
+	return find(xl, arg, domid) ? 0 : not_found(arg);
 }
 
 int domain_find_guest(struct xl *xl, const char *arg, const char *verb, uint32_t *domid)
 {
 	if (domain_find(xl, arg, domid))
 		return -1;
+	return *domid ? 0 : is_dom0(verb);
+}
+
+/*
+ * The lock of the domain that @arg names at this moment. -1: there is none, or it went while the lock was
+ * waited for; *failed: waiting was given up, or it is domain 0.
+ */
+static int try_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *domid, bool *failed)
+{
+	struct xen_domctl_getdomaininfo info;
+	int lock;
+
+	if (!find(xl, arg, domid) || pv_domain_info(xl->pv, *domid, &info))
+		return -1;
+	*failed = !*domid;
 	if (!*domid)
-		return xl_error("cannot %s domain 0: it runs this very command", verb);
-	return 0;
+		return is_dom0(verb);
+	lock = xl_lock_domain(*domid);
+	*failed = lock < 0;
+	/* Whoever had the lock may have destroyed it. */
+	if (lock < 0 || domain_is(xl, *domid, info.handle))
+		return lock;
+	xl_unlock_domain(lock, *domid);
+	return -1;
+}
+
+int domain_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *domid)
+{
+	bool failed = false;
+	int lock = try_lock(xl, arg, verb, domid, &failed), making;
+
+	if (lock >= 0 || failed || xl_store_lost)
+		return lock;
+	/*
+	 * Nobody of this name: it may be between two lives. Its supervisor gives the lock of creation back
+	 * when the next one has its name; and while we have it, nobody's life can be followed by another.
+	 */
+	making = xl_lock();
+	if (making < 0)
+		return -1;
+	lock = try_lock(xl, arg, verb, domid, &failed);
+	xl_unlock(making);
+	return lock >= 0 || failed ? lock : not_found(arg);
+}
+
+int domain_start(struct xl *xl, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = pv_domain_unpause(xl->pv, domid);
+
+	/* Somebody who does not know our locks has been faster. */
+	if (rc == -EINVAL && !pv_domain_info(xl->pv, domid, &info) &&
+	    !(info.flags & (XEN_DOMINF_paused | XEN_DOMINF_dying)))
+		rc = 0;
+	return rc;
 }
 
 bool domain_is(struct xl *xl, uint32_t domid, const uint8_t handle[16])

@@ -245,7 +245,7 @@ static bool restart(struct life *l, int lock)
 	} while (!l->xl->xs && !poll(NULL, 0, RECONNECT_MS));
 	if (!console_ready(l->xl, l->domid, 3000))
 		note("xenconsoled does not serve domain %u", l->domid);
-	rc = pv_domain_unpause(l->xl->pv, l->domid);
+	rc = domain_start(l->xl, l->domid);
 	if (rc) {
 		note("domain %u cannot be unpaused: %s", l->domid, strerror(-rc));
 		domain_destroy(l->xl, l->domid);

@@ -120,8 +120,20 @@ char *domain_name(struct xl *xl, uint32_t domid);
 int domain_find(struct xl *xl, const char *arg, uint32_t *domid);
 /* Is there a domain of this name (not counting @except)? */
 bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
+/* The same, by name alone and without a message. */
+bool domain_named(struct xl *xl, const char *name, uint32_t *domid);
 /* The same as domain_find(), and dom0 is refused for @verb. */
 int domain_find_guest(struct xl *xl, const char *arg, const char *verb, uint32_t *domid);
+/*
+ * The lock of the guest that @arg names, to change it with @verb: for xl_unlock_domain(). A guest that is
+ * just being started again is waited for. No lock may be held.
+ */
+int domain_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *domid);
+/*
+ * Lets a domain run that has been made, whether or not somebody else has unpaused it already. Its lock is
+ * held. 0 or -errno, without a message.
+ */
+int domain_start(struct xl *xl, uint32_t domid);
 const char *shutdown_reason(unsigned int reason);
 /* info.flags → the guest's shutdown code */
 unsigned int domain_reason(const struct xen_domctl_getdomaininfo *info);

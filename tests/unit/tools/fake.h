@@ -7,11 +7,16 @@
 #define TOOLS_FAKE_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <xen/xen.h>
+
+#include <xen/domctl.h>
 
 #define FAKE_DOMAINS 16
 #define FAKE_PAGES (1u << 20) /* 4 GiB */
@@ -23,6 +28,8 @@ struct fake_domain {
 	uint32_t vcpus;
 	uint64_t pages, max_pages;
 	uint32_t ports, started;
+	uint32_t pauses; /* by the toolstack; they nest, as Xen's */
+	uint32_t held; /* its pages are mapped by somebody: destroyed, it stays as dying */
 };
 
 struct fake {
@@ -52,6 +59,24 @@ static inline struct fake *fake_map(void)
 		f->free_pages = FAKE_PAGES;
 	}
 	return f;
+}
+
+/* False: the toolstack has not paused it. Several may try at once. */
+static inline bool fake_unpause(struct fake_domain *d)
+{
+	uint32_t n = __atomic_load_n(&d->pauses, __ATOMIC_SEQ_CST);
+
+	do {
+		if (!n)
+			return false;
+	} while (!__atomic_compare_exchange_n(&d->pauses, &n, n - 1, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
+	if (n > 1)
+		return true;
+	d->flags &= ~XEN_DOMINF_paused;
+	d->flags |= XEN_DOMINF_blocked;
+	d->started = 1;
+	return true;
 }
 
 #endif /* TOOLS_FAKE_H */

@@ -1,13 +1,53 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fake-hv N: the N-th call from now on fails; 0 = none.
+ * What others do to the hypervisor behind the toolstack's back:
+ *	fake-hv N		the N-th call from now on fails; 0 = none
+ *	fake-hv unpause		unpauses every guest that is paused, for ever
+ *	fake-hv hold DOMID	somebody has its pages mapped
+ *	fake-hv let-go DOMID	and has them no more
  */
+#include <string.h>
+
 #include "fake.h"
+
+static void unpause_all(struct fake *f)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++)
+		if (f->dom[i].used)
+			fake_unpause(&f->dom[i]);
+}
+
+static int hold(struct fake *f, uint32_t domid, bool held)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++) {
+		struct fake_domain *d = &f->dom[i];
+
+		if (!d->used || d->domid != domid)
+			continue;
+		d->held = held;
+		if (!held && d->flags & XEN_DOMINF_dying) {
+			__atomic_fetch_add(&f->free_pages, d->pages, __ATOMIC_SEQ_CST);
+			__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
+		}
+		return 0;
+	}
+	return 1;
+}
 
 int main(int argc, char **argv)
 {
 	struct fake *f = fake_map();
 
+	if (argc == 2 && !strcmp(argv[1], "unpause")) {
+		for (;; usleep(200))
+			unpause_all(f);
+	}
+	if (argc == 3)
+		return hold(f, atoi(argv[2]), !strcmp(argv[1], "hold"));
 	f->fail_at = argc > 1 ? atoi(argv[1]) : 0;
 	f->calls = 0;
 	return 0;

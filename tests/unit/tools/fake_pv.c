@@ -75,6 +75,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 		d->domid = *domid = pv->f->next_domid++;
 		memcpy(d->handle, c->handle, 16);
 		d->flags = XEN_DOMINF_paused;
+		d->pauses = 1;
 		d->used = 1;
 		return 0;
 	}
@@ -87,6 +88,10 @@ int pv_domain_destroy(struct pv *pv, uint32_t domid)
 
 	if (!d)
 		return -ESRCH;
+	if (d->held) {
+		d->flags |= XEN_DOMINF_dying;
+		return 0;
+	}
 	__atomic_fetch_add(&pv->f->free_pages, d->pages, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
 	return 0;
@@ -98,6 +103,7 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 
 	if (!d)
 		return -ESRCH;
+	d->pauses++;
 	d->flags |= XEN_DOMINF_paused;
 	return 0;
 }
@@ -110,10 +116,7 @@ int pv_domain_unpause(struct pv *pv, uint32_t domid)
 		return -ESRCH;
 	if (broken(pv))
 		return -EINVAL;
-	d->flags &= ~XEN_DOMINF_paused;
-	d->flags |= XEN_DOMINF_blocked;
-	d->started = 1;
-	return 0;
+	return fake_unpause(d) ? 0 : -EINVAL;
 }
 
 static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *info)

@@ -354,6 +354,34 @@ check "shutdown -F" sh -c "'$out/fake-xl' create -q a.cfg && '$out/fake-xl' shut
 says 0 'on_watchdog = "restart"' xl create -n a.cfg on_watchdog=restart
 says 1 "on_watchdog: 'no' is none of destroy" xl create -n a.cfg on_watchdog=no
 
+# --- between two lives ---
+
+cat >scripts/slow <<-END
+	#!/bin/sh
+	sleep 0.3
+	exec $root/scripts/vif-bridge "\$@"
+END
+chmod +x scripts/slow
+"$out/fake-hv" unpause &
+monitor=$!
+check "create, while somebody unpauses whatever is paused" xl create -q a.cfg "vif=['script=slow']"
+check "reboot -w, the same" xl reboot -w a
+check "and once more" xl reboot -w a
+kill $monitor
+wait $monitor 2>/dev/null
+says 1 "it is not paused" xl unpause a
+for s in 0 0.2 0.4 0.6 0.8; do
+	xl reboot a >output 2>&1
+	sleep $s
+	check "destroy by name wins, $s s after a reboot" xl destroy a
+	sleep 1
+	check "and there is no next life" clean
+	xl create -q a.cfg "vif=['script=slow']"
+done
+xl reboot a >output 2>&1
+check "pause waits for the next life, too" xl pause a
+xl destroy a
+
 # --- a back end that gives up ---
 
 xl create -q lost.cfg >output 2>&1
