@@ -189,20 +189,49 @@ static bool dies_early(struct xl *xl, const struct xl_config *cfg, uint32_t domi
 	return false;
 }
 
+/* What comes after an end in the first second; its exit status. */
+static int say_end(const struct xl_config *cfg, const struct report *r)
+{
+	bool crash = r->reason != SHUTDOWN_poweroff && r->reason != SHUTDOWN_reboot;
+
+	switch (r->next) {
+	case NEXT_LIFE:
+		xl_error("%s: ended (%s) in its first second, and has started again as domain %u, "
+			 "as the configuration says; see " XL_LOG_DIR "/xl-%s.log",
+			 cfg->name, shutdown_reason(r->reason), r->domid, cfg->name);
+		return 0;
+	case NEXT_FAILED:
+		xl_error(
+			"%s: ended (%s) in its first second, and cannot be started again; see " XL_LOG_DIR
+			"/xl-%s.log",
+			cfg->name, shutdown_reason(r->reason), cfg->name);
+		return -1;
+	case NEXT_KEPT:
+		xl_error("%s: ended (%s) in its first second; it is kept as domain %u", cfg->name,
+			 shutdown_reason(r->reason), r->domid);
+		break;
+	default:
+		xl_error("%s: ended (%s) in its first second", cfg->name,
+			 shutdown_reason(r->reason));
+	}
+	return crash ? -1 : 0;
+}
+
 static int first_second(struct xl *xl, const struct xl_config *cfg, uint32_t domid, int reports)
 {
-	struct report r = { .reason = 255 };
+	struct report r = { .reason = REASON_DESTROYED };
+	int rc;
 
 	if (!dies_early(xl, cfg, domid))
 		return 0;
 	await_report(reports, &r, 20000);
-	if (r.reason == 255)
+	if (r.reason == REASON_DESTROYED)
 		return xl_error("%s: destroyed in its first second", cfg->name);
 	/* xenconsoled writes the rest of the log when it hears of the end. */
 	xl_sleep(200);
-	xl_error("%s: ended (%s) in its first second", cfg->name, shutdown_reason(r.reason));
+	rc = say_end(cfg, &r);
 	console_log_tail(cfg->name, TAIL_LINES);
-	return r.reason == SHUTDOWN_poweroff || r.reason == SHUTDOWN_reboot ? 0 : -1;
+	return rc;
 }
 
 /* From "created" on: supervisor, console, go. @lock: the domain's, given back. */

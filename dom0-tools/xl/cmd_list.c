@@ -293,7 +293,8 @@ static long uptime_of(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 	uuid_format(info->handle, uuid);
 	start = st_read_long(xl, "/vm/%s/start_time", uuid);
 	clock_gettime(CLOCK_BOOTTIME, &ts);
-	up = !info->domain || start < 0 ? ts.tv_sec : time(NULL) - start;
+	/* A destroyed guest that somebody still holds has no nodes. */
+	up = !info->domain ? ts.tv_sec : start < 0 ? 0 : time(NULL) - start;
 	return up < 0 ? 0 : up;
 }
 

@@ -87,18 +87,31 @@ static int check_files(struct creation *k)
 	return 0;
 }
 
+/* Page tables and the hypervisor's own structures included, generously. */
+static uint64_t pages_for(const struct xl_config *cfg)
+{
+	uint64_t need = cfg->memory * PV_MIB / PV_PAGE_SIZE;
+
+	return need + need / 256 + 256;
+}
+
+bool domain_fits(struct xl *xl, const struct xl_config *cfg)
+{
+	struct xen_sysctl_physinfo info;
+
+	return !pv_physinfo(xl->pv, &info) && info.free_pages + info.scrub_pages >= pages_for(cfg);
+}
+
 /* A domain that is being destroyed still holds memory for a moment; so wait before refusing. */
 static int check_memory(struct creation *k)
 {
-	uint64_t need = k->cfg->memory * PV_MIB / PV_PAGE_SIZE, room = 0;
+	uint64_t need = pages_for(k->cfg), room = 0;
 	int64_t end = xl_now() + FREE_WAIT_MS;
 	struct xen_sysctl_physinfo info;
 	struct xen_domctl_getdomaininfo *list;
 	bool more;
 	int n, rc;
 
-	/* Page tables and the hypervisor's own structures for this guest, generously. */
-	need += need / 256 + 256;
 	do {
 		rc = pv_physinfo(k->xl->pv, &info);
 		if (rc)

@@ -24,10 +24,22 @@
 #ifndef POLL_MS
 #define POLL_MS 5000
 #endif
-/* A guest that crashes at once, again and again, is left alone. */
-#define QUICK_CRASH_MS 10000
+#define PAUSE_LOOK_MS 200
+/*
+ * A guest whose lives are shorter than this, one after the other, is restarted ever more slowly, up to
+ * PAUSE_MAX_S (XL_RESTART_PAUSE in the environment says otherwise); one that crashes, not for ever.
+ */
+#define QUICK_MS 10000
+#define QUICK_LIVES 3 /* without a pause */
+#define PAUSE_MAX_S 60
 #define QUICK_CRASHES 5
-#define DESTROYED 255
+/* So many dead guests of rename-restart's are kept; the oldest goes for the next. */
+#define MAX_CORPSES 4
+
+struct corpse {
+	uint32_t domid;
+	uint8_t handle[16];
+};
 
 struct life {
 	struct xl *xl;
@@ -36,7 +48,10 @@ struct life {
 	uint8_t handle[16]; /* the domid may be used again, the UUID is not */
 	int report;
 	int64_t began;
-	int quick_crashes;
+	int quick, quick_crashes; /* lives, one after the other */
+	bool last; /* of those, too many */
+	struct corpse corpse[MAX_CORPSES]; /* the oldest first */
+	int nr_corpses, aside; /* there are, and have been */
 };
 
 static void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -56,9 +71,9 @@ static void note(const char *fmt, ...)
 	fflush(stderr);
 }
 
-static void report(struct life *l, char what, uint8_t reason)
+static void report(struct life *l, char what, unsigned int reason, enum next next)
 {
-	struct report r = { .what = what, .reason = reason };
+	struct report r = { .what = what, .reason = reason, .next = next, .domid = l->domid };
 
 	/* Nobody may be listening any more. */
 	if (l->report >= 0 && write(l->report, &r, sizeof(r)) != sizeof(r)) {
@@ -128,12 +143,13 @@ static int look(struct life *l, unsigned int *reason)
 	return *reason == SHUTDOWN_suspend ? -1 : 0;
 }
 
+/* As look(); -1: we are interrupted, which ends the watch and not the guest. */
 static int wait_for_end(struct life *l, unsigned int *reason)
 {
 	bool backends;
 	int rc;
 
-	while ((rc = look(l, reason)) < 0) {
+	while ((rc = look(l, reason)) < 0 && !xl_interrupted) {
 		struct pollfd pfd = { .events = POLLIN };
 
 		if (!l->xl->xs) {
@@ -183,15 +199,36 @@ static void adopt_name(struct life *l)
 	}
 }
 
+/* The nodes of a domain that has a new UUID: what /vm said of it goes there. */
+static void move_vm(struct life *l, const char *name, const char *uuid)
+{
+	char *old = st_read(l->xl, XBT_NULL, "/local/domain/%u/vm", l->domid);
+	char *start = old ? st_read(l->xl, XBT_NULL, "%s/start_time", old) : NULL, *vm;
+
+	st_dir(l->xl, XBT_NULL, 0, l->domid, "/vm/%s", uuid);
+	st_write(l->xl, XBT_NULL, name, "/vm/%s/name", uuid);
+	st_write(l->xl, XBT_NULL, uuid, "/vm/%s/uuid", uuid);
+	if (start)
+		st_write(l->xl, XBT_NULL, start, "/vm/%s/start_time", uuid);
+	if (old && !strncmp(old, "/vm/", 4)) {
+		vm = xl_sprintf("/vm/%s", uuid);
+		st_replace(l->xl, vm, "/local/domain/%u/vm", l->domid);
+		st_remove(l->xl, XBT_NULL, "%s", old);
+		free(vm);
+	}
+	free(start);
+	free(old);
+}
+
 /* Makes room for the next life's name and UUID. Both locks are held. */
 static int put_aside(struct life *l)
 {
-	char *name, *old_vm, text[37];
+	char *name, text[37];
 	uint8_t uuid[16];
-	int i;
 
-	for (i = 1;; i++) {
-		name = xl_sprintf("%s-%d", l->cfg->name, i);
+	/* Counted up, so that the highest is the newest. */
+	for (;;) {
+		name = xl_sprintf("%s-%d", l->cfg->name, ++l->aside);
 		if (!domain_name_used(l->xl, name, DOMID_INVALID))
 			break;
 		free(name);
@@ -201,23 +238,44 @@ static int put_aside(struct life *l)
 		free(name);
 		return xl_error("domain %u keeps its UUID: it cannot be put aside", l->domid);
 	}
+	memcpy(l->handle, uuid, sizeof(uuid));
 	uuid_format(uuid, text);
-	old_vm = st_read(l->xl, XBT_NULL, "/local/domain/%u/vm", l->domid);
-	st_dir(l->xl, XBT_NULL, 0, l->domid, "/vm/%s", text);
-	st_write(l->xl, XBT_NULL, name, "/vm/%s/name", text);
-	st_write(l->xl, XBT_NULL, text, "/vm/%s/uuid", text);
+	move_vm(l, name, text);
 	st_replace(l->xl, name, "/local/domain/%u/name", l->domid);
-	if (old_vm && !strncmp(old_vm, "/vm/", 4)) {
-		char *vm = xl_sprintf("/vm/%s", text);
-
-		st_replace(l->xl, vm, "/local/domain/%u/vm", l->domid);
-		st_remove(l->xl, XBT_NULL, "%s", old_vm);
-		free(vm);
-	}
 	note("domain %u is now called '%s'", l->domid, name);
-	free(old_vm);
 	free(name);
 	return 0;
+}
+
+/* --- those that were put aside --------------------------------------------------------------- */
+
+/* Destroys the oldest, unless somebody else has. No lock but xl_lock() is held. */
+static void drop_oldest(struct life *l, const char *why)
+{
+	struct corpse c = l->corpse[0];
+	int lock = xl_lock_domain(c.domid);
+	char *name = domain_name(l->xl, c.domid);
+
+	if (lock >= 0 && domain_is(l->xl, c.domid, c.handle)) {
+		note("domain %u ('%s') goes: %s", c.domid, name ? name : "", why);
+		domain_destroy(l->xl, c.domid);
+	}
+	free(name);
+	xl_unlock_domain(lock, c.domid);
+	l->nr_corpses--;
+	memmove(l->corpse, l->corpse + 1, l->nr_corpses * sizeof(c));
+}
+
+/* The domain that has just been put aside. */
+static void keep_corpse(struct life *l)
+{
+	struct corpse *c;
+
+	if (l->nr_corpses == MAX_CORPSES)
+		drop_oldest(l, "of a guest's dead no more are kept");
+	c = &l->corpse[l->nr_corpses++];
+	c->domid = l->domid;
+	memcpy(c->handle, l->handle, sizeof(c->handle));
 }
 
 static void remember_handle(struct life *l)
@@ -232,10 +290,14 @@ static void remember_handle(struct life *l)
 /* True when a new life has begun. @lock: from xl_lock(), given back. */
 static bool restart(struct life *l, int lock)
 {
-	int domain_lock, rc = domain_create(l->xl, l->cfg, lock, &l->domid, &domain_lock);
+	int domain_lock, rc;
 
+	while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
+		drop_oldest(l, "its memory is wanted for the next life");
+	rc = domain_create(l->xl, l->cfg, lock, &l->domid, &domain_lock);
 	if (rc) {
-		note("'%s' cannot be started again", l->cfg->name);
+		note("'%s' cannot be started again: it is gone until the next xl create",
+		     l->cfg->name);
 		return false;
 	}
 	remember_handle(l);
@@ -256,102 +318,164 @@ static bool restart(struct life *l, int lock)
 	return !rc;
 }
 
-static bool too_often(struct life *l, unsigned int reason)
+static bool restarts(enum xl_action action)
 {
-	if (reason == SHUTDOWN_reboot || reason == SHUTDOWN_poweroff ||
-	    xl_now() - l->began > QUICK_CRASH_MS)
-		l->quick_crashes = 0;
-	else
-		l->quick_crashes++;
-	return l->quick_crashes >= QUICK_CRASHES;
+	return action == ACTION_RESTART || action == ACTION_RENAME_RESTART;
 }
 
 static enum xl_action decide(struct life *l, unsigned int reason)
 {
 	enum xl_action action = action_for(l, reason);
+	bool crash = reason != SHUTDOWN_reboot && reason != SHUTDOWN_poweroff;
+	bool quick = xl_now() - l->began < QUICK_MS;
 
-	if ((action == ACTION_RESTART || action == ACTION_RENAME_RESTART) && too_often(l, reason)) {
-		note("'%s' crashed %d times within seconds: not started again", l->cfg->name,
-		     l->quick_crashes);
-		action = ACTION_DESTROY;
-	}
+	l->quick = quick ? l->quick + 1 : 0;
+	l->quick_crashes = quick && crash ? l->quick_crashes + 1 : 0;
 	note("domain %u ('%s') ended with %s: %s", l->domid, l->cfg->name, shutdown_reason(reason),
 	     action_name(action));
+	if (restarts(action) && !access(XL_NO_RESTART, F_OK)) {
+		note("the host is going down: '%s' is not started again", l->cfg->name);
+		return ACTION_DESTROY;
+	}
+	l->last = restarts(action) && l->quick_crashes >= QUICK_CRASHES;
+	if (l->last) {
+		note("'%s' crashed %d times within seconds: not started again", l->cfg->name,
+		     l->quick_crashes);
+		/* Of rename-restart's dead the last is kept as the others are. */
+		if (action == ACTION_RESTART)
+			return ACTION_DESTROY;
+	}
 	return action;
 }
 
-/* The domain's lock is held; for a restart xl_lock() too. True: start it again. */
-static bool act(struct life *l, enum xl_action action)
+/* Seconds before the next life, after that many quick ones. */
+static int pause_of(int quick)
+{
+	const char *text = getenv("XL_RESTART_PAUSE");
+	int max = text ? atoi(text) : PAUSE_MAX_S, s = quick > QUICK_LIVES;
+
+	for (quick -= QUICK_LIVES; s < max && --quick > 0;)
+		s *= 2;
+	return s < max ? s : max;
+}
+
+/* Has somebody said that there is to be no next life? */
+static bool unwanted(struct life *l)
+{
+	char *said = st_read(l->xl, XBT_NULL, XL_RESTART, l->domid);
+	bool off = said && !strcmp(said, XL_RESTART_OFF);
+
+	free(said);
+	return off || !access(XL_NO_RESTART, F_OK);
+}
+
+/*
+ * Holds the next life back if lives are short; meanwhile the dead guest keeps name and memory, so that
+ * xl destroy finds it. No lock is held. The action is another one when somebody has said so.
+ */
+static enum xl_action hold_back(struct life *l, enum xl_action action)
+{
+	int s = pause_of(l->quick);
+	int64_t end = xl_now() + s * 1000LL;
+	char text[16];
+
+	if (!restarts(action) || l->last || s <= 0)
+		return action;
+	snprintf(text, sizeof(text), "%d", s);
+	st_write(l->xl, XBT_NULL, text, XL_RESTART, l->domid);
+	note("'%s' has ended %d times within %d s of its start: it starts again in %d s",
+	     l->cfg->name, l->quick, QUICK_MS / 1000, s);
+	while (xl_now() < end && !xl_interrupted && domain_is(l->xl, l->domid, l->handle)) {
+		if (unwanted(l)) {
+			note("'%s' is not started again, as somebody wants it", l->cfg->name);
+			return ACTION_DESTROY;
+		}
+		xl_sleep(PAUSE_LOOK_MS);
+	}
+	/* From now on it is too late to say so; but under the lock nobody does. */
+	return action;
+}
+
+/* The domain's lock is held; for a restart xl_lock() too. What is to come next. */
+static enum next act(struct life *l, enum xl_action action)
 {
 	switch (action) {
 	case ACTION_PRESERVE:
 		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
-		return false;
+		return NEXT_KEPT;
 	case ACTION_RENAME_RESTART:
-		/* Its disks go to the next life. */
 		if (put_aside(l))
-			return false;
+			return NEXT_FAILED;
+		/* Its disks go to the next life. */
 		device_remove_all(l->xl, l->domid);
+		st_remove(l->xl, XBT_NULL, XL_RESTART, l->domid);
 		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
-		return true;
+		return l->last ? NEXT_KEPT : NEXT_LIFE;
 	case ACTION_RESTART:
-		domain_destroy(l->xl, l->domid);
-		return true;
+		return domain_destroy(l->xl, l->domid) ? NEXT_FAILED : NEXT_LIFE;
 	case ACTION_DESTROY:
 		domain_destroy(l->xl, l->domid);
 		break;
 	}
-	return false;
+	return NEXT_GONE;
 }
 
-/* The guest has ended. True when there is another life to watch. */
-static bool after_the_end(struct life *l, unsigned int reason)
+/* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
+static enum next after_the_end(struct life *l, unsigned int reason)
 {
-	enum xl_action action = decide(l, reason);
-	bool restarts = action == ACTION_RESTART || action == ACTION_RENAME_RESTART, again;
+	enum xl_action action = hold_back(l, decide(l, reason));
 	/* Over destruction and creation, so that nobody takes the name in between. */
-	int lock = restarts ? xl_lock() : -1;
-	uint32_t domid = l->domid;
-	int domain_lock = xl_lock_domain(domid);
+	int lock = restarts(action) ? xl_lock() : -1;
+	int domain_lock = xl_lock_domain(l->domid);
+	enum next next = NEXT_GONE;
 
-	/* Waiting for the lock, another xl may have destroyed or renamed it. */
-	again = domain_is(l->xl, domid, l->handle);
-	if (again) {
+	/* Meanwhile another xl may have destroyed or renamed it. */
+	if (domain_is(l->xl, l->domid, l->handle)) {
 		adopt_name(l);
-		again = act(l, action);
+		if (restarts(action) && unwanted(l))
+			action = ACTION_DESTROY;
+		next = act(l, action);
 	}
-	xl_unlock_domain(domain_lock, domid);
-	if (again)
-		return restart(l, lock);
+	xl_unlock_domain(domain_lock, l->domid);
+	if (action == ACTION_RENAME_RESTART && (next == NEXT_LIFE || next == NEXT_KEPT))
+		keep_corpse(l);
+	if (next == NEXT_LIFE)
+		return restart(l, lock) ? NEXT_LIFE : NEXT_FAILED;
 	xl_unlock(lock);
-	return false;
+	return next;
 }
 
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_fd)
 {
 	struct life l = { .xl = xl, .cfg = cfg, .domid = domid, .report = report_fd };
+	enum next next = NEXT_LIFE;
 	unsigned int reason = 0;
-	bool again = true;
-	int rc;
 
 	remember_handle(&l);
 	reconnect(&l);
-	report(&l, REPORT_READY, 0);
-	while (again) {
-		rc = wait_for_end(&l, &reason);
+	report(&l, REPORT_READY, 0, next);
+	while (next == NEXT_LIFE) {
+		int rc = wait_for_end(&l, &reason);
+
+		if (rc < 0) {
+			note("interrupted: nobody acts on the end of domain %u any more", l.domid);
+			return 1;
+		}
 		if (rc == 1) {
 			note("domain %u was destroyed", l.domid);
-			report(&l, REPORT_ENDED, DESTROYED);
+			report(&l, REPORT_ENDED, REASON_DESTROYED, NEXT_GONE);
 			break;
 		}
-		while (!l.xl->xs) {
+		while (!l.xl->xs && !xl_interrupted) {
 			xl_sleep(RECONNECT_MS);
 			reconnect(&l);
 		}
-		again = after_the_end(&l, reason);
-		report(&l, REPORT_ENDED, reason);
+		if (!l.xl->xs)
+			continue;
+		next = after_the_end(&l, reason);
+		report(&l, REPORT_ENDED, reason, next);
 	}
-	return 0;
+	return next == NEXT_FAILED;
 }
 
 /* --- the background process ------------------------------------------------------------------ */

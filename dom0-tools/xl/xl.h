@@ -28,6 +28,14 @@
 #define XL_CONSOLE_LOG_DIR XL_LOG_DIR "/console"
 /* Our private records: what must be found again when a guest ends. */
 #define XL_PRIVATE "/tool/pavise"
+/*
+ * A dead guest's whose supervisor holds the next life back, and for how many seconds; whoever writes
+ * XL_RESTART_OFF does away with that life.
+ */
+#define XL_RESTART XL_PRIVATE "/%u/restart"
+#define XL_RESTART_OFF "off"
+/* While it is there no guest is started again: the host is going down (rc.shutdown makes it). */
+#define XL_NO_RESTART XL_RUN_DIR "/no-restart"
 
 #define EXIT_USAGE 2
 
@@ -168,6 +176,8 @@ void device_remove_directories(struct xl *xl, uint32_t domid);
  */
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid,
 		  int *domain_lock);
+/* Is there memory for it now, without waiting for what is being freed? */
+bool domain_fits(struct xl *xl, const struct xl_config *cfg);
 /* Ends a guest in any state and removes every trace. Its lock is held. */
 int domain_destroy(struct xl *xl, uint32_t domid);
 /* Is it still the one with this UUID? Its lock is held, or the answer may be old. */
@@ -188,9 +198,19 @@ void backends_check(struct xl *xl, uint32_t domid, void (*say)(const char *fmt, 
 /* --- supervise.c ----------------------------------------------------------------------------- */
 
 enum { REPORT_READY = 'R', REPORT_ENDED = 'E' };
+#define REASON_DESTROYED 255
+/* What came after the end. */
+enum next {
+	NEXT_GONE, /* nothing of it is left */
+	NEXT_KEPT, /* preserved */
+	NEXT_LIFE, /* it runs again */
+	NEXT_FAILED, /* it was to run again, and could not be started */
+};
 struct report {
 	char what; /* REPORT_* */
-	uint8_t reason; /* SHUTDOWN_*, 255: destroyed */
+	uint8_t reason; /* SHUTDOWN_*, REASON_DESTROYED */
+	uint8_t next; /* enum next */
+	uint32_t domid; /* the present life's */
 };
 /*
  * Waits for the guest's end and does what the configuration says, life after life.

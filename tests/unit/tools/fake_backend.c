@@ -3,8 +3,8 @@
  * Everyone xl talks to through xenstore, in one process: blkback, netback, xenconsoled, and the
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
- * deaf* never answers a shutdown request nor gives a device back, mute* has no back ends, lost*
- * loses its disk's back end.
+ * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device back, mute*
+ * has no back ends, lost* loses its disk's back end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -201,7 +201,7 @@ static void one_guest(struct fake_domain *d)
 			end(d, SHUTDOWN_crash);
 		else if (!strncmp(name, "quick", 5))
 			end(d, SHUTDOWN_poweroff);
-		else if (!strncmp(name, "boot", 4) && boots++ < 2)
+		else if (!strncmp(name, "again", 5) || (!strncmp(name, "boot", 4) && boots++ < 2))
 			end(d, SHUTDOWN_reboot);
 	}
 	request = get(dir, "control/shutdown");

@@ -326,14 +326,20 @@ xl create -q crash.cfg "on_crash=preserve" >output 2>&1
 says 0 "---sc-" xl list crash
 xl destroy crash
 check "nothing is left of a preserved guest" clean
-xl create -q crash.cfg "on_crash=restart" >output 2>&1
+says 0 "crash: ended (crash) in its first second, and has started again as domain" \
+	xl create -q crash.cfg "on_crash=restart"
 wait_for grep -q "not started again" log/xl-crash.log
 wait_for clean
 check "a guest that crashes at once is not restarted for ever" clean
 xl create -q crash.cfg "on_crash=rename-restart" >output 2>&1
 wait_for xl domid crash-4
 says 0 "crash-4" xl list
-for n in 1 2 3 4; do xl destroy crash-$n; done
+wait_for grep -q "crash-1') goes: of a guest's dead no more" log/xl-crash.log
+wait_for gone crash-1
+wait_for xl domid crash-5
+says 1 "no such domain" xl domid crash-1
+says 0 " 0:00:" xl uptime crash-5
+for n in 2 3 4 5; do xl destroy crash-$n || bad "crash-$n should be there"; done
 wait_for clean
 check "nothing is left after rename-restart" clean
 xl create -q boot.cfg >output 2>&1
@@ -381,6 +387,29 @@ done
 xl reboot a >output 2>&1
 check "pause waits for the next life, too" xl pause a
 xl destroy a
+
+# --- a guest that ends again and again ---
+
+log=log/xl-again.log
+held() { grep -q "starts again in $1 s" $log && xl list again | grep -q -- '---s--'; }
+xl create -q again.cfg >output 2>&1
+wait_for held 2
+check "a guest that reboots at once is held back ever longer" held 2
+says 0 "is not started again" sh -c "'$out/fake-xl' shutdown -w again && cat $log"
+check "shutdown ends that" clean
+rm $log
+xl create -q again.cfg >output 2>&1
+wait_for held 1
+check "destroy as well" xl destroy again
+sleep 1.5
+check "there is no next life" clean
+rm $log
+xl create -q again.cfg >output 2>&1
+touch run/no-restart
+wait_for gone again
+check "nobody is started again when the host goes down" grep -q "the host is going down\|somebody wants it" $log
+rm run/no-restart
+check "nothing is left" clean
 
 # --- a back end that gives up ---
 
