@@ -411,6 +411,28 @@ check "nobody is started again when the host goes down" grep -q "the host is goi
 rm run/no-restart
 check "nothing is left" clean
 
+# --- relative paths, and kernels that go ---
+
+mkdir -p sub
+cp Image sub/Image
+says 0 "kernel = \"$root/sub/Image\"" sh -c "cd sub && '$out/fake-xl' create -n ../a.cfg kernel=\"'Image'\""
+check "a relative path" sh -c "cd sub && '$out/fake-xl' create -q ../a.cfg kernel=\"'Image'\""
+check "reboot" xl reboot -w a
+check "is good for the next life, too" xl domid a
+rm sub/Image
+says 0 "destroyed" xl reboot -w a
+check "a kernel that has gone is told" grep -q "'a' cannot be started again: it is gone" log/xl-a.log
+check "nothing is left" clean
+cp Image sub/Image
+xl create -F a.cfg "kernel='sub/Image'" >output 2>&1 &
+p=$!
+wait_for sh -c "'$out/fake-xl' list a | grep -q -- -b----"
+rm sub/Image
+xl reboot a >/dev/null
+wait $p
+check "and by the exit status in the foreground" [ $? = 1 ]
+check "nothing is left" clean
+
 # --- a back end that gives up ---
 
 xl create -q lost.cfg >output 2>&1
