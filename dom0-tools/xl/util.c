@@ -249,3 +249,17 @@ int xl_lock_devices(void)
 	}
 	return fd;
 }
+
+bool xl_domain_locked(uint32_t domid)
+{
+	char path[sizeof(XL_DOMAIN_LOCK) + 10];
+	bool held;
+	int fd;
+
+	snprintf(path, sizeof(path), XL_DOMAIN_LOCK, domid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB);
+	if (fd >= 0)
+		close(fd);
+	return held;
+}

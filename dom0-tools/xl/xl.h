@@ -78,6 +78,8 @@ void xl_unlock(int fd);
 int xl_lock_domain(uint32_t domid);
 void xl_unlock_domain(int fd, uint32_t domid);
 int xl_lock_devices(void);
+/* Does somebody (else) hold it at this moment? */
+bool xl_domain_locked(uint32_t domid);
 
 /* --- store.c: xenstore with formatted paths -------------------------------------------------- */
 

@@ -360,6 +360,40 @@ check "shutdown -F" sh -c "'$out/fake-xl' create -q a.cfg && '$out/fake-xl' shut
 says 0 'on_watchdog = "restart"' xl create -n a.cfg on_watchdog=restart
 says 1 "on_watchdog: 'no' is none of destroy" xl create -n a.cfg on_watchdog=no
 
+# --- asked all at once, and waited for together ---
+
+request() { xenstore-read "/local/domain/$1/control/shutdown"; }
+check "a guest that is paused" xl create -q a.cfg
+check "one that does not answer" xl create -q deaf.cfg
+check "and one that is well" xl create -q b.cfg
+xl pause a
+id=$(xl domid a) deaf=$(xl domid deaf)
+says 124 "'a' is paused: it does not see the request to poweroff" timeout 1.5 "$out/fake-xl" shutdown -a -w
+check "the one that is well was asked all the same" gone b
+check "the paused one's request stays" [ "$(request "$id")" = poweroff ]
+check "and so does the deaf one's" [ "$(request "$deaf")" = poweroff ]
+says 1 "'deaf' has not answered the request to poweroff for 2 s; the request stays" xl shutdown -a -w
+says 1 "'deaf' has not answered the request to reboot" xl reboot deaf
+check "the newest request holds" [ "$(request "$deaf")" = reboot ]
+xl unpause a
+wait_for gone a
+check "the paused one saw its request when it was unpaused" gone a
+xl destroy deaf
+check "nothing is left" clean
+
+# --- a guest that a process of dom0's still holds when it is destroyed ---
+
+xl create -q b.cfg >output 2>&1
+id=$(xl domid b)
+"$out/fake-hv" hold "$id"
+says 1 "domain $id is dead, but 4098 pages of it are still in use" xl destroy b
+says 0 "-bp--d" xl list "$id"
+check "a corpse is not asked" xl shutdown -a -w
+says 0 "Domain $id has been destroyed already" xl shutdown "$id"
+check "nor is it as old as dom0" sh -c "'$out/fake-xl' uptime $id | grep -q ' 0:00:'"
+"$out/fake-hv" let-go "$id"
+check "nothing is left" clean
+
 # --- between two lives ---
 
 cat >scripts/slow <<-END
@@ -372,7 +406,7 @@ chmod +x scripts/slow
 monitor=$!
 check "create, while somebody unpauses whatever is paused" xl create -q a.cfg "vif=['script=slow']"
 check "reboot -w, the same" xl reboot -w a
-check "and once more" xl reboot -w a
+says 0 "has started again as domain" xl reboot -w a
 kill $monitor
 wait $monitor 2>/dev/null
 says 1 "it is not paused" xl unpause a
@@ -387,6 +421,11 @@ done
 xl reboot a >output 2>&1
 check "pause waits for the next life, too" xl pause a
 xl destroy a
+
+check "create" xl create -q a.cfg "on_poweroff='restart'"
+says 1 "'a' has started again as domain" xl shutdown -w a
+xl destroy a
+check "nothing is left" clean
 
 # --- a guest that ends again and again ---
 
