@@ -92,9 +92,10 @@ def test_two_hundred_rounds(dom0):
 
 
 def reboots(m, n):
-    """A guest that reboots as soon as it is up; n lives, then it is destroyed in one of them."""
+    """A guest that reboots as soon as it is up; n lives, then it is destroyed in one of them. Nothing holds the
+    lives back."""
     cfg = config(m, "again", REBOOT, more='on_reboot = "restart"')
-    m.run(f"xl create -q {cfg}", 180)
+    m.run(f"XL_RESTART_PAUSE=0 xl create -q {cfg}", 180)
     first = int(m.run("grep -c 'started again' /var/log/xen/xl-again.log || true"))
     await_line(m, f"[ $(grep -c 'started again' /var/log/xen/xl-again.log) -ge {first + n} ]", 60 + 30 * n)
     await_line(m, "xl destroy again 2>/dev/null")
@@ -244,6 +245,29 @@ def test_disk_that_shrinks(dom0):
     assert "I/O error, dev xvdb" in dom0.run(f"cat {log}")
     assert "I/O error, dev loop" in dom0.run("dmesg | tail -50")
     dom0.run("xl destroy short", 180)
+
+
+# --- the end of dom0 -----------------------------------------------------------------------------
+
+def test_poweroff_asks_all_at_once(boot):
+    """A paused guest in front and one that takes the request and never ends: the one behind them shuts down
+    properly, and only the two are destroyed, by name, when the time is over."""
+    m = boot(dom0_cmdline="pavise.noauto").boot()
+    m.run("echo SHUTDOWN_GRACE=20 >> /etc/xen/guests.conf")
+    for name in ("asleep", "deaf"):
+        m.run(f"xl create -q {config(m, name, '-- sleep 1000')}", 60)
+    m.run("xl pause asleep; cp /images/demo.img /images/own.img; sed s/demo.img/own.img/ /etc/xen/demo.cfg > /tmp/demo.cfg", 60)
+    m.run("xl create -q /tmp/demo.cfg", 60)
+    m.wait_prompt("demo")
+    m.send("poweroff\n")
+    m.expect("Shutting down asleep, deaf, demo: at most 20 s")
+    m.expect("'asleep' is paused", 10)
+    m.expect("demo is down", 20)
+    m.expect(r"Waiting for asleep, deaf: \d+ s left", 20)
+    m.expect("Destroying asleep: it has not shut down within 20 s", 30)
+    m.expect("Destroying deaf: it has not", 30)
+    assert m.ended() == 0
+    assert "Destroying demo" not in m.seen(0)
 
 
 # --- a bad neighbour -----------------------------------------------------------------------------
