@@ -334,6 +334,8 @@ int cmd_create(int argc, char **argv)
 	xl_catch_signals();
 	signal(SIGPIPE, SIG_IGN);
 	lock = xl_lock();
+	if (lock >= 0)
+		xl_logs_prune(&xl, cfg.name);
 	if (lock >= 0 && !domain_create(&xl, &cfg, lock, &domid, &lock))
 		rc = start(&xl, &cfg, &o, domid, lock);
 	xl_close(&xl);

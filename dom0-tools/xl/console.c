@@ -167,18 +167,21 @@ int console_run(int fd)
 	return 0;
 }
 
-/* Nothing on its console is not nothing at all, and what could not be written has been said all the same. */
+/* xenconsoled drops what it cannot write. */
+static bool is_full(const char *dir)
+{
+	struct statvfs st;
+
+	return !statvfs(dir, &st) && st.f_blocks && !st.f_bavail;
+}
+
+/* Nothing in its log is not nothing at all. */
 static void report_no_log(const char *path, int fd)
 {
-	struct statvfs fs;
-
 	fprintf(stderr,
 		"(nothing from its console in %s%s; xl dmesg has what it printed in other ways, "
 		"SBI DBCN or console_io)\n",
-		path,
-		!statvfs(XL_CONSOLE_LOG_DIR, &fs) && !fs.f_bavail ? ": the disk is full" :
-		fd < 0 && errno != ENOENT			  ? ": it cannot be read" :
-								    "");
+		path, fd < 0 && errno != ENOENT ? ": it cannot be read" : "");
 }
 
 void console_log_tail(const char *name, int lines)
@@ -192,7 +195,9 @@ void console_log_tail(const char *name, int lines)
 	if (size > 0)
 		n = pread(fd, buf, sizeof(buf),
 			  size > (off_t)sizeof(buf) ? size - (off_t)sizeof(buf) : 0);
-	if (n <= 0)
+	if (is_full(XL_CONSOLE_LOG_DIR))
+		fprintf(stderr, "(%s lacks what it printed last: the file system is full)\n", path);
+	else if (n <= 0)
 		report_no_log(path, fd);
 	if (fd >= 0)
 		close(fd);

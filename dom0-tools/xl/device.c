@@ -59,8 +59,7 @@ static void exec_script(const struct device *d, const char *script, const char *
 	setpgid(0, 0);
 	fd = open("/dev/null", O_RDONLY);
 	dup2(fd, 0);
-	xl_mkdir(XL_LOG_DIR);
-	fd = open(HOTPLUG_LOG, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	fd = xl_log_open(HOTPLUG_LOG);
 	if (fd >= 0) {
 		dup2(fd, 1);
 		dup2(fd, 2);

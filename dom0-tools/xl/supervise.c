@@ -488,12 +488,11 @@ static void become_daemon(const char *name, int report_fd)
 	setsid();
 	if (chdir("/"))
 		_exit(1);
-	xl_mkdir(XL_LOG_DIR);
 	fd = open("/dev/null", O_RDWR);
 	dup2(fd, 0);
 	dup2(fd, 1);
 	dup2(fd, 2);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	fd = xl_log_open(path);
 	if (fd >= 0) {
 		dup2(fd, 1);
 		dup2(fd, 2);

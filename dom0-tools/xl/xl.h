@@ -22,6 +22,7 @@
 #define XL_RUN_DIR "/run/xen"
 #define XL_LOG_DIR "/var/log/xen"
 #define XL_SCRIPT_DIR "/etc/xen/scripts"
+#define XL_CONF "/etc/xen/xl.conf"
 #endif
 #define XL_LOCK_FILE XL_RUN_DIR "/xl.lock"
 #define XL_DOMAIN_LOCK XL_RUN_DIR "/xl-%u.lock"
@@ -80,6 +81,16 @@ void xl_unlock_domain(int fd, uint32_t domid);
 int xl_lock_devices(void);
 /* Does somebody (else) hold it at this moment? */
 bool xl_domain_locked(uint32_t domid);
+
+/* --- logs.c ---------------------------------------------------------------------------------- */
+
+/* For appending; an older half is put aside when it has become long. A descriptor or -1 with errno. */
+int xl_log_open(const char *path);
+/*
+ * Deletes logs of guests that are not there any more, the oldest first, until all together are within the limit.
+ * @keep: the guest whose logs stay.
+ */
+void xl_logs_prune(struct xl *xl, const char *keep);
 
 /* --- store.c: xenstore with formatted paths -------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""dom0 out of memory: who pays, and that all that guests need goes on."""
+"""dom0 out of memory, or of room on its root: who pays, and that all that guests need goes on."""
 import re
 
 # Names and pids of what must live
@@ -62,3 +62,23 @@ def test_file_systems_in_memory_are_bounded(dom0):
     total = sum(int(blocks) * int(size) for blocks, size in re.findall(r"(\d+) (\d+)", sizes))
     memory = int(re.search(r"MemTotal: +(\d+)", dom0.run("cat /proc/meminfo")).group(1)) << 10
     assert memory / 4 < total < memory * 3 / 4, (sizes, memory)
+
+
+def test_full_root(dom0):
+    """Guests come and go all the same, and a log that could not be written is not called empty."""
+    m = dom0
+    m.shell.write_file("/tmp/loud.cfg", 'name = "loud"\nkernel = "/images/test/farewell"\nmemory = 8\non_crash = "destroy"')
+    m.run("rm -f /var/log/xen/console/guest-loud.log*; dd if=/dev/zero of=/root/fill bs=64k 2>/dev/null; "
+          "dd if=/dev/zero of=/root/fill2 bs=1k 2>/dev/null; ! echo x > /root/more 2>/dev/null || stat -f /")
+    try:
+        _, out = m.shell.try_run("xl create /tmp/loud.cfg", 60)
+        assert "guest-loud.log lacks what it printed last: the file system is full" in out, out
+        assert "printed nothing" not in out
+        m.run("xl create -q /etc/xen/demo.cfg", 60)
+        m.run("kill -9 $(pidof xenstored) $(pidof xenconsoled); sleep 2; "
+              "until pidof xenstored && pidof xenconsoled; do sleep 1; done", 60)
+        m.run("xl destroy demo", 60)
+    finally:
+        m.run("rm -f /root/fill /root/fill2 /root/more")
+    _, out = m.shell.try_run("xl create /tmp/loud.cfg", 60)
+    assert "Its last lines, from /var/log/xen/console/guest-loud.log" in out and "lacks" not in out, out

@@ -487,6 +487,32 @@ says 0 "--p---" xl list a
 check "destroy" xl destroy a
 check "nothing is left" clean
 
+# --- logs of the dead, and a limit for all ---
+
+for n in 1 2 3; do
+	head -c 700000 /dev/zero | tr '\0' x >"log/console/guest-dead$n.log"
+	head -c 100000 /dev/zero | tr '\0' x >"log/xl-dead$n.log"
+	touch -d "2020-01-0$n" log/*dead$n.log log/console/*dead$n.log
+done
+echo x >log/console/guest-b.log.1
+touch -d 2019-01-01 log/console/guest-b.log.1
+xl create -q b.cfg
+check "within the limit all logs stay" test -e log/xl-dead1.log -a -e log/console/guest-dead1.log
+echo "log_limit = 2" >xl.conf
+xl create -q a.cfg
+check "the oldest of the dead go" test ! -e log/xl-dead1.log -a ! -e log/console/guest-dead1.log
+check "and no more than must" test -e log/console/guest-dead3.log -a -e log/xl-dead3.log
+check "the living keep theirs" test -e log/console/guest-b.log.1 -a -e log/xen-hotplug.log
+echo "log_limit = 'much'" >xl.conf
+xl destroy a
+says 0 "xl.conf:1: log_limit: not a number of MiB; 48 is used" xl create -q a.cfg
+rm xl.conf
+head -c 300000 /dev/zero | tr '\0' x >>log/xen-hotplug.log
+xl destroy a b
+check "xl's own logs are put aside when they are long" test -e log/xen-hotplug.log.1 -a "$(stat -c %s log/xen-hotplug.log)" -lt 10000
+rm -f log/*dead* log/console/*dead*
+check "nothing is left" clean
+
 # --- several at once ---
 
 for i in 1 2 3 4; do
