@@ -4,12 +4,14 @@
  * Owns the rule "the last setting of a key counts", with a warning when one file gives it twice.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cfg.h"
+#include "text.h"
 #include "cfg_parse.h"
 #include "cfg_lex.h"
 
@@ -237,7 +239,7 @@ static bool is_literal(const char *v)
 	return *v == '"' || *v == '\'' || *v == '[' || (n && !v[n]);
 }
 
-int cfg_parse_arg(struct cfg *c, const char *arg)
+static int parse_one_arg(struct cfg *c, const char *arg)
 {
 	const char *eq = strchr(arg, '=');
 	char *text, *p;
@@ -260,5 +262,79 @@ int cfg_parse_arg(struct cfg *c, const char *arg)
 	*p = '\0';
 	rc = parse(c, ARG_FILE, NULL, text);
 	free(text);
+	return rc;
+}
+
+/* Does a setting begin here: blanks, a name, "=" or "+="? */
+static bool begins_setting(const char *p)
+{
+	p += strspn(p, " \t");
+	if (!isalpha((unsigned char)*p) && *p != '_')
+		return false;
+	while (isalnum((unsigned char)*p) || *p == '_')
+		p++;
+	p += strspn(p, " \t");
+	return *p == '=' || (*p == '+' && p[1] == '=');
+}
+
+/* The semicolon that another setting follows, or nothing; not one in a string or a list. NULL: there is none. */
+static const char *next_setting(const char *p)
+{
+	char quote = '\0';
+	int depth = 0;
+
+	for (; *p; p++) {
+		if (quote) {
+			if (*p == '\\' && p[1])
+				p++;
+			else if (*p == quote)
+				quote = '\0';
+		} else if (*p == '"' || *p == '\'') {
+			quote = *p;
+		} else if (*p == '[') {
+			depth++;
+		} else if (*p == ']' && depth) {
+			depth--;
+		} else if (*p == ';' && !depth &&
+			   (!p[1 + strspn(p + 1, " \t")] || begins_setting(p + 1))) {
+			return p;
+		}
+	}
+	return NULL;
+}
+
+/* Blanks around the value are not part of it where several settings stand in a word. */
+static void trim_value(char *setting)
+{
+	char *eq = strchr(setting, '='), *value;
+
+	if (!eq)
+		return;
+	value = text_trim(eq + 1);
+	memmove(eq + 1, value, strlen(value) + 1);
+}
+
+int cfg_parse_arg(struct cfg *c, const char *arg)
+{
+	const char *end = arg;
+	char *one;
+	int rc = 0;
+
+	while (!rc && end) {
+		const char *begin = end;
+
+		end = next_setting(begin);
+		one = end ? strndup(begin, end - begin) : strdup(begin);
+		if (!one)
+			abort();
+		if (end || begin != arg)
+			trim_value(one);
+		/* Nothing may follow the last semicolon. */
+		if (one[strspn(one, " \t")] || begin == arg)
+			rc = parse_one_arg(c, one);
+		free(one);
+		if (end)
+			end++;
+	}
 	return rc;
 }

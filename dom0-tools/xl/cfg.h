@@ -45,8 +45,8 @@ void cfg_free(struct cfg *c);
 /* Parses a file; 0, or -1 with the reason in the log. */
 int cfg_parse_file(struct cfg *c, const char *path);
 /*
- * Parses one "key=value" of the command line, as if it stood after the file. A value that is no
- * number, list or quoted string is taken as a string: the shell has eaten the quotes.
+ * Parses one "key=value" of the command line, or several with semicolons between them, as if they stood after
+ * the file. A value that is no number, list or quoted string is taken as a string: the shell has eaten the quotes.
  */
 int cfg_parse_arg(struct cfg *c, const char *arg);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * From the syntax tree of an xl.cfg to the description of a guest.
- * Owns the table of keys: a key that is not there is a warning, as administrators bring configs
- * from other hosts; a key that is there with a value that cannot work is an error.
+ * Owns the table of keys: one that nobody knows is a warning, as administrators bring configs
+ * from other hosts; one that is there with a value that cannot work, or that is Xen's (words.c) and would make
+ * the guest another one, is an error.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "words.h"
 
 #define MAX_VCPUS 64
 /* Event channels: console and xenstore need one each, the FIFO ABI has no more; by default as Xen's xl. */
@@ -296,6 +298,16 @@ static void key_type(struct xl_config *c, const struct cfg_setting *s)
 	free(text);
 }
 
+static void key_builder(struct xl_config *c, const struct cfg_setting *s)
+{
+	char *text = get_string(c, s);
+
+	if (text && strcmp(text, "generic") && strcmp(text, "linux"))
+		cfg_error(&c->tree, s, 0, "builder '%s' is not supported, only generic and linux",
+			  text);
+	free(text);
+}
+
 /* Handled by set_cmdline(), all three together. */
 static void key_cmdline(struct xl_config *c, const struct cfg_setting *s)
 {
@@ -325,7 +337,37 @@ static const struct {
 	{ "on_crash", key_on_crash },
 	{ "on_watchdog", key_on_watchdog },
 	{ "type", key_type },
+	{ "builder", key_builder },
 };
+
+/* A value that says "none of it" */
+static bool is_nothing(const struct cfg_setting *s)
+{
+	const char *text = s->list ? "" : s->v[0].text;
+
+	return (!s->list || !s->nr) &&
+	       (!*text || !strcmp(text, "0") || !strcmp(text, "none") || !strcmp(text, "disabled"));
+}
+
+/* A key that is not in the table */
+static void other_key(struct xl_config *c, const struct cfg_setting *s)
+{
+	const struct xen_key *known = words_xen_key(s->key);
+	const char *near = NULL;
+	unsigned int i;
+
+	if (known && known->why_not && !is_nothing(s)) {
+		cfg_error(&c->tree, s, 0, "not supported: %s", known->why_not);
+	} else if (known) {
+		if (!is_nothing(s))
+			cfg_warn(&c->tree, s, 0, "Xen's, without effect here");
+	} else {
+		for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+			words_nearest(s->key, keys[i].key, &near);
+		cfg_warn(&c->tree, s, 0, "unknown key, ignored%s%s%s",
+			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	}
+}
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
@@ -409,7 +451,7 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 		if (i < sizeof(keys) / sizeof(*keys))
 			keys[i].fn(c, s);
 		else
-			cfg_warn(&c->tree, s, 0, "unknown key, ignored");
+			other_key(c, s);
 	}
 	set_cmdline(c);
 	check_whole(c);

@@ -11,6 +11,7 @@
 
 #include "disk.h"
 #include "text.h"
+#include "words.h"
 
 struct parse {
 	struct xl_disk *d;
@@ -100,22 +101,45 @@ int disk_devid(const char *vdev, unsigned int *devid)
 	return *p || part < 0 ? -1 : number_of(vdev[0], disk, part, devid);
 }
 
+/* Xen's old spelling, "file:/x" or "tap:aio:/x": what stands before the path, or 0. */
+static int prefix_length(struct parse *p, const char *v)
+{
+	static const char *const raw[] = { "phy:",     "file:",	    "raw:",	"aio:",
+					   "tap:aio:", "tap2:aio:", "tap:raw:", "tap2:raw:" };
+	static const char *const formats[] = { "qcow2:", "qcow:", "vhd:", "qed:", "vdi:", "vmdk:" };
+	const char *kind = v;
+	unsigned int i;
+	size_t n;
+
+	for (i = 0; i < sizeof(raw) / sizeof(*raw); i++)
+		if (!strncmp(v, raw[i], strlen(raw[i])))
+			return (int)strlen(raw[i]);
+	if (!strncmp(v, "tap:", 4) || !strncmp(v, "tap2:", 5))
+		kind = strchr(v, ':') + 1;
+	for (i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		n = strlen(formats[i]);
+		if (!strncmp(kind, formats[i], n))
+			return FAIL(p, "format '%.*s' is not supported, only raw", (int)n - 1,
+				    kind);
+	}
+	n = strcspn(v, ":/");
+	if (v[n] == ':')
+		return FAIL(p, "prefix '%.*s:' is none of phy:, file:, raw:, tap:aio:", (int)n, v);
+	return 0;
+}
+
 static int set_target(struct parse *p, const char *v)
 {
-	static const char *const prefixes[] = { "phy:", "file:", "raw:" };
-	unsigned int i;
+	int n;
 
 	if (p->d->target)
 		return FAIL(p, "target given twice");
-	for (i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
-		size_t n = strlen(prefixes[i]);
-
-		if (!strncmp(v, prefixes[i], n)) {
-			/* The old spelling has no format of its own: the next word is the vdev. */
-			p->prefixed = true;
-			v += n;
-		}
-	}
+	n = prefix_length(p, v);
+	if (n < 0)
+		return -1;
+	/* The old spelling has no format of its own: the next word is the vdev. */
+	p->prefixed = n > 0;
+	v += n;
 	if (!*v)
 		return FAIL(p, "target is empty");
 	if (*v != '/')
@@ -165,6 +189,11 @@ static int set_access(struct parse *p, const char *v)
 
 static int set_named(struct parse *p, const char *key, const char *v)
 {
+	static const char *const known[] = { "format",	"vdev",	   "access", "backendtype",
+					     "devtype", "backend", "target" };
+	const char *near = NULL;
+	unsigned int i;
+
 	if (!strcmp(key, "format"))
 		return set_format(p, v);
 	if (!strcmp(key, "vdev"))
@@ -179,7 +208,16 @@ static int set_named(struct parse *p, const char *key, const char *v)
 		return !strcmp(v, "disk") || !strcmp(v, "hd") ?
 			       0 :
 			       FAIL(p, "devtype '%s' is not supported, only disk", v);
-	return FAIL(p, "unknown key '%s'", key);
+	if (!strcmp(key, "backend"))
+		return !strcmp(v, "0") || !strcmp(v, "Domain-0") ?
+			       0 :
+			       FAIL(p, "backend '%s' is not supported, only Domain-0", v);
+	if (!strcmp(key, "script"))
+		return FAIL(p, "scripts of one's own for disks are not supported ('%s')", v);
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
+		words_nearest(key, known[i], &near);
+	return FAIL(p, "unknown key '%s'%s%s%s", key, near ? "; did you mean '" : "",
+		    near ? near : "", near ? "'?" : "");
 }
 
 static int set_positional(struct parse *p, int *position, const char *v)

@@ -107,7 +107,7 @@ static unsigned long limit(void)
 	unsigned long n = DEFAULT_LIMIT;
 	const struct cfg_setting *s;
 	struct cfg conf;
-	char *end;
+	char *end = "";
 
 	if (access(XL_CONF, F_OK))
 		return n;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "words.h"
 #include "xl.h"
 
 static const char create_options[] =
@@ -20,7 +21,8 @@ static const char create_options[] =
 	"-F                      Stay in the foreground until the domain ends.\n"
 	"-e                      Do not wait in the background for the death of the domain.\n"
 	"-f FILE, --defconfig=FILE  Use the given configuration file.\n"
-	"key=value               Overrides the key of the file; several may be given.\n";
+	"key=value               Overrides the key of the file; several may be given, also with\n"
+	"                        semicolons between them in one word.\n";
 static const char shutdown_options[] =
 	"-a                      All guests.\n"
 	"-w                      Wait for the domains to end and to be taken away.\n"
@@ -132,6 +134,24 @@ static void print_list(FILE *out)
 		     "For more help on 'xl' see xl(1); for config files see xl.cfg(5).\n");
 }
 
+static int no_command(const char *name)
+{
+	const struct command *c;
+	const char *near = NULL;
+
+	for (c = commands; c->name; c++)
+		words_nearest(name, c->name, &near);
+	if (words_xen_verb(name))
+		xl_error("'%s' is Xen's; there is no such command here. 'xl help' lists them",
+			 name);
+	else if (near)
+		xl_error("there is no command '%s'; did you mean '%s'? 'xl help' lists them", name,
+			 near);
+	else
+		xl_error("there is no command '%s'; 'xl help' lists them", name);
+	return EXIT_FAILURE;
+}
+
 int cmd_help(int argc, char **argv)
 {
 	const struct command *c;
@@ -141,10 +161,8 @@ int cmd_help(int argc, char **argv)
 		return 0;
 	}
 	c = command_find(argv[1]);
-	if (!c) {
-		xl_error("there is no command '%s'; 'xl help' lists them", argv[1]);
-		return 1;
-	}
+	if (!c)
+		return no_command(argv[1]);
 	print_command(stdout, c);
 	return 0;
 }
@@ -155,9 +173,9 @@ int main(int argc, char **argv)
 	int i = 1;
 
 	setvbuf(stdout, NULL, isatty(1) ? _IOLBF : _IOFBF, BUFSIZ);
-	/* Xen's global options that change nothing here. */
-	while (i < argc &&
-	       (!strcmp(argv[i], "-v") || !strcmp(argv[i], "-f") || !strcmp(argv[i], "-t")))
+	/* Xen's global options that change nothing here; several may stand together, as in -vvv. */
+	while (i < argc && argv[i][0] == '-' && argv[i][1] &&
+	       strspn(argv[i] + 1, "vftTN") == strlen(argv[i] + 1))
 		i++;
 	if (i >= argc) {
 		print_list(stderr);
@@ -168,10 +186,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	c = command_find(argv[i]);
-	if (!c) {
-		xl_error("there is no command '%s'; 'xl help' lists them", argv[i]);
-		return EXIT_FAILURE;
-	}
+	if (!c)
+		return no_command(argv[i]);
 	i = c->fn(argc - i, argv + i);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "xl: cannot write: %s\n", strerror(errno));

@@ -13,6 +13,7 @@
 
 #include "nic.h"
 #include "text.h"
+#include "words.h"
 
 #define RATE_USEC 50000 /* Xen's default interval */
 
@@ -270,7 +271,10 @@ static const struct {
 
 static int parse_word(struct parse *p, char *word)
 {
+	static const char *const xen[] = { "accel", "devid",  "gatewaydev",
+					   "mtu",   "netdev", "trusted" };
 	char *eq = strchr(word, '=');
+	const char *near = NULL;
 	unsigned int i;
 
 	if (!eq)
@@ -285,7 +289,13 @@ static int parse_word(struct parse *p, char *word)
 		p->seen |= 1u << i;
 		return words[i].set(p, text_trim(eq + 1));
 	}
-	return FAIL(p, "unknown key '%s'", word);
+	for (i = 0; i < sizeof(xen) / sizeof(*xen); i++)
+		if (!strcmp(xen[i], word))
+			return FAIL(p, "%s is Xen's and not supported here", word);
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++)
+		words_nearest(word, words[i].key, &near);
+	return FAIL(p, "unknown key '%s'%s%s%s", word, near ? "; did you mean '" : "",
+		    near ? near : "", near ? "'?" : "");
 }
 
 int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)

@@ -142,7 +142,20 @@ static void test_arguments(void **state)
 	assert_string_equal(value(&c, "name", 0), "it's \"quoted\" \\ so");
 	assert_int_equal(cfg_find(&c, "disk")->nr, 2);
 	assert_string_equal(value(&c, "extra", 0), "already");
-	assert_string_equal(value(&c, "one", 0), "1;two=2");
+	assert_string_equal(value(&c, "one", 0), "1");
+	assert_string_equal(value(&c, "two", 0), "2");
+	assert_int_equal(
+		cfg_parse_arg(&c, "memory=64; vcpus = 2 ;three='x;y=1';four=['a;b=1', 'c'];"), 0);
+	assert_string_equal(value(&c, "memory", 0), "64");
+	assert_true(cfg_find(&c, "memory")->v[0].number);
+	assert_string_equal(value(&c, "vcpus", 0), "2");
+	assert_string_equal(value(&c, "three", 0), "x;y=1");
+	assert_string_equal(value(&c, "four", 0), "a;b=1");
+	/* What follows is no setting. */
+	assert_int_equal(cfg_parse_arg(&c, "extra=a;b c"), 0);
+	assert_string_equal(value(&c, "extra", 0), "a;b c");
+	assert_int_equal(cfg_parse_arg(&c, "five=5;six=[;seven=7"), -1);
+	assert_int_equal(cfg_parse_arg(&c, "memory=512"), 0);
 	assert_int_equal(cfg_parse_arg(&c, "=x"), -1);
 	assert_int_equal(cfg_parse_arg(&c, "disk=['a'"), -1);
 	assert_string_equal(cfg_find(&c, "memory")->file, "command line");

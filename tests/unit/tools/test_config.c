@@ -183,13 +183,58 @@ static void test_warnings(void **state)
 
 	(void)state;
 	assert_int_equal(read_text(&c, MINIMAL "cpu_weight = 256\n", NULL, 0), 0);
-	assert_string_equal(messages, "t.cfg:3: warning: cpu_weight: unknown key, ignored\n");
+	assert_string_equal(messages, "t.cfg:3: warning: cpu_weight: Xen's, without effect here\n");
+	config_free(&c);
+	assert_int_equal(read_text(&c, MINIMAL "memroy = 256\ncolour = 'blue'\n", NULL, 0), 0);
+	assert_string_equal(
+		messages, "t.cfg:3: warning: memroy: unknown key, ignored; did you mean 'memory'?\n"
+			  "t.cfg:4: warning: colour: unknown key, ignored\n");
+	config_free(&c);
+	/* Nothing of it is what there is here, too. */
+	assert_int_equal(read_text(&c,
+				   MINIMAL
+				   "pci = [ ]\nvfb = []\nbootloader = ''\ndriver_domain = 0\n"
+				   "builder = 'generic'\ntee = 'none'\n",
+				   NULL, 0),
+			 0);
+	assert_string_equal(messages, "");
 	config_free(&c);
 	assert_int_equal(read_text(&c, MINIMAL "cmdline = 'a'\nroot = 'b'\n", NULL, 0), 0);
 	assert_string_equal(messages, "t.cfg:3: warning: cmdline: root and extra are ignored when "
 				      "cmdline is given\n");
 	assert_string_equal(c.cmdline, "a");
 	config_free(&c);
+}
+
+/* Keys of Xen's that would make the guest another one */
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *text, *messages;
+	} cases[] = {
+		{ "builder = 'hvm'",
+		  "t.cfg:3: builder: builder 'hvm' is not supported, only generic and linux\n" },
+		{ "pci = [ '00:01.0' ]",
+		  "t.cfg:3: pci: not supported: no device can be given to a guest\n" },
+		{ "vfb = [ 'vnc=1' ]",
+		  "t.cfg:3: vfb: not supported: there are no frame buffers, the console is text\n" },
+		{ "bootloader = 'pygrub'",
+		  "t.cfg:3: bootloader: not supported: the kernel comes from kernel=; there is no boot "
+		  "loader to ask\n" },
+		{ "iomem = [ 'f000,1' ]",
+		  "t.cfg:3: iomem: not supported: no device can be given to a guest\n" },
+	};
+	struct xl_config c;
+	unsigned int i;
+	char text[200];
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		snprintf(text, sizeof(text), MINIMAL "%s\n", cases[i].text);
+		assert_int_equal(read_text(&c, text, NULL, 0), -1);
+		assert_string_equal(messages, cases[i].messages);
+		config_free(&c);
+	}
 }
 
 static void test_missing(void **state)
@@ -245,10 +290,11 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_keys),
-		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_missing),	 cmocka_unit_test(test_overrides),
-		cmocka_unit_test(test_names),	 cmocka_unit_test(test_nics),
+		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_all_keys),
+		cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_overrides), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_nics),
 	};
 	char dir[] = "/tmp/test_config.XXXXXX";
 	int rc;

@@ -23,6 +23,8 @@ static void test_good(void **state)
 		{ "vdev=sda,devtype=disk,backendtype=phy,discard,target=/x", "/x", 2048, 0 },
 		{ "phy:/dev/vg/x,xvda,w", "/dev/vg/x", 51712, 0 },
 		{ "file:/x.img,hda,r", "/x.img", 768, 1 },
+		{ "tap:aio:/x.img,xvda,w", "/x.img", 51712, 0 },
+		{ "vdev=xvda,backend=0,target=/x", "/x", 51712, 0 },
 		{ "/with=equals,raw,xvda,w", "/with=equals", 51712, 0 },
 		{ "/x,raw,xvda,w,", "/x", 51712, 0 },
 	};
@@ -70,6 +72,15 @@ static void test_bad(void **state)
 		{ "vdev=xvda,cdrom,target=/x", "devtype 'cdrom' is not supported, only disk" },
 		{ "vdev=xvda,colour=blue,target=/x", "unknown key 'colour'" },
 		{ "vdev=xvda,target=", "target is empty" },
+		{ "tap:qcow2:/x,xvda,w", "format 'qcow2' is not supported, only raw" },
+		{ "qcow:/x,xvda,w", "format 'qcow' is not supported, only raw" },
+		{ "tap2:vhd:/x,xvda,w", "format 'vhd' is not supported, only raw" },
+		{ "nbd:host:1,xvda,w", "prefix 'nbd:' is none of phy:, file:, raw:, tap:aio:" },
+		{ "vdev=xvda,acces=r,target=/x", "unknown key 'acces'; did you mean 'access'?" },
+		{ "vdev=xvda,backend=other,target=/x",
+		  "backend 'other' is not supported, only Domain-0" },
+		{ "vdev=xvda,script=block-drbd,target=/x",
+		  "scripts of one's own for disks are not supported ('block-drbd')" },
 	};
 	struct xl_disk d;
 	char msg[256];

@@ -54,6 +54,8 @@ static void test_mistakes(void **state)
 		{ "xenbr0", "'xenbr0' is not of the form key=value" },
 		{ "=x", "unknown key ''" },
 		{ "colour=blue", "unknown key 'colour'" },
+		{ "brigde=xenbr0", "unknown key 'brigde'; did you mean 'bridge'?" },
+		{ "mtu=9000", "mtu is Xen's and not supported here" },
 		{ "bridge=a,bridge=b", "bridge given twice" },
 		{ "mac=", "mac '' is no address (such as 00:16:3e:01:02:03)" },
 		{ "mac=00:16:3e:01:02",

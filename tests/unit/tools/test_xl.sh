@@ -194,7 +194,12 @@ snapshot >before
 
 says 0 "Usage xl" xl --help
 says 0 "Dry run" xl help create
-says 1 "there is no command 'frobnicate'" xl frobnicate
+says 1 "there is no command 'frobnicate'; 'xl help'" xl frobnicate
+says 1 "there is no command 'destory'; did you mean 'destroy'?" xl destory
+says 1 "'migrate' is Xen's; there is no such command here" xl migrate a b
+says 1 "there is no command 'lst'; did you mean 'list'?" xl help lst
+says 0 "Domain-0" xl -vvv -ft list
+says 1 "there is no command '-x'" xl -x list
 says 2 "Usage: xl [-v] destroy" xl destroy
 says 2 "Usage: xl [-v] domid" xl domid
 says 0 "free_memory            : 4096" xl info
@@ -248,6 +253,7 @@ says 1 "disk: $root/none: No such file or directory" xl create a.cfg "disk=['$ro
 sed 's,Image,none,' a.cfg >nokernel.cfg
 says 1 "nokernel.cfg:2: kernel: $root/none: No such file or directory" xl create nokernel.cfg
 says 0 "memory = 16" xl create -n a.cfg
+says 0 "memory = 24" xl create -n a.cfg "vcpus=1;memory=24"
 says 1 "none.cfg: No such file or directory" xl create none.cfg
 check "nothing is left" clean
 
