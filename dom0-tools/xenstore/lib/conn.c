@@ -595,11 +595,13 @@ struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, st
 		err = error_number(m->body);
 	else if (m && (m->hdr.type != type || m->hdr.req_id != hdr.req_id))
 		err = EIO;
-	if (!err && m)
-		return m;
-	free(m);
+	if (err || !m) {
+		free(m);
+		m = NULL;
+	}
+	/* 0 after success, as Xen's library has it: there are callers that look at it alone. */
 	errno = err;
-	return NULL;
+	return m;
 }
 
 struct msg *conn_talk_strings(struct xs_handle *h, xs_transaction_t t, uint32_t type, ...)

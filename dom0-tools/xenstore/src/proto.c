@@ -86,8 +86,8 @@ static int get_path(struct req *r, const char *s, char *buf, bool special, unsig
 		return 0;
 	}
 	if (s[0] != '/') {
-		/* only a domain has a base that a path could be relative to */
-		if (!len || len > XENSTORE_REL_PATH_MAX || !c->ring)
+		/* The domain's home; on the socket dom0's, as Xen's daemon has it. */
+		if (!len || len > XENSTORE_REL_PATH_MAX)
 			return -EINVAL;
 		pre = sprintf(buf, "/local/domain/%u/", c->domid);
 		*skip = (unsigned int)pre;
@@ -130,15 +130,15 @@ static int note(struct req *r, const char *path, size_t len, unsigned int what)
 
 /*
  * Finds a node on which the client has the rights `need`. Where the node is missing the nearest
- * existing ancestor judges, so that nobody learns by -ENOENT what he may not read. what: TX_* that
- * the caller is about to use. create: the caller will create the node if this says -ENOENT.
+ * existing ancestor judges, where one of the rights is enough, so that nobody learns by -ENOENT what he may not
+ * read. what: TX_* that the caller is about to use. create: the caller will create the node if this says -ENOENT.
  */
 static int lookup(struct req *r, const char *path, unsigned int need, unsigned int what,
 		  bool create, const struct node **out)
 {
 	const char *missing, *end;
 	const struct node *n = tree_nearest(cur_root(r), path, &missing);
-	bool ok = (perms_rights(n->perms, r->c->domid) & need) == need;
+	unsigned int have = perms_rights(n->perms, r->c->domid) & need;
 	bool judged = !conn_priv(r->c);
 	int err;
 
@@ -147,7 +147,7 @@ static int lookup(struct req *r, const char *path, unsigned int need, unsigned i
 		if (err)
 			return err;
 		*out = n;
-		return ok ? 0 : -EACCES;
+		return have == need ? 0 : -EACCES;
 	}
 	if (judged || create) {
 		end = strchrnul(missing, '/');
@@ -159,7 +159,7 @@ static int lookup(struct req *r, const char *path, unsigned int need, unsigned i
 	}
 	if (err)
 		return err;
-	return ok ? -ENOENT : -EACCES;
+	return have || !need ? -ENOENT : -EACCES;
 }
 
 /* Events will tell of this change, which root does not have yet. */

@@ -112,6 +112,8 @@ def test_same_options(xs, mode):
     """Every option with every mode: the same output, messages and exit status."""
     for option in OPTIONS:
         for args in [option, *MODES[mode]], [*MODES[mode], option]:
+            if args[:2] == ["--", "-n"]:
+                continue  # then these are (relative) paths, and it waits for ever
             ours = xs.run(FAST, mode, *args)
             if mode in ("write", "rm"):
                 xs.run(FAST, "rm", "/x")
@@ -216,7 +218,7 @@ int main(void)
 	CHECK(s && n == 3 && !strcmp(s, "one"));
 	free(s);
 	CHECK(!xs_read(h, XBT_NULL, "/l/nope", &n) && errno == ENOENT);
-	CHECK(xs_mkdir(h, XBT_NULL, "/l/dir"));
+	CHECK(xs_mkdir(h, XBT_NULL, "/l/dir") && !errno);
 	v = xs_directory(h, XBT_NULL, "/l", &n);
 	CHECK(v && n == 2 && !strcmp(v[0], "a") && !strcmp(v[1], "dir"));
 	free(v);
