@@ -39,9 +39,11 @@ def cpu(features, value):
     return "rv64" + "".join(f",{known[f]}={value}" for f in features.split() if f in known)
 
 
-def works(m):
+def works(m, more=None):
     """dom0 and demo both run, with a disk, and end in order."""
     m.boot()
+    if more:
+        more(m)
     with m.guest("demo", 120) as guest:
         guest.run("df / && dd if=/dev/zero of=/root/x bs=64k count=16 conv=fsync && rm /root/x", 60)
         guest.run("sleep 0.1")
@@ -100,8 +102,12 @@ def models(qemu):
 
 @pytest.mark.parametrize("model", ["rva23s64", "max"])
 def test_newer_model(boot, newest_qemu, model):
+    def reach(m):
+        out = m.run("xl create -q /dev/null name=\\\"bare\\\" memory=32 kernel=\\\"/images/test/reach\\\"", 60)
+        assert "all as expected" in out, out
+
     m = boot(qemu=newest_qemu, cpu=model)
-    works(m)
+    works(m, reach)
     text = m.seen()
     # The longest strings there are come whole, and what is not for guests is not in theirs.
     isa = "".join(re.findall(r"\(pavise\) ISA: (.*)", text))

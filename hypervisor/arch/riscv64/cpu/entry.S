@@ -354,11 +354,15 @@ fp_load:
 	.insn	r 0x73, 4, 0x31, x0, a0, t2
 	.endm
 
-	.macro	may_fault insn:req
+	.macro	hlvx_hu reg
+	.insn	r 0x73, 4, 0x32, \reg, a0, x3
+	.endm
+
+	.macro	may_fault insn:req, to=guest_copy_fault
 10:	\insn
 	.pushsection .extable, "a"
 	.balign	8
-	.dword	10b, guest_copy_fault
+	.dword	10b, \to
 	.popsection
 	.endm
 
@@ -454,6 +458,21 @@ guest_copy_fault:
 	li	t0, HSTATUS_SPV
 	csrs	CSR_HSTATUS, t0
 	li	a0, -14
+	ret
+
+/*
+ * fetch_guest_insn(gva): the 32 bits at a guest's instruction (a0, 2-byte aligned) by the rights of hstatus.SPVP and execute
+ * permission; 0 if they cannot be read. The caller saves and restores sstatus and hstatus, which a fault changes.
+ */
+	.globl	fetch_guest_insn
+fetch_guest_insn:
+	may_fault "hlvx_hu t0", 1f
+	addi	a0, a0, 2
+	may_fault "hlvx_hu t1", 1f
+	slli	a0, t1, 16
+	or	a0, a0, t0
+	ret
+1:	li	a0, 0
 	ret
 
 	.bss

@@ -10,9 +10,12 @@
 #include <sched.h>
 
 #define INSN_WFI 0x10500073
+#define INSN_WRS_NTO 0x00d00073
+#define INSN_WRS_STO 0x01d00073
 
 void fp_save(struct arch_vcpu *a);
 void fp_load(struct arch_vcpu *a);
+u32 fetch_guest_insn(u64 gva);
 
 static bool hext_available(void)
 {
@@ -197,6 +200,33 @@ static bool stale_translation(struct vcpu *v, unsigned int access)
 	return true;
 }
 
+/*
+ * hstatus.VTW makes instructions that wait trap here. wfi gives the hart away until an interrupt comes, but not for the
+ * guest's user mode, which may not idle. wrs.nto (Zawrs) spins for a lock, in either mode: whoever holds it may be waiting
+ * for this hart. wrs.sto should not trap at all; where it does, it is the same. Nothing else is recognised.
+ */
+static void virtual_instruction(struct vcpu *v, u64 insn)
+{
+	u64 sstatus = csr_read(CSR_SSTATUS), hstatus = csr_read(CSR_HSTATUS);
+	bool kernel = sstatus & SSTATUS_SPP;
+
+	/* Harts need not give the instruction (and QEMU 11 gives 0 for wrs.nto). */
+	if (!insn) {
+		insn = fetch_guest_insn(v->arch->regs.pc);
+		csr_write(CSR_SSTATUS, sstatus);
+		csr_write(CSR_HSTATUS, hstatus);
+	}
+	if (insn == INSN_WFI && kernel) {
+		v->arch->regs.pc += 4;
+		vcpu_block();
+	} else if (insn == INSN_WRS_NTO || insn == INSN_WRS_STO) {
+		v->arch->regs.pc += 4;
+		vcpu_yield();
+	} else {
+		hext_inject(v, EXC_ILLEGAL_INST, insn);
+	}
+}
+
 void hext_trap(struct vcpu *v, u64 scause)
 {
 	struct arch_vcpu *a = v->arch;
@@ -208,13 +238,7 @@ void hext_trap(struct vcpu *v, u64 scause)
 		vsbi_call(v);
 		break;
 	case EXC_VIRTUAL_INST:
-		/* The guest's user mode may not idle (hstatus.VTW leaves that to us). */
-		if (stval == INSN_WFI && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {
-			a->regs.pc += 4;
-			vcpu_block();
-		} else {
-			hext_inject(v, EXC_ILLEGAL_INST, stval);
-		}
+		virtual_instruction(v, stval);
 		break;
 	case EXC_INST_GUEST_PAGE_FAULT:
 		if (!stale_translation(v, P2M_X))
