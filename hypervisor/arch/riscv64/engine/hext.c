@@ -127,6 +127,11 @@ static void hext_load(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
 
+	/*
+	 * In this order, so that no table of the last guest's is ever walked by way of this one's second stage, or the other
+	 * way round (H, "Hypervisor guest address translation and protection register").
+	 */
+	csr_write(CSR_VSATP, 0);
 	csr_write(CSR_HGATP, v->domain->arch->hgatp);
 	if (cpu.svpbmt)
 		csr_write(CSR_HENVCFG, guest_cpu_henvcfg(v->domain));
@@ -153,10 +158,16 @@ static void hext_load(struct vcpu *v)
 	__asm__ volatile("fence.i" : : : "memory");
 }
 
-/* A hart that idles must not walk the tables of a domain that may be destroyed meanwhile. */
+/*
+ * A hart that idles must not walk the tables of a domain that may be destroyed meanwhile; and an interrupt that the last
+ * vCPU left pending and enabled would end each wfi at once.
+ */
 static void hext_unload(void)
 {
+	csr_write(CSR_VSATP, 0);
 	csr_write(CSR_HGATP, 0);
+	csr_write(CSR_HVIP, 0);
+	csr_write(CSR_VSIE, 0);
 }
 
 static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
@@ -293,7 +304,8 @@ int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	struct arch_vcpu *a = v->arch;
 	u64 mode = c->satp >> SATP_MODE_SHIFT;
 
-	if (mode && (mode < SATP_MODE_SV39 || mode > SATP_MODE_SV57))
+	/* A hart that does not know the mode would ignore the write. */
+	if (!(cpu.satp_modes & BIT(mode)))
 		return -EINVAL;
 	hext_start(v, c->user_regs.pc, 0);
 	memcpy(&a->regs, &c->user_regs, sizeof(a->regs));
