@@ -12,6 +12,8 @@
 #define FDT_ROOM (64UL << 10) /* beside the firmware's size */
 #define MIN_DOM0_MIB 64UL
 #define KERNEL_ALIGN (2UL << 20)
+/* Pages below 4 GiB that Domain 0 leaves, if there are higher ones */
+#define LOW_SPARE (32UL << (20 - PAGE_SHIFT))
 
 /* Linux RISC-V boot image header, version 0.2 (Documentation/arch/riscv/boot-image-header.rst) */
 struct image_header {
@@ -27,7 +29,9 @@ static struct dom0_layout layout;
 
 static u64 dom0_mem_option(void)
 {
-	u64 free = heap_free_pages() << PAGE_SHIFT, want;
+	/* The heap has only what lies low yet. */
+	u64 free = (heap_free_pages() + free_ram(boot.heap_end, DIRECT_MAX, false)) << PAGE_SHIFT,
+	    want;
 	char value[32];
 	const char *end;
 
@@ -82,40 +86,63 @@ static void add_bank(paddr_t start, u64 size)
 	}
 }
 
+static void map_ram(struct domain *d, struct page *pg, unsigned int order)
+{
+	for (u64 done = 0; done < BIT(order);) {
+		unsigned int leaf = order >= 18 ? 18 : 9;
+		mfn_t mfn = page_to_mfn(pg) + done;
+		int rc = p2m_map(d, mfn, mfn, leaf, P2M_RAM, P2M_RWX);
+
+		if (rc)
+			panic("mapping Domain 0's memory: error %d", rc);
+		done += BIT(leaf);
+	}
+}
+
 /*
- * As few and as large pieces as the heap has; 1:1, so where they are is where the guest sees them.
+ * As few and as large pieces as the heap has; 1:1, so where they are is where the guest sees them. Returns how many pages
+ * could not be had.
  */
-static void alloc_ram(struct domain *d, u64 pages)
+static u64 take_ram(struct domain *d, u64 pages)
 {
 	unsigned int order = MAX_ORDER;
 
 	while (pages) {
 		struct page *pg = NULL;
-		int rc;
 
 		while (order > 9 && BIT(order) > pages)
 			order--;
 		pg = alloc_domain_pages(d, order);
 		if (!pg) {
 			if (order-- == 9)
-				panic("Domain 0's memory is too scattered: %lu MiB are missing",
-				      pages >> 8);
+				return pages;
 			continue;
 		}
 		if (layout.nr_banks == MAX_RANGES - 1)
 			panic("Domain 0's memory is in more than %u pieces", MAX_RANGES - 1);
-		for (u64 done = 0; done < BIT(order);) {
-			unsigned int leaf = order >= 18 ? 18 : 9;
-			mfn_t mfn = page_to_mfn(pg) + done;
-
-			rc = p2m_map(d, mfn, mfn, leaf, P2M_RAM, P2M_RWX);
-			if (rc)
-				panic("mapping Domain 0's memory: error %d", rc);
-			done += BIT(leaf);
-		}
+		map_ram(d, pg, order);
 		add_bank(page_to_mfn(pg) << PAGE_SHIFT, PAGE_SIZE << order);
 		pages -= BIT(order);
 	}
+	return 0;
+}
+
+/*
+ * First from below 4 GiB, where devices with 32-bit DMA reach it and Linux has its bounce buffers: the heap has nothing else
+ * yet. The rest, after some for the tables of it, from wherever there is more.
+ */
+static void alloc_ram(struct domain *d, u64 pages)
+{
+	u64 high = free_ram(boot.heap_end, DIRECT_MAX, false), low = pages, missing;
+
+	if (high)
+		low = min(pages, ROUND_DOWN(heap_free_pages() - min(heap_free_pages(), LOW_SPARE),
+					    BIT(9)));
+	missing = take_ram(d, low);
+	free_ram(boot.heap_end, DIRECT_MAX, true);
+	missing = take_ram(d, pages - low + missing);
+	if (missing)
+		panic("Domain 0's memory is too scattered: %lu MiB are missing", missing >> 8);
 }
 
 static bool in_ram(paddr_t start, paddr_t end)
@@ -244,8 +271,8 @@ int dom0_build(void)
 		.max_grant_frames = -1,
 		.max_maptrack_frames = -1,
 	};
-	static struct device_range devices[MAX_DEVICE_RANGES];
-	unsigned int nr_devices;
+	unsigned int nr_devices = dom0_devices(NULL, 0);
+	struct device_range *devices;
 	struct domain *d;
 	u64 mem;
 	int rc;
@@ -264,9 +291,13 @@ int dom0_build(void)
 	d->direct_mapped = true;
 	d->max_pages = mem >> PAGE_SHIFT;
 	alloc_ram(d, mem >> PAGE_SHIFT);
-	nr_devices = dom0_devices(devices, MAX_DEVICE_RANGES);
+	devices = xzalloc(nr_devices * sizeof(devices[0]));
+	if (!devices)
+		panic("no memory for the list of %u devices", nr_devices);
+	dom0_devices(devices, nr_devices);
 	map_devices(d, devices, nr_devices);
 	choose_regions(devices, nr_devices);
+	xfree(devices);
 	load_modules(d);
 	for (unsigned int i = 0; i < layout.nr_vcpus; i++) {
 		rc = vcpu_create(d, i);

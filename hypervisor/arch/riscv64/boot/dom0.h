@@ -18,16 +18,15 @@ struct dom0_layout {
 	const char *cmdline;
 };
 
-/* Addresses of a device; give: dom0 gets it, else the hypervisor keeps it. */
-#define MAX_DEVICE_RANGES 128
+/* Addresses of a device; give: dom0 gets it. Else the hypervisor keeps it, or the FDT says that it is not in use. */
 struct device_range {
 	paddr_t start, end;
 	bool give;
 };
 
 /*
- * All device addresses that the firmware's FDT names, PCI windows included. Returns their number,
- * at most max.
+ * All device addresses that the firmware's FDT names, PCI windows included: the first max of them into dev. Returns how
+ * many there are.
  */
 unsigned int dom0_devices(struct device_range *dev, unsigned int max);
 /* dom0's FDT from the firmware's. Returns 0 or a negative libfdt error. */

@@ -46,9 +46,9 @@ static void add_dev(struct dev_list *l, u64 start, u64 size, bool give)
 {
 	if (!size)
 		return;
-	if (l->n == l->max)
-		panic("the FDT names more than %u device ranges", l->max);
-	l->dev[l->n++] = (struct device_range){ start, start + size, give };
+	if (l->n < l->max)
+		l->dev[l->n] = (struct device_range){ start, start + size, give };
+	l->n++;
 }
 
 static u64 cells(const fdt32_t *p, int n)
@@ -62,7 +62,7 @@ static u64 cells(const fdt32_t *p, int n)
 
 static void node_ranges(const void *fdt, int node, int ac, int sc, struct dev_list *l)
 {
-	bool give = !is_owned(fdt, node) && !is_plic(fdt, node);
+	bool give = !is_owned(fdt, node) && !is_plic(fdt, node) && fdt_node_okay(fdt, node);
 	const char *type = fdt_getprop(fdt, node, "device_type", NULL);
 	const fdt32_t *p;
 	int len;

@@ -43,6 +43,13 @@ static u32 prop_u32(const void *fdt, int node, const char *name, u32 fallback)
 	return p && len >= 4 ? fdt32_to_cpu(*p) : fallback;
 }
 
+bool fdt_node_okay(const void *fdt, int node)
+{
+	const char *status = fdt_getprop(fdt, node, "status", NULL);
+
+	return !status || !strcmp(status, "okay") || !strcmp(status, "ok");
+}
+
 static void add_range(struct range *r, unsigned int *n, paddr_t start, paddr_t end)
 {
 	if (start >= end)
@@ -101,7 +108,7 @@ static bool cpu_usable(const void *fdt, int node, u64 id)
 
 	if (id == boot.boot_hartid)
 		return true;
-	if (status && strcmp(status, "okay") && strcmp(status, "ok"))
+	if (!fdt_node_okay(fdt, node))
 		why = status;
 	else if (mmu && !strcmp(mmu, "riscv,none"))
 		why = "without an MMU";

@@ -9,6 +9,9 @@
 #include <sched.h>
 #include <xsm.h>
 
+#define LOW_RAM_END (4UL << 30)
+#define LOW_RAM_MIN (128UL << (20 - PAGE_SHIFT)) /* pages */
+
 struct hart harts[CONFIG_NR_CPUS];
 u64 image_pa;
 static struct domain *idle_domain;
@@ -27,40 +30,59 @@ static void setup_hart(unsigned int i)
 	h->spin_limit = ~0ULL;
 }
 
-/* RAM that nothing reserves goes to the heap, page by page-aligned piece. */
-static void heap_from_ram(void)
+/* See free_ram(). */
+static u64 free_in_bank(paddr_t pos, paddr_t end, bool add)
 {
+	u64 pages = 0;
+
+	while (pos < end) {
+		paddr_t stop = end, next = end;
+
+		/* The first reservation that covers pos, or the nearest that begins behind it */
+		for (unsigned int r = 0; r < boot.nr_reserved; r++) {
+			struct range *res = &boot.reserved[r];
+
+			if (res->start <= pos && res->end > pos) {
+				stop = pos;
+				next = min(ROUND_UP(res->end, PAGE_SIZE), end);
+				break;
+			}
+			if (res->start > pos && res->start < stop) {
+				stop = ROUND_DOWN(res->start, PAGE_SIZE);
+				next = stop;
+			}
+		}
+		if (stop > pos && add)
+			heap_add(pos >> PAGE_SHIFT, stop >> PAGE_SHIFT);
+		pages += (stop - pos) >> PAGE_SHIFT;
+		pos = stop > pos ? stop : next;
+	}
+	return pages;
+}
+
+u64 free_ram(paddr_t from, paddr_t to, bool add)
+{
+	u64 pages = 0;
+
 	for (unsigned int i = 0; i < boot.nr_mem; i++) {
-		paddr_t pos = ROUND_UP(boot.mem[i].start, PAGE_SIZE),
+		paddr_t start = ROUND_UP(boot.mem[i].start, PAGE_SIZE),
 			end = ROUND_DOWN(boot.mem[i].end, PAGE_SIZE);
 
-		if (end > pos)
-			machine.max_mfn = max(machine.max_mfn, (end >> PAGE_SHIFT) - 1);
-		machine.total_pages += (end - pos) >> PAGE_SHIFT;
-		while (pos < end) {
-			paddr_t stop = end, next = end;
+		pages += free_in_bank(max(start, from), min(end, to), add);
+	}
+	return pages;
+}
 
-			/*
-			 * The first reservation that covers pos, or the nearest that begins behind
-			 * it
-			 */
-			for (unsigned int r = 0; r < boot.nr_reserved; r++) {
-				struct range *res = &boot.reserved[r];
+static void count_ram(void)
+{
+	for (unsigned int i = 0; i < boot.nr_mem; i++) {
+		paddr_t start = ROUND_UP(boot.mem[i].start, PAGE_SIZE),
+			end = ROUND_DOWN(boot.mem[i].end, PAGE_SIZE);
 
-				if (res->start <= pos && res->end > pos) {
-					stop = pos;
-					next = min(ROUND_UP(res->end, PAGE_SIZE), end);
-					break;
-				}
-				if (res->start > pos && res->start < stop) {
-					stop = ROUND_DOWN(res->start, PAGE_SIZE);
-					next = stop;
-				}
-			}
-			if (stop > pos)
-				heap_add(pos >> PAGE_SHIFT, stop >> PAGE_SHIFT);
-			pos = stop > pos ? stop : next;
-		}
+		if (end <= start)
+			continue;
+		machine.max_mfn = max(machine.max_mfn, (end >> PAGE_SHIFT) - 1);
+		machine.total_pages += (end - start) >> PAGE_SHIFT;
 	}
 }
 
@@ -181,8 +203,13 @@ void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 	log_isa("ISA for guests", isa);
 	engine_init();
 	mm_init();
-	heap_from_ram();
-	printk("heap: %lu MiB free\n", heap_free_pages() >> (20 - PAGE_SHIFT));
+	count_ram();
+	printk("heap: %lu MiB free\n", free_ram(0, DIRECT_MAX, false) >> (20 - PAGE_SHIFT));
+	/* What devices with 32-bit DMA reach is for dom0 first: dom0_build() adds the rest. Unless there is next to none. */
+	boot.heap_end = LOW_RAM_END;
+	if (free_ram(0, LOW_RAM_END, false) < LOW_RAM_MIN)
+		boot.heap_end = DIRECT_MAX;
+	free_ram(0, boot.heap_end, true);
 	idle_domain = domain_create_idle(boot.nr_harts);
 	if (!idle_domain)
 		panic("no memory for the idle vCPUs: give the machine more (QEMU: -m 512M)");

@@ -54,6 +54,7 @@ struct boot_info {
 	unsigned int nr_mem;
 	struct range reserved[MAX_RANGES]; /* firmware, FDT, modules, image */
 	unsigned int nr_reserved;
+	paddr_t heap_end; /* RAM from here on does not go to the heap before dom0_build() */
 	struct boot_module kernel, ramdisk;
 	u64 boot_hartid;
 	u64 hartids[CONFIG_NR_CPUS];
@@ -77,9 +78,13 @@ extern struct boot_info boot;
 void fdt_parse(paddr_t fdt_pa); /* fills boot and machine; panics with what is missing */
 void __noreturn start_secondary(struct hart *h);
 void smp_start(void);
+/* The pages of RAM in [from, to) that nothing reserves; add: to the heap with them. */
+u64 free_ram(paddr_t from, paddr_t to, bool add);
 int dom0_build(void);
 const char *cmdline_get(const char *name, char *buf,
 			size_t size); /* value of name=, "" for a bare name, NULL */
+/* The node's status does not say that it is not to be used (Devicetree Specification, "status"). */
+bool fdt_node_okay(const void *fdt, int node);
 /* A CPU node of the firmware's FDT (or of a copy with its ids still in it) is that of a hart in use. */
 bool fdt_cpu_used(const void *fdt, int node);
 
