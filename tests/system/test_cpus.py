@@ -136,6 +136,76 @@ def test_every_model(boot, newest_qemu):
     assert {"rv64", "max", "rva23s64"} <= set(ran)
 
 
+# --- other machines --------------------------------------------------------------------------------
+
+def dumped(name, change, argv):
+    """The FDT of QEMU's virt machine with these options, changed; the file's name."""
+    path = os.path.join(conftest.OUT, name + ".dtb")
+    subprocess.run([conftest.QEMU, "-M", f"virt,dumpdtb={path}", "-display", "none"] + argv, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(path, "rb") as f:
+        root = fdt.parse(f.read())
+    change(root)
+    with open(path, "wb") as f:
+        f.write(fdt.pack(root))
+    return path
+
+
+def add_cpu(root, like, number, **props):
+    """A CPU node in front of the others, as boards have them for a monitor core. Its phandles are its own."""
+    cpus = root["cpus"]
+    node = fdt.parse(fdt.pack(cpus[like]))
+    node.name = f"cpu@{number:x}"
+    node.set_cells("reg", [number])
+    for i, n in enumerate(n for n in node.walk() if "phandle" in n.props):
+        n.set_cells("phandle", [0x1000 + 16 * number + i])
+    for name, value in props.items():
+        node.set_string(name.replace("_", "-"), value)
+    cpus.children.insert(0, node)
+
+
+def test_harts_of_many_kinds(boot):
+    """A disabled hart, one without MMU and one that firmware does not know are not used; of the others' extensions, what
+    both have is."""
+
+    def change(root):
+        boot_isa = root["cpus/cpu@0"].string("riscv,isa")
+        # Half of the harts can do what the other half cannot.
+        assert "_zba_" in boot_isa and "_zbb_" in boot_isa
+        root["cpus/cpu@0"].set_string("riscv,isa", boot_isa.replace("_zba_", "_"))
+        root["cpus/cpu@1"].set_string("riscv,isa", boot_isa.replace("_zbb_", "_"))
+        add_cpu(root, "cpu@1", 0x1000)
+        add_cpu(root, "cpu@1", 3, mmu_type="riscv,none")
+        add_cpu(root, "cpu@1", 2, status="disabled")
+
+    path = dumped("many-kinds", change, ["-cpu", "rv64", "-smp", "2", "-m", "2G"])
+    m = boot(extra=["-dtb", path]).boot()
+    assert m.run("nproc").strip() == "2"
+    assert m.info("nr_cpus") == "2"
+    cpus = m.run("ls /proc/device-tree/cpus; cat /proc/device-tree/cpus/cpu@?/riscv,isa | tr '\\0' '\\n'")
+    assert sorted(re.findall(r"cpu@\w+", cpus)) == ["cpu@0", "cpu@1"]
+    isa = re.findall(r"^rv64\S+", cpus, re.M)
+    assert len(isa) == 2 and isa[0] == isa[1]
+    assert "zba" not in isa[0] and "zbb" not in isa[0] and "_zbc" in isa[0]
+    text = m.seen()
+    assert "hart 2 is not used: it is disabled" in text
+    assert "hart 3 is not used: it is without an MMU" in text
+    assert "hart 4096 does not start" in text
+    m.wait_prompt("demo")
+    assert m.poweroff() == 0
+
+
+def test_memory_beyond_4_gib(boot):
+    """dom0 has memory that devices with 32-bit DMA reach, also where most of the machine's, and some of its, is higher."""
+    m = boot(mem="3G", cmdline="dom0_mem=2304M").boot()
+    ram = [(int(a, 16), int(b, 16)) for a, b in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) : System RAM", m.run("cat /proc/iomem"), re.M)]
+    low = sum(b + 1 - a for a, b in ram if b < 1 << 32)
+    assert low >= 1 << 30 and any(a >= 1 << 32 for a, b in ram), ram
+    assert "DMA32" in m.run("cat /proc/zoneinfo")
+    m.wait_prompt("demo")
+    assert m.poweroff() == 0
+
+
 # --- harts -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("smp", [1, 4])

@@ -15,7 +15,7 @@
 struct hart harts[CONFIG_NR_CPUS];
 u64 image_pa;
 static struct domain *idle_domain;
-static u32 harts_ready;
+static u32 harts_ready; /* secondary ones that have arrived; atomic */
 
 static char stacks[CONFIG_NR_CPUS][STACK_GUARD + STACK_SIZE] __section(".stacks") __aligned(4096);
 
@@ -161,25 +161,39 @@ void start_secondary(struct hart *h)
 	enter_guest();
 }
 
+/* One that firmware does not start was never here: those behind it take its number, and dom0's FDT lacks it. */
+static void leave_out(unsigned int i, long error)
+{
+	pr_warn("hart %lu does not start (SBI error %ld); going on without it\n", harts[i].hartid,
+		error);
+	boot.nr_harts--;
+	machine.nr_harts--;
+	for (; i < boot.nr_harts; i++) {
+		boot.hartids[i] = boot.hartids[i + 1];
+		boot.plic_context[i] = boot.plic_context[i + 1];
+		setup_hart(i);
+	}
+}
+
 void smp_start(void)
 {
-	u64 deadline;
+	u64 entry = image_pa + ((u64)secondary_entry - IMAGE_VA), deadline;
+	unsigned int started = 1;
 
-	for (unsigned int i = 1; i < boot.nr_harts; i++) {
-		u64 entry = image_pa + ((u64)secondary_entry - IMAGE_VA);
-		struct sbiret r =
-			sbi_call(0x48534D, 0, harts[i].hartid, entry, (u64)&harts[i], 0, 0);
+	while (started < boot.nr_harts) {
+		struct hart *h = &harts[started];
+		struct sbiret r = sbi_call(0x48534D, 0, h->hartid, entry, (u64)h, 0, 0);
 
 		if (r.error)
-			pr_warn("hart %lu does not start (SBI error %ld); going on without it\n",
-				harts[i].hartid, r.error);
+			leave_out(started, r.error);
 		else
-			harts_ready--; /* counted up by itself */
+			started++;
 	}
 	deadline = arch_time_ns() + 10000000000ULL;
-	while (__atomic_load_n(&harts_ready, __ATOMIC_ACQUIRE)) {
+	while (__atomic_load_n(&harts_ready, __ATOMIC_ACQUIRE) < started - 1) {
 		if (arch_time_ns() > deadline)
-			panic("%u harts were started by the SBI but never arrived", -harts_ready);
+			panic("%u harts were started by the SBI but never arrived",
+			      started - 1 - __atomic_load_n(&harts_ready, __ATOMIC_ACQUIRE));
 		arch_relax();
 	}
 }
