@@ -60,8 +60,14 @@ bool arch_pirq_assignable(unsigned int pirq)
 void arch_pirq_enable(unsigned int pirq)
 {
 	spin_lock(&plic_lock);
-	*reg(PLIC_PRIORITY(pirq)) = 1;
 	*reg(PLIC_ENABLE(context, pirq)) |= 1U << (pirq % 32);
+	/*
+	 * A hart that claimed it while another one disabled it could not complete it, and never will: done here, while its
+	 * priority of 0 still lets nobody claim it.
+	 */
+	clear_bit(pirq, claimed);
+	*reg(PLIC_CLAIM(context)) = pirq;
+	*reg(PLIC_PRIORITY(pirq)) = 1;
 	spin_unlock(&plic_lock);
 }
 
@@ -91,11 +97,12 @@ void plic_interrupt(void)
 			*reg(PLIC_CLAIM(context)) = n;
 			continue;
 		}
-		/* Stays claimed, and so silent, until the guest's EOI. */
+		/*
+		 * Stays claimed, and so silent, until the guest's EOI. A source is enabled if and only if it is bound: who
+		 * unbound this one meanwhile has disabled it, and whoever binds it next, perhaps already, has it enabled.
+		 */
 		set_bit(n, claimed);
-		if (!send_guest_pirq(dom0, n)) {
-			pr_debug("interrupt source %u belongs to nobody: disabled\n", n);
-			arch_pirq_disable(n);
-		}
+		if (!send_guest_pirq(dom0, n))
+			arch_pirq_eoi(n);
 	}
 }
