@@ -216,6 +216,7 @@ void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 	isa_write(&boot.isa, false, isa);
 	log_isa("ISA for guests", isa);
 	engine_init();
+	sbi_check_fences();
 	mm_init();
 	count_ram();
 	printk("heap: %lu MiB free\n", free_ram(0, DIRECT_MAX, false) >> (20 - PAGE_SHIFT));

@@ -3,6 +3,7 @@
  * Calls to the machine's SBI (RISC-V SBI specification 1.0 and later).
  */
 #include <arch.h>
+#include <console.h>
 #include <lib.h>
 
 #define SBI_EXT_LEGACY_PUTCHAR 0x1
@@ -43,6 +44,24 @@ void sbi_send_ipi(u64 hartid)
 }
 
 /*
+ * A guest chooses start and size of its own fences, and firmware may refuse some of those: then all is fenced. That cannot
+ * fail, and if it does, memory that was taken from a guest is still in its reach.
+ */
+static void remote_fence(unsigned int fid, u64 bits, u64 base, u64 start, u64 size, u64 asid)
+{
+	struct sbiret r = sbi_call(SBI_EXT_RFENCE, fid, bits, base, start, size, asid);
+
+	if (!r.error)
+		return;
+	if (fid == RFENCE_HFENCE_VVMA_ASID)
+		fid = RFENCE_HFENCE_VVMA;
+	r = sbi_call(SBI_EXT_RFENCE, fid, bits, base, 0, ~0ULL, 0);
+	if (r.error)
+		panic("the firmware does not fence harts %lx (from %lu on): SBI error %ld", bits,
+		      base, r.error);
+}
+
+/*
  * Hart ids may be sparse, the SBI's mask is relative to a base: one call for each run that fits
  * into a word.
  */
@@ -61,6 +80,22 @@ void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 
 				hart_mask &= ~BIT(i);
 			}
 		}
-		sbi_call(SBI_EXT_RFENCE, fid, bits, base, start, size, asid);
+		remote_fence(fid, bits, base, start, size, asid);
+	}
+}
+
+void sbi_check_fences(void)
+{
+	static const u8 fids[] = { RFENCE_FENCE_I, RFENCE_HFENCE_GVMA, RFENCE_HFENCE_VVMA_ASID,
+				   RFENCE_HFENCE_VVMA };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(fids); i++) {
+		struct sbiret r =
+			sbi_call(SBI_EXT_RFENCE, fids[i], 1, this_hart()->hartid, 0, ~0ULL, 0);
+
+		if (r.error)
+			panic("the firmware's SBI has no remote fence %u (error %ld): guests would keep what was "
+			      "taken from them",
+			      fids[i], r.error);
 	}
 }

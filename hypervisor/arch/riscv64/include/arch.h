@@ -197,6 +197,7 @@ void sbi_set_timer(u64 ticks);
 void sbi_send_ipi(u64 hartid);
 /* mask: of hart indices, this one included if set. */
 void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 asid);
+void sbi_check_fences(void); /* at boot: panics if firmware lacks one of those below */
 enum {
 	RFENCE_FENCE_I = 0,
 	RFENCE_HFENCE_GVMA = 4,
