@@ -452,6 +452,16 @@ copy_from_guest:
 copy_to_guest:
 	copy_loops unit_to, a1, hsv_d, hsv_w, hsv_b
 
+	/* t6 = the instruction to try again; t4 is free in a copy. */
+	.globl	guest_copy_again
+guest_copy_again:
+	li	t4, SSTATUS_SPP | SSTATUS_SPIE
+	csrs	CSR_SSTATUS, t4
+	li	t4, HSTATUS_SPV
+	csrs	CSR_HSTATUS, t4
+	jr	t6
+
+	.globl	guest_copy_fault
 guest_copy_fault:
 	li	t0, SSTATUS_SPP | SSTATUS_SPIE
 	csrs	CSR_SSTATUS, t0

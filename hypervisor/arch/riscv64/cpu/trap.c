@@ -236,10 +236,15 @@ void panic(const char *fmt, ...)
 void hypervisor_trap(struct hyp_frame *f)
 {
 	for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
-		if (e->from == f->regs.pc) {
+		if (e->from != f->regs.pc)
+			continue;
+		if (e->to == (u64)guest_copy_fault && hext_copy_stale(f->scause, f->stval)) {
+			f->regs.t6 = e->from;
+			f->regs.pc = (u64)guest_copy_again;
+		} else {
 			f->regs.pc = e->to;
-			return;
 		}
+		return;
 	}
 	begin_stop();
 	pr_err("FAULT in the hypervisor on hart %u: %s (scause %lx), address %lx, sstatus %lx\n",

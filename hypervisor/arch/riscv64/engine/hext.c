@@ -199,30 +199,42 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 
 /*
  * The second stage has a mapping that allows the access: the hart remembered that there was none.
- * (New mappings are not fenced; the specification lets a hart cache their absence.)
+ * (New mappings are not fenced; the specification lets a hart cache their absence.) htval may be 0 instead of the address:
+ * then the guest's own tables say what stval stands for.
  */
-static bool stale_translation(struct vcpu *v, unsigned int access)
+static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
 {
-	gfn_t gfn = csr_read(CSR_HTVAL) >> (PAGE_SHIFT - 2);
+	u64 htval = csr_read(CSR_HTVAL);
+	paddr_t gpa = htval << 2;
 
-	if (!gfn || !p2m_allows(v->domain, gfn, access))
+	if (!htval && !guest_walk(v, stval, false, &gpa))
+		return false;
+	if (!p2m_allows(v->domain, gpa >> PAGE_SHIFT, access))
 		return false;
 	hfence_gvma_all();
 	return true;
 }
 
-/*
- * hstatus.VTW makes instructions that wait trap here. wfi gives the hart away until an interrupt comes, but not for the
- * guest's user mode, which may not idle. wrs.nto (Zawrs) spins for a lock, in either mode: whoever holds it may be waiting
- * for this hart. wrs.sto should not trap at all; where it does, it is the same. Nothing else is recognised.
- */
-static void virtual_instruction(struct vcpu *v, u64 insn)
+bool hext_copy_stale(u64 scause, u64 stval)
+{
+	if (scause != EXC_LOAD_GUEST_PAGE_FAULT && scause != EXC_STORE_GUEST_PAGE_FAULT)
+		return false;
+	return stale_translation(current(), stval,
+				 scause == EXC_STORE_GUEST_PAGE_FAULT ? P2M_W : P2M_R);
+}
+
 {
 	u64 sstatus = csr_read(CSR_SSTATUS), hstatus = csr_read(CSR_HSTATUS);
 	bool kernel = sstatus & SSTATUS_SPP;
 
 	/* Harts need not give the instruction (and QEMU 11 gives 0 for wrs.nto). */
 	if (!insn) {
+/*
+ * hstatus.VTW makes instructions that wait trap here. wfi gives the hart away until an interrupt comes, but not for the
+ * guest's user mode, which may not idle. wrs.nto (Zawrs) spins for a lock, in either mode: whoever holds it may be waiting
+ * for this hart. wrs.sto should not trap at all; where it does, it is the same. Nothing else is recognised.
+ */
+static void virtual_instruction(struct vcpu *v, u64 insn)
 		insn = fetch_guest_insn(v->arch->regs.pc);
 		csr_write(CSR_SSTATUS, sstatus);
 		csr_write(CSR_HSTATUS, hstatus);
@@ -252,15 +264,15 @@ void hext_trap(struct vcpu *v, u64 scause)
 		virtual_instruction(v, stval);
 		break;
 	case EXC_INST_GUEST_PAGE_FAULT:
-		if (!stale_translation(v, P2M_X))
+		if (!stale_translation(v, stval, P2M_X))
 			hext_inject(v, EXC_INST_ACCESS, stval);
 		break;
 	case EXC_LOAD_GUEST_PAGE_FAULT:
-		if (!stale_translation(v, P2M_R))
+		if (!stale_translation(v, stval, P2M_R))
 			hext_inject(v, EXC_LOAD_ACCESS, stval);
 		break;
 	case EXC_STORE_GUEST_PAGE_FAULT:
-		if (!stale_translation(v, P2M_W))
+		if (!stale_translation(v, stval, P2M_W))
 			hext_inject(v, EXC_STORE_ACCESS, stval);
 		break;
 	case EXC_INST_ACCESS:

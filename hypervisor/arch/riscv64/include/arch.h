@@ -245,6 +245,8 @@ extern const struct engine engine_hext;
 void engine_init(void);
 
 void hext_trap(struct vcpu *v, u64 scause);
+/* A fault of a copy to or from the current guest came of a translation that is stale: it has been fenced, try again. */
+bool hext_copy_stale(u64 scause, u64 stval);
 
 /* engine/guest_cpu.c */
 void guest_cpu_hart_init(void); /* this hart, which has no guest yet */

@@ -59,4 +59,5 @@ void enter_guest(void) __noreturn; /* runs exit work, then the current vCPU */
 void trap_vector(void);
 void secondary_entry(void);
 
+extern const char guest_copy_fault[], guest_copy_again[];
 #endif
