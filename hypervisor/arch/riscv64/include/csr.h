@@ -114,6 +114,7 @@
 #define PTE_G (1UL << 5)
 #define PTE_A (1UL << 6)
 #define PTE_D (1UL << 7)
+#define PTE_N (1UL << 63) /* Svnapot */
 #define PTE_RSW_SHIFT 8
 #define PTE_RSW (3UL << PTE_RSW_SHIFT)
 #define PTE_PPN_SHIFT 10

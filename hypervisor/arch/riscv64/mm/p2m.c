@@ -9,6 +9,7 @@
 #include <page.h>
 
 #define LEVELS 3
+#define NAPOT_SIZE (16 * PAGE_SIZE)
 #define GPA_BITS 41
 #define ROOT_ORDER 2
 /*
@@ -492,6 +493,13 @@ bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)
 		table = (pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT;
 		if (!is_leaf(pte))
 			continue;
+		/* Svnapot: 16 pages by one entry, each place of which says so */
+		if (pte & PTE_N) {
+			if (l || (table >> PAGE_SHIFT & 15) != 8)
+				return false;
+			size = NAPOT_SIZE;
+			table &= ~(size - 1);
+		}
 		if ((write && !(pte & PTE_W)) || !(pte & PTE_R) || !IS_ALIGNED(table, size))
 			return false;
 		*gpa = table | (gva & (size - 1));
