@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The guest's SBI: which extensions there are (docs/abi.md, "SBI"), and that all others are refused, with nothing done.
+ * HSM: a hart that is suspended says so; one that is started anew has nothing left of its former life, but for its events.
  *
  * guest: vcpus=2
  */
 #include <string.h>
 
+#include <pv/event.h>
 #include <pv/runtime.h>
 
 #include "tap.h"
@@ -42,6 +44,130 @@ static const struct extension extensions[] = {
 	{ "one that is none", ~0UL, 0 },
 };
 
+/* ---- HSM ---- */
+
+#define HSM_START 0
+#define HSM_STATUS 2
+enum { STARTED, STOPPED, SUSPENDED = 4 };
+
+/* Entries of a hart: a1 = a word that says how far it is. Each ends in hart_stop. */
+extern const char suspends[], waits[], runs[];
+__asm__(".text\n"
+	".balign 4\n"
+	"suspends:\n"
+	"	mv	s1, a1\n"
+	"	csrwi	sie, 2\n"
+	"	li	a7, 0x48534d\n"
+	"	li	a6, 3\n"
+	"	li	a0, 0\n"
+	"	li	a1, 0\n"
+	"	li	a2, 0\n"
+	"	ecall\n"
+	"	mv	a1, s1\n"
+	"	j	runs\n"
+	"waits:\n"
+	"	csrwi	sie, 2\n"
+	"	csrwi	sip, 0\n"
+	"	li	t0, 1\n"
+	"	sd	t0, (a1)\n"
+	"	wfi\n"
+	"runs:\n"
+	"	li	t0, 2\n"
+	"	sd	t0, (a1)\n"
+	"	li	a7, 0x48534d\n"
+	"	li	a6, 1\n"
+	"	ecall\n"
+	"	j	.\n");
+
+static long status(void)
+{
+	return sbi_call(SBI_EXT_HSM, HSM_STATUS, 1, 0, 0, 0).value;
+}
+
+/* What it is after a second at most. */
+static long await_status(long want)
+{
+	uint64_t end = pv_time_ns() + 1000000000UL;
+
+	while (status() != want && pv_time_ns() < end)
+		HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+	return status();
+}
+
+static unsigned long await_word(const unsigned long *word, unsigned long want)
+{
+	uint64_t end = pv_time_ns() + 1000000000UL;
+
+	while (__atomic_load_n(word, __ATOMIC_SEQ_CST) != want && pv_time_ns() < end)
+		HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static void test_suspend(void)
+{
+	unsigned long word = 0;
+	struct sbiret r;
+
+	r = sbi_call(SBI_EXT_HSM, HSM_START, 1, (uintptr_t)suspends, (uintptr_t)&word, 0);
+	tap_is(r.error, 0, "hart_start");
+	tap_is(await_status(SUSPENDED), SUSPENDED, "a hart in retentive suspend: hart_get_status");
+	tap_is(sbi_call(SBI_EXT_IPI, 0, 2, 0, 0, 0).error, 0, "an IPI to it");
+	tap_is(await_word(&word, 2), 2, "wakes it");
+	tap_is(await_status(STOPPED), STOPPED, "and it stops");
+}
+
+static void test_down_while_waiting(void)
+{
+	unsigned long word = 0;
+	struct sbiret r;
+
+	sbi_call(SBI_EXT_HSM, HSM_START, 1, (uintptr_t)waits, (uintptr_t)&word, 0);
+	tap_is(await_word(&word, 1), 1, "a hart that will wait for ever");
+	pv_sleep_ns(5000000);
+	tap_is(status(), STARTED, "wfi is no suspend");
+	tap_is(HYPERVISOR_vcpu_op(VCPUOP_down, 1, NULL), 0, "VCPUOP_down");
+	tap_is(await_status(STOPPED), STOPPED, "it is down");
+	r = sbi_call(SBI_EXT_HSM, HSM_START, 1, (uintptr_t)runs, (uintptr_t)&word, 0);
+	tap_is(r.error, 0, "hart_start");
+	tap_is(await_word(&word, 2), 2, "it runs: it waits no more");
+	tap_is(await_status(STOPPED), STOPPED, "and it stops");
+}
+
+static unsigned long seen;
+
+static void event(evtchn_port_t port, void *arg)
+{
+	__atomic_store_n(&seen, 1, __ATOMIC_SEQ_CST);
+}
+
+static void first_life(void *arg)
+{
+}
+
+static void second_life(void *arg)
+{
+	await_word(&seen, 1);
+}
+
+/* An event for a vCPU that is down is not lost when it starts: evtchn_upcall_pending is 1, so nobody would tell it again. */
+static void test_event_while_down(void)
+{
+	long port = pv_event_bind_ipi(1);
+
+	tap_is(pv_vcpu_start(1, first_life, NULL), 0, "a vCPU's first life");
+	pv_vcpu_join(1);
+	tap_is(await_status(STOPPED), STOPPED, "it has ended");
+	pv_event_handler(port, event, NULL);
+	pv_event_unmask(port);
+	pv_event_send(port);
+	tap_is(seen, 0, "nobody takes the event");
+	tap_is(pv_vcpu_start(1, second_life, NULL), 0, "its second life");
+	pv_vcpu_join(1);
+	tap_is(seen, 1, "the event came");
+	await_status(STOPPED);
+	pv_event_close(port);
+}
+
 int main(void)
 {
 	uint64_t *page = pv_alloc_pages(1);
@@ -72,5 +198,8 @@ int main(void)
 	for (unsigned int i = 0; i < PV_PAGE_SIZE / 8; i++)
 		changed += page[i] != 0x7777777777777777UL;
 	tap_is(changed, 0, "a refused STA wrote nothing");
+	test_event_while_down();
+	test_suspend();
+	test_down_while_waiting();
 	return tap_done();
 }

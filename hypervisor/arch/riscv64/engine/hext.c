@@ -5,6 +5,7 @@
  */
 #include <arch.h>
 #include <console.h>
+#include <event.h>
 #include <hypercall.h>
 #include <lib.h>
 #include <sched.h>
@@ -56,7 +57,11 @@ static void hext_start(struct vcpu *v, u64 pc, u64 opaque)
 	a->fcsr = 0;
 	a->vsie = a->vstvec = a->vsscratch = a->vsepc = a->vscause = a->vstval = a->vsatp = 0;
 	a->hvip = 0;
-	a->pending = 0;
+	/* An event that came before is not told of again while evtchn_upcall_pending says that it was. */
+	__atomic_store_n(&a->pending, 0, __ATOMIC_SEQ_CST);
+	if (vcpu_event_pending(v))
+		__atomic_fetch_or(&a->pending, IP_VSSIP, __ATOMIC_SEQ_CST);
+	a->suspended = false;
 	a->senvcfg = 0;
 	timer_stop(&a->sbi_timer);
 	initial_csrs(a);
@@ -127,6 +132,7 @@ static void hext_load(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
 
+	a->suspended = false;
 	/*
 	 * In this order, so that no table of the last guest's is ever walked by way of this one's second stage, or the other
 	 * way round (H, "Hypervisor guest address translation and protection register").
@@ -223,24 +229,25 @@ bool hext_copy_stale(u64 scause, u64 stval)
 				 scause == EXC_STORE_GUEST_PAGE_FAULT ? P2M_W : P2M_R);
 }
 
-{
-	u64 sstatus = csr_read(CSR_SSTATUS), hstatus = csr_read(CSR_HSTATUS);
-	bool kernel = sstatus & SSTATUS_SPP;
-
-	/* Harts need not give the instruction (and QEMU 11 gives 0 for wrs.nto). */
-	if (!insn) {
 /*
  * hstatus.VTW makes instructions that wait trap here. wfi gives the hart away until an interrupt comes, but not for the
  * guest's user mode, which may not idle. wrs.nto (Zawrs) spins for a lock, in either mode: whoever holds it may be waiting
  * for this hart. wrs.sto should not trap at all; where it does, it is the same. Nothing else is recognised.
  */
 static void virtual_instruction(struct vcpu *v, u64 insn)
+{
+	u64 sstatus = csr_read(CSR_SSTATUS), hstatus = csr_read(CSR_HSTATUS);
+	bool kernel = sstatus & SSTATUS_SPP;
+
+	/* Harts need not give the instruction (and QEMU 11 gives 0 for wrs.nto). */
+	if (!insn) {
 		insn = fetch_guest_insn(v->arch->regs.pc);
 		csr_write(CSR_SSTATUS, sstatus);
 		csr_write(CSR_HSTATUS, hstatus);
 	}
 	if (insn == INSN_WFI && kernel) {
 		v->arch->regs.pc += 4;
+		v->arch->suspended = false;
 		vcpu_block();
 	} else if (insn == INSN_WRS_NTO || insn == INSN_WRS_STO) {
 		v->arch->regs.pc += 4;

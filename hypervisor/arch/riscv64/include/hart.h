@@ -30,6 +30,7 @@ struct arch_vcpu {
 	u64 fp[32];
 	u64 fcsr;
 	struct hart *fp_hart; /* whose registers had them last */
+	bool suspended; /* if it is blocked, then by SBI hart_suspend */
 	u64 pending; /* hvip bits that others want raised; atomic */
 	struct timer sbi_timer;
 };
@@ -58,6 +59,6 @@ static inline void hart_set_work(struct hart *h, u32 bits)
 void enter_guest(void) __noreturn; /* runs exit work, then the current vCPU */
 void trap_vector(void);
 void secondary_entry(void);
-
 extern const char guest_copy_fault[], guest_copy_again[];
+
 #endif

@@ -27,7 +27,7 @@
 #define IMPL_ID 7 /* Xen */
 #define IMPL_VERSION 0x00040011 /* the ABI: Xen 4.17 */
 
-enum { HSM_STARTED = 0, HSM_STOPPED = 1, HSM_START_PENDING = 2, HSM_STOP_PENDING = 3 };
+enum { HSM_STARTED = 0, HSM_STOPPED = 1, HSM_STOP_PENDING = 3, HSM_SUSPENDED = 4 };
 
 typedef struct sbiret (*handler)(struct vcpu *v, u64 fid, const struct cpu_regs *r);
 
@@ -167,13 +167,24 @@ static struct sbiret hart_start(struct vcpu *self, const struct cpu_regs *r)
 	arch_vcpu_start(v, r->a1, r->a2);
 	clear_bit(VPF_DOWN, &v->pause_flags);
 	spin_unlock(&d->lock);
+	/* One that VCPUOP_down took down while it waited would wait on. */
+	vcpu_unblock(v);
 	vcpu_wake(v);
 	return result(SBI_SUCCESS, 0);
 }
 
+static long hart_status(struct vcpu *v)
+{
+	u64 flags = READ_ONCE(v->pause_flags);
+
+	if (flags & BIT(VPF_DOWN))
+		return READ_ONCE(v->running) ? HSM_STOP_PENDING : HSM_STOPPED;
+	return flags & BIT(VPF_BLOCKED) && READ_ONCE(v->arch->suspended) ? HSM_SUSPENDED :
+									   HSM_STARTED;
+}
+
 static struct sbiret vsbi_hsm(struct vcpu *self, u64 fid, const struct cpu_regs *r)
 {
-	struct domain *d = self->domain;
 	struct vcpu *v;
 
 	switch (fid) {
@@ -185,15 +196,12 @@ static struct sbiret vsbi_hsm(struct vcpu *self, u64 fid, const struct cpu_regs 
 		vcpu_sleep_nosync(self);
 		return result(SBI_ERR_FAILED, 0);
 	case 2:
-		v = r->a0 < d->max_vcpus ? d->vcpu[r->a0] : NULL;
-		if (!v)
-			return result(SBI_ERR_INVALID_PARAM, 0);
-		if (!(READ_ONCE(v->pause_flags) & BIT(VPF_DOWN)))
-			return result(SBI_SUCCESS, HSM_STARTED);
-		return result(SBI_SUCCESS, READ_ONCE(v->running) ? HSM_STOP_PENDING : HSM_STOPPED);
+		v = r->a0 < self->domain->max_vcpus ? self->domain->vcpu[r->a0] : NULL;
+		return v ? result(SBI_SUCCESS, hart_status(v)) : result(SBI_ERR_INVALID_PARAM, 0);
 	case 3: /* hart_suspend: the default retentive suspend is wfi */
 		if ((u32)r->a0 != 0)
 			return result(SBI_ERR_NOT_SUPPORTED, 0);
+		self->arch->suspended = true;
 		vcpu_block();
 		return result(SBI_SUCCESS, 0);
 	default:
