@@ -24,6 +24,25 @@ def test_panic(demo):
     assert "sysrq triggered crash" in demo.run("tail -50 /var/log/xen/console/guest-demo.log")
 
 
+def test_panic_goes_on(demo):
+    """The toolstack learns of a panic when that is through: panic_print's report comes before the end."""
+    with demo.guest("demo") as guest:
+        guest.run("echo 2 > /proc/sys/kernel/panic_print")
+    panic(demo)
+    demo.wait_gone("demo")
+    log = demo.run("tail -60 /var/log/xen/console/guest-demo.log")
+    assert "sysrq triggered crash" in log and "Mem-Info:" in log, log
+    assert "ended with crash: destroy" in demo.run("tail -3 /var/log/xen/xl-demo.log")
+
+
+def test_early_panic(dom0):
+    """Before the first initcall and any console: it is a crash all the same, and the hypervisor's log says why."""
+    out = dom0.fails("xl create -q /etc/xen/demo.cfg extra=\\\"mem=4M\\\"", 60)
+    assert "crash" in out, out
+    assert re.search(r"d\d+.*Kernel panic: ", dom0.run("xl dmesg")[-4000:])
+    assert "demo" not in dom0.domains()
+
+
 def test_panic_preserved(dom0):
     dom0.run("xl create -q /etc/xen/demo.cfg on_crash=\\\"preserve\\\"", 60)
     panic(dom0)
