@@ -97,6 +97,7 @@ static int run(struct pv_block_ring *r)
 			return -ETIMEDOUT;
 		device_wait(&r->dev, until);
 	}
+	xen_rmb(); /* the producer's index before what it tells of */
 	rsp = RING_GET_RESPONSE(&r->ring, r->ring.rsp_cons);
 	status = rsp->status;
 	r->ring.rsp_cons++;

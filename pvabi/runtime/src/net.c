@@ -169,7 +169,7 @@ static void reap(struct pv_net_ring *r)
 		while (XEN_RING_NR_UNCONSUMED_RESPONSES(&r->tx)) {
 			struct netif_tx_response rsp;
 
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			xen_rmb();
 			rsp = *RING_GET_RESPONSE(&r->tx, r->tx.rsp_cons);
 			r->tx.rsp_cons++;
 			if (rsp.id < BUFFERS && r->nr_tx_free < BUFFERS)
@@ -212,9 +212,12 @@ int pv_net_send(struct pv_net *d, const void *frame, size_t n)
 /* One response; the frame's length, 0 if it is none for us. */
 static size_t take(struct pv_net_ring *r, void *frame, size_t size)
 {
-	struct netif_rx_response rsp = *RING_GET_RESPONSE(&r->rx, r->rx.rsp_cons);
-	size_t n = rsp.status > 0 ? rsp.status : 0;
+	struct netif_rx_response rsp;
+	size_t n;
 
+	xen_rmb(); /* the producer's index before what it tells of: response and frame */
+	rsp = *RING_GET_RESPONSE(&r->rx, r->rx.rsp_cons);
+	n = rsp.status > 0 ? rsp.status : 0;
 	r->rx.rsp_cons++;
 	if (rsp.id >= BUFFERS)
 		return 0;
