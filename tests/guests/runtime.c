@@ -90,6 +90,27 @@ static void events(void)
 	tap_is(pv_event_close(port), 0, "closed");
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* A vCPU that is off cannot be told, and is not told again: it looks for itself when it starts. */
+static void event_while_off(void)
+{
+	volatile unsigned int upcalls_there = 0;
+	long port = pv_event_bind_ipi(1);
+
+	pv_event_handler(port, on_event, (void *)&upcalls_there);
+	for (unsigned int i = 1; i <= 3; i++) {
+		pv_event_send(port);
+		pv_vcpu_start(1, nothing, NULL);
+		pv_vcpu_join(1);
+		tap_is(upcalls_there, i, "start %u: the event that came while it was off", i);
+	}
+	pv_event_close(port);
+}
+
 static void timer(void)
 {
 	uint64_t before = pv_time_ns(), after;
@@ -129,6 +150,7 @@ int main(int argc, char **argv)
 	vcpus();
 	exceptions();
 	events();
+	event_while_off();
 	timer();
 	xenstore();
 	ref = pv_grant_access(0, pv_gfn(page), true);

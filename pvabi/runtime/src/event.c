@@ -76,6 +76,8 @@ void pv_event_cpu_init(void)
 	/* Once in a vCPU's life: -EINVAL the next time that it is started. */
 	HYPERVISOR_vcpu_op(VCPUOP_register_vcpu_info, cpu->id, &reg);
 	csr_set(sie, SIE_SSIE);
+	/* Look once: what came before found evtchn_upcall_pending set or nobody to tell, and will not be told again. */
+	csr_set(sip, SIP_SSIP);
 }
 
 static unsigned long *pending_word(evtchn_port_t port)
