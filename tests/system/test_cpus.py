@@ -152,21 +152,21 @@ def dumped(name, change, argv):
 
 
 def add_cpu(root, like, number, **props):
-    """A CPU node in front of the others, as boards have them for a monitor core. Its phandles are its own."""
+    """A CPU node in front of the others, as boards have them for a monitor core. Its name and phandles are its own."""
     cpus = root["cpus"]
     node = fdt.parse(fdt.pack(cpus[like]))
-    node.name = f"cpu@{number:x}"
+    node.name = f"cpu@{number:x},{len(cpus.children)}"
     node.set_cells("reg", [number])
     for i, n in enumerate(n for n in node.walk() if "phandle" in n.props):
-        n.set_cells("phandle", [0x1000 + 16 * number + i])
+        n.set_cells("phandle", [0x1000 + 16 * len(cpus.children) + i])
     for name, value in props.items():
         node.set_string(name.replace("_", "-"), value)
     cpus.children.insert(0, node)
 
 
 def test_harts_of_many_kinds(boot):
-    """A disabled hart, one without MMU and one that firmware does not know are not used; of the others' extensions, what
-    both have is."""
+    """A disabled hart, one without MMU, one that firmware does not know and one that it does not start are not used; of the
+    others' extensions, what both have is."""
 
     def change(root):
         boot_isa = root["cpus/cpu@0"].string("riscv,isa")
@@ -174,6 +174,10 @@ def test_harts_of_many_kinds(boot):
         assert "_zba_" in boot_isa and "_zbb_" in boot_isa
         root["cpus/cpu@0"].set_string("riscv,isa", boot_isa.replace("_zba_", "_"))
         root["cpus/cpu@1"].set_string("riscv,isa", boot_isa.replace("_zbb_", "_"))
+        # Each has two nodes: firmware does not start one that runs.
+        add_cpu(root, "cpu@1", 1)
+        add_cpu(root, "cpu@0", 0)
+        # More than OpenSBI has places for: it disables that node.
         add_cpu(root, "cpu@1", 0x1000)
         add_cpu(root, "cpu@1", 3, mmu_type="riscv,none")
         add_cpu(root, "cpu@1", 2, status="disabled")
@@ -190,7 +194,9 @@ def test_harts_of_many_kinds(boot):
     text = m.seen()
     assert "hart 2 is not used: it is disabled" in text
     assert "hart 3 is not used: it is without an MMU" in text
-    assert "hart 4096 does not start" in text
+    assert "hart 4096 is not used: it is disabled" in text
+    assert re.search(r"hart [01] does not start \(SBI error -\d+\)", text)
+    assert "2 harts running" in text
     m.wait_prompt("demo")
     assert m.poweroff() == 0
 
@@ -199,8 +205,8 @@ def test_memory_beyond_4_gib(boot):
     """dom0 has memory that devices with 32-bit DMA reach, also where most of the machine's, and some of its, is higher."""
     m = boot(mem="3G", cmdline="dom0_mem=2304M").boot()
     ram = [(int(a, 16), int(b, 16)) for a, b in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) : System RAM", m.run("cat /proc/iomem"), re.M)]
-    low = sum(b + 1 - a for a, b in ram if b < 1 << 32)
-    assert low >= 1 << 30 and any(a >= 1 << 32 for a, b in ram), ram
+    low = sum(max(min(b + 1, 1 << 32) - a, 0) for a, b in ram)
+    assert low >= 1 << 30 and any(b >= 1 << 32 for a, b in ram), ram
     assert "DMA32" in m.run("cat /proc/zoneinfo")
     m.wait_prompt("demo")
     assert m.poweroff() == 0
