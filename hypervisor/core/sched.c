@@ -85,21 +85,33 @@ void sched_vcpu_init(struct vcpu *v)
 
 /* ---- runstates (sched_lock held) ---- */
 
+/* A field of the area. All are aligned as the area is, so that none crosses a page itself. */
+static void *runstate_field(struct vcpu *v, size_t field)
+{
+	size_t at = v->runstate_offset + field;
+
+	if (at < PAGE_SIZE)
+		return (char *)page_to_virt(v->runstate_page) + at;
+	return (char *)page_to_virt(v->runstate_page2) + (at - PAGE_SIZE);
+}
+
+#define RUNSTATE_FIELD(v, name) runstate_field(v, offsetof(struct vcpu_runstate_info, name))
+
 static void runstate_publish(struct vcpu *v)
 {
-	struct vcpu_runstate_info *area;
+	u64 *entry;
 
 	if (!v->runstate_page)
 		return;
-	area = (void *)((char *)page_to_virt(v->runstate_page) + v->runstate_offset);
+	entry = RUNSTATE_FIELD(v, state_entry_time);
 	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
-	WRITE_ONCE(area->state_entry_time, v->runstate_entry | XEN_RUNSTATE_UPDATE);
+	WRITE_ONCE(*entry, v->runstate_entry | XEN_RUNSTATE_UPDATE);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	area->state = v->runstate;
+	*(int *)RUNSTATE_FIELD(v, state) = v->runstate;
 	for (unsigned int i = 0; i < 4; i++)
-		area->time[i] = v->runstate_time[i];
+		*(u64 *)RUNSTATE_FIELD(v, time[i]) = v->runstate_time[i];
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(area->state_entry_time, v->runstate_entry);
+	WRITE_ONCE(*entry, v->runstate_entry);
 }
 
 static void runstate_set(struct vcpu *v, int state, u64 now)
@@ -136,18 +148,22 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 	spin_unlock(&sched_lock);
 }
 
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, unsigned int offset)
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset)
 {
-	struct page *old;
+	struct page *old, *old2;
 
 	spin_lock(&sched_lock);
 	old = v->runstate_page;
+	old2 = v->runstate_page2;
 	v->runstate_page = pg;
+	v->runstate_page2 = pg2;
 	v->runstate_offset = offset;
 	runstate_publish(v);
 	spin_unlock(&sched_lock);
 	if (old)
 		page_put(old);
+	if (old2)
+		page_put(old2);
 }
 
 u64 vcpu_cpu_time(struct vcpu *v)
@@ -417,7 +433,7 @@ void sched_vcpu_destroy(struct vcpu *v)
 	if (v->on_queue)
 		dequeue(v);
 	spin_unlock(&sched_lock);
-	vcpu_runstate_register(v, NULL, 0);
+	vcpu_runstate_register(v, NULL, NULL, 0);
 }
 
 /* ---- what guests ask for ---- */

@@ -40,23 +40,34 @@ long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 	return rc;
 }
 
+/* Linux's is a per-CPU variable, aligned to 8 bytes: it may lie across two pages, anywhere in RAM each. */
 long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_memory_area *a)
 {
-	u64 va = a->addr.p;
-	struct page *pg;
-	gfn_t gfn;
+	u64 va = a->addr.p, offset = va & ~PAGE_MASK, size = sizeof(struct vcpu_runstate_info);
+	u64 first = min(size, PAGE_SIZE - offset);
+	struct page *pg, *pg2 = NULL;
+	gfn_t gfn, gfn2 = 0;
 
 	if (!va) {
-		vcpu_runstate_register(v, NULL, 0);
+		vcpu_runstate_register(v, NULL, NULL, 0);
 		return 0;
 	}
 	gfn = arch_guest_va_to_gfn(arch_current(), va);
-	if (gfn == INVALID_GFN)
+	if (first < size)
+		gfn2 = arch_guest_va_to_gfn(arch_current(), va + first);
+	if (gfn == INVALID_GFN || gfn2 == INVALID_GFN || va + size < va)
 		return -EFAULT;
-	pg = page_get_area(v->domain, gfn, va & ~PAGE_MASK, sizeof(struct vcpu_runstate_info));
+	pg = page_get_area(v->domain, gfn, offset, first);
 	if (!pg)
 		return -EINVAL;
-	vcpu_runstate_register(v, pg, va & ~PAGE_MASK);
+	if (first < size) {
+		pg2 = page_get_area(v->domain, gfn2, 0, size - first);
+		if (!pg2) {
+			page_put(pg);
+			return -EINVAL;
+		}
+	}
+	vcpu_runstate_register(v, pg, pg2, offset);
 	return 0;
 }
 

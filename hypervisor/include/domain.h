@@ -118,8 +118,11 @@ struct vcpu {
 	int runstate;
 	u64 runstate_entry; /* ns */
 	u64 runstate_time[4];
-	/* the registered area: page held, offset inside it; NULL: none */
-	struct page *runstate_page;
+	/*
+	 * the registered area: the page where it begins, held, and the offset in it; NULL: none. The one where it ends, held, if
+	 * that is another one.
+	 */
+	struct page *runstate_page, *runstate_page2;
 	unsigned int runstate_offset;
 
 	/* NULL: none yet (vCPU > 0), then no event is delivered to it */

@@ -47,8 +47,11 @@ void schedule(void);
 
 /* Runstate of a vCPU as Xen defines it, brought up to now. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
-/* Registers the area (page reference is taken over; NULL: removes it) and fills it. */
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, unsigned int offset);
+/*
+ * Registers the area and fills it: offset, a multiple of 8, in pg; it goes on at the start of pg2 if it crosses pg's end
+ * (else NULL). The page references are taken over. pg NULL: removes it.
+ */
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset);
 u64 vcpu_cpu_time(struct vcpu *v); /* ns */
 u64 sched_idle_time(unsigned int hart); /* ns */
 void sched_dump(void);

@@ -218,6 +218,7 @@ void check_world(void)
 		domain_for_each_vcpu(d, v, i) {
 			hold(v->info_page);
 			hold(v->runstate_page);
+			hold(v->runstate_page2);
 			look_at_virqs(d, v);
 		}
 	}

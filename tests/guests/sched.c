@@ -194,6 +194,7 @@ static void runstate(void)
 	struct vcpu_runstate_info *area = memalign(64, sizeof(*area)), info = { 0 };
 	struct vcpu_register_runstate_memory_area reg = { .addr.v = area };
 	uint64_t total = 0;
+	char *across;
 
 	memset(area, 0, sizeof(*area));
 	tap_is(HYPERVISOR_vcpu_op(VCPUOP_get_runstate_info, 0, &info), 0, "get_runstate_info");
@@ -212,9 +213,18 @@ static void runstate(void)
 	reg.addr.p = (uintptr_t)area + 4;
 	tap_is(HYPERVISOR_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL,
 	       "an area that is not aligned");
-	reg.addr.p = (uintptr_t)pv_alloc_pages(1) + PV_PAGE_SIZE - 8;
-	tap_is(HYPERVISOR_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL,
+	/* Its last three words are the second page's. */
+	across = (char *)pv_alloc_pages(2) + PV_PAGE_SIZE - 24;
+	reg.addr.p = (uintptr_t)across;
+	tap_is(HYPERVISOR_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &reg), 0,
 	       "one over the end of a page");
+	pv_sleep_ns(3000000);
+	HYPERVISOR_vcpu_op(VCPUOP_get_runstate_info, 0, &info);
+	memcpy(area, across, sizeof(*area));
+	tap_ok(area->state == RUNSTATE_running && area->time[RUNSTATE_blocked] >= 4000000 &&
+		       area->time[RUNSTATE_blocked] <= info.time[RUNSTATE_blocked],
+	       "it says that we slept twice (%llu us)",
+	       (unsigned long long)area->time[RUNSTATE_blocked] / 1000);
 	reg.addr.p = PV_WINDOW;
 	tap_is(HYPERVISOR_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &reg), -EFAULT,
 	       "one that is not mapped");

@@ -128,6 +128,9 @@ void advance(u64 ns);
 /* Runs the exit path of a hart; returns who runs there then. */
 struct vcpu *run_hart(unsigned int hart);
 
+/* Of all vCPUs only these run; the others are down. */
+void only(unsigned int n, struct vcpu *v[]);
+
 /* A hypercall of the current vCPU to its end, through all continuations. */
 long hypercall(unsigned int nr, const u64 args[5]);
 #define HC(nr, ...) hypercall(nr, (u64[5]){ __VA_ARGS__ })

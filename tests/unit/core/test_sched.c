@@ -1,28 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The scheduler on four harts: order, waking, blocking, yielding, pausing, affinity, runstates.
+ * The scheduler on four harts: order, waking, blocking, yielding, pausing, affinity, polling.
  */
 #include "host.h"
 
 #define MS 1000000ULL
-
-/* Only these run; all others are down. */
-static void only(unsigned int n, struct vcpu *v[])
-{
-	struct domain *all[] = { dom0, u1, u2 };
-
-	for (unsigned int i = 0; i < 6; i++) {
-		struct vcpu *w = all[i / 2]->vcpu[i % 2];
-		bool runs = false;
-
-		for (unsigned int j = 0; j < n; j++)
-			runs |= v[j] == w;
-		if (!runs) {
-			set_bit(VPF_DOWN, &w->pause_flags);
-			vcpu_sleep_nosync(w);
-		}
-	}
-}
 
 static void all_harts_work(void **state)
 {
@@ -617,50 +599,6 @@ static void affinity(void **state)
 	assert_int_equal(got, 0xf);
 }
 
-static void runstates(void **state)
-{
-	struct vcpu_register_runstate_memory_area reg;
-	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
-	struct vcpu_runstate_info info, *area;
-	u64 base[4];
-
-	only(1, v);
-	area = (void *)((char *)guest_page(u1, RAM_GFN) + 128);
-	vcpu_runstate_get(me, &info);
-	memcpy(base, info.time, sizeof(base));
-	assert_int_equal(info.state, RUNSTATE_runnable);
-	host.now += 5 * MS;
-	assert_ptr_equal(run_hart(0), me);
-	reg.addr.p = U(area);
-	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), 0);
-	assert_int_equal(area->state, RUNSTATE_running);
-	host.now += 7 * MS;
-	assert_int_equal(VCPUOP(VCPUOP_get_runstate_info, 0, &info), 0);
-	assert_int_equal(info.time[RUNSTATE_running] - base[RUNSTATE_running], 7 * MS);
-	assert_int_equal(info.time[RUNSTATE_runnable] - base[RUNSTATE_runnable], 5 * MS);
-	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
-	run_hart(0);
-	assert_int_equal(area->state, RUNSTATE_blocked);
-	assert_int_equal(area->state_entry_time, host.now); /* XEN_RUNSTATE_UPDATE is off again */
-	assert_int_equal(area->time[RUNSTATE_running] - base[RUNSTATE_running], 7 * MS);
-	host.now += 2 * MS;
-	vcpu_unblock(me);
-	assert_int_equal(area->time[RUNSTATE_blocked] - base[RUNSTATE_blocked], 2 * MS);
-	/* Wrong areas, and none. */
-	AS(u1);
-	reg.addr.p = U(area) + 4;
-	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL);
-	reg.addr.p = U(guest_page(u1, RAM_GFN)) + PAGE_SIZE - 40;
-	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL);
-	reg.addr.p = U(guest_page(u2, RAM_GFN));
-	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EFAULT);
-	reg.addr.p = ~7UL;
-	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EFAULT);
-	reg.addr.p = 0;
-	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), 0);
-	assert_null(me->runstate_page);
-}
-
 /* ---- polling ---- */
 
 static long poll_ports(evtchn_port_t *ports, unsigned int n, u64 timeout)
@@ -807,7 +745,6 @@ int main(void)
 		TEST(pins_are_no_debt),
 		TEST(pause_counts),
 		TEST(affinity),
-		TEST(runstates),
 		TEST(polling),
 		TEST(polling_beside_own_interrupts),
 		TEST(death_while_running),

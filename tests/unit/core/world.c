@@ -113,6 +113,23 @@ struct vcpu *run_hart(unsigned int hart)
 	return host.current[hart];
 }
 
+void only(unsigned int n, struct vcpu *v[])
+{
+	struct domain *all[] = { dom0, u1, u2 };
+
+	for (unsigned int i = 0; i < 6; i++) {
+		struct vcpu *w = all[i / 2]->vcpu[i % 2];
+		bool runs = false;
+
+		for (unsigned int j = 0; j < n; j++)
+			runs |= v[j] == w;
+		if (!runs) {
+			set_bit(VPF_DOWN, &w->pause_flags);
+			vcpu_sleep_nosync(w);
+		}
+	}
+}
+
 /* The first one whose number is at least id. */
 static struct domain *domain_from(domid_t id)
 {
