@@ -7,8 +7,6 @@
 #include <asm-offsets.h>
 #include <csr.h>
 
-#define IMAGE_VA 0xffffffffc0000000
-
 	.section .head, "ax"
 	.globl	_start
 _start:
@@ -91,7 +89,7 @@ boot_hart:
 	call	enable_mmu		/* returns at the link address */
 	la	tp, harts
 	la	sp, stacks_start
-	li	t0, 4096 + 16384
+	li	t0, STACK_GUARD + STACK_SIZE
 	add	sp, sp, t0
 	sd	sp, HART_STACK_TOP(tp)
 	la	t0, trap_vector

@@ -9,9 +9,6 @@
 #include <asm-offsets.h>
 #include <csr.h>
 
-#define HYPERCALL_EID 0x0A000007
-#define NR_HYPERCALLS 64
-
 	.text
 	.balign 4
 	.globl trap_vector
@@ -88,7 +85,7 @@ hypercall_done:
 	li	t6, 0
 	sret
 
-1:	li	a0, -38 /* -ENOSYS */
+1:	li	a0, -ENOSYS
 	j	hypercall_done
 
 /* t0 = registers, t1 = work bits, a0 = result: completes the saved state, then does the work. */
@@ -101,7 +98,7 @@ hypercall_work:
 	sd	zero, REGS_t5(t0)
 	sd	zero, REGS_t6(t0)
 	sd	gp, REGS_gp(t0)
-	andi	t1, t1, 2 /* WORK_RESTART: a1-a7 and pc are prepared */
+	andi	t1, t1, WORK_RESTART /* a1-a7 and pc are prepared */
 	bnez	t1, 1f
 	sd	a0, REGS_a0(t0)
 	sd	zero, REGS_a1(t0)
@@ -216,23 +213,34 @@ enter_guest:
 	sret
 
 /*
- * A trap in the hypervisor: a guest access or CSR probe with a fixup, or a bug. The frame is a
- * struct hyp_frame (cpu/trap.c). A stack that is used up is replaced, so that the report can be
- * printed.
+ * A trap in the hypervisor: a guest access or CSR probe with a fixup, or a bug. The frame is a struct hyp_frame (cpu/trap.c).
+ * A stack that is used up is replaced, so that the report can be printed; sp - the frame must not be in the guard page, which
+ * would trap again and again.
+ *
+ *	stack_top   +------------------+  used = stack_top - sp
+ *	            | upper half       |  used < STACK_SIZE / 2: room, the usual case
+ *	            |------------------|
+ *	            | lower half       |  used + FRAME_ROOM < STACK_SIZE: room
+ *	            |------------------|  the last FRAME_ROOM bytes: the emergency stack
+ *	- STACK_SIZE+------------------+
+ *	            | guard page       |  used >= STACK_SIZE, or sp is anywhere else: the emergency stack
+ *	            +------------------+
  */
+#define FRAME_ROOM 1024
+
 trap_from_hypervisor:
 	csrrw	tp, CSR_SSCRATCH, zero
 	csrw	CSR_SSCRATCH, t0
 	ld	t0, HART_STACK_TOP(tp)
 	sub	t0, t0, sp
-	srli	t0, t0, 14 - 1
-	beqz	t0, 1f /* the upper half is in use: surely room */
+	srli	t0, t0, STACK_SHIFT - 1
+	beqz	t0, 1f
 	srli	t0, t0, 1
 	bnez	t0, 2f
 	ld	t0, HART_STACK_TOP(tp)
 	sub	t0, t0, sp
-	addi	t0, t0, 1024
-	srli	t0, t0, 14
+	addi	t0, t0, FRAME_ROOM
+	srli	t0, t0, STACK_SHIFT
 	beqz	t0, 1f
 2:	mv	t0, sp
 	la	sp, emergency_stack_top
@@ -329,7 +337,7 @@ fp_load:
 	.option	pop
 
 /*
- * copy_from_guest(dst, gva, n) and copy_to_guest(gva, src, n), see arch-api.h: 0, or -EFAULT (-14). HLV and HSV act
+ * copy_from_guest(dst, gva, n) and copy_to_guest(gva, src, n), see arch-api.h: 0, or -EFAULT. HLV and HSV act
  * with the guest's rights (hstatus.SPVP). a0 = to, a1 = from, a2 = bytes left, t2 = data. Words of
  * 8 bytes, four at a time, then of 4, then bytes, as alignment and length allow.
  * A fault overwrites sepc, sstatus.SPP and hstatus.SPV of the return to the guest. sepc is written on that way anyhow, and
@@ -467,7 +475,7 @@ guest_copy_fault:
 	csrs	CSR_SSTATUS, t0
 	li	t0, HSTATUS_SPV
 	csrs	CSR_HSTATUS, t0
-	li	a0, -14
+	li	a0, -EFAULT
 	ret
 
 /*

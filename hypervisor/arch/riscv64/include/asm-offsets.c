@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Makes asm-offsets.h: structure offsets for assembly. Compiled to assembly and read by the
- * Makefile.
+ * Makes asm-offsets.h: structure offsets and other constants for assembly. Compiled to assembly and read by the Makefile.
  */
-#include <hart.h>
+#include <arch.h>
+#include <hypercall.h>
 
-#define DEFINE(sym, val) __asm__ volatile("\n->" #sym " %0\n" : : "i"(val))
-#define REG(r) DEFINE(REGS_##r, offsetof(struct cpu_regs, r))
+#define DEFINE(sym, val) __asm__ volatile("\n->" sym " %0\n" : : "i"(val))
+#define REG(r) DEFINE("REGS_" #r, offsetof(struct cpu_regs, r))
 
 void asm_offsets(void);
 void asm_offsets(void)
@@ -43,16 +43,25 @@ void asm_offsets(void)
 	REG(t4);
 	REG(t5);
 	REG(t6);
-	DEFINE(REGS_SIZE, sizeof(struct cpu_regs));
-	DEFINE(VCPU_FP, offsetof(struct arch_vcpu, fp));
-	DEFINE(VCPU_FCSR, offsetof(struct arch_vcpu, fcsr));
-	DEFINE(VCPU_SSTATUS, offsetof(struct arch_vcpu, sstatus));
-	DEFINE(HART_CURRENT_ARCH, offsetof(struct hart, current_arch));
-	DEFINE(HART_STACK_TOP, offsetof(struct hart, stack_top));
-	DEFINE(HART_SCRATCH, offsetof(struct hart, scratch));
-	DEFINE(HART_WORK, offsetof(struct hart, work));
-	DEFINE(HART_SIZE, sizeof(struct hart));
+	DEFINE("HYPERCALL_EID", PAVISE_HYPERCALL_EID);
+	DEFINE("NR_HYPERCALLS", NR_HYPERCALLS);
+	DEFINE("ENOSYS", ENOSYS);
+	DEFINE("EFAULT", EFAULT);
+	DEFINE("WORK_RESTART", WORK_RESTART);
+	DEFINE("IMAGE_VA", IMAGE_VA);
+	DEFINE("STACK_GUARD", STACK_GUARD);
+	DEFINE("STACK_SIZE", STACK_SIZE);
+	DEFINE("STACK_SHIFT", __builtin_ctz(STACK_SIZE));
+	DEFINE("REGS_SIZE", sizeof(struct cpu_regs));
+	DEFINE("VCPU_FP", offsetof(struct arch_vcpu, fp));
+	DEFINE("VCPU_FCSR", offsetof(struct arch_vcpu, fcsr));
+	DEFINE("VCPU_SSTATUS", offsetof(struct arch_vcpu, sstatus));
+	DEFINE("HART_CURRENT_ARCH", offsetof(struct hart, current_arch));
+	DEFINE("HART_STACK_TOP", offsetof(struct hart, stack_top));
+	DEFINE("HART_SCRATCH", offsetof(struct hart, scratch));
+	DEFINE("HART_WORK", offsetof(struct hart, work));
+	DEFINE("HART_SIZE", sizeof(struct hart));
 #ifdef CONFIG_LATENCY
-	DEFINE(HART_LATENCY, offsetof(struct hart, latency));
+	DEFINE("HART_LATENCY", offsetof(struct hart, latency));
 #endif
 }
