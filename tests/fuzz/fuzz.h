@@ -2,12 +2,12 @@
 /*
  * The fuzzer of core/: an input is a list of steps of fixed size, each a hypercall of some vCPU (or something that guests
  * and hardware do without one) with the trouble that befalls it. fuzz_core.c runs them, shapes.c makes their arguments,
- * invariants.c looks at the world afterwards.
+ * tests/unit/core/invariants.c looks at the world afterwards.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "host.h"
+#include "invariants.h"
 
 /* ---- hypercalls.tbl ---- */
 
@@ -98,17 +98,6 @@ void make_call(const struct row *row, struct bytes *b, u64 args[5]);
 
 /* ---- afterwards ---- */
 
-void check_world(void);
 void note_result(const struct row *row, long rc);
-
-#define CHECK(condition, ...) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-			fprintf(stderr, __VA_ARGS__); \
-			fputc('\n', stderr); \
-			abort(); \
-		} \
-	} while (0)
 
 #endif

@@ -6,11 +6,12 @@
 #include <event_internal.h>
 #include <grant_internal.h>
 
-#include "fuzz.h"
+#include "invariants.h"
 
 /* References that are accounted for, by frame */
 static u32 expected[RAM_PAGES];
 static bool is_ram[RAM_PAGES]; /* some domain's P2M says that it is its RAM */
+static u64 granted_to[RAM_PAGES]; /* grants in use: bit domid % 64 */
 
 static struct page *frame(unsigned int i)
 {
@@ -67,6 +68,13 @@ static void look_at_hidden(struct domain *d, struct page *pg)
 	is_ram[page_to_mfn(pg->hides) - RAM_BASE_MFN] = true;
 }
 
+/* A mapping has no reference of its own: it lives by the pin of its grant. */
+static void look_at_grant_leaf(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
+{
+	CHECK(e->type != P2M_GRANT || granted_to[e->mfn - RAM_BASE_MFN] & BIT(d->id % 64),
+	      "d%u gfn %lx maps a page of a grant that is not in use", d->id, gfn);
+}
+
 /* Each use of a grant is a handle of somebody's. Returns uses of d's grants. */
 static u64 look_at_pins(struct domain *d)
 {
@@ -87,6 +95,7 @@ static u64 look_at_pins(struct domain *d)
 			continue;
 		CHECK(p->page, "d%u ref %u: in use without a page", d->id, ref);
 		hold(p->page);
+		granted_to[page_to_mfn(p->page) - RAM_BASE_MFN] |= BIT(p->domid % 64);
 	}
 	for (unsigned int i = 0; i < t->nr_frames; i++) {
 		if (!t->shared[i])
@@ -146,10 +155,14 @@ static bool port_status(domid_t id, evtchn_port_t port, struct evtchn_status *s)
 static void look_at_ports(struct domain *d, bool pirq_bound[NR_TEST_PIRQS])
 {
 	struct evtchn_status s, other;
+	u32 left = d->evtchn->active;
 
-	for (evtchn_port_t port = 1; port < 200; port++) {
+	for (evtchn_port_t port = 1; left; port++) {
+		CHECK(port < d->evtchn->max_ports, "d%u: %u ports too many are counted", d->id,
+		      left);
 		if (!port_status(d->id, port, &s))
 			continue;
+		left--;
 		CHECK(s.vcpu < d->max_vcpus, "d%u port %u: vCPU %u", d->id, port, s.vcpu);
 		switch (s.status) {
 		case EVTCHNSTAT_interdomain:
@@ -179,6 +192,38 @@ static void look_at_virqs(struct domain *d, struct vcpu *v)
 	}
 }
 
+/* 2-level: somebody has been told of what is pending. */
+static void look_for_lost(struct domain *d)
+{
+	const struct shared_info *s = d->shared_info;
+	u64 told[ARRAY_SIZE(s->evtchn_pending)] = { 0 };
+	struct vcpu *v;
+	unsigned int i;
+
+	domain_for_each_vcpu(d, v, i) {
+		for (unsigned int word = 0; v->info && word < ARRAY_SIZE(told); word++) {
+			if (v->info->evtchn_upcall_pending &&
+			    v->info->evtchn_pending_sel & BIT(word))
+				told[word] = ~0UL;
+		}
+	}
+	for (unsigned int word = 0; word < ARRAY_SIZE(told); word++) {
+		u64 lost = s->evtchn_pending[word] & ~s->evtchn_mask[word] & ~told[word];
+
+		CHECK(!lost, "d%u: nobody was told of the ports %lx of word %u", d->id, lost, word);
+	}
+}
+
+void check_events(void)
+{
+	struct domain *d;
+
+	list_for_each(d, &domain_list, list) {
+		if (!d->dying && !d->evtchn->fifo)
+			look_for_lost(d);
+	}
+}
+
 /* ---- all ---- */
 
 static void look_at_locks(struct domain *d)
@@ -204,6 +249,7 @@ void check_world(void)
 	become(dom0->vcpu[0]);
 	memset(expected, 0, sizeof(expected));
 	memset(is_ram, 0, sizeof(is_ram));
+	memset(granted_to, 0, sizeof(granted_to));
 	list_for_each(d, &domain_list, list) {
 		look_at_locks(d);
 		host_for_each_leaf(d, look_at_leaf);
@@ -222,9 +268,63 @@ void check_world(void)
 			look_at_virqs(d, v);
 		}
 	}
+	list_for_each(d, &domain_list, list)
+		host_for_each_leaf(d, look_at_grant_leaf);
 	look_at_frames();
 	CHECK(uses == maps, "%lu uses of grants, %lu mappings", uses, maps);
 	for (i = 0; i < NR_TEST_PIRQS; i++)
 		CHECK(pirq_bound[i] == host.pirq_enabled[i], "PIRQ %u: bound %d, enabled %d", i,
 		      pirq_bound[i], host.pirq_enabled[i]);
+}
+
+/* ---- scheduler ---- */
+
+static bool may_run(const struct vcpu *v)
+{
+	const struct domain *d = v->domain;
+
+	return !v->pause_flags && !v->pause_count && !d->pause_count && !d->is_shut_down &&
+	       !d->dying;
+}
+
+static void look_at_vcpu(struct vcpu *v, u64 *idle)
+{
+	unsigned int d = v->domain->id;
+
+	CHECK(!v->pause_count, "d%uv%u: paused %u times for ever", d, v->id, v->pause_count);
+	CHECK(!v->running || !v->on_queue, "d%uv%u runs and waits", d, v->id);
+	CHECK(may_run(v) ? v->running || v->on_queue : !v->running && !v->on_queue,
+	      "d%uv%u: may run %d, runs %d, waits %d", d, v->id, may_run(v), v->running,
+	      v->on_queue);
+	CHECK(!(v->pause_flags & (BIT(VPF_BLOCKED) | BIT(VPF_POLL))) || !v->info ||
+		      !v->info->evtchn_upcall_pending,
+	      "d%uv%u sleeps with an event", d, v->id);
+	if (!v->running)
+		return;
+	CHECK(*idle & BIT(v->hart), "d%uv%u runs on hart %u, and so does another", d, v->id,
+	      v->hart);
+	CHECK(host.current[v->hart] == v, "d%uv%u does not run on hart %u", d, v->id, v->hart);
+	*idle &= ~BIT(v->hart);
+}
+
+void check_scheduler(void)
+{
+	u64 idle = BIT(NR_HARTS) - 1;
+	struct domain *d;
+	struct vcpu *v;
+	unsigned int i;
+
+	list_for_each(d, &domain_list, list) {
+		CHECK(d->pause_count == (u32)d->controller_paused + (d->dying != DOMDYING_ALIVE),
+		      "d%u: pause count %d, paused %d, dying %d", d->id, (int)d->pause_count,
+		      d->controller_paused, d->dying);
+		domain_for_each_vcpu(d, v, i)
+			look_at_vcpu(v, &idle);
+	}
+	list_for_each(d, &domain_list, list) {
+		domain_for_each_vcpu(d, v, i)
+			CHECK(!v->on_queue || !(idle & (v->pinned ? v->pinned : ~0UL)),
+			      "d%uv%u waits while a hart idles: %lx may run it, %lx idle", d->id,
+			      v->id, v->pinned ? v->pinned : ~0UL, idle);
+	}
 }
