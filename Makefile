@@ -185,9 +185,10 @@ guest-tests: headers $(libfdt)/libfdt.h
 test-guests: all guest-tests hypervisor-latency
 	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)
 
-## test-full	test, and the system tests that take long
+## test-full	test, the system tests that take long, and more interleavings
 test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
+	@$(MAKE) explore BOUND=3 CAP=10000
 
 ## bench-xenstore	what xenstored's requests cost on this machine, with up to 1000 guests (table, plots)
 bench-xenstore: headers
@@ -261,6 +262,11 @@ bench: bench-files
 ## fuzz		hypercalls (core/ on this machine) and xenstored (FUZZ_SECONDS=60 each, SEED=1, FUZZ_ARGS=)
 fuzz: fuzz-core
 	@$(MAKE) -C $(top)/tests/unit/xenstore O=$(BUILD)/tests/unit/xenstore $(common) fuzz
+
+## explore	pairs of operations on core/ in all interleavings (BOUND=2 CAP=1000 PAIR=map,decrease SCHEDULE=; docs/testing.md)
+.PHONY: explore
+explore: headers config
+	@$(MAKE) -C $(top)/tests/unit/explore O=$(BUILD)/tests/unit/explore $(common) run
 
 .PHONY: fuzz-core coverage
 fuzz-core: headers config

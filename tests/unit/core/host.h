@@ -30,7 +30,9 @@
 #include <timer.h>
 #include <xsm.h>
 
+#ifndef NR_HARTS
 #define NR_HARTS 4
+#endif
 #define RAM_BASE_MFN 0x80000UL
 #ifndef RAM_PAGES
 #define RAM_PAGES 16384UL /* 64 MiB */
@@ -50,6 +52,7 @@ struct host {
 
 	/* arch_preempt_pending() is true at each n-th call; 0: never */
 	unsigned int preempt_every, preempt_calls;
+	bool preempt_kicked; /* and whenever the hart has been kicked */
 
 	/* guest memory: addresses in [fault_start, fault_end) fault; so does all after copies_left (< 0: never) */
 	u64 fault_start, fault_end;
@@ -65,6 +68,11 @@ struct host {
 	/* Called once, then cleared: what "another hart" does at that moment. */
 	void (*before_map)(void), (*before_unmap)(void), (*before_get)(void), (*after_get)(void);
 	void (*on_scrub)(void), (*on_relax)(void);
+	/*
+	 * Always: a point at which another hart may come between (interleave.h), and what a spinning hart does instead of
+	 * running those that were kicked.
+	 */
+	void (*point)(void), (*relax)(void);
 	unsigned int relaxed; /* spins since the last hypercall: too many are a deadlock */
 
 	bool pirq_enabled[NR_TEST_PIRQS];
@@ -157,6 +165,7 @@ long sysctl(u32 cmd, struct xen_sysctl *op);
 
 /* ---- memory ---- */
 void take_all_memory(void); /* every page and every small object */
+void take_small_blocks(void); /* so that the next page that is freed is the next that is given */
 void give_memory_back(void);
 #define HOLE 0x60000UL /* u1 and u2 have nothing here */
 /* memory_op for dom: a reservation's extents done; add_to_physmap and remove_from_physmap */

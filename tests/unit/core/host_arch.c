@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "host.h"
+#include "interleave.h"
 
 struct leaf {
 	gfn_t gfn;
@@ -83,6 +84,12 @@ const char *arch_symbol(const void *address)
 
 /* ---- harts ---- */
 
+void host_point(void)
+{
+	if (host.point)
+		host.point();
+}
+
 /* A spinning hart gives the others time: those that were kicked run their exit path. */
 void arch_relax(void)
 {
@@ -91,6 +98,10 @@ void arch_relax(void)
 
 	if (++host.relaxed > 1000000)
 		panic("deadlock: spinning for ever\n");
+	if (host.relax) {
+		host.relax();
+		return;
+	}
 	host.on_relax = NULL;
 	if (hook)
 		hook();
@@ -132,6 +143,8 @@ void arch_kick_hart(unsigned int hart)
 
 bool arch_preempt_pending(void)
 {
+	if (host.preempt_kicked && host.kicked & BIT(host.hart))
+		return true;
 	return host.preempt_every && ++host.preempt_calls % host.preempt_every == 0;
 }
 
@@ -209,6 +222,7 @@ static bool faults(u64 gva, size_t n)
 
 int copy_from_guest(void *dst, u64 gva, size_t n)
 {
+	host_point();
 	if (n && faults(gva, n))
 		return -EFAULT;
 	memcpy(dst, (const void *)gva, n);
@@ -217,6 +231,7 @@ int copy_from_guest(void *dst, u64 gva, size_t n)
 
 int copy_to_guest(u64 gva, const void *src, size_t n)
 {
+	host_point();
 	if (n && faults(gva, n))
 		return -EFAULT;
 	memcpy((void *)gva, src, n);
@@ -239,7 +254,7 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
 	return INVALID_GFN;
 }
 
-/* ---- P2M ---- */
+/* ---- P2M: what is done under its lock has points before and behind it only ---- */
 
 static void call(void (**hook)(void))
 {
@@ -299,6 +314,7 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	size_t at;
 
 	call(&host.before_map);
+	host_point();
 	if (gfn >> 29 || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
 	if (is_taken(a, gfn, order, &at))
@@ -310,6 +326,7 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	for (; l.gfn < gfn + BIT(order); l.gfn += BIT(l.order), l.mfn += BIT(l.order))
 		insert(a, at++, &l);
 	a->max_gfn = max(a->max_gfn, gfn + BIT(order) - 1);
+	host_point();
 	return 0;
 }
 
@@ -317,6 +334,7 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 {
 	size_t at;
 
+	host_point();
 	if (gfn >> 29 || order > 9 || !IS_ALIGNED(gfn, BIT(order)))
 		return -EINVAL;
 	return is_taken(d->arch, gfn, order, &at) ? -EEXIST : 0;
@@ -342,6 +360,7 @@ bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
 {
 	struct p2m_entry e;
 
+	host_point();
 	return p2m_lookup(d, gfn, &e) && (e.access & access) == access;
 }
 
@@ -351,6 +370,7 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	struct p2m_entry e;
 
 	call(&host.before_get);
+	host_point();
 	if (p2m_lookup(d, gfn, &e) && e.type == P2M_RAM) {
 		pg = mfn_to_page(e.mfn);
 		if (!page_get(pg, d))
@@ -359,6 +379,7 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 			*access = e.access;
 	}
 	call(&host.after_get);
+	host_point();
 	return pg;
 }
 
@@ -385,6 +406,7 @@ static int single(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_en
 	struct p2m_entry e;
 
 	call(&host.before_unmap);
+	host_point();
 	if (!p2m_lookup(d, gfn, &e))
 		return -ENOENT;
 	if (!(types & BIT(e.type)))
@@ -406,8 +428,10 @@ int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry 
 	size_t at;
 	int rc = single(d, gfn, types, old, &at);
 
-	if (!rc)
+	if (!rc) {
 		cut(d->arch, at);
+		host_point();
+	}
 	return rc;
 }
 
@@ -417,8 +441,10 @@ int p2m_replace(struct domain *d, gfn_t gfn, unsigned int types, mfn_t mfn, enum
 	size_t at;
 	int rc = single(d, gfn, types, old, &at);
 
-	if (!rc)
+	if (!rc) {
 		d->arch->leaf[at] = (struct leaf){ gfn, mfn, 0, access, type };
+		host_point();
+	}
 	return rc;
 }
 
@@ -444,6 +470,7 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		describe(&a->leaf[at], a->leaf[at].gfn, &e);
 		*gfn = a->leaf[at].gfn + BIT(e.order);
 		cut(a, at);
+		host_point();
 		fn(d, *gfn - BIT(e.order), &e);
 	}
 	return leaf_at(a, *gfn) == a->n ? 0 : -ERESTART;
@@ -579,6 +606,8 @@ void host_reset(void)
 	host.between = host.before_map = host.before_unmap = host.before_get = host.after_get =
 		NULL;
 	host.on_scrub = host.on_relax = NULL;
+	host.point = host.relax = NULL;
+	host.preempt_kicked = false;
 	host.typed = NULL;
 	host.end_expected = false;
 	host.kicked = 0;

@@ -315,9 +315,9 @@ void check_scheduler(void)
 	unsigned int i;
 
 	list_for_each(d, &domain_list, list) {
-		CHECK(d->pause_count == (u32)d->controller_paused + (d->dying != DOMDYING_ALIVE),
-		      "d%u: pause count %d, paused %d, dying %d", d->id, (int)d->pause_count,
-		      d->controller_paused, d->dying);
+		CHECK(d->pause_count == d->controller_pauses + (d->dying != DOMDYING_ALIVE),
+		      "d%u: pause count %d, paused %u times, dying %d", d->id, (int)d->pause_count,
+		      d->controller_pauses, d->dying);
 		domain_for_each_vcpu(d, v, i)
 			look_at_vcpu(v, &idle);
 	}

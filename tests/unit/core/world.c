@@ -280,6 +280,18 @@ void take_all_memory(void)
 	}
 }
 
+void take_small_blocks(void)
+{
+	for (unsigned int i = 0; i < RAM_PAGES; i++) {
+		struct page *pg = &frame_table[i];
+
+		if ((pg->state == PAGE_FREE || pg->state == PAGE_DIRTY) && !pg->order) {
+			keep(page_to_virt(alloc_pages(0)), true);
+			i = 0;
+		}
+	}
+}
+
 void give_memory_back(void)
 {
 	while (hoard) {

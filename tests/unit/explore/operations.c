@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What may meet: operations on the same page, grant, port, vCPU or domain, so that any two of them collide; and the scene in
+ * which all of that is there already.
+ */
+#include <lib.h>
+
+#include "explore.h"
+
+#define NR_PAGES 12
+/* u1's: X is granted, and nobody but u1 has a reference; W is mapped by grant, V mapped foreign; Y is there. */
+#define X (RAM_GFN + 5)
+#define Y (RAM_GFN + 6)
+#define W (RAM_GFN + 7)
+#define V (RAM_GFN + 8)
+#define INFO (RAM_GFN + 9) /* vCPU 1's vcpu_info */
+#define EMPTY (RAM_GFN + 64) /* nothing is there */
+#define LENT 0x60000UL /* u1's shared_info is mapped there */
+#define MAPPED 0x50000UL /* u2 has W there */
+#define TO_MAP 0x50001UL /* where u2 maps */
+#define FOREIGN 0x70000UL /* dom0 has V there */
+#define REF 8 /* u1's grant of X to u2, not in use */
+#define REF_USED 9 /* of W to u2, mapped */
+#define REF_OWN 10 /* X to u1 itself */
+#define PIRQ 5
+#define PIRQ_BOUND 6
+
+static u32 handle; /* u2's, of MAPPED */
+static evtchn_port_t port_1, port_2; /* connected, u1's and u2's */
+static evtchn_port_t port_masked, port_to_masked; /* the same, and u1 has masked it */
+static evtchn_port_t port_offered; /* u1's, to u2 */
+static evtchn_port_t port_pirq; /* dom0's */
+static u64 x_page; /* its virtual address */
+
+/* ---- memory ---- */
+
+static void populate_empty(void)
+{
+	populate(DOMID_SELF, EMPTY, 0);
+}
+
+static void give_x(void)
+{
+	decrease(DOMID_SELF, X, 0);
+}
+
+/* The page that has gone is the next to be given, and goes back: there is no memory for a table. */
+static void replace(void)
+{
+	decrease(DOMID_SELF, X, 0);
+	host.maps_left = 0;
+	populate(DOMID_SELF, EMPTY, 0);
+	host.maps_left = -1;
+}
+
+static void refill(void)
+{
+	decrease(DOMID_SELF, W, 0);
+	decrease(DOMID_SELF, V, 0);
+	populate(DOMID_SELF, V, 0);
+	populate(DOMID_SELF, W, 0);
+}
+
+static void add_info(void)
+{
+	add(DOMID_SELF, XENMAPSPACE_shared_info, 0, LENT);
+}
+
+static void add_frame(void)
+{
+	add(DOMID_SELF, XENMAPSPACE_grant_table, 0, LENT);
+}
+
+static void remove_lent(void)
+{
+	remove_gfn(DOMID_SELF, LENT);
+}
+
+static void map_foreign_of(xen_ulong_t idx)
+{
+	struct xen_add_to_physmap_batch b = { .domid = DOMID_SELF,
+					      .space = XENMAPSPACE_gmfn_foreign,
+					      .size = 1,
+					      .u.foreign_domid = 1 };
+	xen_pfn_t gfn = FOREIGN;
+	int err = 0;
+
+	set_xen_guest_handle(b.idxs, &idx);
+	set_xen_guest_handle(b.gpfns, &gfn);
+	set_xen_guest_handle(b.errs, &err);
+	MEMORY(XENMEM_add_to_physmap_batch, &b);
+}
+
+static void map_foreign(void)
+{
+	map_foreign_of(X);
+}
+
+static void unmap_foreign(void)
+{
+	remove_gfn(DOMID_SELF, FOREIGN);
+}
+
+static void acquire_resource(void)
+{
+	xen_pfn_t gfn = FOREIGN;
+	struct xen_mem_acquire_resource a = { .domid = 1,
+					      .type = XENMEM_resource_grant_table,
+					      .id = XENMEM_resource_grant_table_id_shared,
+					      .nr_frames = 1 };
+
+	set_xen_guest_handle(a.frame_list, &gfn);
+	MEMORY(XENMEM_acquire_resource, &a);
+}
+
+static void claim(void)
+{
+	struct xen_memory_reservation r = { .nr_extents = NR_PAGES + 8, .domid = 1 };
+
+	MEMORY(XENMEM_claim_pages, &r);
+}
+
+static long info_at(unsigned int vcpu, gfn_t gfn)
+{
+	struct vcpu_register_vcpu_info a = { .mfn = gfn };
+
+	return VCPUOP(VCPUOP_register_vcpu_info, vcpu, &a);
+}
+
+static void register_info(void)
+{
+	info_at(0, X);
+}
+
+static void register_runstate(void)
+{
+	struct vcpu_register_runstate_memory_area a = { .addr.p = x_page };
+
+	VCPUOP(VCPUOP_register_runstate_memory_area, arch_current()->id, &a);
+}
+
+/* ---- grants ---- */
+
+static void map_by(u32 ref, u32 flags)
+{
+	struct gnttab_map_grant_ref op = { .host_addr = TO_MAP << PAGE_SHIFT,
+					   .flags = GNTMAP_host_map | flags,
+					   .ref = ref,
+					   .dom = 1 };
+
+	GNTTAB(GNTTABOP_map_grant_ref, &op, 1);
+}
+
+static void map(void)
+{
+	map_by(REF, 0);
+}
+
+static void map_again(void)
+{
+	map_by(REF_USED, GNTMAP_readonly);
+}
+
+static void map_own(void)
+{
+	map_by(REF_OWN, 0);
+}
+
+static void unmap(void)
+{
+	struct gnttab_unmap_grant_ref op = { .host_addr = MAPPED << PAGE_SHIFT, .handle = handle };
+
+	GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1);
+}
+
+static void map_unmap(void)
+{
+	struct gnttab_map_grant_ref op = {
+		.host_addr = TO_MAP << PAGE_SHIFT, .flags = GNTMAP_host_map, .ref = REF, .dom = 1
+	};
+	struct gnttab_unmap_grant_ref un = { .host_addr = TO_MAP << PAGE_SHIFT };
+
+	GNTTAB(GNTTABOP_map_grant_ref, &op, 1);
+	un.handle = op.handle;
+	GNTTAB(GNTTABOP_unmap_grant_ref, &un, 1);
+}
+
+static void copy_from(void)
+{
+	struct gnttab_copy op = { .source = { .u.ref = REF, .domid = 1 },
+				  .dest = { .u.gmfn = RAM_GFN, .domid = DOMID_SELF },
+				  .len = 64,
+				  .flags = GNTCOPY_source_gref };
+
+	GNTTAB(GNTTABOP_copy, &op, 1);
+}
+
+static void copy_to(void)
+{
+	struct gnttab_copy op = { .source = { .u.gmfn = RAM_GFN, .domid = DOMID_SELF },
+				  .dest = { .u.ref = REF, .domid = 1 },
+				  .len = 64,
+				  .flags = GNTCOPY_dest_gref };
+
+	GNTTAB(GNTTABOP_copy, &op, 1);
+}
+
+static void copy_own(void)
+{
+	struct gnttab_copy op = { .source = { .u.gmfn = Y, .domid = DOMID_SELF },
+				  .dest = { .u.gmfn = X, .domid = DOMID_SELF },
+				  .len = 64 };
+
+	GNTTAB(GNTTABOP_copy, &op, 1);
+}
+
+static void grow_table(void)
+{
+	struct gnttab_setup_table op = { .dom = DOMID_SELF, .nr_frames = 3 };
+
+	GNTTAB(GNTTABOP_setup_table, &op, 1);
+}
+
+/* ---- events ---- */
+
+static void alloc_unbound(void)
+{
+	struct evtchn_alloc_unbound a = { .dom = DOMID_SELF, .remote_dom = 2 };
+
+	EVTCHN(EVTCHNOP_alloc_unbound, &a);
+}
+
+static void bind_interdomain(void)
+{
+	struct evtchn_bind_interdomain a = { .remote_dom = 1, .remote_port = port_offered };
+
+	EVTCHN(EVTCHNOP_bind_interdomain, &a);
+}
+
+static void close_port(evtchn_port_t port)
+{
+	struct evtchn_close a = { .port = port };
+
+	EVTCHN(EVTCHNOP_close, &a);
+}
+
+static void close_own(void)
+{
+	close_port(port_1);
+}
+
+static void close_peer(void)
+{
+	close_port(port_2);
+}
+
+static void close_offered(void)
+{
+	close_port(port_offered);
+}
+
+static void close_pirq(void)
+{
+	close_port(port_pirq);
+}
+
+static void send_port(evtchn_port_t port)
+{
+	struct evtchn_send a = { .port = port };
+
+	EVTCHN(EVTCHNOP_send, &a);
+}
+
+static void send(void)
+{
+	send_port(port_1);
+}
+
+static void send_peer(void)
+{
+	send_port(port_2);
+}
+
+static void send_masked(void)
+{
+	send_port(port_to_masked);
+}
+
+static void unmask(void)
+{
+	struct evtchn_unmask a = { .port = port_masked };
+
+	EVTCHN(EVTCHNOP_unmask, &a);
+}
+
+static void bind_vcpu(void)
+{
+	struct evtchn_bind_vcpu a = { .port = port_1, .vcpu = 1 };
+
+	EVTCHN(EVTCHNOP_bind_vcpu, &a);
+}
+
+static void bind_virq(void)
+{
+	struct evtchn_bind_virq a = { .virq = VIRQ_TIMER, .vcpu = 0 };
+
+	EVTCHN(EVTCHNOP_bind_virq, &a);
+}
+
+static void bind_ipi(void)
+{
+	struct evtchn_bind_ipi a = { .vcpu = 1 };
+
+	EVTCHN(EVTCHNOP_bind_ipi, &a);
+	send_port(a.port);
+}
+
+static void bind_pirq_of(u32 pirq)
+{
+	struct evtchn_bind_pirq a = { .pirq = pirq };
+
+	EVTCHN(EVTCHNOP_bind_pirq, &a);
+}
+
+static void bind_pirq(void)
+{
+	bind_pirq_of(PIRQ);
+}
+
+static void bind_bound_pirq(void)
+{
+	bind_pirq_of(PIRQ_BOUND);
+}
+
+/* An interrupt of the machine, while u2 is on the hart. */
+static void interrupt(void)
+{
+	send_guest_pirq(dom0, PIRQ_BOUND);
+	send_guest_pirq(dom0, PIRQ);
+}
+
+static void reset(void)
+{
+	struct evtchn_reset a = { .dom = DOMID_SELF };
+
+	EVTCHN(EVTCHNOP_reset, &a);
+}
+
+static void init_fifo(void)
+{
+	struct evtchn_init_control a = { .control_gfn = X, .vcpu = 0 };
+
+	EVTCHN(EVTCHNOP_init_control, &a);
+}
+
+static void expand_fifo(void)
+{
+	struct evtchn_init_control a = { .control_gfn = Y, .vcpu = 0 };
+	struct evtchn_expand_array e = { .array_gfn = X };
+
+	EVTCHN(EVTCHNOP_init_control, &a);
+	EVTCHN(EVTCHNOP_expand_array, &e);
+}
+
+/* ---- scheduling ---- */
+
+static void pause_u1(void)
+{
+	domctl(1, XEN_DOMCTL_pausedomain, NULL);
+}
+
+static void unpause_u1(void)
+{
+	domctl(1, XEN_DOMCTL_unpausedomain, NULL);
+}
+
+static void unpause_u2(void)
+{
+	domctl(2, XEN_DOMCTL_unpausedomain, NULL);
+}
+
+static void pin(unsigned int id, u8 mask)
+{
+	struct xen_domctl op = { .u.vcpuaffinity = { .vcpu = id,
+						     .flags = XEN_VCPUAFFINITY_HARD,
+						     .cpumap_hard.nr_bits = 8 } };
+
+	set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, &mask);
+	domctl(1, XEN_DOMCTL_setvcpuaffinity, &op);
+}
+
+static void pin_running(void)
+{
+	pin(0, BIT(3));
+}
+
+static void unpin_waiting(void)
+{
+	pin(1, 0xff);
+}
+
+static void get_context(void)
+{
+	struct vcpu_guest_context c;
+	struct xen_domctl op = { 0 };
+
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+	domctl(1, XEN_DOMCTL_getvcpucontext, &op);
+}
+
+static void block(void)
+{
+	SCHED(SCHEDOP_block, NULL);
+}
+
+static void poll(void)
+{
+	struct sched_poll p = { .nr_ports = 1 };
+
+	set_xen_guest_handle(p.ports, &port_1);
+	SCHED(SCHEDOP_poll, &p);
+}
+
+static void yield(void)
+{
+	SCHED(SCHEDOP_yield, NULL);
+}
+
+static void down(void)
+{
+	VCPUOP(VCPUOP_down, 1, NULL);
+}
+
+static void up(void)
+{
+	VCPUOP(VCPUOP_up, 1, NULL);
+}
+
+static void shut_down(void)
+{
+	struct sched_shutdown a = { .reason = SHUTDOWN_suspend };
+
+	SCHED(SCHEDOP_shutdown, &a);
+}
+
+static void resume(void)
+{
+	domctl(1, XEN_DOMCTL_resumedomain, NULL);
+}
+
+static void destroy(void)
+{
+	domctl(1, XEN_DOMCTL_destroydomain, NULL);
+}
+
+static void info(void)
+{
+	domctl(1, XEN_DOMCTL_getdomaininfo, NULL);
+}
+
+const struct operation operations[] = {
+	{ "populate", BY_U1, ON_MEMORY, populate_empty },
+	{ "decrease", BY_U1, ON_MEMORY, give_x },
+	{ "replace", BY_U1, ON_MEMORY, replace },
+	{ "refill", BY_U1, ON_MEMORY, refill },
+	{ "addinfo", BY_U1, ON_MEMORY, add_info },
+	{ "addframe", BY_U1, ON_MEMORY, add_frame },
+	{ "remove", BY_U1, ON_MEMORY, remove_lent },
+	{ "foreign", BY_DOM0, ON_MEMORY, map_foreign },
+	{ "unforeign", BY_DOM0, ON_MEMORY, unmap_foreign },
+	{ "resource", BY_DOM0, ON_MEMORY, acquire_resource },
+	{ "claim", BY_DOM0, ON_MEMORY, claim },
+	{ "vcpuinfo", BY_U1, ON_MEMORY | ON_EVENTS, register_info },
+	{ "runstate", BY_U1, ON_MEMORY, register_runstate },
+	{ "map", BY_U2, ON_MEMORY, map },
+	{ "mapagain", BY_U2, ON_MEMORY, map_again },
+	{ "mapown", BY_U1, ON_MEMORY, map_own },
+	{ "unmap", BY_U2, ON_MEMORY, unmap },
+	{ "mapunmap", BY_U2, ON_MEMORY, map_unmap },
+	{ "copyfrom", BY_U2, ON_MEMORY, copy_from },
+	{ "copyto", BY_U2, ON_MEMORY, copy_to },
+	{ "copyown", BY_U1, ON_MEMORY, copy_own },
+	{ "grow", BY_U1, ON_MEMORY, grow_table },
+
+	{ "alloc", BY_U1, ON_EVENTS, alloc_unbound },
+	{ "bind", BY_U2, ON_EVENTS, bind_interdomain },
+	{ "close", BY_U1, ON_EVENTS, close_own },
+	{ "closepeer", BY_U2, ON_EVENTS, close_peer },
+	{ "closeoffered", BY_U1, ON_EVENTS, close_offered },
+	{ "send", BY_U1, ON_EVENTS, send },
+	{ "sendpeer", BY_U2, ON_EVENTS, send_peer },
+	{ "sendmasked", BY_U2, ON_EVENTS, send_masked },
+	{ "unmask", BY_U1, ON_EVENTS, unmask },
+	{ "bindvcpu", BY_U1, ON_EVENTS, bind_vcpu },
+	{ "bindvirq", BY_U1, ON_EVENTS, bind_virq },
+	{ "bindipi", BY_U1, ON_EVENTS, bind_ipi },
+	{ "bindpirq", BY_DOM0, ON_EVENTS, bind_pirq },
+	{ "bindbound", BY_DOM0, ON_EVENTS, bind_bound_pirq },
+	{ "closepirq", BY_DOM0, ON_EVENTS, close_pirq },
+	{ "interrupt", BY_U2, ON_EVENTS, interrupt },
+	{ "reset", BY_U1, ON_EVENTS | CUT_UP, reset },
+	{ "fifo", BY_U1, ON_EVENTS | ON_MEMORY, init_fifo },
+	{ "fifoarray", BY_U1, ON_EVENTS | ON_MEMORY, expand_fifo },
+
+	{ "pause", BY_DOM0, ON_SCHED, pause_u1 },
+	{ "unpause", BY_DOM0, ON_SCHED, unpause_u1 },
+	{ "start", BY_DOM0, ON_SCHED, unpause_u2 },
+	{ "pin", BY_DOM0, ON_SCHED, pin_running },
+	{ "unpin", BY_DOM0, ON_SCHED, unpin_waiting },
+	{ "context", BY_DOM0, ON_SCHED, get_context },
+	{ "block", BY_U1, ON_SCHED | ON_EVENTS, block },
+	{ "poll", BY_U1, ON_SCHED | ON_EVENTS, poll },
+	{ "yield", BY_U1, ON_SCHED, yield },
+	{ "down", BY_U1, ON_SCHED, down },
+	{ "up", BY_U1, ON_SCHED, up },
+
+	{ "shutdown", BY_U1, ON_SCHED, shut_down },
+	{ "resume", BY_DOM0, ON_SCHED, resume },
+	{ "destroy", BY_DOM0, ON_ALL | CUT_UP, destroy },
+	{ "info", BY_DOM0, ON_ALL, info },
+};
+const unsigned int nr_operations = ARRAY_SIZE(operations);
+
+/* ---- the scene ---- */
+
+static struct domain *caller(const struct operation *op)
+{
+	return op->by == BY_DOM0 ? dom0 : op->by == BY_U1 ? u1 : u2;
+}
+
+static void set_objects(void)
+{
+	struct evtchn_bind_pirq pirq = { .pirq = PIRQ_BOUND };
+
+	grant_access(u1, REF, 2, X, 0);
+	grant_access(u1, REF_USED, 2, W, 0);
+	grant_access(u1, REF_OWN, 1, X, 0);
+	join(u1, u2, &port_1, &port_2);
+	join(u1, u2, &port_masked, &port_to_masked);
+	set_bit(port_masked, u1->shared_info->evtchn_mask);
+	port_offered = unbound(u1, 2);
+	add(DOMID_SELF, XENMAPSPACE_shared_info, 0, LENT);
+	AS(u2);
+	assert_int_equal(map_grant(1, REF_USED, MAPPED, 0, &handle), GNTST_okay);
+	AS(dom0);
+	map_foreign_of(V);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_pirq, &pirq), 0);
+	port_pirq = pirq.port;
+	AS(u1);
+	assert_int_equal(info_at(1, INFO), 0);
+	clear_pending(dom0);
+	clear_pending(u1);
+	clear_pending(u2);
+	x_page = U(guest_page(u1, X));
+}
+
+/* Harts 0 and 1 run the callers. u1's others may run on hart 2 only. u2 waits to be started, unless it is a caller. */
+static void set_harts(struct vcpu *va, struct vcpu *vb)
+{
+	u64 rest = (BIT(NR_HARTS) - 1) & ~3UL;
+	struct domain *d;
+	struct vcpu *v;
+	unsigned int i;
+
+	if (va->domain != u2 && vb->domain != u2) {
+		u2->controller_pauses = 1;
+		domain_pause_nosync(u2);
+	}
+	list_for_each(d, &domain_list, list) {
+		domain_for_each_vcpu(d, v, i)
+			v->pinned = v == va ? BIT(0) : v == vb ? BIT(1) : d == u1 ? BIT(2) : rest;
+	}
+	for (unsigned int h = 0; h < NR_HARTS || host.kicked; h++)
+		run_hart(h % NR_HARTS);
+	list_for_each(d, &domain_list, list) {
+		domain_for_each_vcpu(d, v, i) {
+			if (d != u1 || v == va || v == vb)
+				v->pinned = 0;
+		}
+	}
+	assert_true(host.current[0] == va && host.current[1] == vb);
+	host.hart = 0;
+}
+
+void set_scene(const struct operation *a, const struct operation *b, struct vcpu **va,
+	       struct vcpu **vb)
+{
+	host_boot();
+	host_reset();
+	host.now = 1000000;
+	free_at_start = heap_free_pages();
+	dom0 = make_dom0(2, 2);
+	u1 = make_domain(1, 2, NR_PAGES);
+	u2 = make_domain(2, 2, NR_PAGES);
+	set_objects();
+	take_small_blocks();
+	*va = caller(a)->vcpu[0];
+	*vb = caller(b)->vcpu[caller(a) == caller(b)];
+	set_harts(*va, *vb);
+}
