@@ -411,10 +411,7 @@ put:
 
 static void release(struct domain *d, const struct maptrack *m)
 {
-	/*
-	 * Something else is there only if the domain's vCPUs raced each other in memory operations:
-	 * it stays.
-	 */
+	/* It is there: nobody else changes what grants have mapped, and the handle is ours. */
 	p2m_unmap(d, m->gfn, BIT(P2M_GRANT), NULL);
 	grant_unpin(m->granter, m->ref, m->readonly);
 	domain_put(m->granter);
