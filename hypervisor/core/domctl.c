@@ -133,6 +133,8 @@ long domctl_set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 	if (copy_from_guest(&c, a->ctxt.q, sizeof(c)))
 		return -EFAULT;
 	vcpu_pause(v);
+	/* The lock: its domain may be starting it. */
+	spin_lock(&d->lock);
 	rc = arch_set_context(v, &c);
 	if (!rc) {
 		if (c.flags & VGCF_online)
@@ -140,6 +142,9 @@ long domctl_set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 		else
 			set_bit(VPF_DOWN, &v->pause_flags);
 	}
+	spin_unlock(&d->lock);
+	if (!rc)
+		vcpu_unblock(v); /* what it waited for was its former life's */
 	vcpu_unpause(v);
 	return rc;
 }
@@ -154,7 +159,9 @@ long domctl_get_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 	if (!v->is_initialised)
 		return -ENODATA;
 	vcpu_pause(v);
+	spin_lock(&d->lock);
 	arch_get_context(v, &c);
+	spin_unlock(&d->lock);
 	vcpu_unpause(v);
 	return copy_to_guest(a->ctxt.q, &c, sizeof(c)) ? -EFAULT : 0;
 }

@@ -167,10 +167,13 @@ int arch_domain_init(struct domain *d,
 void arch_domain_free(struct domain *d);
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_free(struct vcpu *v);
-/* -EINVAL: a value that hardware could not hold. The vCPU is not running. */
+/*
+ * -EINVAL: a value that hardware could not hold. The vCPU is not running. It keeps nothing of its former registers, and of
+ * interrupts only the upcall: that stays raised while vcpu_event_pending(). domain.lock is held, also of the next two.
+ */
 int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c);
-/* SBI HSM start: supervisor mode, satp 0, a0 = hart id, a1 = opaque. The vCPU is not running. */
+/* SBI HSM start: supervisor mode, satp 0, a0 = hart id, a1 = opaque. Else as arch_set_context(). */
 void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque);
 
 /* Saves prev's state from the hart and loads next's; either may be an idle vCPU. */

@@ -30,7 +30,9 @@ void evtchn_vcpu_info_changed(struct vcpu *v);
 /* Something is pending for the vCPU (evtchn_upcall_pending). */
 static inline bool vcpu_event_pending(struct vcpu *v)
 {
-	return v->info && READ_ONCE(v->info->evtchn_upcall_pending);
+	struct vcpu_info *info = READ_ONCE(v->info); /* goes at the domain's death */
+
+	return info && READ_ONCE(info->evtchn_upcall_pending);
 }
 
 /* The port, which may be none, has an event that the guest has not taken. Takes evtchn_lock with FIFO. */

@@ -654,6 +654,39 @@ static void vcpus(void **state)
 	assert_int_equal(op.u.getvcpuinfo.running, 0);
 }
 
+/* A vCPU that gets new registers while it waits for something begins with them: it waits no more. */
+static void new_registers_wait_for_nothing(void **state)
+{
+	struct vcpu_guest_context c = { .flags = VGCF_online | VGCF_in_kernel,
+					.user_regs.pc = 0x3000 };
+	struct xen_domctl op = { .u.vcpucontext.vcpu = 0 };
+	struct sched_poll poll = { .timeout = host.now + 1000000 };
+	struct vcpu *v = u1->vcpu[0];
+	evtchn_port_t port = unbound(u1, 2);
+
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+	for (unsigned int polls = 0; polls < 2; polls++) {
+		AS(u1);
+		set_xen_guest_handle(poll.ports, &port);
+		poll.nr_ports = polls;
+		assert_int_equal(SCHED(polls ? SCHEDOP_poll : SCHEDOP_block, polls ? &poll : NULL),
+				 0);
+		assert_int_not_equal(v->pause_flags, 0);
+		vcpu_sleep_nosync(v);
+		assert_false(v->on_queue);
+		AS(dom0);
+		assert_int_equal(domctl(1, XEN_DOMCTL_setvcpucontext, &op), 0);
+		assert_int_equal(v->pause_flags, 0);
+		assert_true(v->on_queue);
+		assert_false(v->poll_timer.armed);
+	}
+	/* Given registers and left down. */
+	c.flags = VGCF_in_kernel;
+	assert_int_equal(domctl(1, XEN_DOMCTL_setvcpucontext, &op), 0);
+	assert_int_equal(v->pause_flags, BIT(VPF_DOWN));
+	assert_false(v->on_queue);
+}
+
 /* Many vCPUs are made one after another, with stops. */
 static void many_vcpus_are_made_in_pieces(void **state)
 {
@@ -692,6 +725,7 @@ int main(void)
 		TEST(not_on_oneself),
 		TEST(handle_and_time),
 		TEST(vcpus),
+		TEST(new_registers_wait_for_nothing),
 		TEST(many_vcpus_are_made_in_pieces),
 	};
 
