@@ -4,6 +4,7 @@
  */
 #include "test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -87,12 +88,122 @@ static void test_names(void **state)
 	log_close(&l);
 }
 
+static void name_of(char name[32], int i)
+{
+	snprintf(name, 32, "n%04d", i);
+}
+
+/* The sum of all files. */
+static long all(void)
+{
+	char command[128];
+	FILE *f;
+	long n = -1;
+
+	snprintf(command, sizeof(command), "cat %s/guest-* | wc -c", dir);
+	f = popen(command, "r");
+	assert_int_equal(fscanf(f, "%ld", &n), 1);
+	pclose(f);
+	return n;
+}
+
+static void drop_all(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -f %s/guest-* %s/other.log", dir, dir);
+	assert_int_equal(system(command), 0);
+}
+
+/* Names that come and go leave no more than there is room for: the oldest goes first, and nothing that is not a log. */
+static void test_all_together(void **state)
+{
+	char chunk[2048], name[32], file[64];
+	struct conslog l;
+	int i, j;
+
+	(void)state;
+	memset(chunk, 'x', sizeof(chunk));
+	log_set_total(4 << 20);
+	snprintf(file, sizeof(file), "%s/other.log", dir);
+	fclose(fopen(file, "w"));
+	for (i = 0; i < 40; i++) {
+		name_of(name, i);
+		assert_int_equal(log_open(&l, dir, name, true), 0);
+		for (j = 0; j < 400; j++) /* 800 KiB, all that one may have */
+			assert_int_equal(log_write(&l, chunk, sizeof(chunk)), 0);
+		log_close(&l);
+		assert_true(all() <= 4 << 20);
+	}
+	assert_true(all() >= 3 << 20);
+	assert_true(size_of("guest-n0039.log") > 0);
+	assert_int_equal(size_of("guest-n0039.log.1"), LOG_MAX);
+	assert_int_equal(size_of("guest-n0000.log"), -1);
+	assert_int_equal(size_of("other.log"), 0);
+	drop_all();
+	log_set_total(LOG_TOTAL);
+}
+
+/* Many that live: each has less, none loses the file that it writes, and the bound holds. */
+static void test_many_live(void **state)
+{
+	static struct conslog l[64];
+	char chunk[2048], name[32], file[64];
+	int i, j;
+
+	(void)state;
+	memset(chunk, 'x', sizeof(chunk));
+	log_set_total(4 << 20);
+	for (i = 0; i < 64; i++) {
+		name_of(name, i);
+		assert_int_equal(log_open(&l[i], dir, name, true), 0);
+	}
+	for (j = 0; j < 100; j++)
+		for (i = 0; i < 64; i++)
+			assert_int_equal(log_write(&l[i], chunk, sizeof(chunk)), 0);
+	assert_true(all() <= 4 << 20);
+	for (i = 0; i < 64; i++) {
+		snprintf(file, sizeof(file), "guest-n%04d.log", i);
+		assert_true(size_of(file) > 0);
+		log_close(&l[i]);
+	}
+	drop_all();
+	log_set_total(LOG_TOTAL);
+}
+
+/* A disk that is full says so, each time; and what could not be opened is tried again. */
+static void test_full_disk(void **state)
+{
+	char path[64], target[128];
+	struct conslog l;
+
+	(void)state;
+	assert_int_equal(log_open(&l, dir, "g", true), 0);
+	close(l.fd);
+	l.fd = open("/dev/full", O_WRONLY);
+	assert_int_equal(log_write(&l, "x", 1), -1);
+	assert_int_equal(errno, ENOSPC);
+	log_close(&l);
+	drop("guest-g.log");
+	/* Not there yet */
+	snprintf(path, sizeof(path), "%s/later", dir);
+	assert_int_equal(log_open(&l, path, "g", true), -1);
+	assert_int_equal(log_write(&l, "x", 1), -1);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(log_write(&l, "y", 1), 0);
+	log_close(&l);
+	assert_int_equal(size_of("later/guest-g.log"), 1);
+	snprintf(target, sizeof(target), "%s/guest-g.log", path);
+	unlink(target);
+	rmdir(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_lives),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_bounded),	  cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_names),	  cmocka_unit_test(test_all_together),
+		cmocka_unit_test(test_many_live), cmocka_unit_test(test_full_disk),
 	};
 	int rc;
 
