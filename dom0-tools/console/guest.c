@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * One served guest.
- * Owns fairness (a budget of bytes per guest) and the sockets that xl console connects to.
+ * Owns fairness (a budget of bytes per guest) and the sockets that xl console connects to. Its output is taken out of the ring
+ * whatever those who look do: into the log, the backlog, and what buffers of theirs have room.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -84,12 +85,40 @@ static size_t take_backlog(struct guest *g, char text[BACKLOG])
 	return pv_text_replay(text, n);
 }
 
+/* Whoever has opened the pty gets what nobody has seen yet. */
+static void look_at_pty(struct guest *g)
+{
+	char text[BACKLOG];
+
+	if (pty_look(&g->pty))
+		pty_write(&g->pty, text, take_backlog(g, text));
+}
+
+/* A log that cannot be written costs the log. Said once, with the guest's name, until it can be again. */
+static void write_log(struct guest *g, const char *buf, size_t n)
+{
+	bool failed = log_write(&g->log, buf, n) < 0;
+
+	if (failed && !g->log_failed)
+		fprintf(stderr, "domain %u (%s): its console log loses output: %s\n", g->domid,
+			g->name, strerror(errno));
+	else if (!failed && g->log_failed)
+		fprintf(stderr, "domain %u (%s): its console log is written again\n", g->domid,
+			g->name);
+	g->log_failed = failed;
+}
+
 static void output(struct guest *g, const char *buf, size_t n)
 {
 	bool watched = false;
 	int i;
 
-	log_write(&g->log, buf, n);
+	write_log(g, buf, n);
+	look_at_pty(g);
+	if (g->pty.watched) {
+		pty_write(&g->pty, buf, n);
+		watched = true;
+	}
 	for (i = 0; i < CLIENTS_MAX; i++) {
 		if (g->client[i].fd < 0)
 			continue;
@@ -147,6 +176,29 @@ static void give_input(struct daemon *d, struct guest *g)
 			watch_fd(d, EPOLL_CTL_MOD, &g->client[i], EPOLLIN);
 		}
 	}
+	if (g->tty.stopped) {
+		g->tty.stopped = false;
+		watch_fd(d, EPOLL_CTL_MOD, &g->tty, EPOLLIN | EPOLLET);
+	}
+}
+
+/* Edge-triggered, or the hang-up while nobody has it open would wake us for ever: all is read that there is room for. */
+void guest_tty_event(struct daemon *d, struct guest *g)
+{
+	int rounds = 4;
+	size_t n = 1;
+
+	look_at_pty(g);
+	while (n && rounds-- && g->input_len < PENDING_INPUT) {
+		n = pty_read(&g->pty, g->input + g->input_len, PENDING_INPUT - g->input_len);
+		g->input_len += n;
+		give_input(d, g);
+	}
+	if (g->input_len == PENDING_INPUT)
+		g->tty.stopped = true;
+	else if (n)
+		/* Others first: a guest that reads as fast as somebody types. Sets the edge anew. */
+		watch_fd(d, EPOLL_CTL_MOD, &g->tty, EPOLLIN | EPOLLET);
 }
 
 void guest_client_input(struct daemon *d, struct source *c)
@@ -247,12 +299,26 @@ static int open_socket(struct daemon *d, struct guest *g)
 	return watch_fd(d, EPOLL_CTL_ADD, &g->listen, EPOLLIN);
 }
 
+/* Without one there are still the socket and the log. */
+static void make_tty(struct daemon *d, struct guest *g)
+{
+	if (pty_open(&g->pty, d->inotify)) {
+		fprintf(stderr, "domain %u (%s): no pty for its console: %s\n", g->domid, g->name,
+			strerror(errno));
+		return;
+	}
+	g->tty.fd = g->pty.fd;
+	if (watch_fd(d, EPOLL_CTL_ADD, &g->tty, EPOLLIN | EPOLLET))
+		pty_close(&g->pty, d->inotify);
+}
+
 static void release(struct daemon *d, struct guest *g)
 {
 	int i;
 
 	for (i = 0; i < CLIENTS_MAX; i++)
 		drop_client(&g->client[i]);
+	pty_close(&g->pty, d->inotify);
 	if (g->listen.fd >= 0) {
 		close(g->listen.fd);
 		unlink(g->sock_path);
@@ -281,6 +347,8 @@ struct guest *guest_open(struct daemon *d, uint32_t domid, const char *name, evt
 	g->remote_port = port;
 	g->share = SHARE_BURST;
 	g->listen = (struct source){ .kind = SRC_LISTEN, .guest = g, .fd = -1 };
+	g->tty = (struct source){ .kind = SRC_TTY, .guest = g, .fd = -1 };
+	g->pty.fd = g->pty.watch = -1;
 	for (i = 0; i < CLIENTS_MAX; i++)
 		g->client[i] = (struct source){ .kind = SRC_CLIENT, .guest = g, .fd = -1 };
 	g->log.fd = -1;
@@ -303,6 +371,7 @@ struct guest *guest_open(struct daemon *d, uint32_t domid, const char *name, evt
 	what = "cannot make the console's socket";
 	if (open_socket(d, g))
 		goto fail;
+	make_tty(d, g);
 	/* What came before we were bound raised no event for us. */
 	take_output(g);
 	xenevtchn_notify(d->xce, g->port);

@@ -14,6 +14,7 @@
 #include <xengnttab.h>
 
 #include "log.h"
+#include "pty.h"
 #include "ring.h"
 
 #define CLIENTS_MAX 8
@@ -32,7 +33,7 @@ struct guest;
 
 /* What an epoll event points to. */
 struct source {
-	enum { SRC_STORE, SRC_EVENTS, SRC_LISTEN, SRC_CLIENT } kind;
+	enum { SRC_STORE, SRC_EVENTS, SRC_OPENED, SRC_LISTEN, SRC_CLIENT, SRC_TTY } kind;
 	struct guest *guest;
 	int fd;
 	bool stopped; /* client: no room for its input at present */
@@ -50,7 +51,9 @@ struct guest {
 	int64_t share, share_at; /* bytes left; when last refilled (ms) */
 	unsigned int bad_reported;
 	struct conslog log;
-	struct source listen, client[CLIENTS_MAX];
+	bool log_failed;
+	struct source listen, client[CLIENTS_MAX], tty;
+	struct pty pty;
 	char sock_path[100];
 	char backlog[BACKLOG]; /* a ring: the last bytes nobody was there to see */
 	size_t backlog_at, backlog_len;
@@ -63,6 +66,7 @@ struct daemon {
 	xenevtchn_handle *xce;
 	xengnttab_handle *xgt;
 	int epoll;
+	int inotify; /* tells of ptys that are opened; -1: not there */
 	const char *log_dir, *sock_dir;
 	struct guest *guests;
 };
@@ -76,6 +80,8 @@ void guest_close(struct daemon *d, struct guest *g);
 void guest_serve(struct daemon *d, struct guest *g, int64_t now);
 void guest_accept(struct daemon *d, struct guest *g);
 void guest_client_input(struct daemon *d, struct source *client);
+/* Something was typed at its pty, or that was opened or closed. */
+void guest_tty_event(struct daemon *d, struct guest *g);
 /* Milliseconds until the guest may be served again; 0 = now. */
 int guest_delay(struct guest *g, int64_t now);
 

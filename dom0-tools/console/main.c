@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ static volatile sig_atomic_t stop;
 struct loop {
 	struct daemon d;
 	struct xs_handle *xs;
-	struct source store, events;
+	struct source store, events, opened;
 	bool scanned; /* later guests are new in the world, not only to us */
 };
 
@@ -60,18 +61,21 @@ static char *read_node(struct xs_handle *xs, xs_transaction_t t, uint32_t domid,
  */
 static bool announce(struct xs_handle *xs, const struct guest *g)
 {
-	char path[96], *port;
+	char tty[96], sock[96], *port;
 	xs_transaction_t t;
 	bool there;
 	int saved;
 
-	snprintf(path, sizeof(path), "/local/domain/%u/console/tty", g->domid);
+	/* They inherit their parent's rights: dom0 writes, the guest may read. */
+	snprintf(tty, sizeof(tty), "/local/domain/%u/console/tty", g->domid);
+	snprintf(sock, sizeof(sock), "/local/domain/%u/console/socket", g->domid);
 	do {
 		t = xs_transaction_start(xs);
 		if (t == XBT_NULL)
 			return false;
 		port = read_node(xs, t, g->domid, "console/port");
-		there = port && xs_write(xs, t, path, g->sock_path, strlen(g->sock_path));
+		there = port && xs_write(xs, t, tty, g->pty.path, strlen(g->pty.path)) &&
+			xs_write(xs, t, sock, g->sock_path, strlen(g->sock_path));
 		saved = errno;
 		free(port);
 		if (!there) {
@@ -238,6 +242,22 @@ static int serve_ready(struct loop *l)
 	return wait;
 }
 
+static void ptys_opened(struct loop *l)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	ssize_t n = read(l->d.inotify, buf, sizeof(buf));
+	const struct inotify_event *e;
+	struct guest *g;
+	char *p;
+
+	for (p = buf; p < buf + n; p += sizeof(*e) + e->len) {
+		e = (const struct inotify_event *)p;
+		for (g = l->d.guests; g; g = g->next)
+			if (g->pty.watch == e->wd || e->mask & IN_Q_OVERFLOW)
+				guest_tty_event(&l->d, g);
+	}
+}
+
 static void handle(struct loop *l, struct source *s)
 {
 	switch (s->kind) {
@@ -249,6 +269,12 @@ static void handle(struct loop *l, struct source *s)
 		break;
 	case SRC_CLIENT:
 		guest_client_input(&l->d, s);
+		break;
+	case SRC_TTY:
+		guest_tty_event(&l->d, s->guest);
+		break;
+	case SRC_OPENED:
+		ptys_opened(l);
 		break;
 	case SRC_STORE:
 		break;
@@ -316,6 +342,7 @@ static void usage(FILE *out)
 		     "  -F, --foreground     stay in the foreground, messages on stderr\n"
 		     "  --pid-file=FILE      default /run/xen/xenconsoled.pid\n"
 		     "  --log-dir=DIR        logs of guests, default /var/log/xen/console\n"
+		     "  --log-total=MIB      room for all of these, default 32; the oldest go\n"
 		     "  --socket-dir=DIR     sockets for xl console, default /run/xen/console\n"
 		     "  --log-file=FILE      own messages in the background,\n"
 		     "                       default /var/log/xen/xenconsoled.log\n"
@@ -329,11 +356,14 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "foreground", no_argument, NULL, 'F' },
 		{ "pid-file", required_argument, NULL, 'p' },
 		{ "log-dir", required_argument, NULL, 'l' },
+		{ "log-total", required_argument, NULL, 't' },
 		{ "socket-dir", required_argument, NULL, 's' },
 		{ "log-file", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	unsigned long mib;
+	char *end;
 	int c;
 
 	*o = (struct options){
@@ -352,6 +382,14 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'l':
 			o->log_dir = optarg;
+			break;
+		case 't':
+			mib = strtoul(optarg, &end, 10);
+			if (!mib || mib > SIZE_MAX >> 20 || *end) {
+				fprintf(stderr, "xenconsoled: --log-total wants a number of MiB\n");
+				return -1;
+			}
+			log_set_total(mib << 20);
 			break;
 		case 's':
 			o->sock_dir = optarg;
@@ -474,6 +512,13 @@ static int open_all(struct loop *l)
 		if (epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->events.fd, &ev))
 			what = "epoll";
 	}
+	/* Without it whoever opens a pty sees what was before only when the guest prints, or he types, something. */
+	ev.data.ptr = &l->opened;
+	l->d.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (l->d.inotify >= 0 && epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->d.inotify, &ev)) {
+		close(l->d.inotify);
+		l->d.inotify = -1;
+	}
 	if (!what && !connect_store(l))
 		what = "cannot reach xenstored";
 	if (what)
@@ -492,6 +537,7 @@ int main(int argc, char **argv)
 	struct loop l = {
 		.store = { .kind = SRC_STORE, .fd = -1 },
 		.events = { .kind = SRC_EVENTS, .fd = -1 },
+		.opened = { .kind = SRC_OPENED, .fd = -1 },
 	};
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct options o;

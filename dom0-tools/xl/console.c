@@ -20,18 +20,18 @@
 #define ESCAPE 0x1d /* Ctrl-] */
 
 /* The socket's path once xenconsoled serves the guest; else NULL after @ms. */
-static char *wait_tty(struct xl *xl, uint32_t domid, int ms)
+static char *wait_socket(struct xl *xl, uint32_t domid, int ms)
 {
 	int64_t end = xl_now() + ms;
 	struct xen_domctl_getdomaininfo info;
 	int pause = 2;
 
 	for (;;) {
-		char *tty = st_read(xl, XBT_NULL, "/local/domain/%u/console/tty", domid);
+		char *path = st_read(xl, XBT_NULL, "/local/domain/%u/console/socket", domid);
 
-		if (tty && *tty)
-			return tty;
-		free(tty);
+		if (path && *path)
+			return path;
+		free(path);
 		if (xl_now() > end || xl_interrupted || pv_domain_info(xl->pv, domid, &info))
 			return NULL;
 		xl_sleep(pause);
@@ -42,36 +42,36 @@ static char *wait_tty(struct xl *xl, uint32_t domid, int ms)
 
 bool console_ready(struct xl *xl, uint32_t domid, int ms)
 {
-	char *tty = wait_tty(xl, domid, ms);
-	bool ok = tty != NULL;
+	char *path = wait_socket(xl, domid, ms);
+	bool ok = path != NULL;
 
-	free(tty);
+	free(path);
 	return ok;
 }
 
 int console_connect(struct xl *xl, uint32_t domid, int ms)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char *tty = wait_tty(xl, domid, ms);
+	char *path = wait_socket(xl, domid, ms);
 	int fd, rc;
 
-	if (!tty)
+	if (!path)
 		return xl_error("domain %u has no console (is xenconsoled running?)", domid);
-	if (strlen(tty) >= sizeof(addr.sun_path)) {
-		free(tty);
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		free(path);
 		return xl_error("domain %u's console has too long a path", domid);
 	}
-	strcpy(addr.sun_path, tty);
+	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	rc = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&addr, sizeof(addr));
 	if (rc) {
-		xl_error("cannot reach the console of domain %u at %s: %s", domid, tty,
+		xl_error("cannot reach the console of domain %u at %s: %s", domid, path,
 			 strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		fd = -1;
 	}
-	free(tty);
+	free(path);
 	return fd;
 }
 

@@ -270,6 +270,7 @@ static bool write_rings(struct creation *k, xs_transaction_t t)
 	ok = ok && st_write(k->xl, t, "pty", "/local/domain/%u/console/output", id);
 	ok = ok && st_write(k->xl, t, "0", "/local/domain/%u/console/backend-id", id);
 	ok = ok && st_write(k->xl, t, "", "/local/domain/%u/console/tty", id);
+	ok = ok && st_write(k->xl, t, "", "/local/domain/%u/console/socket", id);
 	return ok && st_write(k->xl, t, CONSOLE_LIMIT, "/local/domain/%u/console/limit", id);
 }
 

@@ -57,6 +57,25 @@ def test_create_with_console(dom0):
     assert "demo" in dom0.domains()
 
 
+def test_pty(demo):
+    """console/tty names a terminal that anything can open, as with Xen; a reader that stops reading holds nobody up."""
+    domid = demo.run("xl domid demo").strip()
+    assert demo.run(f"xenstore-read /local/domain/{domid}/console/output").strip() == "pty"
+    tty = demo.run(f"xenstore-read /local/domain/{domid}/console/tty").strip()
+    demo.run(f"test -c {tty} && ls -l {tty} | grep -q '^crw------- .* root'")
+    with demo.guest("demo") as guest:
+        guest.run("true")
+    for _ in range(2):  # people come and go
+        demo.run(f"timeout 8 cat {tty} > /tmp/pty & sleep 1; printf 'echo at the $((2 * 2)) p''ty\\n' > {tty}; "
+                 "until grep 'at the 4 pty' /tmp/pty; do sleep 0.2; done; kill %1; wait", 30)
+    demo.run(f"sleep 1000 < {tty} & xl console demo < /dev/null > /dev/null & sleep 1; kill -STOP %2")
+    with demo.guest("demo") as guest:
+        # More than a reader's buffers hold, once we have gone
+        guest.run("((sleep 3; head -c 3000000 /dev/zero | tr '\\0' x > /dev/hvc0; echo through > /dev/hvc0) &)")
+    demo.run("until tail -c 100 /var/log/xen/console/guest-demo.log | grep -q through; do sleep 0.3; done", 120)
+    demo.run("kill -CONT %2; kill %1 %2; wait")
+
+
 def test_shutdown(demo):
     demo.wait_prompt("demo")
     assert "Shutting down domain" in demo.run("xl shutdown -w demo", 60)

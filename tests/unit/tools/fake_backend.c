@@ -191,8 +191,10 @@ static void one_guest(struct fake_domain *d)
 	name = get(dir, "name");
 	if (!name)
 		return;
-	if (is(dir, "console/tty", ""))
-		put(dir, "console/tty", "/nowhere");
+	if (is(dir, "console/tty", "")) {
+		put(dir, "console/tty", "/dev/null");
+		put(dir, "console/socket", "/nowhere");
+	}
 	if (d->started == 1) {
 		d->started = 2;
 		if (strcmp(name, "crash-mute"))

@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 
 #include "guest.h"
 
@@ -77,7 +80,10 @@ static int setup(void **state)
 	(void)state;
 	page = calloc(1, sizeof(*page));
 	notified = unmasked = unbound = unmapped = refuse = 0;
-	d = (struct daemon){ .epoll = epoll_create1(0), .log_dir = dir, .sock_dir = dir };
+	d = (struct daemon){ .epoll = epoll_create1(0),
+			     .inotify = inotify_init1(IN_NONBLOCK),
+			     .log_dir = dir,
+			     .sock_dir = dir };
 	return 0;
 }
 
@@ -94,6 +100,7 @@ static int teardown(void **state)
 	}
 	free(page);
 	close(d.epoll);
+	close(d.inotify);
 	return 0;
 }
 
@@ -294,6 +301,202 @@ static void test_replay(void **state)
 	guest_close(&d, g);
 }
 
+static int open_tty(const struct guest *g)
+{
+	int fd = open(g->pty.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* The kernel carries bytes from one end to the other in the background. */
+static void expect_tty(int fd, const char *text)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	size_t n = 0, want = strlen(text);
+	char buf[64];
+
+	while (n < want) {
+		ssize_t r;
+
+		assert_int_equal(poll(&pfd, 1, 5000), 1);
+		r = read(fd, buf + n, sizeof(buf) - n);
+		assert_true(r > 0);
+		n += r;
+	}
+	assert_int_equal(n, want);
+	assert_memory_equal(buf, text, want);
+}
+
+/* Whether the event loop is told of something at the pty within so many milliseconds. */
+static bool told(struct guest *g, int ms)
+{
+	struct epoll_event ev[8];
+	int n = epoll_wait(d.epoll, ev, 8, ms), i;
+
+	for (i = 0; i < n; i++)
+		if (ev[i].data.ptr == &g->tty)
+			return true;
+	return false;
+}
+
+/* A pty that people come to and leave; nobody is waited for, and nothing that is typed is lost. */
+static void test_tty(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	char buf[8192], typed[3000];
+	struct termios t;
+	struct stat st;
+	int fd, i, sent;
+
+	(void)state;
+	assert_int_equal(strncmp(g->pty.path, "/dev/pts/", 9), 0);
+	assert_int_equal(stat(g->pty.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	/* Nobody there: no busy loop, and the output waits in the backlog. */
+	guest_tty_event(&d, g);
+	while (told(g, 50))
+		guest_tty_event(&d, g);
+	print("before\r\n", 8);
+	guest_serve(&d, g, 0);
+	fd = open_tty(g);
+	assert_int_equal(read(d.inotify, buf, sizeof(buf)), sizeof(struct inotify_event));
+	assert_int_equal(((struct inotify_event *)buf)->wd, g->pty.watch);
+	guest_tty_event(&d, g);
+	expect_tty(fd, "before\r\n");
+	/* Raw both ways: nothing is echoed, no signals, no ends of lines made up. */
+	print("$ \n", 3);
+	guest_serve(&d, g, 1);
+	expect_tty(fd, "$ \n");
+	assert_int_equal(write(fd, "l\x03\r", 3), 3);
+	while (page->in_prod < 3) {
+		assert_true(told(g, 5000));
+		guest_tty_event(&d, g);
+	}
+	assert_memory_equal(page->in, "l\x03\r", 3);
+	assert_int_equal(read(fd, buf, sizeof(buf)), -1);
+	/* More than the ring and our buffer take waits. */
+	for (i = 0; i < (int)sizeof(typed); i++)
+		typed[i] = 'a' + i % 26;
+	page->in_cons = page->in_prod;
+	for (sent = i = 0; sent < 4 * (int)sizeof(typed); i++) {
+		ssize_t w = write(fd, typed + sent % sizeof(typed),
+				  sizeof(typed) - sent % sizeof(typed));
+
+		sent += w > 0 ? w : 0;
+		assert_true(i < 5 || told(g, 5000) || g->tty.stopped);
+		guest_tty_event(&d, g);
+		if (g->tty.stopped)
+			break;
+	}
+	assert_true(g->tty.stopped);
+	for (i = 0; i < sent;) {
+		while (page->in_cons != page->in_prod)
+			assert_int_equal(page->in[MASK_XENCONS_IDX(page->in_cons++, page->in)],
+					 typed[i++ % sizeof(typed)]);
+		guest_serve(&d, g, 2);
+		if (i < sent && page->in_cons == page->in_prod) {
+			assert_true(told(g, 5000));
+			guest_tty_event(&d, g);
+		}
+	}
+	assert_false(g->tty.stopped);
+	/* He goes, with output unread; the next one gets his own. */
+	assert_int_equal(tcgetattr(fd, &t), 0);
+	t.c_lflag |= ECHO | ICANON;
+	t.c_oflag |= OPOST | ONLCR;
+	assert_int_equal(tcsetattr(fd, TCSANOW, &t), 0);
+	print("unread", 6);
+	guest_serve(&d, g, 3);
+	close(fd);
+	while (g->pty.watched) {
+		assert_true(told(g, 5000));
+		guest_tty_event(&d, g);
+	}
+	while (told(g, 50))
+		guest_tty_event(&d, g);
+	print("missed", 6);
+	guest_serve(&d, g, 4);
+	fd = open_tty(g);
+	print(" seen", 5);
+	guest_serve(&d, g, 5);
+	expect_tty(fd, "missed seen");
+	/* Nor has he his settings. */
+	assert_int_equal(tcgetattr(fd, &t), 0);
+	assert_false(t.c_lflag & (ECHO | ICANON));
+	assert_false(t.c_oflag & OPOST);
+	guest_close(&d, g);
+	assert_int_equal(read(fd, buf, 1), 0);
+	close(fd);
+}
+
+/* Whatever those who look do not do: the ring is emptied each time, and the log has it all. */
+static void test_nobody_is_waited_for(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	int tty = open_tty(g), fd[3], i;
+	char chunk[2048];
+	struct stat st;
+	char path[128];
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		fd[i] = client(g);
+		guest_accept(&d, g);
+	}
+	memset(chunk, 'x', sizeof(chunk));
+	for (i = 0; i < 4000; i++) {
+		print(chunk, sizeof(chunk));
+		guest_serve(&d, g, i * 10);
+		assert_int_equal(page->out_cons, page->out_prod);
+	}
+	snprintf(path, sizeof(path), "%s/guest-g.log.2", dir);
+	assert_int_equal(stat(path, &st), 0);
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	close(tty);
+	guest_close(&d, g);
+}
+
+/* A full disk costs the log, and one message with the guest's name. */
+static void test_full_disk(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	int full = open("/dev/full", O_WRONLY), err = dup(2), i, log = dup(g->log.fd);
+	char path[128], buf[512], *lost, *again;
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/stderr", dir);
+	assert_non_null(freopen(path, "w", stderr));
+	dup2(full, g->log.fd);
+	for (i = 0; i < 100; i++) {
+		print("word\n", 5);
+		guest_serve(&d, g, i * 10);
+		assert_int_equal(page->out_cons, page->out_prod);
+	}
+	dup2(log, g->log.fd);
+	print("last\n", 5);
+	guest_serve(&d, g, i * 10);
+	fflush(stderr);
+	dup2(err, 2);
+	f = fopen(path, "r");
+	buf[fread(buf, 1, sizeof(buf) - 1, f)] = '\0';
+	fclose(f);
+	unlink(path);
+	lost = strstr(buf, "domain 5 (g): its console log loses output: No space left on device\n");
+	again = strstr(buf, "domain 5 (g): its console log is written again\n");
+	assert_ptr_equal(lost, buf);
+	assert_ptr_equal(again, strchr(buf, '\n') + 1);
+	assert_string_equal(strchr(again, '\n'), "\n");
+	read_log(buf, sizeof(buf));
+	assert_string_equal(buf, "last\n");
+	close(full);
+	close(err);
+	close(log);
+	guest_close(&d, g);
+}
+
 static void test_many_clients(void **state)
 {
 	struct guest *g = guest_open(&d, 5, "g", 2, true);
@@ -352,6 +555,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fair, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nobody_is_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
