@@ -16,6 +16,11 @@
 #define OFF_IMAGE_SIZE 16
 #define OFF_FLAGS 24
 #define OFF_MAGIC2 56
+#define OFF_PE 60
+
+/* PE: signature and file header; one entry of the section table */
+#define PE_HEADER 24
+#define PE_SECTION 40
 
 #define FLAG_BIG_ENDIAN 1u
 /* Nothing sane is larger; it keeps sums of sizes far from wrapping. */
@@ -29,6 +34,35 @@ static uint64_t le64(const uint8_t *p)
 	for (i = 7; i >= 0; i--)
 		v = v << 8 | p[i];
 	return v;
+}
+
+static uint32_t le32(const uint8_t *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/*
+ * The bytes that the file must have for its PE sections to be whole (PE/COFF specification, "Section Table");
+ * a kernel with an EFI stub has such a header. 0: there is none, or it does not fit into @len. Without it
+ * nobody knows where the file should end: image_size counts .bss, which is not in it.
+ */
+static uint64_t pe_size(const uint8_t *h, size_t len)
+{
+	uint64_t pe = le32(h + OFF_PE), table, size = 0, end;
+	unsigned int i, n;
+
+	if (memcmp(h, "MZ", 2) || pe + PE_HEADER > len || memcmp(h + pe, "PE\0", 4))
+		return 0;
+	n = h[pe + 6] | h[pe + 7] << 8;
+	table = pe + PE_HEADER + (h[pe + 20] | h[pe + 21] << 8);
+	if (table + n * PE_SECTION > len)
+		return 0;
+	for (i = 0; i < n; i++, table += PE_SECTION) {
+		end = (uint64_t)le32(h + table + 16) + le32(h + table + 20);
+		if (end > size)
+			size = end;
+	}
+	return size;
 }
 
 /* What a file that is no Image looks like, with the remedy. */
@@ -78,6 +112,11 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad size (0x%llx)", path,
 			       (unsigned long long)(img->size >= SIZE_LIMIT ? img->size :
 									      file_size));
+	if (file_size < pe_size(h, len))
+		return pv_fail(err, -ENOEXEC,
+			       "%s: the file is cut short: it has %llu of at least %llu bytes",
+			       path, (unsigned long long)file_size,
+			       (unsigned long long)pe_size(h, len));
 	/* Old kernels leave image_size 0; then the file is all we know. */
 	if (img->size < file_size)
 		img->size = file_size;
@@ -86,7 +125,7 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 
 int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err)
 {
-	uint8_t head[PV_IMAGE_HEADER];
+	uint8_t head[PV_IMAGE_HEAD];
 	struct stat st;
 	ssize_t n;
 	int fd, rc;

@@ -61,6 +61,22 @@ static int open_ramdisk(struct creation *k, uint64_t *size)
 	return -1;
 }
 
+/*
+ * A kernel without an EFI stub does not say where its file ends. Much .bss is a small program's; of a file of
+ * a kernel's length it hardly ever is more than all the rest.
+ */
+static void warn_if_short(const struct creation *k)
+{
+	const struct pv_image *img = &k->image;
+
+	if (img->file_size >= PV_MIB && img->file_size < img->size / 2)
+		xl_error(
+			"warning: %s has only %llu of the %llu bytes that its header speaks of: is "
+			"the file whole?",
+			k->cfg->kernel, (unsigned long long)img->file_size,
+			(unsigned long long)img->size);
+}
+
 static int check_files(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
@@ -71,6 +87,8 @@ static int check_files(struct creation *k)
 	if (pv_image_open(cfg->kernel, &k->image, &err)) {
 		config_error(cfg, "kernel", 0, "%s", err.text);
 		bad = 1;
+	} else {
+		warn_if_short(k);
 	}
 	bad |= open_ramdisk(k, &ramdisk_size) != 0;
 	for (i = 0; i < cfg->nr_disks; i++)

@@ -125,8 +125,9 @@ struct pv_image {
 	int fd; /* -1 unless opened by pv_image_open */
 };
 #define PV_IMAGE_HEADER 64
+#define PV_IMAGE_HEAD 4096 /* has an EFI stub's PE header, too */
 
-/* @head: the file's first @len bytes. The text in @err names @path and what it is instead. */
+/* @head: the file's first @len bytes, up to PV_IMAGE_HEAD. The text in @err names @path and what it is instead. */
 int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char *path,
 		   struct pv_image *img, struct pv_err *err);
 int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err);

@@ -478,6 +478,11 @@ wait $p
 check "and by the exit status in the foreground" [ $? = 1 ]
 check "nothing is left" clean
 
+# image_size 4 MiB: less than half of it is there
+{ head -c 18 Image; printf '\100'; tail -c +20 Image; } >sub/Image
+says 0 "has only 1048576 of the 4194304 bytes that its header speaks of" xl create -q a.cfg "kernel='sub/Image'"
+xl destroy a
+
 # --- a back end that gives up ---
 
 xl create -q lost.cfg >output 2>&1
