@@ -67,8 +67,10 @@ static void add_target(struct request *r, uint32_t domid, bool all)
 		return;
 	/* What a destroyed guest left, held by a process or a back end; nobody can be asked any more. */
 	if (info.flags & XEN_DOMINF_dying) {
-		if (!all)
+		if (!all) {
 			printf("Domain %u has been destroyed already\n", domid);
+			holders_say(domid);
+		}
 		return;
 	}
 	r->target = realloc(r->target, (r->nr + 1) * sizeof(*r->target));

@@ -490,10 +490,13 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	/* Its memory is free once the daemons have unmapped their rings. */
 	end = xl_now() + GONE_WAIT_MS;
 	while (!pv_domain_info(xl->pv, domid, &info)) {
-		if (xl_now() > end)
-			return xl_error("domain %u is dead, but %llu pages of it are still in use "
-					"(xl list shows it as dying)",
-					domid, (unsigned long long)info.tot_pages);
+		if (xl_now() > end) {
+			xl_error("domain %u is dead, but %llu pages of it are still in use "
+				 "(xl list shows it as dying)",
+				 domid, (unsigned long long)info.tot_pages);
+			holders_say(domid);
+			return -1;
+		}
 		xl_sleep(ms);
 		if (ms < 50)
 			ms *= 2;

@@ -208,6 +208,11 @@ bool backends_watch(struct xl *xl, uint32_t domid);
  */
 void backends_check(struct xl *xl, uint32_t domid, void (*say)(const char *fmt, ...));
 
+/* --- holders.c ------------------------------------------------------------------------------- */
+
+/* Says on stderr who may still use pages of a destroyed domain: nothing when nobody is found. */
+void holders_say(uint32_t domid);
+
 /* --- supervise.c ----------------------------------------------------------------------------- */
 
 enum { REPORT_READY = 'R', REPORT_ENDED = 'E' };

@@ -84,11 +84,11 @@ static void runstates_across_pages(void **state)
 		}
 	}
 	/* The second part may be nobody's, not the guest's to write, or beyond the end of all addresses. */
-	p2m_unmap(u1, RAM_GFN + 1, NULL);
+	p2m_unmap(u1, RAM_GFN + 1, BIT(P2M_RAM), NULL);
 	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EFAULT);
 	assert_int_equal(p2m_map(u1, RAM_GFN + 1, page_to_mfn(pg[1]), 0, P2M_FOREIGN, P2M_RW), 0);
 	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &reg), -EINVAL);
-	p2m_unmap(u1, RAM_GFN + 1, NULL);
+	p2m_unmap(u1, RAM_GFN + 1, BIT(P2M_FOREIGN), NULL);
 	assert_int_equal(p2m_map(u1, RAM_GFN + 1, page_to_mfn(pg[1]), 0, P2M_RAM, P2M_RWX), 0);
 	for (unsigned int i = 0; i < 2; i++)
 		assert_int_equal(pg[i]->count, count + 1); /* of the last one that was right */

@@ -392,7 +392,14 @@ check "nothing is left" clean
 xl create -q b.cfg >output 2>&1
 id=$(xl domid b)
 "$out/fake-hv" hold "$id"
+mkdir -p proc/self proc/17 proc/1234 backends/vbd-$id-51712 backends/vif-1$id-0
+echo '3fb000-3fc000 rw-s 00000000 00:05 89 /dev/xen/gntdev' >proc/1234/maps
+echo 'qemu-storage-da' >proc/1234/comm
+echo '3fb000-3fc000 r--p 00000000 00:05 12 /bin/busybox' >proc/17/maps
 says 1 "domain $id is dead, but 4098 pages of it are still in use" xl destroy b
+says 0 "one of which may hold it: 1234 (qemu-storage-da)" xl shutdown "$id"
+says 0 "dom0's kernel still has: vbd-$id-51712" xl shutdown "$id"
+rm -r proc backends
 says 0 "-bp--d" xl list "$id"
 check "a corpse is not asked" xl shutdown -a -w
 says 0 "Domain $id has been destroyed already" xl shutdown "$id"
