@@ -171,6 +171,15 @@ static void long_nics(struct xl *xl, uint32_t domid)
 	free(devs);
 }
 
+/* What the toolstack has written for the guest, in KiB; without it what the hypervisor counts. */
+static unsigned long long memory_node(struct xl *xl, uint32_t domid, const char *leaf,
+				      uint64_t pages)
+{
+	long kib = st_read_long(xl, "/local/domain/%u/memory/%s", domid, leaf);
+
+	return kib > 0 ? (unsigned long long)kib : pages * 4;
+}
+
 static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	char *name = domain_name(xl, info->domain), uuid[37], state[7];
@@ -186,8 +195,8 @@ static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 	json_string("uuid", uuid, false);
 	printf(" },\n            \"b_info\": { \"max_vcpus\": %u, \"max_memkb\": %llu, "
 	       "\"target_memkb\": %llu, ",
-	       info->max_vcpu_id + 1, (unsigned long long)info->max_pages * 4,
-	       (unsigned long long)info->tot_pages * 4);
+	       info->max_vcpu_id + 1, memory_node(xl, info->domain, "static-max", info->max_pages),
+	       memory_node(xl, info->domain, "target", info->tot_pages));
 	json_string("kernel", kernel, false);
 	printf(" },\n            \"disks\": [ ");
 	long_disks(xl, info->domain);

@@ -97,7 +97,7 @@ static int check_files(struct creation *k)
 		bad |= device_check_nic(cfg, &cfg->nic[i]) != 0;
 	if (bad)
 		return -1;
-	if (pv_layout_plan(&k->image, ramdisk_size, cfg->memory * PV_MIB, cfg->maxvcpus,
+	if (pv_layout_plan(&k->image, ramdisk_size, cfg->maxmem * PV_MIB, cfg->maxvcpus,
 			   cfg->cmdline, &k->guest.layout, &err)) {
 		config_error(cfg, "memory", 0, "%s", err.text);
 		return -1;
@@ -108,7 +108,7 @@ static int check_files(struct creation *k)
 /* Page tables and the hypervisor's own structures included, generously. */
 static uint64_t pages_for(const struct xl_config *cfg)
 {
-	uint64_t need = cfg->memory * PV_MIB / PV_PAGE_SIZE;
+	uint64_t need = cfg->maxmem * PV_MIB / PV_PAGE_SIZE;
 
 	return need + need / 256 + 256;
 }
@@ -147,8 +147,9 @@ static int check_memory(struct creation *k)
 		if (more)
 			xl_sleep(20);
 	} while (more && xl_now() < end && !xl_interrupted);
-	config_error(k->cfg, "memory", 0, "not enough free memory: %lu MiB wanted, %llu MiB free",
-		     k->cfg->memory, (unsigned long long)(room * PV_PAGE_SIZE / PV_MIB));
+	config_error(k->cfg, k->cfg->maxmem > k->cfg->memory ? "maxmem" : "memory", 0,
+		     "not enough free memory: %lu MiB wanted, %llu MiB free", k->cfg->maxmem,
+		     (unsigned long long)(room * PV_PAGE_SIZE / PV_MIB));
 	return -1;
 }
 
@@ -245,8 +246,9 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 	ok = st_write(k->xl, t, vm, "/local/domain/%u/vm", id);
 	ok = ok && st_write(k->xl, t, cfg->name, "/local/domain/%u/name", id);
 	ok = ok && write_number(k, t, id, "domid");
+	/* It starts with all that it may have; its balloon driver goes down to the target. */
 	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/target");
-	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/static-max");
+	ok = ok && write_number(k, t, cfg->maxmem * 1024, "memory/static-max");
 	ok = ok && write_number(k, t, 1, "control/platform-feature-multiprocessor-suspend");
 	ok = ok && write_number(k, t, 1, "control/platform-feature-xs_reset_watches");
 	for (i = 0; ok && i < cfg->maxvcpus; i++)

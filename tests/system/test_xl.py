@@ -158,3 +158,21 @@ def test_xenstore_clients(demo):
     assert demo.run("xenstore-list /test").split() == ["a", "b"]
     demo.run("xenstore-rm /test")
     demo.fails("xenstore-read /test/a")
+
+
+def test_maxmem(dom0):
+    """A guest begins with maxmem, goes down to memory by itself, and comes up again when it is told."""
+    m = dom0
+    m.run("xl create -q /etc/xen/demo.cfg memory=96 maxmem=160", 60)
+
+    def settles_at(mib):
+        m.run(f"until [ $(xl list demo | awk 'NR > 1 {{ print $3 }}') = {mib} ]; do sleep 1; done", 60)
+
+    settles_at(96)
+    out = m.run("xl list -l demo")
+    assert '"max_memkb": 163840, "target_memkb": 98304' in out, out
+    m.run("xenstore-write /local/domain/$(xl domid demo)/memory/target $((144 << 10))")
+    settles_at(144)
+    with m.guest("demo") as g:
+        assert int(re.search(r"MemTotal: +(\d+)", g.run("cat /proc/meminfo")).group(1)) > 100 << 10
+    m.run("xl shutdown -w demo", 120)

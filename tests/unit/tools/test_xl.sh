@@ -230,6 +230,7 @@ if [ "$have_nodes" ]; then
 	says 1 "shared.cfg:4: disk: $root/a.img: in use by domain 'a'" xl create shared.cfg
 	says 1 "in use by domain 'a'" xl create b.cfg "disk=['$root/a.img,raw,xvda,r']"
 fi
+says 0 '"max_memkb": 16384, "target_memkb": 16384,' xl list -l a
 check "rename" xl rename a c
 says 1 "a domain called 'c' exists already" xl create b.cfg name=c
 says 0 "c" xl domname "$(xl domid c)"
@@ -249,6 +250,12 @@ says 1 "kernel: $root/none: No such file or directory" xl create a.cfg "kernel=$
 says 1 "ramdisk: $root/none: No such file or directory" xl create a.cfg "ramdisk=$root/none"
 says 1 "memory: 2 MiB is too little memory" xl create a.cfg memory=2
 says 1 "memory: not enough free memory: 8000 MiB wanted, 4096 MiB free" xl create a.cfg memory=8000
+says 1 "maxmem: not enough free memory: 8000 MiB wanted, 4096 MiB free" xl create a.cfg maxmem=8000
+check "maxmem" xl create -q a.cfg maxmem=32
+says 0 "16384" xenstore-read "/local/domain/$(xl domid a)/memory/target"
+says 0 "32768" xenstore-read "/local/domain/$(xl domid a)/memory/static-max"
+says 0 '"max_memkb": 32768, "target_memkb": 16384,' xl list -l a
+check "destroy" xl destroy a
 says 1 "disk: $root/none: No such file or directory" xl create a.cfg "disk=['$root/none,raw,xvda,w']"
 sed 's,Image,none,' a.cfg >nokernel.cfg
 says 1 "nokernel.cfg:2: kernel: $root/none: No such file or directory" xl create nokernel.cfg
