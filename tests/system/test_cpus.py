@@ -103,7 +103,7 @@ def models(qemu):
 @pytest.mark.parametrize("model", ["rva23s64", "max"])
 def test_newer_model(boot, newest_qemu, model):
     def reach(m):
-        out = m.run("xl create -q /dev/null name=\\\"bare\\\" memory=32 kernel=\\\"/images/test/reach\\\"", 60)
+        out = m.run("xl create -q /dev/null name=\\\"bare\\\" memory=32 vcpus=2 kernel=\\\"/images/test/reach\\\"", 60)
         assert "all as expected" in out, out
 
     m = boot(qemu=newest_qemu, cpu=model)
@@ -199,6 +199,15 @@ def test_harts_of_many_kinds(boot):
     assert "2 harts running" in text
     m.wait_prompt("demo")
     assert m.poweroff() == 0
+
+
+def test_two_sockets(boot, newest_qemu):
+    """Each has a PLIC: the UART is on the first one, PCI on the other (whose interrupts QEMU 7.2 loses, natively as well)."""
+    numa = ["-object", "memory-backend-ram,id=m0,size=1G", "-object", "memory-backend-ram,id=m1,size=1G",
+            "-numa", "node,cpus=0,memdev=m0", "-numa", "node,cpus=1,memdev=m1"]
+    m = boot(qemu=newest_qemu, extra=numa)
+    works(m)
+    assert "190 physical interrupt sources" in m.seen()
 
 
 def test_memory_beyond_4_gib(boot):

@@ -2,8 +2,8 @@
 /*
  * What a guest reaches of a CPU that has more than is given (docs/architecture.md, "What a guest reaches of the CPU"), on one
  * with Zawrs, Zicboz and Smstateen at least: waiting for a lock goes on, in kernel and user mode alike; senvcfg is there;
- * state that is not switched is an illegal instruction. Prints "all as expected" and powers off, or the number of the step
- * that was not.
+ * state that is not switched is an illegal instruction; VCPUOP_initialise takes the modes of satp that the hart has. Prints
+ * "all as expected" and powers off, or the number of the step that was not. Needs a second vCPU.
  */
 #include "guest.inc"
 
@@ -12,7 +12,9 @@
 #define WRS_STO	0x01d00073
 #define NONE	15
 #define ILLEGAL	2
-#define ECALL_U	8
+#define CONTEXT_SATP	(8 + 32 * 8 + 8 * 8)	/* in struct vcpu_guest_context (docs/abi.md), and its size */
+#define CONTEXT_SIZE	(CONTEXT_SATP + 4 * 8)
+#define EINVAL	22
 
 /* s0: number of the step; s1: cause of the trap, NONE if there was none; s3: where to go on after it */
 	.macro	step cause, insn:vararg
@@ -64,6 +66,39 @@ idles:	.word	WFI
 	csrr	t1, sepc
 	bne	t0, t1, wrong
 
+	/* Down from 15, the first mode that satp takes, and no other, is one to start a vCPU with. s4: mode, s5: root's page */
+	addi	s0, s0, 1			/* 11 */
+	la	s5, root
+	li	t0, 0xcf			/* D A X W R V: three gigabytes 1:1, or the first 512 */
+	sd	t0, (s5)
+	li	t1, 1 << 28
+	add	t0, t0, t1
+	sd	t0, 8(s5)
+	add	t0, t0, t1
+	sd	t0, 16(s5)
+	srli	s5, s5, 12
+	li	s4, 15
+2:	slli	s6, s4, 60
+	or	t0, s6, s5
+	csrw	satp, t0
+	csrr	s7, satp
+	csrw	satp, zero
+	sfence.vma
+	la	a3, context
+	sd	s6, CONTEXT_SATP(a3)
+	li	a7, 0x0A000007
+	li	a6, 24				/* vcpu_op */
+	li	a1, 0				/* VCPUOP_initialise */
+	li	a2, 1
+	ecall
+	bnez	s7, 3f
+	li	t0, -EINVAL
+	bne	a0, t0, wrong
+	addi	s4, s4, -1
+	bnez	s4, 2b
+	j	wrong
+3:	bnez	a0, wrong
+
 	la	a0, good
 	call	print
 	li	a1, REASON_NONE
@@ -91,3 +126,9 @@ good:	.asciz	"all as expected\r\n"
 bad:	.ascii	"wrong at step "
 number:	.ascii	"? (a is 1), cause "
 cause:	.asciz	"? (a is 0)\r\n"
+
+	.bss
+	.balign	4096
+root:	.skip	4096
+context:
+	.skip	CONTEXT_SIZE

@@ -177,8 +177,7 @@ static void map_devices(struct domain *d, const struct device_range *dev, unsign
 }
 
 /*
- * The first gap of size (aligned to align) in [from, to) that neither RAM nor any device of the FDT
- * touches.
+ * The first gap of size (aligned to align) in [from, to) that neither RAM nor any device of the FDT touches.
  */
 static bool find_gap(const struct device_range *dev, unsigned int n, paddr_t from, paddr_t to,
 		     u64 size, u64 align, struct range *gap)

@@ -32,4 +32,14 @@ unsigned int dom0_devices(struct device_range *dev, unsigned int max);
 /* dom0's FDT from the firmware's. Returns 0 or a negative libfdt error. */
 int dom0_fdt_make(void *buf, int size, const struct dom0_layout *l);
 
+/* Interrupt controllers and specifiers of dom0's FDT (boot/dom0_irq.c). Returns 0 or a negative libfdt error. */
+int dom0_fdt_interrupts(void *fdt);
+
+#define TRY(x) \
+	do { \
+		int _rc = (x); \
+		if (_rc < 0) \
+			return _rc; \
+	} while (0)
+
 #endif

@@ -29,12 +29,6 @@ static bool is_owned(const void *fdt, int node)
 	       !strcmp(path, boot.uart_path);
 }
 
-static bool is_plic(const void *fdt, int node)
-{
-	return !fdt_node_check_compatible(fdt, node, "riscv,plic0") ||
-	       !fdt_node_check_compatible(fdt, node, "sifive,plic-1.0.0");
-}
-
 /* ---- device addresses ---- */
 
 struct dev_list {
@@ -62,7 +56,7 @@ static u64 cells(const fdt32_t *p, int n)
 
 static void node_ranges(const void *fdt, int node, int ac, int sc, struct dev_list *l)
 {
-	bool give = !is_owned(fdt, node) && !is_plic(fdt, node) && fdt_node_okay(fdt, node);
+	bool give = !is_owned(fdt, node) && !fdt_is_plic(fdt, node) && fdt_node_okay(fdt, node);
 	const char *type = fdt_getprop(fdt, node, "device_type", NULL);
 	const fdt32_t *p;
 	int len;
@@ -107,13 +101,6 @@ unsigned int dom0_devices(struct device_range *dev, unsigned int max)
 }
 
 /* ---- edits ---- */
-
-#define TRY(x) \
-	do { \
-		int _rc = (x); \
-		if (_rc < 0) \
-			return _rc; \
-	} while (0)
 
 /* Offsets move with each deletion, so the search starts again after one. */
 static int delete_owned(void *fdt)
@@ -210,20 +197,6 @@ static int edit_cpus(void *fdt, unsigned int nr_vcpus)
 	return 0;
 }
 
-static int edit_plic(void *fdt)
-{
-	int node = fdt_node_offset_by_compatible(fdt, -1, "riscv,plic0");
-
-	if (node < 0)
-		node = fdt_node_offset_by_compatible(fdt, -1, "sifive,plic-1.0.0");
-	TRY(node);
-	fdt_delprop(fdt, node, "reg");
-	fdt_delprop(fdt, node, "interrupts-extended");
-	TRY(fdt_setprop_string(fdt, node, "compatible", "pavise,pirq"));
-	TRY(fdt_setprop_u32(fdt, node, "#interrupt-cells", 1));
-	return fdt_setprop_u32(fdt, node, "#address-cells", 0);
-}
-
 static int put_range(void *fdt, int node, const char *prop, const struct range *r)
 {
 	TRY(fdt_appendprop_u64(fdt, node, prop, r->start));
@@ -277,7 +250,7 @@ int dom0_fdt_make(void *buf, int size, const struct dom0_layout *l)
 	TRY(fdt_open_into(boot.fdt, buf, size));
 	TRY(edit_chosen(buf, l));
 	TRY(delete_owned(buf));
-	TRY(edit_plic(buf));
+	TRY(dom0_fdt_interrupts(buf));
 	TRY(edit_cpus(buf, l->nr_vcpus));
 	TRY(add_memory(buf, l));
 	TRY(add_hypervisor(buf, l));

@@ -189,8 +189,7 @@ static void parse_cpus(const void *fdt)
 }
 
 /*
- * QEMU's guest-loader writes 64-bit address and size without saying so in /chosen: the length
- * tells.
+ * QEMU's guest-loader writes 64-bit address and size without saying so in /chosen: the length tells.
  */
 static bool module_reg(const void *fdt, int node, u64 *addr, u64 *size)
 {
@@ -241,6 +240,7 @@ static void parse_uart(const void *fdt)
 {
 	int chosen = fdt_path_offset(fdt, "/chosen"), node = -1;
 	const char *path = chosen >= 0 ? fdt_getprop(fdt, chosen, "stdout-path", NULL) : NULL;
+	const struct plic *plic;
 	u64 addr, size;
 
 	if (path) {
@@ -257,31 +257,50 @@ static void parse_uart(const void *fdt)
 	}
 	boot.uart_base = addr;
 	boot.uart_irq = prop_u32(fdt, node, "interrupts", 0);
+	plic = plic_by_phandle(fdt_interrupt_parent(fdt, node));
+	if (boot.uart_irq && plic)
+		boot.uart_irq += plic->first;
 	boot.uart_shift = prop_u32(fdt, node, "reg-shift", 0);
 	boot.uart_io_width = prop_u32(fdt, node, "reg-io-width", 1);
 	fdt_get_path(fdt, node, boot.uart_path, sizeof(boot.uart_path));
 }
 
-/*
- * The S-mode context of each hart: entries of interrupts-extended that name interrupt 9 of its
- * controller.
- */
-static void parse_plic(const void *fdt)
+bool fdt_is_plic(const void *fdt, int node)
 {
-	int node = fdt_node_offset_by_compatible(fdt, -1, "riscv,plic0"), len;
-	const fdt32_t *ext;
+	return !fdt_node_check_compatible(fdt, node, "riscv,plic0") ||
+	       !fdt_node_check_compatible(fdt, node, "sifive,plic-1.0.0");
+}
 
-	if (node < 0)
-		node = fdt_node_offset_by_compatible(fdt, -1, "sifive,plic-1.0.0");
-	if (node < 0)
-		panic("no PLIC in the FDT (on QEMU's virt machine: leave aia=none)");
-	boot.plic_node = node;
-	if (!node_reg(fdt, node, 0, &boot.plic_base, &boot.plic_size))
-		panic("the PLIC's node has no reg");
-	boot.plic_ndev = prop_u32(fdt, node, "riscv,ndev", 0);
+const struct plic *plic_by_phandle(u32 phandle)
+{
+	for (unsigned int i = 0; phandle && i < boot.nr_plics; i++) {
+		if (boot.plic[i].phandle == phandle)
+			return &boot.plic[i];
+	}
+	return NULL;
+}
+
+u32 fdt_interrupt_parent(const void *fdt, int node)
+{
+	for (; node >= 0; node = fdt_parent_offset(fdt, node)) {
+		u32 phandle = prop_u32(fdt, node, "interrupt-parent", 0);
+
+		if (phandle)
+			return phandle;
+	}
+	return 0;
+}
+
+/*
+ * The S-mode context of each hart: entries of interrupts-extended that name interrupt 9 of its controller.
+ */
+static void parse_contexts(const void *fdt, int node, struct plic *p)
+{
+	int len;
+	const fdt32_t *ext = fdt_getprop(fdt, node, "interrupts-extended", &len);
+
 	for (unsigned int h = 0; h < CONFIG_NR_CPUS; h++)
-		boot.plic_context[h] = ~0U;
-	ext = fdt_getprop(fdt, node, "interrupts-extended", &len);
+		p->context[h] = ~0U;
 	for (int i = 0; ext && i + 1 < len / 4; i += 2) {
 		int intc = fdt_node_offset_by_phandle(fdt, fdt32_to_cpu(ext[i]));
 		u64 id, unused;
@@ -291,9 +310,34 @@ static void parse_plic(const void *fdt)
 			continue;
 		for (unsigned int h = 0; h < boot.nr_harts; h++) {
 			if (boot.hartids[h] == id)
-				boot.plic_context[h] = i / 2;
+				p->context[h] = i / 2;
 		}
 	}
+}
+
+static void parse_plics(const void *fdt)
+{
+	unsigned int first = 0;
+
+	for (int node = fdt_next_node(fdt, -1, NULL); node >= 0;
+	     node = fdt_next_node(fdt, node, NULL)) {
+		struct plic *p = &boot.plic[boot.nr_plics];
+
+		if (!fdt_is_plic(fdt, node) || !fdt_node_okay(fdt, node))
+			continue;
+		if (boot.nr_plics == MAX_PLICS)
+			panic("the FDT has more than %u PLICs", MAX_PLICS);
+		if (!node_reg(fdt, node, 0, &p->base, &p->size))
+			panic("a PLIC's node has no reg");
+		p->phandle = fdt_get_phandle(fdt, node);
+		p->ndev = min(prop_u32(fdt, node, "riscv,ndev", 0), 1023U);
+		p->first = first;
+		first += p->ndev;
+		parse_contexts(fdt, node, p);
+		boot.nr_plics++;
+	}
+	if (!boot.nr_plics)
+		panic("no PLIC in the FDT (on QEMU's virt machine: leave aia=none)");
 }
 
 void fdt_parse(paddr_t fdt_pa)
@@ -319,8 +363,8 @@ void fdt_parse(paddr_t fdt_pa)
 		  ROUND_UP(image_pa + (image_end - image_start), 2UL << 20));
 	parse_cpus(fdt);
 	parse_modules(fdt);
+	parse_plics(fdt);
 	parse_uart(fdt);
-	parse_plic(fdt);
 }
 
 const char *cmdline_get(const char *name, char *buf, size_t size)

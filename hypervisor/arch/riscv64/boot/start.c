@@ -25,7 +25,6 @@ static void setup_hart(unsigned int i)
 
 	h->index = i;
 	h->hartid = boot.hartids[i];
-	h->plic_context = boot.plic_context[i];
 	h->stack_top = (u64)stacks[i] + STACK_GUARD + STACK_SIZE;
 	h->spin_limit = ~0ULL;
 }
@@ -170,7 +169,8 @@ static void leave_out(unsigned int i, long error)
 	machine.nr_harts--;
 	for (; i < boot.nr_harts; i++) {
 		boot.hartids[i] = boot.hartids[i + 1];
-		boot.plic_context[i] = boot.plic_context[i + 1];
+		for (unsigned int p = 0; p < boot.nr_plics; p++)
+			boot.plic[p].context[i] = boot.plic[p].context[i + 1];
 		setup_hart(i);
 	}
 }

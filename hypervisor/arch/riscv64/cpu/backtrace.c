@@ -45,8 +45,7 @@ const char *arch_symbol(const void *address)
 #endif
 
 /*
- * A return address may lie behind its function's end (a call that does not return): look one byte
- * before it.
+ * A return address may lie behind its function's end (a call that does not return): look one byte before it.
  */
 static void print_frame(u64 pc, bool is_return)
 {

@@ -32,7 +32,6 @@ struct hart {
 		fp_owner; /* whose floating point state the registers hold; NULL: nobody's, zeroes */
 	u64 hartid; /* the SBI's */
 	unsigned int index;
-	unsigned int plic_context;
 	bool online;
 	bool in_fault; /* printing a fault: the next one only stops */
 	u64 last_alive; /* watchdog */

@@ -47,6 +47,16 @@ struct isa {
 	bool h;
 };
 
+#define MAX_PLICS 4
+struct plic {
+	paddr_t base;
+	u64 size;
+	u32 phandle;
+	unsigned int ndev; /* sources are 1 .. ndev */
+	unsigned int first; /* source n is the physical interrupt first + n */
+	unsigned int context[CONFIG_NR_CPUS]; /* S-mode context of each hart; ~0: none */
+};
+
 struct boot_info {
 	const void *fdt; /* the firmware's, mapped */
 	u64 fdt_size;
@@ -66,11 +76,8 @@ struct boot_info {
 	paddr_t uart_base;
 	unsigned int uart_irq, uart_shift, uart_io_width;
 	char uart_path[64];
-	paddr_t plic_base;
-	u64 plic_size;
-	unsigned int plic_ndev;
-	int plic_node;
-	unsigned int plic_context[CONFIG_NR_CPUS]; /* S-mode context of each hart; ~0: none */
+	struct plic plic[MAX_PLICS]; /* one a socket */
+	unsigned int nr_plics;
 	paddr_t test_base; /* sifive,test */
 };
 extern struct boot_info boot;
@@ -87,6 +94,11 @@ const char *cmdline_get(const char *name, char *buf,
 bool fdt_node_okay(const void *fdt, int node);
 /* A CPU node of the firmware's FDT (or of a copy with its ids still in it) is that of a hart in use. */
 bool fdt_cpu_used(const void *fdt, int node);
+bool fdt_is_plic(const void *fdt, int node);
+/* The PLIC with a phandle; NULL: none has it. */
+const struct plic *plic_by_phandle(u32 phandle);
+/* The phandle of the controller that a node's interrupts belong to; 0: nobody says. */
+u32 fdt_interrupt_parent(const void *fdt, int node);
 
 /* ---- cpu ---- */
 
@@ -214,8 +226,7 @@ void p2m_free(struct domain *d);
 /* The domain's hardware translations are gone from all harts on return. */
 void p2m_flush(struct domain *d);
 /*
- * GPA of a guest virtual address by the guest's own tables; false: no such mapping with these
- * rights.
+ * GPA of a guest virtual address by the guest's own tables; false: no such mapping with these rights.
  */
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa);
 

@@ -138,8 +138,7 @@
 	__asm__ volatile("csrc " CSR_STR(csr) ", %0" : : "rK"((unsigned long)(val)) : "memory")
 
 /*
- * HFENCE.GVMA x0, x0 and HFENCE.VVMA x0, x0: all guest physical, all guest virtual translations of
- * this hart.
+ * HFENCE.GVMA x0, x0 and HFENCE.VVMA x0, x0: all guest physical, all guest virtual translations of this hart.
  */
 #define hfence_gvma_all() __asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, x0" : : : "memory")
 #define hfence_vvma_all() __asm__ volatile(".insn r 0x73, 0, 0x11, x0, x0, x0" : : : "memory")

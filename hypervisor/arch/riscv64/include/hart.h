@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What each hart and each vCPU keeps for this architecture; cpu/entry.S reaches it by the offsets
- * of asm-offsets.h. In the hypervisor tp points at this hart's struct hart; in a guest sscratch
- * does.
+ * of asm-offsets.h. In the hypervisor tp points at this hart's struct hart; in a guest sscratch does.
  */
 #ifndef PAVISE_HART_H
 #define PAVISE_HART_H

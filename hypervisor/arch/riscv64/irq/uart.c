@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ns16550a UART, polled for output, by interrupt for input. Before it is known: the SBI's
- * legacy console.
+ * The ns16550a UART, polled for output, by interrupt for input. Before it is known: the SBI's legacy console.
  */
 #include <arch.h>
 

@@ -147,8 +147,7 @@ void mm_init(void)
 	boot.reserved[boot.nr_reserved++].end = early_end;
 	frame_table = early_alloc(size);
 	/*
-	 * Until the heap gets them: firmware, modules and image stay so, and are nobody's to give
-	 * away.
+	 * Until the heap gets them: firmware, modules and image stay so, and are nobody's to give away.
 	 */
 	for (unsigned int i = 0; i < boot.nr_mem; i++) {
 		for (mfn_t m = boot.mem[i].start >> PAGE_SHIFT; m < boot.mem[i].end >> PAGE_SHIFT;
@@ -166,7 +165,8 @@ void mm_init(void)
 			map_direct(boot.mem[i].start, boot.mem[i].end);
 		}
 	}
-	map_direct(boot.plic_base, boot.plic_base + boot.plic_size);
+	for (unsigned int i = 0; i < boot.nr_plics; i++)
+		map_direct(boot.plic[i].base, boot.plic[i].base + boot.plic[i].size);
 	if (boot.uart_base)
 		map_direct(boot.uart_base, boot.uart_base + 0x100);
 	if (boot.test_base)

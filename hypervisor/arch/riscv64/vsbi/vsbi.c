@@ -73,8 +73,7 @@ static struct sbiret vsbi_time(struct vcpu *v, u64 fid, const struct cpu_regs *r
 /* ---- hart masks (IPI, RFENCE) ---- */
 
 /*
- * Calls fn for each vCPU of the mask; SBI_ERR_INVALID_PARAM if one does not exist or is not
- * started.
+ * Calls fn for each vCPU of the mask; SBI_ERR_INVALID_PARAM if one does not exist or is not started.
  */
 static long for_mask(struct domain *d, u64 mask, u64 base, void (*fn)(struct vcpu *v, void *arg),
 		     void *arg)
