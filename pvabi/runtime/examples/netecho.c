@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers ARP, ping and UDP port 7 (echo, RFC 862) for an address, until "xl destroy":
+ * Answers ARP, ping and UDP port 7 (echo, RFC 862) for an address, until "xl shutdown":
  *	make guest SRC=pvabi/runtime/examples/netecho.c; cp build/guests/netecho images/
  * and in xl.cfg: kernel = "/images/netecho", vif = [ "" ], extra = "169.254.7.7"
  */

@@ -29,6 +29,7 @@ extern struct pv_cpu *pv_cpus[PV_MAX_VCPUS]; /* NULL: never started */
 void pv_heap_init(uint64_t start, uint64_t end); /* and the window's tables */
 void pv_event_init(void); /* maps shared_info */
 void pv_event_cpu_init(void); /* registers this vCPU's vcpu_info, upcall on */
+void pv_control_init(void); /* xl shutdown finds an answer from here on */
 void pv_console_init(void);
 void pv_console_flush(void); /* waits until the other end has taken everything, a second at most */
 void pv_console_wait(void); /* sleeps until there is input */
@@ -45,6 +46,21 @@ bool fifo_pending(evtchn_port_t port);
 bool fifo_clear(evtchn_port_t port);
 void fifo_mask(evtchn_port_t port);
 void fifo_dispatch(unsigned int vcpu);
+
+/* control.c: something may be there to look at; somebody looks, now or when that is safe */
+bool control_pending(void);
+void control_again(void);
+void control_look(void);
+
+/* xenbus.c's part of it */
+#define CONTROL_TOKEN "pv-control"
+/* Runs fn when the ring has something. false: no xenstore. */
+bool xenbus_listen(pv_event_fn fn);
+/* A request whose reply nobody waits for; path and more are 64 bytes at most. */
+void xenbus_post(uint32_t type, const char *path, const char *more, size_t n_more);
+/* Whether an event with the token has come, which is clear then, as *pending; -EBUSY: somebody uses the ring. */
+int xenbus_find_wish(bool *pending);
+bool xenbus_busy(void);
 
 long pv_hvm_param(unsigned int index, uint64_t *value);
 

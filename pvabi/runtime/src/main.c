@@ -139,6 +139,7 @@ void pv_main(const void *fdt)
 	pv_event_init();
 	pv_console_init();
 	pv_event_cpu_init();
+	pv_control_init();
 	csr_set(sstatus, SSTATUS_SIE);
 	for (void (*const *fn)(void) = init_array_start; fn < init_array_end; fn++)
 		(*fn)();

@@ -144,9 +144,13 @@ int __retarget_lock_try_acquire(_LOCK_T lock)
 {
 	unsigned int me = pv_vcpu_id() + 1, nobody = 0;
 
+	/* Before it is taken, and until after it is free: an upcall must not believe that it is. */
+	pv_cpu()->locks++;
 	if (lock->owner != me && !__atomic_compare_exchange_n(&lock->owner, &nobody, me, false,
-							      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+							      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		pv_cpu()->locks--;
 		return 0;
+	}
 	lock->depth++;
 	return 1;
 }
@@ -161,6 +165,9 @@ void __retarget_lock_release(_LOCK_T lock)
 {
 	if (!--lock->depth)
 		__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
+	/* What an upcall had to put off */
+	if (!--pv_cpu()->locks && control_pending())
+		control_look();
 }
 
 /* All of them count; newlib has two sets of names. */

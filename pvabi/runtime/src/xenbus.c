@@ -12,6 +12,8 @@
 
 #include "internal.h"
 
+#define LOOK_AGAIN_NS 100000000ULL
+
 struct event {
 	struct event *next;
 	size_t n;
@@ -22,6 +24,10 @@ static struct xenstore_domain_interface *ring;
 static evtchn_port_t port;
 static pv_spinlock_t lock; /* all below, and the ring */
 static uint32_t last_id;
+/* In a request's id: nobody waits for the reply. */
+#define UNWANTED 0x80000000u
+static bool listening; /* the port has a function; it is masked while somebody is in here */
+static bool wish_seen; /* a watch event of control.c's has been taken from the ring */
 static struct event *first_event, **last_event = &first_event;
 
 static bool connect_ring(void)
@@ -38,13 +44,43 @@ static bool connect_ring(void)
 	return true;
 }
 
-/* Sleeps until the port is pending or the time has come. Clear, look at the ring, then wait. */
+/*
+ * Sleeps until the port is pending or the time has come, or for a while: an upcall of another vCPU that was under way when
+ * the port was masked may have taken the event. Clear, look at the ring, then wait.
+ */
 static void wait(uint64_t until)
 {
-	struct sched_poll poll = { .nr_ports = 1, .timeout = until == ~0UL ? 0 : until };
+	uint64_t look = pv_time_ns() + LOOK_AGAIN_NS;
+	struct sched_poll poll = { .nr_ports = 1, .timeout = until < look ? until : look };
 
 	set_xen_guest_handle(poll.ports, &port);
 	HYPERVISOR_sched_op(SCHEDOP_poll, &poll);
+}
+
+/*
+ * The ring is for one at a time. The port is masked meanwhile: an upcall would take the event that wait() sleeps for. What it
+ * then has to look at is seen to when the ring is free again.
+ */
+static void enter(void)
+{
+	pv_spin_lock(&lock);
+	if (listening)
+		pv_event_mask(port);
+}
+
+static void leave(void)
+{
+	bool unmask = listening;
+
+	/* Its event was cleared when the ring was looked at. */
+	if (unmask && __atomic_load_n(&ring->rsp_prod, __ATOMIC_RELAXED) != ring->rsp_cons)
+		control_again();
+	/* Before the next one masks it. */
+	if (unmask)
+		pv_event_unmask(port);
+	pv_spin_unlock(&lock);
+	if (control_pending())
+		control_look();
 }
 
 static int send(const void *data, size_t n)
@@ -109,7 +145,16 @@ static int receive(void *data, size_t n, uint64_t until)
 	return 0;
 }
 
-/* One message; a watch event goes to the list. *event->text is the payload. */
+/* Whether a watch event's payload, path and token, has control.c's token. */
+static bool is_wish(const char *text, size_t n)
+{
+	size_t path = strnlen(text, n) + 1;
+
+	return path < n && n - path == sizeof(CONTROL_TOKEN) &&
+	       !memcmp(text + path, CONTROL_TOKEN, sizeof(CONTROL_TOKEN));
+}
+
+/* One message; a watch event goes to the list, one of control.c's nowhere. (*body)->text is the payload. */
 static int receive_message(struct xsd_sockmsg *head, struct event **body, uint64_t until)
 {
 	int rc = receive(head, sizeof(*head), until);
@@ -125,7 +170,12 @@ static int receive_message(struct xsd_sockmsg *head, struct event **body, uint64
 	(*body)->next = NULL;
 	(*body)->n = head->len;
 	memset((*body)->text + head->len, 0, 2);
-	if (!rc && head->type == XS_WATCH_EVENT) {
+	if (!rc && head->type == XS_WATCH_EVENT && is_wish((*body)->text, head->len)) {
+		free(*body);
+		*body = NULL;
+		wish_seen = true;
+		control_again();
+	} else if (!rc && head->type == XS_WATCH_EVENT) {
 		*last_event = *body;
 		last_event = &(*body)->next;
 	}
@@ -155,6 +205,10 @@ static long transact(const struct xsd_sockmsg *request, const void *payload, cha
 		rc = receive_message(&head, &body, ~0UL);
 		if (rc || head.type == XS_WATCH_EVENT)
 			continue;
+		if (head.req_id & UNWANTED) {
+			free(body);
+			continue;
+		}
 		if (head.req_id != request->req_id) {
 			free(body);
 			return -EIO;
@@ -178,13 +232,100 @@ long pv_xenbus_request(uint32_t type, uint32_t tx, const void *payload, size_t n
 
 	if (n > XENSTORE_PAYLOAD_MAX)
 		return -E2BIG;
-	pv_spin_lock(&lock);
+	enter();
 	if (connect_ring()) {
-		request.req_id = ++last_id;
+		request.req_id = ++last_id & ~UNWANTED;
 		rc = transact(&request, payload, reply);
 	}
-	pv_spin_unlock(&lock);
+	leave();
 	return rc;
+}
+
+/* ---- what control.c needs: it is called from an upcall, where there is no malloc ---- */
+
+bool xenbus_busy(void)
+{
+	return __atomic_load_n(&lock.locked, __ATOMIC_SEQ_CST);
+}
+
+/* Copies n bytes from where `at` points into the ring. */
+static void peek(XENSTORE_RING_IDX at, void *to, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((char *)to)[i] = ring->rsp[MASK_XENSTORE_IDX(at + i)];
+}
+
+/* Goes through the messages that are whole, and takes away those in front that are for nobody else. */
+static bool scan(void)
+{
+	XENSTORE_RING_IDX cons = ring->rsp_cons, at = cons,
+			  prod = __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE);
+	char text[sizeof(CONTROL_TOKEN) + 64];
+	struct xsd_sockmsg head;
+	bool found = false;
+
+	if (prod - cons > XENSTORE_RING_SIZE)
+		return false;
+	while (prod - at >= sizeof(head)) {
+		bool wish;
+
+		peek(at, &head, sizeof(head));
+		if (head.len > prod - at - sizeof(head))
+			break;
+		wish = head.type == XS_WATCH_EVENT && head.len <= sizeof(text);
+		if (wish) {
+			peek(at + sizeof(head), text, head.len);
+			wish = is_wish(text, head.len);
+		}
+		found |= wish;
+		if (at == cons && (wish || (head.type != XS_WATCH_EVENT && head.req_id & UNWANTED)))
+			cons += sizeof(head) + head.len;
+		at += sizeof(head) + head.len;
+	}
+	if (cons != ring->rsp_cons) {
+		__atomic_store_n(&ring->rsp_cons, cons, __ATOMIC_RELEASE);
+		pv_event_send(port);
+	}
+	return found;
+}
+
+int xenbus_find_wish(bool *pending)
+{
+	bool found;
+
+	if (__atomic_exchange_n(&lock.locked, 1, __ATOMIC_SEQ_CST))
+		return -EBUSY;
+	__atomic_store_n(pending, false, __ATOMIC_SEQ_CST);
+	found = scan() || wish_seen;
+	wish_seen = false;
+	__atomic_store_n(&lock.locked, 0, __ATOMIC_SEQ_CST);
+	return found;
+}
+
+bool xenbus_listen(pv_event_fn fn)
+{
+	if (!connect_ring() || pv_event_handler(port, fn, NULL))
+		return false;
+	listening = true;
+	return true;
+}
+
+void xenbus_post(uint32_t type, const char *path, const char *more, size_t n_more)
+{
+	struct {
+		struct xsd_sockmsg head;
+		char payload[64];
+	} m = { .head = { .type = type, .req_id = UNWANTED } };
+	size_t n_path = strlen(path) + 1;
+
+	if (n_path + n_more > sizeof(m.payload))
+		return;
+	memcpy(m.payload, path, n_path);
+	memcpy(m.payload + n_path, more, n_more);
+	m.head.len = n_path + n_more;
+	enter();
+	send(&m, sizeof(m.head) + m.head.len);
+	leave();
 }
 
 /* ---- requests ---- */
@@ -319,13 +460,13 @@ bool pv_xenbus_event(char **path, char **token, uint64_t timeout_ns)
 	struct event *e;
 	int rc = 0;
 
-	pv_spin_lock(&lock);
+	enter();
 	if (!connect_ring())
 		rc = -EIO;
 	while (!rc && !first_event) {
 		rc = receive_message(&head, &e, until);
 		if (!rc && head.type != XS_WATCH_EVENT)
-			free(e); /* nobody asked */
+			free(e); /* nobody asked, or waits */
 	}
 	e = first_event;
 	if (e) {
@@ -333,7 +474,7 @@ bool pv_xenbus_event(char **path, char **token, uint64_t timeout_ns)
 		if (!first_event)
 			last_event = &first_event;
 	}
-	pv_spin_unlock(&lock);
+	leave();
 	if (!e)
 		return false;
 	memmove(e, e->text, e->n + 2);

@@ -60,6 +60,7 @@ struct pv_cpu {
 	void (*on_timer)(void *arg);
 	void *timer_arg;
 	struct pv_task *task; /* pv/task.h; NULL: no task was ever made here */
+	unsigned int locks; /* of newlib's that it holds, or tries to take */
 	struct vcpu_info info __attribute__((aligned(64)));
 	struct _reent reent;
 };
@@ -177,6 +178,14 @@ void pv_panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2
 
 /* Ends the domain: SHUTDOWN_poweroff, SHUTDOWN_crash, ... (xen/sched.h). */
 void pv_shutdown(unsigned int reason) __attribute__((noreturn));
+
+/*
+ * The toolstack asks the domain to end (xl shutdown, xl reboot): SHUTDOWN_poweroff or SHUTDOWN_reboot. As the runtime has
+ * it, what is in stdio's buffers is printed and the domain ends with that reason. A domain that has something to bring into
+ * order has a function of this name of its own, which may return; exit() or pv_shutdown() is up to it then. It is called from
+ * an upcall, or where a lock of newlib's or xenstore's is let go of; interrupts are off, malloc, stdio and xenstore may be used.
+ */
+void pv_shutdown_requested(unsigned int reason);
 
 /* ---- address space ---- */
 
