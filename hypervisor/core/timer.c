@@ -9,7 +9,6 @@
 struct timer_queue {
 	struct spinlock lock;
 	struct list_head list;
-	struct timer *running;
 };
 
 static struct timer_queue queues[CONFIG_NR_CPUS] = {
@@ -78,25 +77,12 @@ void timer_set(struct timer *t, u64 expires)
 
 void timer_kill(struct timer *t)
 {
-	timer_stop(t);
-	/*
-	 * Its function may still run, and not only where it was armed last: it may have been armed
-	 * elsewhere while it fired. The lock: from taken off the list to running is one step.
-	 */
-	for (unsigned int hart = 0; hart < CONFIG_NR_CPUS; hart++) {
-		struct timer_queue *q = &queues[hart];
-		bool running;
-
-		if (hart == arch_hart())
-			continue;
-		do {
-			spin_lock(&q->lock);
-			running = q->running == t;
-			spin_unlock(&q->lock);
-			if (running)
-				arch_relax();
-		} while (running);
-	}
+	do {
+		timer_stop(t);
+		/* It is counted before it is no longer armed, and whoever counted it does not touch it after that. */
+		while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE))
+			arch_relax();
+	} while (__atomic_load_n(&t->armed, __ATOMIC_ACQUIRE)); /* by its own function */
 }
 
 void timer_interrupt(void)
@@ -110,12 +96,12 @@ void timer_interrupt(void)
 		if (t->expires > arch_time_ns())
 			break;
 		list_del(&t->list);
-		WRITE_ONCE(t->armed, false);
-		__atomic_store_n(&q->running, t, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&t->running, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&t->armed, false, __ATOMIC_RELEASE);
 		spin_unlock(&q->lock);
 		t->fn(t->arg);
+		__atomic_fetch_sub(&t->running, 1, __ATOMIC_RELEASE);
 		spin_lock(&q->lock);
-		__atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
 	}
 	program(q);
 	spin_unlock(&q->lock);

@@ -58,10 +58,5 @@ static inline void list_del(struct list_head *e)
 #define list_for_each(pos, head, member) \
 	for (pos = list_entry((head)->next, typeof(*pos), member); &pos->member != (head); \
 	     pos = list_entry(pos->member.next, typeof(*pos), member))
-#define list_for_each_safe(pos, tmp, head, member) \
-	for (pos = list_entry((head)->next, typeof(*pos), member), \
-	    tmp = list_entry(pos->member.next, typeof(*pos), member); \
-	     &pos->member != (head); \
-	     pos = tmp, tmp = list_entry(tmp->member.next, typeof(*pos), member))
 
 #endif

@@ -14,18 +14,21 @@ struct timer {
 	u64 expires; /* arch_time_ns() */
 	void (*fn)(void *arg);
 	void *arg;
-	unsigned int hart;
+	unsigned int hart; /* whose queue it is on, or was last */
+	unsigned int
+		running; /* harts that are in fn; more than one if it was armed elsewhere meanwhile */
 	bool armed;
 };
 
 void timer_init(struct timer *t, void (*fn)(void *), void *arg);
 /* (Re-)arms on this hart. A time in the past fires soon. */
 void timer_set(struct timer *t, u64 expires);
-/*
- * Disarms. The callback may still be running on another hart when this returns; callers that free
- * the object use timer_kill().
- */
+/* Disarms. The callback may still be running on another hart when this returns. */
 void timer_stop(struct timer *t);
+/*
+ * Disarms, and waits until no hart is in the callback: the object may be freed then. Not from the callback itself. Takes no
+ * lock but that of the queue the timer is on.
+ */
 void timer_kill(struct timer *t);
 /* The timer interrupt of this hart. */
 void timer_interrupt(void);

@@ -86,12 +86,68 @@ static void timers_belong_to_the_hart_that_armed_them(void **state)
 	assert_false(timers[0].armed);
 }
 
+/* It fires on hart 2, which is still in its function when hart 0 arms it anew and then wants it gone. */
+static bool waited;
+
+static void killed_meanwhile(void *arg)
+{
+	struct timer *t = arg;
+	unsigned int self = host.hart;
+
+	host.hart = 0;
+	timer_set(t, host.now + 1000);
+	assert_int_equal(t->hart, 0);
+	host.relaxed = 0;
+	waited = END(timer_kill(t)) == PANIC; /* it would spin as long as we do not return */
+	host.hart = self;
+}
+
+static void who_kills_one_waits_for_its_function(void **state)
+{
+	timer_init(&timers[0], killed_meanwhile, &timers[0]);
+	host.hart = 2;
+	timer_set(&timers[0], host.now + 10);
+	host.now += 10;
+	timer_interrupt();
+	assert_true(waited);
+	assert_false(timers[0].armed);
+	assert_int_equal(timers[0].running, 0);
+	host.hart = 0;
+	host.relaxed = 0;
+	timer_kill(&timers[0]);
+	assert_int_equal(host.relaxed, 0);
+}
+
+static void armed_meanwhile(void)
+{
+	host.hart = 2;
+	timer_set(&timers[0], host.now + 5);
+	timers[0].running = 0;
+	host.hart = 0;
+}
+
+/* Its function arms it once more while the killer waits for it: gone all the same. */
+static void one_that_arms_itself_is_killed(void **state)
+{
+	nr_fired = 0;
+	timer_init(&timers[0], fire, &timers[0]);
+	timers[0].running = 1; /* hart 2 is in it */
+	host.on_relax = armed_meanwhile;
+	timer_kill(&timers[0]);
+	assert_null(host.on_relax);
+	assert_false(timers[0].armed);
+	advance(100);
+	assert_int_equal(nr_fired, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(timers_fire_in_order),
 		TEST(timers_are_set_again_and_past_ones_fire),
 		TEST(timers_belong_to_the_hart_that_armed_them),
+		TEST(who_kills_one_waits_for_its_function),
+		TEST(one_that_arms_itself_is_killed),
 	};
 
 	return RUN(tests);
