@@ -41,9 +41,9 @@ static bool is_idle(const struct vcpu *v)
 	return v->domain->is_idle;
 }
 
-static bool runnable(struct vcpu *v)
+static bool runnable(const struct vcpu *v)
 {
-	struct domain *d = v->domain;
+	const struct domain *d = v->domain;
 
 	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) &&
 	       !READ_ONCE(d->pause_count) && !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
@@ -124,13 +124,12 @@ static void runstate_set(struct vcpu *v, int state, u64 now)
 	runstate_publish(v);
 }
 
-static int waiting_state(struct vcpu *v)
+/* Of one that is on no hart and cannot run: it waits for something, or others keep it from running. */
+static int off_state(const struct vcpu *v)
 {
-	if (runnable(v))
-		return RUNSTATE_runnable;
-	return READ_ONCE(v->pause_flags) & ~BIT(VPF_DOWN) && !(v->pause_flags & BIT(VPF_DOWN)) ?
-		       RUNSTATE_blocked :
-		       RUNSTATE_offline;
+	u64 flags = READ_ONCE(v->pause_flags);
+
+	return flags && !(flags & BIT(VPF_DOWN)) ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
@@ -352,10 +351,11 @@ void vcpu_wake(struct vcpu *v)
 
 	spin_lock(&sched_lock);
 	if (!v->on_queue && !v->running && !is_idle(v)) {
+		bool runs = runnable(v); /* as it is now: it may be paused in the next moment */
 		u64 now = arch_time_ns();
 
-		runstate_set(v, waiting_state(v), now);
-		if (runnable(v)) {
+		runstate_set(v, runs ? RUNSTATE_runnable : off_state(v), now);
+		if (runs) {
 			struct free_harts f = free_harts();
 			u64 floor, idle = f.idle;
 
@@ -399,7 +399,7 @@ void vcpu_sleep_nosync(struct vcpu *v)
 		if (v->running)
 			hart = v->hart;
 		else
-			runstate_set(v, waiting_state(v), arch_time_ns());
+			runstate_set(v, off_state(v), arch_time_ns());
 	}
 	spin_unlock(&sched_lock);
 	if (hart != ~0U)
@@ -529,6 +529,7 @@ void schedule(void)
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
 	u64 now, kick;
+	bool waits;
 
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
@@ -537,7 +538,6 @@ void schedule(void)
 	next = pick(s, hart, prev);
 	if (next != prev) {
 		s->curr = next;
-		runstate_set(prev, is_idle(prev) ? RUNSTATE_runnable : waiting_state(prev), now);
 		runstate_set(next, RUNSTATE_running, now);
 		next->slice_start = now;
 		next->hart = hart;
@@ -547,8 +547,12 @@ void schedule(void)
 		arch_context_switch(prev, next);
 		/* Its state is in its struct now; before, no other hart may take it. */
 		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
-		if (!is_idle(prev) && runnable(prev))
+		/* Looked at once: whoever wakes it from here on finds it off its hart. */
+		waits = !is_idle(prev) && runnable(prev);
+		if (waits)
 			enqueue(prev);
+		runstate_set(prev, waits || is_idle(prev) ? RUNSTATE_runnable : off_state(prev),
+			     now);
 	}
 	/* Alone, a vCPU needs no slices; who comes to the queue kicks its hart, which then arms one here. */
 	s->sliced = !is_idle(next) && !list_empty(&queue);

@@ -14,11 +14,11 @@ void sched_init_hart(unsigned int hart, struct vcpu *idle);
 void sched_vcpu_init(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v);
 
-/* Clears pause flag bits and makes the vCPU runnable if nothing else holds it. Any context. */
+/* Puts the vCPU on the queue if nothing keeps it from running: for whoever has taken away what did. Any context. */
 void vcpu_wake(struct vcpu *v);
 /* vcpu_wake() after clearing VPF_BLOCKED and VPF_POLL: an event came. */
 void vcpu_unblock(struct vcpu *v);
-/* Makes a vCPU that should no longer run leave its hart soon; does not wait. */
+/* Makes a vCPU that something keeps from running now leave the queue, or its hart soon; does not wait. */
 void vcpu_sleep_nosync(struct vcpu *v);
 /* … and waits until it has left. Not for the current vCPU. */
 void vcpu_sleep_sync(struct vcpu *v);
