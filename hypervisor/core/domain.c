@@ -11,6 +11,7 @@
 #include <lib.h>
 #include <memory.h>
 #include <sched.h>
+#include <wallclock.h>
 
 #define HASH_SIZE 256
 
@@ -270,6 +271,8 @@ static int domain_publish(struct domain *d)
 				break;
 		}
 		list_add_tail(&d->list, &pos->list);
+		/* Under the lock: a clock set meanwhile goes by the list. */
+		wallclock_publish(d);
 	}
 	spin_unlock(&domain_list_lock);
 	return rc;

@@ -74,7 +74,7 @@ long domctl_create(struct xen_domctl *op)
 		return -ERESTART;
 	if (rc)
 		return rc;
-	wallclock_publish(d);
+	/* From here on d may be destroyed by others. */
 	op->domain = id;
 	c->arch.timebase_frequency = machine.timebase_hz;
 	c->arch.engine = XEN_DOMCTL_CONFIG_ENGINE_HEXT;

@@ -528,7 +528,7 @@ void schedule(void)
 	unsigned int hart = arch_hart();
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
-	u64 now, kick;
+	u64 now, kick = 0;
 	bool waits;
 
 	spin_lock(&sched_lock);
@@ -565,7 +565,8 @@ void schedule(void)
 	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been
 	 * woken between pick() and the end of its switch, when it was still "running".
 	 */
-	kick = harts_for_all();
+	if (!list_empty(&queue))
+		kick = harts_for_all();
 	spin_unlock(&sched_lock);
 	kick_harts(kick);
 }

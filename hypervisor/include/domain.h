@@ -109,7 +109,7 @@ struct vcpu {
 	bool on_queue;
 	bool running; /* is on a hart (READ_ONCE outside the lock) */
 	unsigned int hart; /* runs or last ran there */
-	u64 vruntime; /* ns on harts, floored when it wakes */
+	u64 vruntime; /* ns on harts; brought up when it wakes, yields or runs, where it is far behind others */
 	u64 slice_start; /* when it was put on the hart */
 	u64 yielded; /* ns that it stands further back in the queue, until it runs again */
 	u64 pinned; /* bit mask of harts, 0: all */
@@ -164,7 +164,8 @@ void domain_hold(struct domain *d); /* one more; the caller has one */
 void domain_put(struct domain *d);
 
 /*
- * Creates a paused domain (controller_pauses is 1). Errors: -EEXIST, -ENOMEM, -EINVAL.
+ * Creates a paused domain (controller_pauses is 1). *out is not held: not to be looked at where others can destroy it by its
+ * number. Errors: -EEXIST, -ENOMEM, -EINVAL.
  */
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
 /* The domain of the idle vCPUs, at boot. NULL: no memory. */
