@@ -214,7 +214,7 @@ static void input_look(void *unused)
 /* Whether a character can be taken from the UART; if not, its interrupt is off until there is room. */
 static bool input_has_room(void)
 {
-	bool room;
+	bool room, begins = false;
 
 	if (to_hypervisor)
 		return true;
@@ -222,11 +222,12 @@ static bool input_has_room(void)
 	/* One character may bring the switch characters that were held back before it. */
 	room = input_dropping || INPUT_SIZE - (input_prod - input_cons) >= SWITCH_COUNT;
 	if (!room) {
+		begins = !input_stalled;
 		input_stalled = true;
 		arch_console_rx(false);
 	}
 	spin_unlock(&input_lock);
-	if (!room) {
+	if (begins) {
 		looks = 0;
 		timer_set(&look_timer, arch_time_ns() + LOOK_NS);
 	}
