@@ -66,6 +66,42 @@ const struct device_kind device_vif = {
 	.write = write_nodes,
 };
 
+/*
+ * Two with one address take each other's packets. It can be meant (a corpse that is kept, a guest that takes over
+ * from another), so it is only said.
+ */
+static void warn_of_twin(struct xl *xl, struct xl_config *cfg, uint32_t domid,
+			 const struct xl_nic *n)
+{
+	struct xen_domctl_getdomaininfo info;
+	unsigned int doms, devs, i, j;
+	char **dom, **dev, *other, *name, mac[NIC_MAC_LEN];
+
+	nic_mac_format(n->mac, mac);
+	dom = st_list(xl, &doms, "/local/domain/0/backend/vif");
+	for (i = 0; i < doms; i++) {
+		if ((uint32_t)atoi(dom[i]) == domid ||
+		    pv_domain_info(xl->pv, atoi(dom[i]), &info) ||
+		    (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)))
+			continue;
+		dev = st_list(xl, &devs, "/local/domain/0/backend/vif/%s", dom[i]);
+		for (j = 0; j < devs; j++) {
+			other = st_read(xl, XBT_NULL, "/local/domain/0/backend/vif/%s/%s/mac",
+					dom[i], dev[j]);
+			if (other && !strcasecmp(other, mac)) {
+				name = domain_name(xl, atoi(dom[i]));
+				cfg_warn(&cfg->tree, cfg_find(&cfg->tree, "vif"), n->line,
+					 "mac %s is also that of domain '%s'", mac,
+					 name ? name : dom[i]);
+				free(name);
+			}
+			free(other);
+		}
+		free(dev);
+	}
+	free(dom);
+}
+
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n)
 {
 	char *script = script_path(n), *label = xl_sprintf("interface %u", n->devid);
@@ -76,7 +112,10 @@ int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const s
 		.script = script,
 		.of_kind = n,
 	};
-	int rc = device_add(xl, cfg, domid, &device_vif, &spec);
+	int rc;
+
+	warn_of_twin(xl, cfg, domid, n);
+	rc = device_add(xl, cfg, domid, &device_vif, &spec);
 
 	free(script);
 	free(label);

@@ -13,8 +13,9 @@ pids=
 
 rm -rf "$root"
 mkdir -p "$root/run" "$root/log/console" "$root/scripts" "$root/bin" "$root/dev" \
-	"$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
+	"$root/ipv6/lan-a" "$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
 echo 1500 >"$root/net/xenbr0/mtu"
+echo 0 >"$root/ipv6/lan-a/disable_ipv6"
 # A socket's path is at most 108 bytes long; the output directory's may be longer.
 sockets=$(mktemp -d) || exit 1
 export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
@@ -171,7 +172,7 @@ END
 chmod +x bin/ip
 cat >scripts/vif-bridge <<-END
 	#!/bin/sh
-	export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH SYS_CLASS_NET=$root/net
+	export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH SYS_CLASS_NET=$root/net SYS_NET_IPV6=$root/ipv6
 	exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-bridge "\$@"
 END
 printf '#!/bin/sh\necho no use >&2\nexit 3\n' >scripts/broken
@@ -223,6 +224,7 @@ says 0 "\"devid\": 0, \"mac\": \"00:16:3e:00:00:01\", \"bridge\": \"xenbr0\"" xl
 says 0 "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path" xl network-list a
 says 0 "0   0  00:16:3e:00:00:01      0     4     -1    -1/-1          /local/domain/0/backend/vif/" xl network-list a
 says 0 "lan-a" ls net
+says 0 "1" cat ipv6/lan-a/disable_ipv6
 check "both interfaces are in the bridge" test -d net/lan-a/brport -a -d "net/vif$(xl domid a).0/brport"
 says 1 "a.cfg:1: name: a domain called 'a' exists already" xl create a.cfg
 if [ "$have_nodes" ]; then
@@ -305,6 +307,8 @@ says 1 "'nobody' is an invalid domain identifier" xl network-attach nobody
 says 1 "cannot attach an interface to domain 0" xl network-attach 0
 says 2 "Usage: xl [-v] network-attach" xl network-attach
 says 2 "Usage: xl [-v] network-detach" xl network-detach a
+says 0 "vif: mac 00:16:3e:00:00:09 is also that of domain 'a'" xl create -q b.cfg "vif=['mac=00:16:3e:00:00:09']"
+check "destroy" xl destroy b
 check "a failed attach leaves no node" [ "$(xenstore-list "${be%/*}" | tr '\n' ' ')" = "0 1 " ]
 says 1 "has no interface '7'" xl network-detach a 7
 check "detach by address" xl network-detach a 00:16:3E:00:00:09
