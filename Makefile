@@ -40,6 +40,8 @@ tools_root := $(BUILD)/rootfs-tools
 initrd := $(BUILD)/dom0.cpio.gz
 disk_tree := $(BUILD)/disk
 disk := $(BUILD)/run/images.img
+# What is kept from run to run
+DATA ?= $(BUILD)/run/data.img
 # Guests without Linux: pvabi/runtime
 runtime_make = $(MAKE) -C $(top)/pvabi/runtime O=$(BUILD)/runtime XENINC=$(include_dir) LIBFDT=$(libfdt)
 boot_script := $(BUILD)/uboot/boot.scr
@@ -47,15 +49,16 @@ boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
-	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk boot-disk guest guest-tests bench-files \
+	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
 ##@ To begin with
 ## run		install what is missing, build all, boot: ends at dom0's shell with a guest running
 run:
+	@$(top)/scripts/machine.py --check
 	@$(top)/scripts/deps
-	@$(MAKE) all disk
-	@DISK=$(disk) $(top)/scripts/machine.py
+	@$(MAKE) all disk data-disk
+	@DISK=$(disk) DATA=$(DATA) $(top)/scripts/machine.py
 
 ## test		the same set-up, then all tests below but test-full's
 # What this machine tests itself is mostly one processor's work, and so are the machines with one hart that test-guests begins with.
@@ -67,9 +70,10 @@ test:
 
 ## run-uboot	the same, but U-Boot loads everything from a disk as on a board (docs/boards.md)
 run-uboot:
+	@$(top)/scripts/machine.py --check
 	@$(top)/scripts/deps
-	@$(MAKE) all disk boot-disk
-	@DISK=$(disk) BOOT_DISK=$(boot_disk) $(top)/scripts/machine.py --uboot
+	@$(MAKE) all disk data-disk boot-disk
+	@DISK=$(disk) DATA=$(DATA) BOOT_DISK=$(boot_disk) $(top)/scripts/machine.py --uboot
 
 ##@ Building
 ## all		everything that make run boots (this is what plain "make" does)
@@ -123,14 +127,14 @@ $(busybox): $(top)/scripts/fetch-busybox
 
 rootfs: tools $(busybox)
 	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(top)/dom0-tools/rootfs \
-		--without 'usr/include*' --without 'usr/lib*' --without 'usr/share*' \
+		--without 'usr/include*' --without 'usr/lib*' \
 		--add $(busybox):/bin/busybox --dir proc --dir sys --dir dev --dir root \
 		--strip $(CROSS_COMPILE)strip
 
 ## guest		a guest from one C file (SRC=my.c makes build/guests/my; pvabi/runtime/README.md)
 guest: headers $(libfdt)/libfdt.h
 	@mkdir -p $(BUILD)/runtime
-	+@$(runtime_make) OUT=$(BUILD)/guests SRC=$(abspath $(SRC)) GUEST_CFLAGS="$(GUEST_CFLAGS)" guest
+	+@$(runtime_make) OUT=$(BUILD)/guests SRC=$(abspath $(SRC)) GUEST_CFLAGS="-Wno-error $(GUEST_CFLAGS)" guest
 
 # What is on /images beside the user's own files
 disk-tree: kernel $(busybox)
@@ -147,6 +151,21 @@ disk: disk-tree
 	@mkdir -p $(BUILD)/run
 	@$(top)/scripts/mkimage ext4 $(disk) $(disk_tree) $(top)/images --without .gitkeep \
 		--label images --slack 512M --always
+
+## data-disk	the disk for /data, which make run keeps; repairs one that is there
+data-disk:
+	@if [ ! -e "$(DATA)" ]; then \
+		mkdir -p "$(dir $(DATA))" && $(top)/scripts/mkimage ext4 "$(DATA)" --label data --size 1G --always; \
+	else \
+		PATH=$$PATH:/sbin:/usr/sbin e2fsck -p "$(DATA)" > "$(DATA).fsck" 2>&1; \
+		[ $$? -lt 4 ] || { cat "$(DATA).fsck"; \
+			echo "$(DATA) is damaged: e2fsck repairs it, make new-data-disk makes it anew." >&2; exit 1; }; \
+	fi
+
+## new-data-disk	an empty one in its place
+new-data-disk:
+	@rm -f "$(DATA)"
+	@$(MAKE) data-disk
 
 $(boot_script): $(top)/scripts/uboot/boot.cmd
 	@mkdir -p $(@D)
@@ -237,6 +256,7 @@ format:
 
 ## native	boot the same kernel and initramfs without the hypervisor, to compare
 native:
+	@$(top)/scripts/machine.py --check
 	@$(MAKE) all disk
 	@DISK=$(disk) $(top)/scripts/machine.py --native
 
@@ -283,4 +303,4 @@ help:
 	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' -e 's/^## \([a-z-]*\)\t*/  make \1\t/p' $(top)/Makefile | expand -t 22
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
-	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD=; V=1 shows the kernel build's output."
+	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= DATA= (the disk that is kept); V=1 shows the kernel build's output."

@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine that Pavise boots on: its QEMU command line, and a run of it on this terminal.
 
-usage: scripts/machine.py [--print] [--native | --uboot | --uboot-args]
+usage: scripts/machine.py [--print | --check] [--native | --uboot | --uboot-args]
 
 --print    show the command line instead of running it
+--check    only look at the environment
 --native   the same kernel and initramfs without the hypervisor, on the serial port
 --uboot    U-Boot starts the hypervisor from the disk BOOT_DISK (docs/boards.md)
 --uboot-args   print pavise.txt of such a disk: the options from CMDLINE and DOM0_CMDLINE
 
-Environment: BUILD (directory), DISK (image for /images), SMP, MEM, CPU, QEMU, QEMU_EXTRA,
+Environment: BUILD (directory), DISK (image for /images), DATA (image for /data, which is kept), SMP, MEM, CPU, QEMU, QEMU_EXTRA,
 CMDLINE (hypervisor), DOM0_CMDLINE, HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the
 machine ends. tests/system builds its machines with command() as well.
 """
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -49,6 +51,7 @@ class Config:
     cmdline: str = ""
     dom0_cmdline: str = ""
     disk: str = ""
+    data: str = ""  # keeps what is written to it, snapshot or not
     native: bool = False
     boot_disk: str = ""  # U-Boot finds hypervisor and modules on it, and their options too
     hypervisor: str = ""
@@ -113,6 +116,8 @@ def command(c):
             argv += ["-device", f"guest-loader,addr={INITRD_ADDR:#x},initrd={quote(c.initrd)}"]
     if c.disk:
         argv += virtio_disk("images", c.disk, c.snapshot)
+    if c.data:
+        argv += virtio_disk("data", c.data, False)
     if c.netdev:
         targets = ((host, guest if ":" in str(guest) else f":{guest}") for host, guest in c.hostfwd)
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-{target}" for host, target in targets)
@@ -125,22 +130,36 @@ def from_environment(flags):
     env = os.environ
     if "--uboot" in flags and not env.get("BOOT_DISK"):
         sys.exit("machine.py: --uboot needs the disk to boot from in BOOT_DISK (make run-uboot makes one)")
-    return Config(build=env.get("BUILD", "build"), smp=int(env.get("SMP") or 2), mem=env.get("MEM") or "2G",
+    smp, mem = env.get("SMP") or "2", env.get("MEM") or "2G"
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", smp):
+        sys.exit(f"machine.py: SMP={smp}: want a number of harts, such as SMP=2")
+    if not re.fullmatch(r"[1-9][0-9]*[kKMGT]?", mem):
+        sys.exit(f"machine.py: MEM={mem}: want a size, such as MEM=2G")
+    try:
+        extra = shlex.split(env.get("QEMU_EXTRA", ""))
+    except ValueError as e:
+        sys.exit(f"machine.py: QEMU_EXTRA: {e}")
+    return Config(build=env.get("BUILD", "build"), smp=int(smp), mem=mem, data=env.get("DATA", ""),
                   cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
                   dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=env.get("DISK", ""), native="--native" in flags,
                   boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "",
                   qemu=env.get("QEMU") or "qemu-system-riscv64",
-                  extra=shlex.split(env.get("QEMU_EXTRA", "")))
+                  extra=extra)
 
 
 def main():
     flags = set(sys.argv[1:])
-    if flags - {"--print", "--native", "--uboot", "--uboot-args"}:
+    if flags - {"--print", "--check", "--native", "--uboot", "--uboot-args"}:
         sys.exit(__doc__)
     config = from_environment(flags)
     if "--uboot-args" in flags:
         print(uboot_args(config), end="")
         return 0
+    if "--check" in flags:
+        return 0
+    if sys.stdin.isatty() and sys.stdout.isatty() and "pavise.tty" not in config.dom0_cmdline:
+        size = os.get_terminal_size()
+        config.dom0_cmdline += f" pavise.tty={size.lines}x{size.columns}"
     argv = command(config)
     if "--print" in flags:
         print(shlex.join(argv))
