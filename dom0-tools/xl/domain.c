@@ -102,7 +102,7 @@ int domain_find_guest(struct xl *xl, const char *arg, const char *verb, uint32_t
  */
 static int try_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *domid, bool *failed)
 {
-	struct xen_domctl_getdomaininfo info;
+	struct xen_domctl_getdomaininfo info, now;
 	int lock;
 
 	if (!find(xl, arg, domid) || pv_domain_info(xl->pv, *domid, &info))
@@ -112,8 +112,10 @@ static int try_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *
 		return is_dom0(verb);
 	lock = xl_lock_domain(*domid);
 	*failed = lock < 0;
-	/* Whoever had the lock may have destroyed it. */
-	if (lock < 0 || domain_is(xl, *domid, info.handle))
+	/* Whoever had the lock may have destroyed it; and what is held of it may still be there. */
+	if (lock < 0 || (!pv_domain_info(xl->pv, *domid, &now) &&
+			 !memcmp(now.handle, info.handle, sizeof(now.handle)) &&
+			 !((now.flags ^ info.flags) & XEN_DOMINF_dying)))
 		return lock;
 	xl_unlock_domain(lock, *domid);
 	return -1;

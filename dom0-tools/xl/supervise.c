@@ -114,12 +114,21 @@ static bool drain(struct xl *xl, bool *backends)
 	return errno == EAGAIN;
 }
 
+/* Is it there, and has nobody destroyed it? What is held of a destroyed one stays for a while. */
+static bool is_ours(const struct life *l)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	return !pv_domain_info(l->xl->pv, l->domid, &info) && !memcmp(info.handle, l->handle, 16) &&
+	       !(info.flags & XEN_DOMINF_dying);
+}
+
 /* Not while another xl destroys or builds it. */
 static void look_at_backends(struct life *l)
 {
 	int lock = xl_lock_domain(l->domid);
 
-	if (domain_is(l->xl, l->domid, l->handle))
+	if (is_ours(l))
 		backends_check(l->xl, l->domid, note);
 	xl_unlock_domain(lock, l->domid);
 }
@@ -302,15 +311,15 @@ static bool restart(struct life *l, int lock)
 	}
 	remember_handle(l);
 	/* For the watches of its back ends. */
-	do {
-		reconnect(l);
-	} while (!l->xl->xs && !poll(NULL, 0, RECONNECT_MS));
-	if (!console_ready(l->xl, l->domid, 3000))
+	for (reconnect(l); !l->xl->xs && !xl_interrupted; reconnect(l))
+		xl_sleep(RECONNECT_MS);
+	if (l->xl->xs && !console_ready(l->xl, l->domid, 3000))
 		note("xenconsoled does not serve domain %u", l->domid);
 	rc = domain_start(l->xl, l->domid);
 	if (rc) {
 		note("domain %u cannot be unpaused: %s", l->domid, strerror(-rc));
-		domain_destroy(l->xl, l->domid);
+		if (l->xl->xs)
+			domain_destroy(l->xl, l->domid);
 	} else {
 		note("'%s' started again as domain %u", l->cfg->name, l->domid);
 	}
@@ -321,6 +330,14 @@ static bool restart(struct life *l, int lock)
 static bool restarts(enum xl_action action)
 {
 	return action == ACTION_RESTART || action == ACTION_RENAME_RESTART;
+}
+
+/* No further life: what becomes of the last one. */
+static enum xl_action stay_down(struct life *l, enum xl_action action)
+{
+	l->last = true;
+	/* Of rename-restart's dead the last is kept as the others are. */
+	return action == ACTION_RESTART ? ACTION_DESTROY : action;
 }
 
 static enum xl_action decide(struct life *l, unsigned int reason)
@@ -335,15 +352,12 @@ static enum xl_action decide(struct life *l, unsigned int reason)
 	     action_name(action));
 	if (restarts(action) && !access(XL_NO_RESTART, F_OK)) {
 		note("the host is going down: '%s' is not started again", l->cfg->name);
-		return ACTION_DESTROY;
+		return stay_down(l, action);
 	}
-	l->last = restarts(action) && l->quick_crashes >= QUICK_CRASHES;
-	if (l->last) {
+	if (restarts(action) && l->quick_crashes >= QUICK_CRASHES) {
 		note("'%s' crashed %d times within seconds: not started again", l->cfg->name,
 		     l->quick_crashes);
-		/* Of rename-restart's dead the last is kept as the others are. */
-		if (action == ACTION_RESTART)
-			return ACTION_DESTROY;
+		return stay_down(l, action);
 	}
 	return action;
 }
@@ -369,30 +383,37 @@ static bool unwanted(struct life *l)
 	return off || !access(XL_NO_RESTART, F_OK);
 }
 
+/* Not behind the back of whoever destroys it: the node would stay. */
+static void announce(struct life *l, int s)
+{
+	int lock = xl_lock_domain(l->domid);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", s);
+	if (is_ours(l))
+		st_write(l->xl, XBT_NULL, text, XL_RESTART, l->domid);
+	xl_unlock_domain(lock, l->domid);
+}
+
 /*
  * Holds the next life back if lives are short; meanwhile the dead guest keeps name and memory, so that
- * xl destroy finds it. No lock is held. The action is another one when somebody has said so.
+ * xl destroy finds it. No lock is held.
  */
 static enum xl_action hold_back(struct life *l, enum xl_action action)
 {
 	int s = pause_of(l->quick);
 	int64_t end = xl_now() + s * 1000LL;
-	char text[16];
 
 	if (!restarts(action) || l->last || s <= 0)
 		return action;
-	snprintf(text, sizeof(text), "%d", s);
-	st_write(l->xl, XBT_NULL, text, XL_RESTART, l->domid);
+	announce(l, s);
 	note("'%s' has ended %d times within %d s of its start: it starts again in %d s",
 	     l->cfg->name, l->quick, QUICK_MS / 1000, s);
-	while (xl_now() < end && !xl_interrupted && domain_is(l->xl, l->domid, l->handle)) {
-		if (unwanted(l)) {
-			note("'%s' is not started again, as somebody wants it", l->cfg->name);
-			return ACTION_DESTROY;
-		}
+	while (xl_now() < end && !xl_interrupted && is_ours(l)) {
+		if (unwanted(l))
+			break;
 		xl_sleep(PAUSE_LOOK_MS);
 	}
-	/* From now on it is too late to say so; but under the lock nobody does. */
 	return action;
 }
 
@@ -412,7 +433,9 @@ static enum next act(struct life *l, enum xl_action action)
 		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
 		return l->last ? NEXT_KEPT : NEXT_LIFE;
 	case ACTION_RESTART:
-		return domain_destroy(l->xl, l->domid) ? NEXT_FAILED : NEXT_LIFE;
+		/* Somebody may hold pages of the old one: no reason to lose the guest. */
+		domain_destroy(l->xl, l->domid);
+		return NEXT_LIFE;
 	case ACTION_DESTROY:
 		domain_destroy(l->xl, l->domid);
 		break;
@@ -430,10 +453,12 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	enum next next = NEXT_GONE;
 
 	/* Meanwhile another xl may have destroyed or renamed it. */
-	if (domain_is(l->xl, l->domid, l->handle)) {
+	if (is_ours(l)) {
 		adopt_name(l);
-		if (restarts(action) && unwanted(l))
-			action = ACTION_DESTROY;
+		if (restarts(action) && !l->last && unwanted(l)) {
+			note("'%s' is to stay down: it is not started again", l->cfg->name);
+			action = stay_down(l, action);
+		}
 		next = act(l, action);
 	}
 	xl_unlock_domain(domain_lock, l->domid);

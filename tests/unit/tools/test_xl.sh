@@ -417,6 +417,23 @@ says 0 "Domain $id has been destroyed already" xl shutdown "$id"
 check "nor is it as old as dom0" sh -c "'$out/fake-xl' uptime $id | grep -q ' 0:00:'"
 "$out/fake-hv" let-go "$id"
 check "nothing is left" clean
+xl create -q b.cfg >output 2>&1
+id=$(xl domid b)
+"$out/fake-hv" hold "$id"
+says 0 "Rebooting" xl reboot b
+next_life() { n=$("$out/fake-xl" domid b) && [ "$n" != "$id" ]; }
+wait_for next_life
+check "a guest of which pages are held has its next life all the same" next_life
+"$out/fake-hv" let-go "$id"
+id=$(xl domid b)
+"$out/fake-hv" hold "$id"
+says 0 "Rebooting" xl reboot b
+# either the old one, which is held, or the next one
+xl destroy b >output 2>&1
+sleep 1
+says 1 "no such domain" xl domid b
+"$out/fake-hv" let-go "$id"
+check "nothing is left" clean
 
 # --- between two lives ---
 
@@ -469,9 +486,16 @@ check "there is no next life" clean
 rm $log
 xl create -q again.cfg >output 2>&1
 touch run/no-restart
-wait_for gone again
-check "nobody is started again when the host goes down" grep -q "the host is going down\|somebody wants it" $log
+wait_for grep -q "the host is going down\|it is not started again" $log
+check "nobody is started again when the host goes down" wait_for clean
 rm run/no-restart
+check "nothing is left" clean
+rm $log
+xl create -q again.cfg "on_reboot='rename-restart'" >output 2>&1
+wait_for held 1
+check "shutdown" xl shutdown -w again
+says 0 "---s--" xl list again-4
+for n in 1 2 3 4; do xl destroy again-$n; done
 check "nothing is left" clean
 
 # --- relative paths, and kernels that go ---
@@ -496,6 +520,13 @@ wait $p
 check "and by the exit status in the foreground" [ $? = 1 ]
 check "nothing is left" clean
 
+"$out/fake-xl" create -F a.cfg >output 2>&1 &
+p=$!
+wait_for sh -c "'$out/fake-xl' list a | grep -q -- -b----"
+kill -TERM $p
+wait $p
+check "a signal ends xl create -F, and not the guest" sh -c "[ $? = 1 ] && '$out/fake-xl' destroy a"
+check "nothing is left" clean
 # image_size 4 MiB: less than half of it is there
 { head -c 18 Image; printf '\100'; tail -c +20 Image; } >sub/Image
 says 0 "has only 1048576 of the 4194304 bytes that its header speaks of" xl create -q a.cfg "kernel='sub/Image'"
