@@ -76,6 +76,8 @@ void console_prompt_answer(char c);
 size_t console_ring_read(char *dst, size_t n, u32 *index, bool incremental, bool clear);
 
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
+/* The same for what the administrator can mend: options, the machine. No backtraces. */
+void give_up(const char *fmt, ...) __printf(1, 2) __noreturn;
 
 /* A condition that is a hypervisor bug, never reachable through a guest's values. */
 #define BUG_ON(c) \

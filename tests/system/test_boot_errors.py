@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines that Pavise cannot start on: it says what is missing and what to do, and ends visibly."""
+import os
 import re
+import subprocess
+import sys
+
+import pytest
 
 import machine
 
 
 def dies(m, *patterns):
+    """With a sentence, and without backtraces: it is no fault of the hypervisor's."""
     assert m.ended(60) == machine.HYPERVISOR_DIED
+    assert "backtrace" not in m.seen()
     for pattern in patterns:
         assert re.search(pattern, m.seen()), f"the console has no '{pattern}'"
 
@@ -36,3 +43,27 @@ def test_too_little_memory(boot):
 
 def test_bad_option(boot):
     dies(boot(cmdline="dom0_mem=plenty"), r"dom0_mem=plenty")
+
+
+def test_too_much_for_dom0(boot):
+    """The advice is about the option, with a number that works."""
+    m = boot(mem="1G", cmdline="dom0_mem=8G")
+    dies(m, r"too little memory for dom0_mem=8G: \d+ MiB are free", r"dom0_mem=\d+M .*MEM=4G")
+
+
+def test_misspelt_option(boot):
+    m = boot(cmdline="dom0_men=512M xsm=silo", dom0_cmdline="pavise.noauto")
+    m.expect(r"option dom0_men=512M is not known, ignored", 60)
+    m.expect(r"xsm=silo\)", 60)
+    assert "option xsm" not in m.seen()
+
+
+@pytest.mark.parametrize("variable, message", [
+    ("SMP=abc", "SMP=abc: want a number of harts"), ("SMP=0", "SMP=0: want a number"), ("MEM=much", "MEM=much: want a size"),
+    ("QEMU_EXTRA='", "QEMU_EXTRA: No closing quotation")])
+def test_bad_variable(variable, message):
+    """Before anything is built, in one sentence."""
+    name, value = variable.split("=", 1)
+    done = subprocess.run([sys.executable, machine.__file__, "--check"], env=dict(os.environ, **{name: value}),
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr, done.stderr

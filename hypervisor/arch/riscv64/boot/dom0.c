@@ -40,13 +40,18 @@ static u64 dom0_mem_option(void)
 	} else {
 		want = ROUND_DOWN(parse_size(value, &end), KERNEL_ALIGN);
 		if (*end || want < MIN_DOM0_MIB << 20)
-			panic("dom0_mem=%s: want a size of at least %luM, such as dom0_mem=512M",
-			      value, MIN_DOM0_MIB);
+			give_up("dom0_mem=%s: want a size of at least %luM, such as dom0_mem=512M",
+				value, MIN_DOM0_MIB);
 	}
+	if (cmdline_get("dom0_mem", value, sizeof(value)) && want > free &&
+	    free >= MIN_DOM0_MIB << 20)
+		give_up("too little memory for dom0_mem=%s: %lu MiB are free. Give Domain 0 less, such as "
+			"dom0_mem=%luM (make run CMDLINE=\"dom0_mem=...\"), or the machine more (make run MEM=4G)",
+			value, free >> 20, ROUND_DOWN(free / 2, KERNEL_ALIGN) >> 20);
 	if (want < MIN_DOM0_MIB << 20 || want > free)
-		panic("too little memory: Domain 0 wants %lu MiB (dom0_mem=), %lu MiB are free. "
-		      "Give the machine more (make run MEM=2G) or Domain 0 less",
-		      max(want >> 20, MIN_DOM0_MIB), free >> 20);
+		give_up("too little memory: Domain 0 wants %lu MiB (dom0_mem=), %lu MiB are free. "
+			"Give the machine more (make run MEM=2G) or Domain 0 less",
+			max(want >> 20, MIN_DOM0_MIB), free >> 20);
 	return want;
 }
 
@@ -119,7 +124,7 @@ static u64 take_ram(struct domain *d, u64 pages)
 			continue;
 		}
 		if (layout.nr_banks == MAX_RANGES - 1)
-			panic("Domain 0's memory is in more than %u pieces", MAX_RANGES - 1);
+			give_up("Domain 0's memory is in more than %u pieces", MAX_RANGES - 1);
 		map_ram(d, pg, order);
 		add_bank(page_to_mfn(pg) << PAGE_SHIFT, PAGE_SIZE << order);
 		pages -= BIT(order);
@@ -142,7 +147,7 @@ static void alloc_ram(struct domain *d, u64 pages)
 	free_ram(boot.heap_end, DIRECT_MAX, true);
 	missing = take_ram(d, pages - low + missing);
 	if (missing)
-		panic("Domain 0's memory is too scattered: %lu MiB are missing", missing >> 8);
+		give_up("Domain 0's memory is too scattered: %lu MiB are missing", missing >> 8);
 }
 
 static bool in_ram(paddr_t start, paddr_t end)
@@ -226,8 +231,8 @@ static void load_modules(struct domain *d)
 	int size;
 
 	if (boot.kernel.size < sizeof(*h) || h->magic2 != IMAGE_MAGIC2)
-		panic("the dom0 kernel module at %lx is no RISC-V Linux Image (compressed kernels are not)",
-		      boot.kernel.start);
+		give_up("the dom0 kernel module at %lx is no RISC-V Linux Image (compressed kernels are not)",
+			boot.kernel.start);
 	span = h->text_offset + ROUND_UP(max(h->image_size, boot.kernel.size), KERNEL_ALIGN) +
 	       ROUND_UP(initrd, KERNEL_ALIGN) + fdt_size;
 	for (unsigned int i = 0; i < layout.nr_banks && !bank; i++) {
@@ -235,9 +240,9 @@ static void load_modules(struct domain *d)
 			bank = &layout.bank[i];
 	}
 	if (!bank)
-		panic("Domain 0's memory is too small: kernel and initrd need %lu MiB in one piece; "
-		      "raise dom0_mem=",
-		      span >> 20);
+		give_up("Domain 0's memory is too small: kernel and initrd need %lu MiB in one piece; "
+			"raise dom0_mem=",
+			span >> 20);
 	pos = ROUND_UP(bank->start, KERNEL_ALIGN) + h->text_offset;
 	layout.entry = pos;
 	memcpy(pa_to_va(pos), h, boot.kernel.size);
@@ -277,8 +282,8 @@ int dom0_build(void)
 	int rc;
 
 	if (!boot.kernel.present)
-		panic("no dom0 kernel: the FDT has no multiboot,kernel module. On QEMU add "
-		      "-device guest-loader,addr=0x84000000,kernel=Image,bootargs=...; on a board, a multiboot,kernel node in /chosen");
+		give_up("no dom0 kernel: the FDT has no multiboot,kernel module. On QEMU add "
+			"-device guest-loader,addr=0x84000000,kernel=Image,bootargs=...; on a board, a multiboot,kernel node in /chosen");
 	mem = dom0_mem_option();
 	config.max_vcpus = layout.nr_vcpus = dom0_vcpus_option();
 	rc = domain_create(0, &config, &d);

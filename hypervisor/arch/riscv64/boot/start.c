@@ -94,6 +94,31 @@ static void log_isa(const char *what, const char *isa)
 	} while (*isa);
 }
 
+/* A misspelt option is not silently another machine. All that cmdline_get() is asked for stands here. */
+static void unknown_options(const char *s)
+{
+	static const char *const known[] = { "dom0_mem", "dom0_max_vcpus", "engine",
+					     "loglvl",	 "watchdog",	   "xsm" };
+
+	while (*s) {
+		size_t len, name;
+		unsigned int i;
+
+		while (*s == ' ')
+			s++;
+		for (len = 0; s[len] && s[len] != ' '; len++)
+			;
+		for (name = 0; name < len && s[name] != '='; name++)
+			;
+		for (i = 0; i < ARRAY_SIZE(known); i++)
+			if (strlen(known[i]) == name && !strncmp(s, known[i], name))
+				break;
+		if (len && i == ARRAY_SIZE(known))
+			pr_warn("option %.*s is not known, ignored\n", (int)len, s);
+		s += len;
+	}
+}
+
 static void log_machine(void)
 {
 	char value[32];
@@ -112,6 +137,7 @@ static void log_machine(void)
 	if (boot.ramdisk.present)
 		printk("module: ramdisk at %lx, %lu KiB\n", boot.ramdisk.start,
 		       boot.ramdisk.size >> 10);
+	unknown_options(machine.cmdline);
 	if (cmdline_get("loglvl", value, sizeof(value))) {
 		if (!strcmp(value, "all") || !strcmp(value, "debug"))
 			console_set_level(LOG_DEBUG);
@@ -134,7 +160,7 @@ static void access_policy(void)
 		xsm_set_silo();
 		printk("access: guests may talk to Domain 0 only (xsm=silo)\n");
 	} else if (strcmp(value, "dummy")) {
-		panic("xsm=%s: want dummy or silo", value);
+		give_up("xsm=%s: want dummy or silo", value);
 	}
 }
 

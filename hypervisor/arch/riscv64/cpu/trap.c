@@ -151,6 +151,7 @@ void arch_dump_vcpu(struct vcpu *v)
 }
 
 static u32 stopping; /* a hart is ending the machine */
+static bool no_backtraces; /* the reason is no fault of ours */
 
 bool console_stopped(void)
 {
@@ -167,7 +168,8 @@ void fault_dump_and_stop(void)
 		WRITE_ONCE(h->spin_limit, ~0ULL); /* the console may be busy */
 		pr_err("hart %u: stopped; vCPU d%uv%u\n", h->index,
 		       h->current ? h->current->domain->id : 0, h->current ? h->current->id : 0);
-		backtrace(0, (u64)__builtin_frame_address(0));
+		if (!READ_ONCE(no_backtraces))
+			backtrace(0, (u64)__builtin_frame_address(0));
 	}
 	__atomic_store_n(&h->online, false, __ATOMIC_RELEASE);
 	for (;;)
@@ -215,6 +217,20 @@ static void begin_stop(void)
 	h->in_fault = true;
 	for (unsigned int i = 0; i < boot.nr_harts; i++)
 		WRITE_ONCE(harts[i].spin_limit, &harts[i] == h ? ~0ULL : 0);
+}
+
+void give_up(const char *fmt, ...)
+{
+	char msg[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	pv_vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	WRITE_ONCE(no_backtraces, true);
+	begin_stop();
+	pr_err("PANIC: %s\n", msg);
+	stop_machine();
 }
 
 void panic(const char *fmt, ...)

@@ -26,11 +26,11 @@ void engine_init(void)
 		}
 	}
 	if (want[0] && strcmp(want, "hext"))
-		panic("engine=%s: there is no such engine; this build has hext", want);
+		give_up("engine=%s: there is no such engine; this build has hext", want);
 	if (cpu.h)
-		panic("this CPU's second stage has no 41-bit addresses (hgatp does not take Sv39x4)");
-	panic("this CPU has no hypervisor (H) extension, and this build has no engine that works without it. "
-	      "On QEMU, use -cpu rv64 or -cpu rv64,h=on");
+		give_up("this CPU's second stage has no 41-bit addresses (hgatp does not take Sv39x4)");
+	give_up("this CPU has no hypervisor (H) extension, and this build has no engine that works without it. "
+		"On QEMU, use -cpu rv64 or -cpu rv64,h=on");
 }
 
 int arch_domain_init(struct domain *d, struct xen_arch_domainconfig *config)
