@@ -55,7 +55,7 @@ common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 ##@ To begin with
 ## run		install what is missing, build all, boot: ends at dom0's shell with a guest running
 run:
-	@$(top)/scripts/machine.py --check
+	@DATA="$(DATA)" $(top)/scripts/machine.py --check
 	@$(top)/scripts/deps
 	@$(MAKE) all disk data-disk
 	@DISK=$(disk) DATA=$(DATA) $(top)/scripts/machine.py
@@ -70,7 +70,7 @@ test:
 
 ## run-uboot	the same, but U-Boot loads everything from a disk as on a board (docs/boards.md)
 run-uboot:
-	@$(top)/scripts/machine.py --check
+	@DATA="$(DATA)" $(top)/scripts/machine.py --check
 	@$(top)/scripts/deps
 	@$(MAKE) all disk data-disk boot-disk
 	@DISK=$(disk) DATA=$(DATA) BOOT_DISK=$(boot_disk) $(top)/scripts/machine.py --uboot
@@ -154,6 +154,7 @@ disk: disk-tree
 
 ## data-disk	the disk for /data, which make run keeps; repairs one that is there
 data-disk:
+	@DATA="$(DATA)" $(top)/scripts/machine.py --check
 	@if [ ! -e "$(DATA)" ]; then \
 		mkdir -p "$(dir $(DATA))" && $(top)/scripts/mkimage ext4 "$(DATA)" --label data --size 1G --always; \
 	else \
@@ -164,6 +165,7 @@ data-disk:
 
 ## new-data-disk	an empty one in its place
 new-data-disk:
+	@DATA="$(DATA)" $(top)/scripts/machine.py --check
 	@rm -f "$(DATA)"
 	@$(MAKE) data-disk
 

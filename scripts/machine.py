@@ -14,9 +14,11 @@ Environment: BUILD (directory), DISK (image for /images), DATA (image for /data,
 CMDLINE (hypervisor), DOM0_CMDLINE, HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the
 machine ends. tests/system builds its machines with command() as well.
 """
+import fcntl
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -126,6 +128,14 @@ def command(c):
     return argv + list(c.extra)
 
 
+def in_use(path):
+    """Does another QEMU write to this image? It holds locks on bytes from 100 on (QEMU's "image locking")."""
+    with open(path, "rb+") as f:
+        flock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 100, 200, 0)
+        found = fcntl.fcntl(f, fcntl.F_OFD_GETLK, flock)
+    return struct.unpack("hhqqi4x", found)[0] != fcntl.F_UNLCK
+
+
 def from_environment(flags):
     env = os.environ
     if "--uboot" in flags and not env.get("BOOT_DISK"):
@@ -135,11 +145,14 @@ def from_environment(flags):
         sys.exit(f"machine.py: SMP={smp}: want a number of harts, such as SMP=2")
     if not re.fullmatch(r"[1-9][0-9]*[kKMGT]?", mem):
         sys.exit(f"machine.py: MEM={mem}: want a size, such as MEM=2G")
+    data = env.get("DATA", "")
+    if data and os.path.exists(data) and in_use(data):
+        sys.exit(f"machine.py: {data} is another machine's at the moment: end that one, or give this one its own (DATA=FILE)")
     try:
         extra = shlex.split(env.get("QEMU_EXTRA", ""))
     except ValueError as e:
         sys.exit(f"machine.py: QEMU_EXTRA: {e}")
-    return Config(build=env.get("BUILD", "build"), smp=int(smp), mem=mem, data=env.get("DATA", ""),
+    return Config(build=env.get("BUILD", "build"), smp=int(smp), mem=mem, data=data,
                   cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
                   dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=env.get("DISK", ""), native="--native" in flags,
                   boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "",

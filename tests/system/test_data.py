@@ -24,6 +24,9 @@ ramdisk = "/images/test/initrd.gz"
 memory = 96
 extra = "console=hvc0" """)
     m.run("echo 'log_limit = 7' > /data/xl.conf; echo once > /data/word")
+    # Nobody else gets it, nor repairs it, meanwhile.
+    done = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert done.returncode and "is another machine's at the moment" in done.stderr, done.stderr
     m.run("xl create -q /data/xen/auto/mine.cfg", 60)
     m.run("until grep -q 'Linux version' /data/log/console/guest-mine.log; do sleep 1; done; xl destroy mine", 60)
     assert m.poweroff() == 0
