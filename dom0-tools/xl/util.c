@@ -88,7 +88,7 @@ void xl_spare_me(void)
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	/* Refused to who is not root; then it is no guest's supervisor either. */
-	if (fd >= 0 && write(fd, "-1000", 5) != 5)
+	if (fd >= 0 && write(fd, "-999", 4) != 4)
 		errno = 0;
 	if (fd >= 0)
 		close(fd);
