@@ -258,7 +258,9 @@ static void parse_uart(const void *fdt)
 	boot.uart_base = addr;
 	boot.uart_irq = prop_u32(fdt, node, "interrupts", 0);
 	plic = plic_by_phandle(fdt_interrupt_parent(fdt, node));
-	if (boot.uart_irq && plic)
+	if (!plic || boot.uart_irq > plic->ndev)
+		boot.uart_irq = 0;
+	if (boot.uart_irq)
 		boot.uart_irq += plic->first;
 	boot.uart_shift = prop_u32(fdt, node, "reg-shift", 0);
 	boot.uart_io_width = prop_u32(fdt, node, "reg-io-width", 1);
@@ -330,7 +332,8 @@ static void parse_plics(const void *fdt)
 		if (!node_reg(fdt, node, 0, &p->base, &p->size))
 			panic("a PLIC's node has no reg");
 		p->phandle = fdt_get_phandle(fdt, node);
-		p->ndev = min(prop_u32(fdt, node, "riscv,ndev", 0), 1023U);
+		/* As many in all as there are physical interrupts (core/event.c); what is beyond is nobody's. */
+		p->ndev = min(prop_u32(fdt, node, "riscv,ndev", 0), 1023U - first);
 		p->first = first;
 		first += p->ndev;
 		parse_contexts(fdt, node, p);
