@@ -134,6 +134,13 @@ static int add_memory(struct pv *pv, const struct pv_guest *g, struct pv_err *er
 	return 0;
 }
 
+/* Early in dom0's life there may be no entropy yet; the guest stirs in its own. */
+static void seed(void *to, size_t n)
+{
+	if (getrandom(to, n, GRND_NONBLOCK) < 0 && getrandom(to, n, GRND_INSECURE) < 0)
+		memset(to, 0, n);
+}
+
 static int add_fdt(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
 {
 	size_t pages = g->layout.fdt_bound / PV_PAGE_SIZE;
@@ -153,10 +160,8 @@ static int add_fdt(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
 	rc = pv_cpu_template_read(DEVICE_TREE, &cpu, err);
 	if (rc)
 		return rc;
-	/* Early in dom0's life there may be no entropy yet; the guest stirs in its own. */
-	if (getrandom(p.rng_seed, sizeof(p.rng_seed), GRND_NONBLOCK) < 0 &&
-	    getrandom(p.rng_seed, sizeof(p.rng_seed), GRND_INSECURE) < 0)
-		memset(p.rng_seed, 0, sizeof(p.rng_seed));
+	seed(p.rng_seed, sizeof(p.rng_seed));
+	seed(&p.kaslr_seed, sizeof(p.kaslr_seed));
 	blob = calloc(1, g->layout.fdt_bound);
 	rc = blob ? pv_fdt_build(blob, g->layout.fdt_bound, &p, err) :
 		    pv_fail(err, -ENOMEM, "out of memory");

@@ -233,6 +233,9 @@ static int add_chosen(void *fdt, const struct pv_fdt_params *p)
 		rc |= fdt_property_u64(fdt, "linux,initrd-end", p->initrd_end);
 	}
 	rc |= fdt_property(fdt, "rng-seed", p->rng_seed, sizeof(p->rng_seed));
+	/* Of its own: where the kernel is tells nothing about its random numbers. */
+	if (p->kaslr_seed)
+		rc |= fdt_property_u64(fdt, "kaslr-seed", p->kaslr_seed);
 	rc |= fdt_end_node(fdt);
 	return rc;
 }

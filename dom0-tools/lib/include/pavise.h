@@ -157,6 +157,7 @@ struct pv_fdt_params {
 	uint64_t initrd, initrd_end; /* guest physical; equal = none */
 	const char *cmdline;
 	uint8_t rng_seed[32];
+	uint64_t kaslr_seed; /* 0: none */
 	const char *name; /* goes into "model" */
 };
 /* Bytes that suffice for pv_fdt_build() with these parameters. */

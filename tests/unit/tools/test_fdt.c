@@ -106,6 +106,7 @@ static void test_tree(void **state)
 		.initrd = 0x81600000,
 		.initrd_end = 0x81700123,
 		.cmdline = "root=/dev/xvda quiet",
+		.kaslr_seed = 0x123456789abcdef0,
 		.name = "demo",
 	};
 	size_t size = pv_fdt_bound(p.vcpus, p.cmdline);
@@ -124,6 +125,7 @@ static void test_tree(void **state)
 	assert_int_equal(number(fdt, "/chosen", "linux,initrd-start", 0, 8), 0x81600000);
 	assert_int_equal(number(fdt, "/chosen", "linux,initrd-end", 0, 8), 0x81700123);
 	assert_memory_equal(prop(fdt, "/chosen", "rng-seed", &len), p.rng_seed, 32);
+	assert_int_equal(number(fdt, "/chosen", "kaslr-seed", 0, 8), 0x123456789abcdef0);
 
 	assert_int_equal(number(fdt, "/memory@80000000", "reg", 0, 8), 0x80000000);
 	assert_int_equal(number(fdt, "/memory@80000000", "reg", 1, 8), 0x80000000);
@@ -195,6 +197,7 @@ static void test_minimal(void **state)
 	off = fdt_path_offset(fdt, "/chosen");
 	assert_null(fdt_getprop(fdt, off, "bootargs", &len));
 	assert_null(fdt_getprop(fdt, off, "linux,initrd-start", &len));
+	assert_null(fdt_getprop(fdt, off, "kaslr-seed", &len));
 	assert_true(fdt_path_offset(fdt, "/memory@200000000") < 0);
 	pv_cpu_template_free(&t);
 }
