@@ -49,7 +49,7 @@ boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
-	deps menuconfig headers kernel kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk boot-disk guest guest-tests bench-files \
+	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
 ##@ To begin with
@@ -108,6 +108,10 @@ kernel-source:
 kernel: kernel-source
 	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux image
 
+## kernel-debug	the same kernel with lockdep, KASAN and what distributions turn on, as build/linux-debug/Image
+kernel-debug:
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux-debug CONFIGS="pavise debug" image
+
 $(libfdt)/libfdt.h: | kernel-source
 	@mkdir -p $(libfdt)
 	@cp $(BUILD)/linux/src/scripts/dtc/libfdt/*.[ch] $(libfdt)/
@@ -122,7 +126,7 @@ tools: headers $(libfdt)/libfdt.h
 	@$(MAKE) -C $(top)/dom0-tools O=$(BUILD)/dom0-tools CROSS_COMPILE=$(CROSS_COMPILE) $(common) \
 		DESTDIR=$(tools_root) all install
 
-$(busybox): $(top)/scripts/fetch-busybox
+$(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-busybox $@
 
 rootfs: tools $(busybox)
@@ -208,6 +212,7 @@ test-guests: all guest-tests hypervisor-latency
 
 ## test-full	test, the system tests that take long, and more interleavings
 test-full:
+	@$(MAKE) kernel-debug
 	@$(MAKE) test ARGS="--full $(ARGS)"
 	@$(MAKE) explore BOUND=3 CAP=10000
 

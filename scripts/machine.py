@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 BIOS = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
 UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 KERNEL_ADDR = 0x84000000
-INITRD_ADDR = 0x88000000
+INITRD_ADDR = 0x88000000  # or behind a larger kernel
 
 # Options that hold unless the user gives the same one.
 CMDLINE = "dom0_mem=512M"
@@ -85,6 +85,12 @@ def quote(value):
     return str(value).replace(",", ",,")
 
 
+def initrd_addr(c):
+    """Where the ramdisk of a machine goes: modules may not overlap."""
+    size = os.path.getsize(c.kernel) if c.kernel and os.path.exists(c.kernel) else 0
+    return max(INITRD_ADDR, (KERNEL_ADDR + size + 0x1fffff) // 0x200000 * 0x200000)
+
+
 def uboot_args(c):
     """What scripts/uboot/boot.cmd reads from pavise.txt."""
     return (f"pavise_args={options(CMDLINE, c.cmdline)}\n"
@@ -115,7 +121,7 @@ def command(c):
             argv += ["-device", f"guest-loader,addr={KERNEL_ADDR:#x},kernel={quote(c.kernel)},"
                      f"bootargs={quote(options(DOM0_CMDLINE, c.dom0_cmdline))}"]
         if c.initrd:
-            argv += ["-device", f"guest-loader,addr={INITRD_ADDR:#x},initrd={quote(c.initrd)}"]
+            argv += ["-device", f"guest-loader,addr={initrd_addr(c):#x},initrd={quote(c.initrd)}"]
     if c.disk:
         argv += virtio_disk("images", c.disk, c.snapshot)
     if c.data:

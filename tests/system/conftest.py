@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+import types
 import urllib.request
 
 import pytest
@@ -131,11 +132,12 @@ def forget(m):
 
 @pytest.fixture
 def boot(request, disk):
-    """boot(smp=…, cpu=…, …): options of scripts/machine.py's Config. It does not wait for a shell."""
+    """boot(smp=…, cpu=…, …): options of scripts/machine.py's Config, or another image for /images. It does not wait for a shell."""
     mine = []
 
-    def boot_(**options):
-        mine.append(start(f"{request.node.name}.{len(mine)}", disk, **options))
+    def boot_(image=None, **options):
+        on = types.SimpleNamespace(path=image) if image else disk
+        mine.append(start(f"{request.node.name}.{len(mine)}", on, **options))
         return mine[-1]
 
     # Killed when the report is made: the fixture ends after the hook has seen the console.
