@@ -16,6 +16,7 @@
 
 #include "explore.h"
 
+#define MAX_JOBS 64U
 #define MAX_FAILED 20 /* pairs, then no more are tried */
 
 struct queue {
@@ -255,26 +256,29 @@ static void explore_all(const char *pair)
 int main(void)
 {
 	const char *pair = option("PAIR");
+	pid_t worker[MAX_JOBS];
 	int status;
 
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	bound = number("BOUND", bound);
 	cap = number("CAP", cap);
-	jobs = option("SCHEDULE") ? 1 : number("JOBS", jobs);
+	jobs = option("SCHEDULE") ? 1 : min(number("JOBS", jobs), MAX_JOBS);
 	console_set_level(LOG_ERR);
+	harts_init();
 	signal(SIGABRT, aborted);
 	__sanitizer_set_death_callback(say_what_runs);
 	figures = mmap(NULL, sizeof(*figures), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
 	assert_true(figures != MAP_FAILED);
 	for (unsigned int i = 0; i < jobs; i++) {
-		if (!fork()) {
+		worker[i] = fork();
+		if (!worker[i]) {
 			explore_all(pair);
 			exit(0);
 		}
 	}
-	while (wait(&status) > 0)
-		figures->failed += !!status;
+	for (unsigned int i = 0; i < jobs; i++)
+		figures->failed += waitpid(worker[i], &status, 0) != worker[i] || status;
 	if (figures->failed)
 		return 1;
 	printf("%lu interleavings of %lu pairs, with up to %u interruptions", figures->runs,

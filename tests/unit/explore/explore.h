@@ -70,6 +70,9 @@ struct trace {
 extern struct trace trace;
 extern bool tell_switches; /* print a backtrace at each */
 
+/* Once. ASan's warning that it does not know fibres, which harts.c tells it of, is not printed. */
+void harts_init(void);
+
 struct actor {
 	const struct operation *op;
 	struct vcpu *v;

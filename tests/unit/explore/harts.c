@@ -3,9 +3,11 @@
  * Harts as fibres. Each operation runs on its own stack; at a point the schedule may let another go on. A hart that spins
  * lets the others on, so that locks and waits behave as on the machine; one that waits for ever is a failure.
  */
+#include <fcntl.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "explore.h"
 #include "interleave.h"
@@ -267,6 +269,23 @@ static void make_fibre(unsigned int n)
 	f->context.uc_stack.ss_sp = stacks[n];
 	f->context.uc_stack.ss_size = STACK_SIZE;
 	makecontext(&f->context, fibre_main, 0);
+}
+
+void harts_init(void)
+{
+	int err = dup(2), nowhere = open("/dev/null", O_WRONLY);
+	ucontext_t here, before;
+	volatile bool again = false;
+
+	dup2(nowhere, 2);
+	getcontext(&here);
+	if (!again) {
+		again = true;
+		swapcontext(&before, &here);
+	}
+	dup2(err, 2);
+	close(nowhere);
+	close(err);
 }
 
 static void until_quiet(void)
