@@ -51,7 +51,7 @@ def test_poweroff_takes_guests_along(boot):
     m = boot().boot()
     m.wait_prompt("demo")
     assert m.poweroff() == 0
-    assert "Shutting guests down" in m.seen()
+    assert "Shutting down demo: at most 300 s" in m.seen()
     assert "Destroying" not in m.seen()
 
 

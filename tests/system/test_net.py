@@ -213,7 +213,8 @@ def test_attach_and_detach(demo):
             guest.run("for i in $(seq 50); do [ -e /sys/class/net/eth1 ] && break; sleep 0.1; done;"
                       "ip addr add 192.168.78.2/24 dev eth1; ip link set eth1 up")
             guest.run("ping -c 1 -W 5 192.168.78.1")
-            guest.run("(nc -ll -p 5003 -e head -c 1000000 /dev/xvda &) > /dev/null 2>&1")
+            guest.run("(nc -ll -p 5003 -e head -c 1000000 /dev/xvda &) > /dev/null 2>&1; "
+                      "until grep -q ':138B .* 0A ' /proc/net/tcp*; do sleep 0.1; done")
         start = time.monotonic()
         assert demo.run("nc 192.168.78.2 5003 < /dev/null | wc -c", 60).split() == ["1000000"]
         # At full speed it takes a fraction of a second.
