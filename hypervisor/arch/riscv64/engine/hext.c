@@ -59,6 +59,8 @@ static void hext_start(struct vcpu *v, u64 pc, u64 opaque)
 	a->hvip = 0;
 	/* An event that came before is not told of again while evtchn_upcall_pending says that it was. */
 	__atomic_store_n(&a->pending, 0, __ATOMIC_SEQ_CST);
+	/* Who sends one sets that word, and then pending: one of the two is seen here. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (vcpu_event_pending(v))
 		__atomic_fetch_or(&a->pending, IP_VSSIP, __ATOMIC_SEQ_CST);
 	a->suspended = false;
