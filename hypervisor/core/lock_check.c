@@ -133,6 +133,11 @@ void lock_check_none(void)
 		      where(harts_locks[hart].stack[0].by));
 }
 
+bool lock_check_held(void)
+{
+	return harts_locks[arch_hart()].n;
+}
+
 void lock_check_report(void)
 {
 	for (unsigned int rank = 1; rank < NR_LOCK_RANKS; rank++) {

@@ -73,6 +73,8 @@ void lock_check_taken(const struct spinlock *l, u64 waits_since);
 void lock_check_released(const struct spinlock *l);
 /* The hart is about to run a guest: it holds none. */
 void lock_check_none(void);
+/* Whether this hart holds any. */
+bool lock_check_held(void);
 /* Prints the longest wait and the longest hold of each rank, and forgets them: a debug key. */
 void lock_check_report(void);
 #else

@@ -150,12 +150,15 @@ static const struct step *take_step(void)
 	return at < end ? at++ : NULL;
 }
 
-/* What another hart does in the middle of this one's hypercall. */
+/*
+ * What another hart does in the middle of this one's hypercall. Not while this one holds a lock: the other could only wait
+ * for it, and nobody would let it go.
+ */
 static void other_hart(void)
 {
 	unsigned int hart = host.hart;
 	struct host saved = host;
-	const struct step *s = take_step();
+	const struct step *s = lock_check_held() ? NULL : take_step();
 
 	if (!s || (s->hart % NR_HARTS) == hart)
 		return;
