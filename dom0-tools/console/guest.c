@@ -210,9 +210,13 @@ void guest_client_input(struct daemon *d, struct source *c)
 	if (c->fd < 0)
 		return;
 	if (!room) {
-		/* Until the guest reads; the client's own buffer fills and it waits. */
+		/*
+		 * Until the guest reads; the client's own buffer fills and it waits. Edge-triggered, since its
+		 * hang-up cannot be masked: it is told once, and what was typed before is kept for the guest.
+		 */
+		if (!c->stopped)
+			watch_fd(d, EPOLL_CTL_MOD, c, EPOLLET);
 		c->stopped = true;
-		watch_fd(d, EPOLL_CTL_MOD, c, 0);
 		return;
 	}
 	n = recv(c->fd, g->input + g->input_len, room, MSG_DONTWAIT);

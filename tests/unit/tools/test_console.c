@@ -497,6 +497,38 @@ static void test_full_disk(void **state)
 	guest_close(&d, g);
 }
 
+/* One who has typed more than the guest reads, and leaves: the guest gets it all, and until then nobody is kept busy. */
+static void test_left_input(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	int fd = client(g), spins = 0, n, left = 6000;
+	struct epoll_event ev[8];
+	char typed[6000];
+
+	(void)state;
+	guest_accept(&d, g);
+	memset(typed, 't', sizeof(typed));
+	assert_int_equal(write(fd, typed, sizeof(typed)), sizeof(typed));
+	close(fd);
+	while ((n = epoll_wait(d.epoll, ev, 8, 0)) > 0 && spins++ < 100)
+		while (n--)
+			if (ev[n].data.ptr == &g->client[0])
+				guest_client_input(&d, &g->client[0]);
+	assert_in_range(spins, 1, 20);
+	assert_true(g->client[0].stopped);
+	while (page->in_cons != page->in_prod) {
+		left -= page->in_prod - page->in_cons;
+		page->in_cons = page->in_prod;
+		guest_serve(&d, g, 0);
+		while (epoll_wait(d.epoll, ev, 1, 0) > 0 && g->client[0].fd >= 0 &&
+		       !g->client[0].stopped)
+			guest_client_input(&d, &g->client[0]);
+	}
+	assert_int_equal(left, 0);
+	assert_int_equal(g->client[0].fd, -1);
+	guest_close(&d, g);
+}
+
 static void test_many_clients(void **state)
 {
 	struct guest *g = guest_open(&d, 5, "g", 2, true);
@@ -558,6 +590,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_left_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
