@@ -71,6 +71,21 @@ static void note(const char *fmt, ...)
 	fflush(stderr);
 }
 
+/* The background process's; NULL: messages go where xl create's go. */
+static char *log_path;
+
+/* Once more for each life: the file has its bound, and a guest that reboots does not decide how much is written. */
+static void open_log(void)
+{
+	int fd = log_path ? xl_log_open(log_path) : -1;
+
+	if (fd < 0)
+		return;
+	dup2(fd, 1);
+	dup2(fd, 2);
+	close(fd);
+}
+
 static void report(struct life *l, char what, unsigned int reason, enum next next)
 {
 	struct report r = { .what = what, .reason = reason, .next = next, .domid = l->domid };
@@ -446,12 +461,15 @@ static enum next act(struct life *l, enum xl_action action)
 /* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
 static enum next after_the_end(struct life *l, unsigned int reason)
 {
-	enum xl_action action = hold_back(l, decide(l, reason));
-	/* Over destruction and creation, so that nobody takes the name in between. */
-	int lock = restarts(action) ? xl_lock() : -1;
-	int domain_lock = xl_lock_domain(l->domid);
 	enum next next = NEXT_GONE;
+	enum xl_action action;
+	int lock, domain_lock;
 
+	open_log();
+	action = hold_back(l, decide(l, reason));
+	/* Over destruction and creation, so that nobody takes the name in between. */
+	lock = restarts(action) ? xl_lock() : -1;
+	domain_lock = xl_lock_domain(l->domid);
 	/* Meanwhile another xl may have destroyed or renamed it. */
 	if (is_ours(l)) {
 		adopt_name(l);
@@ -507,7 +525,6 @@ int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_f
 
 static void become_daemon(const char *name, int report_fd)
 {
-	char *path = xl_sprintf(XL_LOG_DIR "/xl-%s.log", name);
 	int fd;
 
 	setsid();
@@ -517,12 +534,8 @@ static void become_daemon(const char *name, int report_fd)
 	dup2(fd, 0);
 	dup2(fd, 1);
 	dup2(fd, 2);
-	fd = xl_log_open(path);
-	if (fd >= 0) {
-		dup2(fd, 1);
-		dup2(fd, 2);
-	}
-	free(path);
+	log_path = xl_sprintf(XL_LOG_DIR "/xl-%s.log", name);
+	open_log();
 	/* The parent's connections and its lock are not ours. */
 	dup2(report_fd, 3);
 	fcntl(3, F_SETFD, FD_CLOEXEC);

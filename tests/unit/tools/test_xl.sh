@@ -480,6 +480,10 @@ check "shutdown ends that" clean
 rm $log
 xl create -q again.cfg >output 2>&1
 wait_for held 1
+head -c 300000 /dev/zero | tr '\0' x >>$log
+wait_for test -e $log.1
+check "what is written about many lives has a bound" sh -c "[ -e $log.1 ] && [ \$(stat -c %s $log) -lt 262144 ]"
+rm -f $log.1
 check "destroy as well" xl destroy again
 sleep 1.5
 check "there is no next life" clean
