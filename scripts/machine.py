@@ -152,7 +152,11 @@ def from_environment(flags):
     if not re.fullmatch(r"[1-9][0-9]*[kKMGT]?", mem):
         sys.exit(f"machine.py: MEM={mem}: want a size, such as MEM=2G")
     data = env.get("DATA", "")
-    if data and os.path.exists(data) and in_use(data):
+    try:
+        busy = data and os.path.exists(data) and in_use(data)
+    except OSError as e:
+        sys.exit(f"machine.py: DATA={data}: {e.strerror}")
+    if busy:
         sys.exit(f"machine.py: {data} is another machine's at the moment: end that one, or give this one its own (DATA=FILE)")
     try:
         extra = shlex.split(env.get("QEMU_EXTRA", ""))

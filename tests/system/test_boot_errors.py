@@ -60,7 +60,7 @@ def test_misspelt_option(boot):
 
 @pytest.mark.parametrize("variable, message", [
     ("SMP=abc", "SMP=abc: want a number of harts"), ("SMP=0", "SMP=0: want a number"), ("MEM=much", "MEM=much: want a size"),
-    ("QEMU_EXTRA='", "QEMU_EXTRA: No closing quotation")])
+    ("QEMU_EXTRA='", "QEMU_EXTRA: No closing quotation"), ("DATA=/", "DATA=/: Is a directory")])
 def test_bad_variable(variable, message):
     """Before anything is built, in one sentence."""
     name, value = variable.split("=", 1)
