@@ -220,6 +220,12 @@ static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
 	if (!p2m_allows(v->domain, gpa >> PAGE_SHIFT, access))
 		return false;
 	hfence_gvma_all();
+	/*
+	 * The hart may remember other entries of the guest's tables than those that were just read. It would fault again, and
+	 * a copy be tried again, for ever: GPAs 0 to 3 have htval 0 on any hart.
+	 */
+	if (!htval)
+		hfence_vvma_all();
 	return true;
 }
 

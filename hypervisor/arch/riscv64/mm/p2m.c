@@ -114,6 +114,8 @@ void p2m_free(struct domain *d)
 {
 	if (!d->arch->p2m_root)
 		return;
+	/* One step: p2m_teardown() has left those of the highest frame, at most. */
+	ASSERT(d->arch->p2m_tables < LEVELS);
 	free_tables(d, d->arch->p2m_root, LEVELS - 1);
 	free_pages(virt_to_page(d->arch->p2m_root), ROOT_ORDER);
 	d->arch->p2m_root = NULL;
@@ -250,7 +252,8 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 		__atomic_store_n(pte, make_leaf(mfn, type, access), __ATOMIC_RELEASE);
 	else
 		rc = map_leaves(d, gfn, order, make_leaf(mfn, type, access));
-	if (!rc)
+	/* Where memory ran out on the way there may be a table without an entry, which p2m_teardown() has to come by. */
+	if (!rc || rc == -ENOMEM)
 		a->p2m_max_gfn = max(a->p2m_max_gfn, gfn + BIT(order) - 1);
 	spin_unlock(&a->p2m_lock);
 	return rc;
