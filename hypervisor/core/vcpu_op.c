@@ -132,13 +132,14 @@ long vcpu_op_down(struct vcpu *v)
 	spin_lock(&d->lock);
 	domain_for_each_vcpu(d, other, i)
 		last &= other == v || READ_ONCE(other->pause_flags) & BIT(VPF_DOWN);
-	if (!last)
+	if (!last) {
 		set_bit(VPF_DOWN, &v->pause_flags);
+		/* Off the queue, too, before SBI hart_start may write its registers: no hart takes it meanwhile. */
+		vcpu_sleep_nosync(v);
+	}
 	spin_unlock(&d->lock);
 	if (last)
 		domain_shutdown(d, SHUTDOWN_poweroff);
-	else
-		vcpu_sleep_nosync(v);
 	return 0;
 }
 

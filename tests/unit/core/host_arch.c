@@ -137,8 +137,13 @@ void arch_set_timer(u64 ns)
 
 void arch_kick_hart(unsigned int hart)
 {
+	void (*hook)(void) = host.on_kick;
+
 	assert_true(hart < NR_HARTS);
 	host.kicked |= BIT(hart);
+	host.on_kick = NULL;
+	if (hook)
+		hook();
 }
 
 bool arch_preempt_pending(void)
@@ -605,7 +610,7 @@ void host_reset(void)
 	host.copies_left = host.maps_left = host.splits_left = -1;
 	host.between = host.before_map = host.before_unmap = host.before_get = host.after_get =
 		NULL;
-	host.on_scrub = host.on_relax = NULL;
+	host.on_scrub = host.on_relax = host.on_kick = NULL;
 	host.point = host.relax = NULL;
 	host.preempt_kicked = false;
 	host.typed = NULL;

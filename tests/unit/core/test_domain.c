@@ -585,6 +585,34 @@ static void handle_and_time(void **state)
 	assert_int_equal(HC(__HYPERVISOR_platform_op, U(&p)), -EACCES);
 }
 
+static bool start_could_come;
+
+static void hart_start_comes(void)
+{
+	start_could_come = spin_trylock(&u1->lock);
+	if (start_could_come)
+		spin_unlock(&u1->lock);
+}
+
+/*
+ * VCPUOP_down of one that waits: until it is off the queue, a hart may take it. SBI hart_start, which writes the registers of
+ * one that is down and on no hart, does not come before that.
+ */
+static void down_is_off_the_queue_before_it_may_be_started(void **state)
+{
+	struct vcpu *v = u1->vcpu[1];
+
+	AS(u1);
+	/* Taken just now: so there is a kick when it is looked for, on the queue and on harts. */
+	v->running = true;
+	host.on_kick = hart_start_comes;
+	assert_int_equal(VCPUOP(VCPUOP_down, 1, NULL), 0);
+	v->running = false;
+	assert_null(host.on_kick);
+	assert_false(v->on_queue);
+	assert_false(start_could_come);
+}
+
 static void vcpus(void **state)
 {
 	struct vcpu_set_singleshot_timer t = { .timeout_abs_ns = host.now + 1000 };
@@ -724,6 +752,7 @@ int main(void)
 		TEST(watchdogs),
 		TEST(not_on_oneself),
 		TEST(handle_and_time),
+		TEST(down_is_off_the_queue_before_it_may_be_started),
 		TEST(vcpus),
 		TEST(new_registers_wait_for_nothing),
 		TEST(many_vcpus_are_made_in_pieces),
