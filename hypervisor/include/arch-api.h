@@ -46,10 +46,8 @@ bool arch_preempt_pending(void);
 void arch_latency_report(void);
 #endif
 
-#ifdef CONFIG_LOCK_CHECK
 /* The function that a return address lies in; NULL if unknown. */
 const char *arch_symbol(const void *address);
-#endif
 
 void arch_machine_poweroff(void) __noreturn;
 void arch_machine_reboot(void) __noreturn;

@@ -35,14 +35,12 @@ const char *symbol_name(u64 addr, u64 *offset)
 	return symbol_names + symbol_table[lo].name;
 }
 
-#ifdef CONFIG_LOCK_CHECK
 const char *arch_symbol(const void *address)
 {
 	u64 offset;
 
 	return address ? symbol_name((u64)address - 1, &offset) : NULL;
 }
-#endif
 
 /*
  * A return address may lie behind its function's end (a call that does not return): look one byte before it.

@@ -67,10 +67,7 @@ void latency_idle(void)
 
 static const char *where(u64 address)
 {
-	u64 offset;
-	const char *name = address ? symbol_name(address - 1, &offset) : NULL;
-
-	return name ? name : "the guest";
+	return arch_symbol((const void *)address) ?: "the guest";
 }
 
 void arch_latency_report(void)
