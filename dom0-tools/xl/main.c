@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xl: the administrator's command.
- * Owns the table of verbs and everything about usage and help.
+ * Owns finding the verb, its options, and everything about usage and help; verbs.c has the table.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,63 +12,6 @@
 
 #include "words.h"
 #include "xl.h"
-
-static const char create_options[] =
-	"-c                      Connect to the console after the domain is created.\n"
-	"-p, --paused            Leave the domain paused after it is created.\n"
-	"-n, --dryrun            Dry run: show what the configuration means, create nothing.\n"
-	"-q, --quiet             Quiet.\n"
-	"-F                      Stay in the foreground until the domain ends.\n"
-	"-e                      Do not wait in the background for the death of the domain.\n"
-	"-f FILE, --defconfig=FILE  Use the given configuration file.\n"
-	"key=value               Overrides the key of the file; several may be given, also with\n"
-	"                        semicolons between them in one word.\n";
-static const char shutdown_options[] =
-	"-a                      All guests.\n"
-	"-w                      Wait for the domains to end and to be taken away.\n"
-	"-F                      Accepted, as Xen's xl has it: there is no other way to ask.\n";
-
-const struct command commands[] = {
-	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
-	  "Create a domain from config file <ConfigFile>", create_options },
-	{ "list", cmd_list, "[-l|-v] [Domain ...]", "List information about all/some domains",
-	  "-l                      Output all domain details, as JSON.\n"
-	  "-v                      Print also UUIDs and shutdown reasons.\n" },
-	{ "console", cmd_console, "<Domain>", "Attach to domain's console", "Ctrl-] leaves.\n" },
-	{ "pause", cmd_pause, "<Domain> ...", "Pause execution of a domain", NULL },
-	{ "unpause", cmd_unpause, "<Domain> ...", "Unpause a paused domain", NULL },
-	{ "shutdown", cmd_shutdown, "[options] <-a|Domain ...>",
-	  "Issue a shutdown signal to a domain", shutdown_options },
-	{ "reboot", cmd_reboot, "[options] <-a|Domain ...>", "Issue a reboot signal to a domain",
-	  shutdown_options },
-	{ "destroy", cmd_destroy, "[-f] <Domain> ...", "Terminate a domain immediately",
-	  "-f                      Accepted, as Xen's xl has it; domain 0 is refused all the same.\n" },
-	{ "rename", cmd_rename, "<Domain> <NewDomainName>", "Rename a domain", NULL },
-	{ "domid", cmd_domid, "<DomainName>", "Convert a domain name to domain id", NULL },
-	{ "domname", cmd_domname, "<DomainId>", "Convert a domain id to domain name", NULL },
-	{ "vcpu-list", cmd_vcpu_list, "[Domain ...]", "List the VCPUs for all/some domains", NULL },
-	{ "uptime", cmd_uptime, "[-s] [Domain ...]", "Print uptime for all/some domains",
-	  "-s                      Short: one line as uptime(1) prints it.\n" },
-	{ "block-list", cmd_block_list, "<Domain> ...", "List virtual block devices for a domain",
-	  NULL },
-	{ "network-list", cmd_network_list, "<Domain> ...",
-	  "List virtual network interfaces for a domain", NULL },
-	{ "network-attach", cmd_network_attach, "<Domain> [key=value ...]",
-	  "Create a new virtual network device",
-	  "key=value               As in the vif line of xl.cfg(5): mac=, bridge=, script=, ip=,\n"
-	  "                        vifname=, rate=.\n" },
-	{ "network-detach", cmd_network_detach, "[-f] <Domain> <DevId|Mac>",
-	  "Destroy a domain's virtual network device",
-	  "-f                      Do not ask the guest first.\n" },
-	{ "info", cmd_info, "", "Get information about Xen host", NULL },
-	{ "dmesg", cmd_dmesg, "[-c]", "Read and/or clear dmesg buffer",
-	  "-c                      Clear dmesg buffer as well as printing it.\n" },
-	{ "debug-keys", cmd_debug_keys, "<Keys>", "Send debug keys to Xen", NULL },
-	{ "init-dom0", cmd_init_dom0, "", "Write dom0's own nodes to xenstore (at dom0's start)",
-	  NULL },
-	{ "help", cmd_help, "[Command]", "Print this list, or the options of one command", NULL },
-	{ NULL, NULL, NULL, NULL, NULL },
-};
 
 const struct command *command_find(const char *name)
 {

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What the test_xl*.sh share: the real xl, xenstored and hotplug scripts against a pretended hypervisor (fake_pv.c) and
+# pretended guests (fake_backend.c), in a directory of their own. To be sourced, with that directory's parent as $1; the script
+# ends with end_of_cases.
+set -u
+out=$1
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$out/root
+failures=0
+cases=0
+pids=
+
+rm -rf "$root"
+mkdir -p "$root/run" "$root/log/console" "$root/scripts" "$root/bin" "$root/dev" \
+	"$root/ipv6/lan-a" "$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
+echo 1500 >"$root/net/xenbr0/mtu"
+echo 0 >"$root/ipv6/lan-a/disable_ipv6"
+# A socket's path is at most 108 bytes long; the output directory's may be longer.
+sockets=$(mktemp -d) || exit 1
+export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
+export ASAN_OPTIONS=detect_leaks=0
+PATH=$out/xs:$PATH
+cd "$root" || exit 1
+
+quit() {
+	for pid in $pids; do
+		kill "$pid" 2>/dev/null
+	done
+	rm -rf "$sockets"
+}
+trap quit EXIT
+trap 'exit 1' HUP INT TERM
+
+ok() {
+	cases=$((cases + 1))
+	echo "ok $cases - $1"
+}
+bad() {
+	cases=$((cases + 1))
+	failures=$((failures + 1))
+	echo "not ok $cases - $1"
+	sed 's/^/# /' "$root/output"
+}
+# check "what" command...: the command succeeds
+check() {
+	what=$1
+	shift
+	if "$@" >"$root/output" 2>&1; then ok "$what"; else bad "$what"; fi
+}
+# says STATUS "text" command...: this exit status, and this text in the output
+says() {
+	status=$1 text=$2
+	shift 2
+	"$@" >"$root/output" 2>&1
+	got=$?
+	if [ $got = "$status" ] && grep -qF -- "$text" "$root/output"; then
+		ok "$* -> $status: $text"
+	else
+		echo "(status $got, wanted $status and: $text)" >>"$root/output"
+		bad "$*"
+	fi
+}
+xl() { "$out/fake-xl" "$@"; }
+gone() { ! "$out/fake-xl" domid "$1"; }
+wait_for() {
+	n=0
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		[ $n -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+snapshot() {
+	xenstore-ls / 2>/dev/null
+	xl info | grep -E 'free_pages'
+	xl list | awk 'NR > 1 { print $1, $2 }'
+	ls "$root/loops" "$root/net"
+}
+clean() {
+	snapshot >now
+	cmp -s before now || { diff before now; return 1; }
+}
+
+# --- the world ---
+
+printf '\0\230\226\200' >dt/cpus/timebase-frequency
+printf 'riscv\0' >dt/cpus/cpu@0/compatible
+printf 'rv64imafdc\0' >dt/cpus/cpu@0/riscv,isa
+# an Image of 1 MiB: text_offset 2 MiB, image_size 2 MiB
+{
+	printf '\0\0\0\0\0\0\0\0\0\0\040\0\0\0\0\0\0\0\040\0\0\0\0\0'
+	head -c 24 /dev/zero
+	printf 'RISCV\0\0\0RSC\005\0\0\0\0'
+	head -c 1048512 /dev/zero
+} >Image
+head -c 1048576 /dev/zero >disk.img
+echo text >text
+for n in a b crash quick boot again deaf mute lost; do
+	cat >"$n.cfg" <<-END
+		name = "$n"
+		kernel = "$root/Image"
+		memory = 16
+		disk = [ "format=raw, vdev=xvda, access=rw, target=$root/$n.img" ]
+		vif = [ "mac=00:16:3e:00:00:01", "vifname=lan-$n" ]
+	END
+	cp disk.img "$n.img"
+done
+
+# losetup without a kernel: a link in loops/ is an attached device
+cat >bin/losetup <<'END'
+#!/bin/sh
+case $1 in
+-f)
+	n=0
+	while [ -e "$LOOPS/loop$n" ]; do n=$((n + 1)); done
+	echo "$LOOPDEV/loop$n"
+	;;
+-d) rm "$LOOPS/${2##*/}" ;;
+*)
+	[ "$1" = -r ] && shift
+	ln -s "$2" "$LOOPS/${1##*/}"
+	;;
+esac
+END
+chmod +x bin/losetup
+have_nodes=1
+for n in 0 1 2 3 4 5; do
+	mknod "dev/loop$n" b 7 $n 2>/dev/null || have_nodes=
+done
+if [ "$have_nodes" ]; then
+	cat >scripts/block <<-END
+		#!/bin/sh
+		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
+		export LOOPS=$root/loops LOOPDEV=$root/dev XEN_RUN_DIR=$root/run
+		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/block "\$@"
+	END
+else
+	echo "# no permission to make device nodes: without the real block script"
+	cat >scripts/block <<-END
+		#!/bin/sh
+		export XENSTORED_PATH=$XENSTORED_PATH PATH=$out/xs:\$PATH
+		[ "\$1" = add ] || exit 0
+		xenstore-write "\$XENBUS_PATH/physical-device" 7:0 "\$XENBUS_PATH/hotplug-status" connected
+	END
+fi
+chmod +x scripts/block
+
+# ip without a kernel: interfaces are directories in net/, those in a bridge have brport/. When
+# ip-fails holds n, the n-th call fails.
+cat >bin/ip <<'END'
+#!/bin/sh
+fails=$(cat "$SYS_CLASS_NET/../ip-fails" 2>/dev/null || echo 0)
+if [ "$fails" -gt 0 ]; then
+	echo $((fails - 1)) >"$SYS_CLASS_NET/../ip-fails"
+	[ "$fails" -gt 1 ] || { echo "ip: failed by order of the test" >&2; exit 1; }
+fi
+[ "$1 $2 $3" = "link set dev" ] && cd "$SYS_CLASS_NET/$4" || exit 1
+shift 4
+while [ $# -gt 0 ]; do
+	case $1 in
+	name) mv "$PWD" "${PWD%/*}/$2" && shift ;;
+	master) [ -d "../$2/bridge" ] && mkdir brport && shift ;;
+	nomaster) rmdir brport ;;
+	arp | multicast | address | mtu) shift ;;
+	up | down) ;;
+	*) exit 1 ;;
+	esac || exit 1
+	shift
+done
+END
+chmod +x bin/ip
+cat >scripts/vif-bridge <<-END
+	#!/bin/sh
+	export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH SYS_CLASS_NET=$root/net SYS_NET_IPV6=$root/ipv6
+	exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-bridge "\$@"
+END
+printf '#!/bin/sh\necho no use >&2\nexit 3\n' >scripts/broken
+printf '#!/bin/sh\nexit 0\n' >scripts/silent
+chmod +x scripts/*
+
+xenstored -F --no-domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
+xenstored=$!
+pids="$pids $xenstored"
+wait_for xenstore-ls / || { cat xenstored.log; exit 1; }
+"$out/fake-backend" "$root/log/console" "$root/net" >backend.log 2>&1 &
+pids="$pids $!"
+check "init-dom0" xl init-dom0
+
+# A first guest, so that directories that stay (/vm, ...) exist in the snapshot.
+xl create -q a.cfg >output 2>&1 && xl destroy a
+snapshot >before
+
+
+# Prints the closing line; succeeds if all cases did.
+end_of_cases() {
+	if grep -l 'ERROR: AddressSanitizer\|runtime error' "$root"/log/*.log "$root"/*.log "$root/output" 2>/dev/null; then
+		bad "a sanitizer complained"
+	fi
+	echo "$cases cases, $failures failed"
+	[ $failures = 0 ]
+}
