@@ -106,11 +106,21 @@ void arch_machine_reboot(void)
 		__asm__ volatile("wfi");
 }
 
-/* QEMU's test device carries the status; elsewhere the SBI is told of a system failure. */
+#define TEST_DEVICE_NS 5000000000ULL
+
+/*
+ * QEMU's test device carries the status; elsewhere the SBI is told of a system failure. QEMU 9 and later stop a little
+ * after the write, and what the SBI writes there until then would take the status' place.
+ */
 void arch_machine_fail(unsigned int status)
 {
-	if (boot.test_base)
+	u64 deadline = arch_time_ns() + TEST_DEVICE_NS;
+
+	if (boot.test_base) {
 		*(volatile u32 *)pa_to_va(boot.test_base) = status << 16 | 0x3333;
+		while (arch_time_ns() < deadline)
+			;
+	}
 	sbi_call(SRST, 0, 0, 1, 0, 0, 0);
 	for (;;)
 		__asm__ volatile("wfi");
