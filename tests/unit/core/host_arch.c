@@ -171,6 +171,8 @@ long arch_hypercall_restart(unsigned int nr, const u64 args[5])
 
 void arch_console_write(const char *s, size_t n)
 {
+	if (host.on_print)
+		host.on_print(s, n);
 	if (n > sizeof(host.console) - 1)
 		return;
 	if (host.console_len + n > sizeof(host.console) - 1)
@@ -612,6 +614,7 @@ void host_reset(void)
 		NULL;
 	host.on_scrub = host.on_relax = host.on_kick = NULL;
 	host.point = host.relax = NULL;
+	host.on_print = NULL;
 	host.preempt_kicked = false;
 	host.typed = NULL;
 	host.end_expected = false;
