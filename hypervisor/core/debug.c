@@ -14,11 +14,12 @@
 
 static void key_help(void);
 
-static void dump_domain(struct domain *d)
+static void dump_domain(struct domain *d, unsigned int *lines)
 {
 	struct vcpu *v;
 	unsigned int i;
 
+	(void)lines; /* as many as the control domain has made vCPUs */
 	printk("d%u: refs %u, pages %lu of %lu, ports %d, maps %d, paused %u%s%s%s\n", d->id,
 	       d->refs, d->tot_pages, d->max_pages, evtchn_count(d), grant_count_maps(d),
 	       d->pause_count, d->is_shut_down ? ", shut down" : "", d->dying ? ", dying" : "",
@@ -29,14 +30,14 @@ static void dump_domain(struct domain *d)
 		       vcpu_event_pending(v), vcpu_cpu_time(v) / 1000000);
 }
 
-static void for_each_domain(void (*fn)(struct domain *d))
+/* Each is held meanwhile, not the list: a UART takes milliseconds for a line, and all who look for a domain would wait. */
+static void for_each_domain(void (*fn)(struct domain *d, unsigned int *lines))
 {
-	struct domain *d;
+	unsigned int lines = DUMP_LINES;
+	struct domain *d = NULL;
 
-	spin_lock(&domain_list_lock);
-	list_for_each(d, &domain_list, list)
-		fn(d);
-	spin_unlock(&domain_list_lock);
+	while ((d = domain_next(d, d ? d->id + 1 : 0)))
+		fn(d, &lines);
 }
 
 static void key_domains(void)
@@ -60,20 +61,15 @@ static void key_memory(void)
 	       heap_free_pages(), heap_dirty_pages());
 }
 
-static void dump_dom0_vcpus(struct domain *d)
+static void key_dom0(void)
 {
 	struct vcpu *v;
 	unsigned int i;
 
-	if (!d->is_privileged)
+	if (!dom0)
 		return;
-	domain_for_each_vcpu(d, v, i)
+	domain_for_each_vcpu(dom0, v, i)
 		arch_dump_vcpu(v);
-}
-
-static void key_dom0(void)
-{
-	for_each_domain(dump_dom0_vcpus);
 }
 
 static void key_reboot(void)

@@ -16,6 +16,7 @@
 
 #define DESTROY_BATCH 256
 #define RESET_BATCH 64
+#define DUMP_LOOKS 256 /* ports that the debug key looks at under one lock */
 #define MAX_PIRQS 1024
 
 /* Physical interrupts: who has them. Outside nothing, inside evtchn_lock. */
@@ -764,28 +765,50 @@ static bool is_pending(struct domain *d, const struct evtchn *c)
 				 test_bit(c->port, d->shared_info->evtchn_pending);
 }
 
-void evtchn_dump(struct domain *d)
+/* evtchn_lock held. A line of its own of a port's. */
+static void describe(struct domain *d, const struct evtchn *c, char *text, size_t size)
 {
 	static const char *const states[] = { "closed", "unbound", "interdomain",
 					      "pirq",	"virq",	   "ipi" };
+	char end[32] = "";
 
-	if (!spin_trylock(&d->evtchn_lock)) {
-		printk("d%u: event channels are busy\n", d->id);
-		return;
-	}
-	for (u32 port = 1; port < d->evtchn->max_ports; port++) {
-		struct evtchn *c = evtchn_get(d, port);
+	if (c->state == EVTCHNSTAT_interdomain)
+		pv_snprintf(end, sizeof(end), " d%u port %u", c->remote.domain->id, c->remote.port);
+	else if (c->state == EVTCHNSTAT_virq || c->state == EVTCHNSTAT_pirq)
+		pv_snprintf(end, sizeof(end), " %u", c->virq);
+	pv_snprintf(text, size, "d%u port %u: %s v%u%s%s%s", d->id, c->port,
+		    c->state < ARRAY_SIZE(states) ? states[c->state] : "?", c->vcpu,
+		    is_pending(d, c) ? " pending" : "", is_masked(d, c) ? " masked" : "", end);
+}
 
+void evtchn_dump(struct domain *d, unsigned int *lines)
+{
+	int left = evtchn_count(d);
+	bool more = true;
+	u32 port = 1;
+
+	while (more && *lines) {
+		struct evtchn *c = NULL;
+		char text[96];
+
+		/* Let go of for each line: whoever sends the domain an event would wait for the UART. */
+		if (!spin_try_a_while(&d->evtchn_lock)) {
+			printk("d%u: event channels are busy\n", d->id);
+			return;
+		}
+		for (unsigned int n = 0; !c && more && n < DUMP_LOOKS; n++, port++) {
+			more = port < d->evtchn->max_ports;
+			c = more ? evtchn_get(d, port) : NULL;
+		}
+		if (c)
+			describe(d, c, text, sizeof(text));
+		spin_unlock(&d->evtchn_lock);
 		if (!c)
 			continue;
-		printk("d%u port %u: %s v%u%s%s", d->id, port,
-		       c->state < ARRAY_SIZE(states) ? states[c->state] : "?", c->vcpu,
-		       is_pending(d, c) ? " pending" : "", is_masked(d, c) ? " masked" : "");
-		if (c->state == EVTCHNSTAT_interdomain)
-			printk(" d%u port %u", c->remote.domain->id, c->remote.port);
-		else if (c->state == EVTCHNSTAT_virq || c->state == EVTCHNSTAT_pirq)
-			printk(" %u", c->virq);
-		printk("\n");
+		printk("%s\n", text);
+		left--;
+		(*lines)--;
 	}
-	spin_unlock(&d->evtchn_lock);
+	if (more && left > 0)
+		printk("d%u: %d more ports\n", d->id, left);
 }

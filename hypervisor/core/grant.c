@@ -23,6 +23,7 @@
 #define FRAMES_BATCH 8
 /* A guest that changes its entry while we do loses after so many rounds. */
 #define MAX_RACES 16
+#define RACE_REPORT_NS 1000000000ULL
 
 struct maptrack {
 	struct domain *granter; /* held; NULL: free */
@@ -156,6 +157,17 @@ union head {
 	};
 };
 
+/* Once a second: who does it on purpose does it as often as a mapper tries, and the log is for others, too. */
+static void report_race(void)
+{
+	static u64 next; /* ns */
+	u64 now = arch_time_ns(), at = __atomic_load_n(&next, __ATOMIC_RELAXED);
+
+	if (now >= at && __atomic_compare_exchange_n(&next, &at, now + RACE_REPORT_NS, false,
+						     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		pr_debug("a grant entry changes all the time while it is being mapped\n");
+}
+
 /*
  * t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it
  * permits the use.
@@ -176,7 +188,7 @@ static inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return GNTST_okay;
 	}
-	pr_debug("grant entry changes under us\n");
+	report_race();
 	return GNTST_general_error;
 }
 
@@ -540,25 +552,51 @@ int grant_count_maps(struct domain *d)
 	return n;
 }
 
-void grant_dump(struct domain *d)
+/* t->lock held. The first entry in use from *ref on, in that frame; *ref is then the next one to look at. */
+static bool used_entry(struct grant_table *t, u32 *ref, struct grant_pin *pin)
+{
+	const struct grant_pin *pins = t->pins[*ref / GRANTS_PER_FRAME];
+
+	do {
+		u32 i = (*ref)++ % GRANTS_PER_FRAME;
+
+		if (pins && (pins[i].readers || pins[i].writers)) { /* NULL: free_frames() */
+			*pin = pins[i];
+			return true;
+		}
+	} while (*ref % GRANTS_PER_FRAME);
+	return false;
+}
+
+void grant_dump(struct domain *d, unsigned int *lines)
 {
 	struct grant_table *t = d->grant;
+	u32 ref = 0;
+	bool more;
 
-	if (!spin_trylock(&t->lock)) {
-		printk("d%u: grant table is busy\n", d->id);
-		return;
-	}
-	printk("d%u: %u of %u grant frames, %u map handles\n", d->id, t->nr_frames, t->max_frames,
-	       t->nr_tracks);
-	for (u32 ref = 0; ref < t->nr_frames * GRANTS_PER_FRAME; ref++) {
-		struct grant_pin *p = t->pins[ref / GRANTS_PER_FRAME];
+	printk("d%u: %u of %u grant frames, %u map handles\n", d->id, READ_ONCE(t->nr_frames),
+	       t->max_frames, READ_ONCE(t->nr_tracks));
+	do {
+		struct grant_pin pin = { 0 };
+		bool used = false;
 
-		if (!p) /* free_frames() */
+		/* Let go of for each line: whoever maps what the domain grants would wait for the UART. */
+		if (!spin_try_a_while(&t->lock)) {
+			printk("d%u: grant table is busy\n", d->id);
+			return;
+		}
+		more = ref < t->nr_frames * GRANTS_PER_FRAME;
+		if (more && *lines)
+			used = used_entry(t, &ref, &pin);
+		spin_unlock(&t->lock);
+		if (more && !*lines) {
+			printk("d%u: entries from ref %u on are not shown\n", d->id, ref);
+			return;
+		}
+		if (!used)
 			continue;
-		p += ref % GRANTS_PER_FRAME;
-		if (p->readers || p->writers)
-			printk("  ref %u: gfn %lx, d%u, %u readers, %u writers\n", ref, p->gfn,
-			       p->domid, p->readers, p->writers);
-	}
-	spin_unlock(&t->lock);
+		printk("  ref %u: gfn %lx, d%u, %u readers, %u writers\n", ref - 1, pin.gfn,
+		       pin.domid, pin.readers, pin.writers);
+		(*lines)--;
+	} while (more);
 }

@@ -22,7 +22,12 @@ long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 	if (!pg)
 		return -EINVAL;
 	info = (void *)((char *)page_to_virt(pg) + a->offset);
-	spin_lock(&d->evtchn_lock); /* deliveries use v->info under it */
+	/*
+	 * Of two registrations one finds the other. Deliveries come without it: who has still used the old area has set
+	 * the port's bit (or the queue's, with FIFO) before it looked, and evtchn_vcpu_info_changed() has the guest look
+	 * at all of them after it.
+	 */
+	spin_lock(&d->evtchn_lock);
 	if (v->info_page) {
 		rc = -EINVAL;
 	} else {
@@ -31,7 +36,7 @@ long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 		else
 			memset(info, 0, sizeof(*info));
 		v->info_page = pg;
-		v->info = info;
+		__atomic_store_n(&v->info, info, __ATOMIC_SEQ_CST);
 		evtchn_vcpu_info_changed(v);
 	}
 	spin_unlock(&d->evtchn_lock);

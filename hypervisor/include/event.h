@@ -40,7 +40,8 @@ bool evtchn_is_pending(struct domain *d, u32 port);
 /* The number is one that the domain's ABI and limit know. */
 bool evtchn_port_may_exist(struct domain *d, u32 port);
 
-void evtchn_dump(struct domain *d); /* debug key 'e' */
+/* Debug key e: prints up to *lines ports, which are taken off it, and how many more there are. Takes evtchn_lock, not for long. */
+void evtchn_dump(struct domain *d, unsigned int *lines);
 int evtchn_count(struct domain *d); /* ports in use */
 
 #endif

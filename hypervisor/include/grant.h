@@ -22,7 +22,8 @@ int grant_table_get_frame(struct domain *d, unsigned long idx, struct page **pg)
 
 unsigned int grant_table_max_frames(struct domain *d);
 
-void grant_dump(struct domain *d); /* debug key 'g' */
+/* Debug key g: prints up to *lines entries, which are taken off it, and where it stopped. Takes grant_table.lock, not for long. */
+void grant_dump(struct domain *d, unsigned int *lines);
 int grant_count_maps(struct domain *d); /* others' pages that d maps; -1: track_lock is taken */
 
 #endif

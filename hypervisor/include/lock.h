@@ -123,6 +123,20 @@ static inline bool spin_trylock(struct spinlock *l)
 	return ok;
 }
 
+/*
+ * For reports about a machine that may hang: gives up on a lock that is not let go of. false too where many want it all the
+ * time.
+ */
+static inline bool spin_try_a_while(struct spinlock *l)
+{
+	for (unsigned int n = 0; n < 10000; n++) {
+		if (spin_trylock(l))
+			return true;
+		arch_relax();
+	}
+	return false;
+}
+
 static inline void spin_unlock(struct spinlock *l)
 {
 	lock_check_released(l);

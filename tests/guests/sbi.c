@@ -51,7 +51,7 @@ static const struct extension extensions[] = {
 enum { STARTED, STOPPED, SUSPENDED = 4 };
 
 /* Entries of a hart: a1 = a word that says how far it is. Each ends in hart_stop. */
-extern const char suspends[], waits[], runs[];
+extern const char suspends[], passes[], waits[], runs[];
 __asm__(".text\n"
 	".balign 4\n"
 	"suspends:\n"
@@ -61,6 +61,26 @@ __asm__(".text\n"
 	"	li	a6, 3\n"
 	"	li	a0, 0\n"
 	"	li	a1, 0\n"
+	"	li	a2, 0\n"
+	"	ecall\n"
+	"	mv	a1, s1\n"
+	"	j	runs\n"
+	"passes:\n"
+	"	mv	s1, a1\n"
+	"	csrwi	sie, 2\n"
+	"	csrwi	sip, 2\n"
+	"	li	a7, 0x48534d\n"
+	"	li	a6, 3\n"
+	"	li	a0, 0\n"
+	"	li	a1, 0\n"
+	"	li	a2, 0\n"
+	"	ecall\n"
+	"	csrwi	sip, 0\n"
+	"	li	t0, 1\n"
+	"	sd	t0, (s1)\n"
+	"	li	a7, 0x0a000007\n" /* PAVISE_HYPERCALL_EID, sched_op */
+	"	li	a6, 29\n"
+	"	li	a1, 1\n" /* SCHEDOP_block */
 	"	li	a2, 0\n"
 	"	ecall\n"
 	"	mv	a1, s1\n"
@@ -111,6 +131,23 @@ static void test_suspend(void)
 	r = sbi_call(SBI_EXT_HSM, HSM_START, 1, (uintptr_t)suspends, (uintptr_t)&word, 0);
 	tap_is(r.error, 0, "hart_start");
 	tap_is(await_status(SUSPENDED), SUSPENDED, "a hart in retentive suspend: hart_get_status");
+	tap_is(sbi_call(SBI_EXT_IPI, 0, 2, 0, 0, 0).error, 0, "an IPI to it");
+	tap_is(await_word(&word, 2), 2, "wakes it");
+	tap_is(await_status(STOPPED), STOPPED, "and it stops");
+}
+
+/* One that had an interrupt already did not wait, and what it waits for next is no suspend. */
+static void test_suspend_passed(void)
+{
+	unsigned long word = 0;
+	struct sbiret r;
+
+	r = sbi_call(SBI_EXT_HSM, HSM_START, 1, (uintptr_t)passes, (uintptr_t)&word, 0);
+	tap_is(r.error, 0, "hart_start");
+	tap_is(await_word(&word, 1), 1, "hart_suspend with an interrupt pending comes back");
+	pv_sleep_ns(5000000);
+	tap_is(status(), STARTED, "SCHEDOP_block is no suspend");
+	tap_is(__atomic_load_n(&word, __ATOMIC_SEQ_CST), 1, "it is blocked");
 	tap_is(sbi_call(SBI_EXT_IPI, 0, 2, 0, 0, 0).error, 0, "an IPI to it");
 	tap_is(await_word(&word, 2), 2, "wakes it");
 	tap_is(await_status(STOPPED), STOPPED, "and it stops");
@@ -200,6 +237,7 @@ int main(void)
 	tap_is(changed, 0, "a refused STA wrote nothing");
 	test_event_while_down();
 	test_suspend();
+	test_suspend_passed();
 	test_down_while_waiting();
 	return tap_done();
 }

@@ -83,6 +83,7 @@ struct host {
 	enum machine_end end;
 	jmp_buf end_jmp;
 
+	void (*on_print)(const char *s, size_t n); /* always: the UART takes its time */
 	char console[16384]; /* what the UART printed, the latest */
 	size_t console_len;
 	const char *typed; /* input that the UART has */

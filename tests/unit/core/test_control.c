@@ -2,6 +2,9 @@
 /*
  * What tools ask: lists and states of domains, affinities, the machine.
  */
+#include <debug.h>
+#include <grant_internal.h>
+
 #include "host.h"
 
 static void domain_lists(void **state)
@@ -101,6 +104,96 @@ static void the_machine(void **state)
 	assert_int_equal(HC(__HYPERVISOR_sysctl, 0), -EFAULT);
 }
 
+/* ---- the debug keys that print what guests make as many of as they like ---- */
+
+#define MANY_PORTS 600
+static struct {
+	unsigned int ports, entries;
+} printed;
+
+static bool is_free(const struct spinlock *l)
+{
+	return READ_ONCE(l->next) == READ_ONCE(l->owner);
+}
+
+/* What others want while the UART is slow. */
+static void count_lines(const char *s, size_t n)
+{
+	struct domain *d, *domains[] = { dom0, u1, u2 };
+
+	assert_true(is_free(&domain_list_lock));
+	for (unsigned int i = 0; i < ARRAY_SIZE(domains); i++) {
+		d = domains[i];
+		assert_true(is_free(&d->evtchn_lock));
+		assert_true(is_free(&d->grant->lock));
+	}
+	printed.ports += n > 8 && !memcmp(s, "d1 port ", 8);
+	printed.entries += n > 6 && !memcmp(s, "  ref ", 6);
+}
+
+static void press(char key)
+{
+	struct xen_sysctl op = { .u.debug_keys.nr_keys = 1 };
+
+	set_xen_guest_handle(op.u.debug_keys.keys, &key);
+	console_clear();
+	memset(&printed, 0, sizeof(printed));
+	host.on_print = count_lines;
+	assert_int_equal(sysctl(XEN_SYSCTL_debug_keys, &op), 0);
+	host.on_print = NULL;
+}
+
+static void debug_keys_keep_nobody_waiting(void **state)
+{
+	u32 refs[] = { 9, 511, 700 }, handle[3];
+
+	for (unsigned int i = 0; i < MANY_PORTS; i++)
+		unbound(u1, 2);
+	for (unsigned int i = 0; i < 3; i++) {
+		grant_access(u1, refs[i], 2, RAM_GFN + i, 0);
+		AS(u2);
+		assert_int_equal(map_grant(1, refs[i], HOLE + i, 0, &handle[i]), GNTST_okay);
+	}
+	AS(dom0);
+	press('e');
+	assert_int_equal(printed.ports, DUMP_LINES);
+	assert_non_null(strstr(host.console, "d1: 100 more ports"));
+	press('g');
+	assert_int_equal(printed.entries, 3);
+	assert_non_null(strstr(host.console, "  ref 9: gfn 80000, d2, 0 readers, 1 writers"));
+	assert_non_null(strstr(host.console, "  ref 511:"));
+	assert_non_null(strstr(host.console, "  ref 700:"));
+	assert_null(strstr(host.console, "not shown"));
+	/* A lock that is never let go of is nobody's end. */
+	host.relaxed = 0;
+	spin_lock(&u1->evtchn_lock);
+	debug_key('e');
+	spin_unlock(&u1->evtchn_lock);
+	assert_non_null(strstr(host.console, "d1: event channels are busy"));
+	host.relaxed = 0;
+	spin_lock(&u1->grant->lock);
+	debug_key('g');
+	spin_unlock(&u1->grant->lock);
+	assert_non_null(strstr(host.console, "d1: grant table is busy"));
+}
+
+/* More entries in use than lines: where it stops, and that others' are not shown either. */
+static void debug_keys_have_an_end(void **state)
+{
+	u32 handle[DUMP_LINES + 4];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(handle); i++) {
+		grant_access(u1, 8 + i, 2, RAM_GFN + i % 4, 0);
+		AS(u2);
+		assert_int_equal(map_grant(1, 8 + i, HOLE + i, 0, &handle[i]), GNTST_okay);
+	}
+	AS(dom0);
+	press('g');
+	assert_int_equal(printed.entries, DUMP_LINES);
+	assert_non_null(strstr(host.console, "d1: entries from ref 508 on are not shown"));
+	assert_non_null(strstr(host.console, "d2: "));
+}
+
 /* Of a number that is not there the next one's, as in 4.17; the tools compare. */
 static void info_of_the_next(void **state)
 {
@@ -183,6 +276,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(domain_lists),
 		TEST(the_machine),
+		TEST(debug_keys_keep_nobody_waiting),
+		TEST(debug_keys_have_an_end),
 		TEST(info_of_the_next),
 		TEST(maps_of_harts),
 	};

@@ -148,6 +148,13 @@ void arch_dump_vcpu(struct vcpu *v)
 	       live ? csr_read(CSR_VSSTATUS) : a->vsstatus, live ? csr_read(CSR_VSTVEC) : a->vstvec,
 	       live ? csr_read(CSR_VSEPC) : a->vsepc, live ? csr_read(CSR_VSCAUSE) : a->vscause,
 	       live ? csr_read(CSR_VSTVAL) : a->vstval, live ? csr_read(CSR_VSATP) : a->vsatp);
+	/* What it waits for, if it does. The timer is SBI's; with Sstc it is vstimecmp. */
+	pr_err(" vsie %lx hvip %lx pending %lx time %lx vstimecmp %lx, timer %s hart %u in %ld us\n",
+	       live ? csr_read(CSR_VSIE) : a->vsie, live ? csr_read(CSR_HVIP) : a->hvip,
+	       READ_ONCE(a->pending), csr_read(CSR_TIME),
+	       live && cpu.sstc ? csr_read(CSR_VSTIMECMP) : a->vstimecmp,
+	       READ_ONCE(a->sbi_timer.armed) ? "on" : "off; last on", READ_ONCE(a->sbi_timer.hart),
+	       (long)(READ_ONCE(a->sbi_timer.expires) - arch_time_ns()) / 1000);
 }
 
 static u32 stopping; /* a hart is ending the machine */

@@ -124,6 +124,8 @@ static void hext_apply_pending(struct vcpu *v)
 	struct arch_vcpu *a = v->arch;
 	u64 bits;
 
+	/* It runs: what ends the next wait may be another thing, and a wait for something else no suspend. */
+	WRITE_ONCE(a->suspended, false);
 	if (READ_ONCE(a->pending)) {
 		bits = __atomic_exchange_n(&a->pending, 0, __ATOMIC_SEQ_CST);
 		csr_set(CSR_HVIP, bits & (IP_VSSIP | IP_VSTIP));
@@ -134,7 +136,6 @@ static void hext_load(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
 
-	a->suspended = false;
 	/*
 	 * In this order, so that no table of the last guest's is ever walked by way of this one's second stage, or the other
 	 * way round (H, "Hypervisor guest address translation and protection register").
@@ -255,7 +256,6 @@ static void virtual_instruction(struct vcpu *v, u64 insn)
 	}
 	if (insn == INSN_WFI && kernel) {
 		v->arch->regs.pc += 4;
-		v->arch->suspended = false;
 		vcpu_block();
 	} else if (insn == INSN_WRS_NTO || insn == INSN_WRS_STO) {
 		v->arch->regs.pc += 4;

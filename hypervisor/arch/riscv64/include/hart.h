@@ -29,7 +29,7 @@ struct arch_vcpu {
 	u64 fp[32];
 	u64 fcsr;
 	struct hart *fp_hart; /* whose registers had them last */
-	bool suspended; /* if it is blocked, then by SBI hart_suspend */
+	bool suspended; /* by SBI hart_suspend, if it is blocked; until it runs again */
 	u64 pending; /* hvip bits that others want raised; atomic */
 	struct timer sbi_timer;
 };

@@ -62,6 +62,11 @@ void arch_kick_hart(unsigned int hart)
 void ipi_interrupt(void)
 {
 	csr_clear(CSR_SIP, IP_SSIP);
+	/*
+	 * The clearing, a CSR's write and so "output", before the look at the work word: seen the other way round, work that
+	 * comes between is neither found nor told of again.
+	 */
+	__asm__ volatile("fence o, rw" : : : "memory");
 	if (console_stopped())
 		fault_dump_and_stop();
 }

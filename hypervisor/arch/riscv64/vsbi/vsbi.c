@@ -200,7 +200,7 @@ static struct sbiret vsbi_hsm(struct vcpu *self, u64 fid, const struct cpu_regs 
 	case 3: /* hart_suspend: the default retentive suspend is wfi */
 		if ((u32)r->a0 != 0)
 			return result(SBI_ERR_NOT_SUPPORTED, 0);
-		self->arch->suspended = true;
+		WRITE_ONCE(self->arch->suspended, true);
 		vcpu_block();
 		return result(SBI_SUCCESS, 0);
 	default:

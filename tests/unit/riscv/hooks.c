@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * host.h's knobs before the real P2M, so that the tests of core/ run on it as well: the linker calls these (--wrap). And
+ * what core/'s host world knows of its own P2M.
+ */
+#include "host.h"
+#include "machine.h"
+
+static void call(void (**hook)(void))
+{
+	void (*fn)(void) = *hook;
+
+	*hook = NULL;
+	if (fn)
+		fn();
+}
+
+struct page *__real_alloc_pages(unsigned int order);
+struct page *__wrap_alloc_pages(unsigned int order);
+struct page *__wrap_alloc_pages(unsigned int order)
+{
+	if (machine_state.pages_left >= 0 && machine_state.pages_left-- == 0) {
+		machine_state.pages_left = 0;
+		return NULL;
+	}
+	return __real_alloc_pages(order);
+}
+
+int __real_p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+		   unsigned int access);
+int __wrap_p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+		   unsigned int access);
+int __wrap_p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+		   unsigned int access)
+{
+	call(&host.before_map);
+	if (host.maps_left >= 0 && host.maps_left-- == 0) {
+		host.maps_left = 0;
+		return -ENOMEM;
+	}
+	return __real_p2m_map(d, gfn, mfn, order, type, access);
+}
+
+int __real_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old);
+int __wrap_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old);
+int __wrap_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
+{
+	call(&host.before_unmap);
+	return __real_p2m_unmap(d, gfn, types, old);
+}
+
+struct page *__real_p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
+struct page *__wrap_p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
+struct page *__wrap_p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	struct page *pg;
+
+	call(&host.before_get);
+	pg = __real_p2m_get_page(d, gfn, access);
+	call(&host.after_get);
+	return pg;
+}
+
+bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
+{
+	return machine_translate(d, gfn << PAGE_SHIFT, e);
+}
+
+/* Guest virtual addresses are host pointers here, as in host_arch.c. */
+gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
+{
+	struct domain *d = v->domain;
+	struct p2m_entry e;
+
+	for (gfn_t gfn = 0; gfn <= p2m_max_gfn(d); gfn++) {
+		if (!p2m_lookup(d, gfn, &e)) {
+			gfn = gfn < RAM_GFN && !d->is_privileged ? RAM_GFN - 1 : gfn;
+			continue;
+		}
+		if (e.mfn >= RAM_BASE_MFN && e.mfn < RAM_BASE_MFN + RAM_PAGES && e.access & P2M_W &&
+		    U(arch_mfn_to_virt(e.mfn)) >> PAGE_SHIFT == gva >> PAGE_SHIFT)
+			return gfn;
+	}
+	return INVALID_GFN;
+}

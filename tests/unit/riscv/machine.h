@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * arch/riscv64's second-stage tables and walk of a guest's tables, in the world of tests/unit/core. This header knows
+ * nothing of the architecture's own, which has a struct arch_vcpu that is not host.h's.
+ */
+#ifndef TEST_MACHINE_H
+#define TEST_MACHINE_H
+
+#include <arch-api.h>
+
+#define LARGE 9 /* order of a 2 MiB leaf */
+#define HUGE_ORDER 18 /* of a 1 GiB one */
+
+enum { FENCE_GVMA = 4, FENCE_VVMA = 6 };
+
+struct machine_state {
+	/* Fences of guest physical translations: of this hart alone, and by the firmware; harts: mask of the last of those */
+	unsigned int fences_here, fences_there;
+	u64 harts;
+	void (*on_fence)(void); /* always */
+	long pages_left; /* so many alloc_pages() work (< 0: all) */
+};
+
+extern struct machine_state machine_state;
+
+void machine_reset(void);
+
+/* What hardware finds at a guest physical address of d's: false, and *e is not written, where it would fault. */
+bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e);
+/* Tables below the root that d has, as p2m.c counts them, and as they are found. */
+u64 machine_tables_counted(struct domain *d);
+u64 machine_tables_found(struct domain *d);
+/* p2m_lock is not held. */
+bool machine_p2m_is_free(struct domain *d);
+
+/* guest_walk() for the current vCPU with this vsatp, or for v that runs nowhere and had it. */
+bool machine_walk(struct vcpu *v, u64 vsatp, u64 gva, bool write, u64 *gpa);
+bool machine_walk_saved(struct vcpu *v, u64 vsatp, u64 gva, bool write, u64 *gpa);
+
+#endif
