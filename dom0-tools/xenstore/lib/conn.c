@@ -164,9 +164,11 @@ struct xs_handle *xs_open(unsigned long flags)
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->cond, NULL);
 	h->stream.patience = -1;
+	h->stream.nowait = flags & XS_OPEN_NOWAIT;
 	if (stream_open(&h->stream, xs_daemon_socket()) ||
-	    (!(flags & XS_OPEN_SOCKETONLY) && (stream_open(&h->stream, "/dev/xen/xenbus") ||
-					       stream_open(&h->stream, "/proc/xen/xenbus")))) {
+	    (!(flags & (XS_OPEN_SOCKETONLY | XS_OPEN_NOWAIT)) &&
+	     (stream_open(&h->stream, "/dev/xen/xenbus") ||
+	      stream_open(&h->stream, "/proc/xen/xenbus")))) {
 		h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->stream.fd) &&
@@ -437,8 +439,8 @@ struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, st
 			break;
 		}
 		res = exchange(h, iov, num, &m, &err);
-		if (res != ANSWERED &&
-		    (err == ETIMEDOUT || (err == EINTR && h->stream.interrupted)))
+		if (res != ANSWERED && (h->stream.nowait || err == ETIMEDOUT ||
+					(err == EINTR && h->stream.interrupted)))
 			give_up(h, err);
 		if (res == ANSWERED || !h->stream.socket || tries > 20 || h->given_up)
 			break;

@@ -25,7 +25,7 @@
 #define INTERRUPTED_MS 3000
 
 /* Returns the descriptor, or -1 with errno. */
-static int connect_to(const char *path, const volatile int *interrupted)
+static int connect_to(const struct stream *s, const char *path)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd, err;
@@ -44,8 +44,8 @@ static int connect_to(const char *path, const volatile int *interrupted)
 	 */
 	for (int ms = 0; (err = connect(fd, (struct sockaddr *)&un, sizeof(un)) ? errno : 0);
 	     ms += AWAY_STEP_MS) {
-		if ((err != ECONNREFUSED && err != EAGAIN) || ms >= AWAY_MS ||
-		    (interrupted && *interrupted))
+		if ((err != ECONNREFUSED && err != EAGAIN) || s->nowait || ms >= AWAY_MS ||
+		    (s->interrupted && *s->interrupted))
 			break;
 		usleep(AWAY_STEP_MS * 1000);
 	}
@@ -64,7 +64,7 @@ bool stream_open(struct stream *s, const char *path)
 	if (!path || stat(path, &st))
 		return false;
 	s->socket = S_ISSOCK(st.st_mode);
-	s->fd = s->socket ? connect_to(path, s->interrupted) : open(path, O_RDWR | O_CLOEXEC);
+	s->fd = s->socket ? connect_to(s, path) : open(path, O_RDWR | O_CLOEXEC);
 	return s->fd >= 0;
 }
 

@@ -13,6 +13,7 @@
 struct stream {
 	int fd; /* -1: none */
 	bool socket;
+	bool nowait; /* one that nobody listens on is an error at once */
 	/* xs_patience() */
 	int patience; /* ms; -1: for ever */
 	const volatile int *interrupted; /* or NULL */
@@ -20,7 +21,7 @@ struct stream {
 
 /*
  * Opens the socket or device at @path (may be NULL). A socket that nobody listens on is waited for, as long as a daemon may take
- * to be started again. False with errno, and s->fd -1.
+ * to be started again, unless s->nowait. False with errno, and s->fd -1.
  */
 bool stream_open(struct stream *s, const char *path);
 /* All of @len bytes. False with errno: EBADF at the stream's end, ETIMEDOUT or EINTR when patience was. */

@@ -547,6 +547,77 @@ static void test_many_clients(void **state)
 	guest_close(&d, g);
 }
 
+/* So many have typed more than the guest reads that nothing more is taken, and left: they keep nobody out. */
+static void test_leavers_keep_nobody_out(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	char typed[PENDING_INPUT + sizeof(page->in)], buf[128];
+	int fd, i;
+
+	(void)state;
+	memset(typed, 't', sizeof(typed));
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		fd = client(g);
+		guest_accept(&d, g);
+		assert_int_equal(send(fd, typed, sizeof(typed), 0), sizeof(typed));
+		while (!g->client[i].stopped)
+			guest_client_input(&d, &g->client[i]);
+		close(fd);
+		assert_true(g->client[i].fd >= 0);
+	}
+	fd = client(g);
+	guest_accept(&d, g);
+	print("hello", 5);
+	guest_serve(&d, g, 1);
+	receive(fd, buf, sizeof(buf));
+	assert_string_equal(buf, "hello");
+	/* When the guest reads again, he types. */
+	while (page->in_cons != page->in_prod) {
+		page->in_cons = page->in_prod;
+		guest_serve(&d, g, 2);
+	}
+	assert_int_equal(send(fd, "ls\n", 3, 0), 3);
+	for (i = 0; i < CLIENTS_MAX; i++)
+		guest_client_input(&d, &g->client[i]);
+	assert_true(page->in_prod - page->in_cons >= 3);
+	close(fd);
+	guest_close(&d, g);
+}
+
+/* Those who are there and do not read: the next one gets the place of one of them, but of nobody who reads. */
+static void test_deaf_keep_nobody_out(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	static char chunk[2048], buf[1 << 20];
+	int fd[CLIENTS_MAX], late, i, round;
+
+	(void)state;
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		fd[i] = client(g);
+		guest_accept(&d, g);
+	}
+	memset(chunk, 'x', sizeof(chunk));
+	for (round = 0; round < 4000; round++) {
+		print(chunk, sizeof(chunk));
+		guest_serve(&d, g, round * 10);
+		assert_int_equal(receive(fd[0], buf, sizeof(buf)), sizeof(chunk));
+		assert_int_equal(receive(fd[1], buf, sizeof(buf)), sizeof(chunk));
+	}
+	for (i = 0; i < 3; i++) {
+		late = client(g);
+		guest_accept(&d, g);
+		print("hello", 5);
+		guest_serve(&d, g, (round + i) * 10);
+		assert_int_equal(receive(late, buf, sizeof(buf)), 5);
+		assert_int_equal(receive(fd[0], buf, sizeof(buf)), 5);
+		assert_int_equal(receive(fd[1], buf, sizeof(buf)), 5);
+		close(late);
+	}
+	for (i = 0; i < CLIENTS_MAX; i++)
+		close(fd[i]);
+	guest_close(&d, g);
+}
+
 static void test_hostile(void **state)
 {
 	struct guest *g = guest_open(&d, 5, "g", 2, true);
@@ -592,6 +663,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_left_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leavers_keep_nobody_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deaf_keep_nobody_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
