@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# dom0's rc.shutdown with a pretended xl. Usage: test_rc.sh <directory for what it writes>.
-# Owns the proof that nobody is destroyed before his time because xl could not tell who runs.
+# dom0's rc.shutdown with a pretended xl, and what starts xenconsoled. Usage: test_rc.sh <directory for what it writes>.
+# Owns the proof that nobody is destroyed before his time because xl could not tell who runs, and that the logs' limit is in one
+# place.
 set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 rm -rf "$1/rc"
@@ -74,4 +75,34 @@ run "nor when it fails for a while" 60 3 9 20
 run "one that does not is destroyed when its time is over" 1 99 0 never
 run "who asks is killed, and it is asked again" 60 99 0 asked 1 kill
 run "who asks cannot, and it is asked again" 60 99 0 asked 3 1
+
+# --- xenconsoled's part of log_limit ---
+
+sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,^conf=.*,conf=$dir/xl.conf," \
+	"$here/../../../dom0-tools/rootfs/etc/xen/scripts/xenconsoled" >start-xenconsoled
+printf '#!/bin/sh\necho "$*"\n' >bin/xenconsoled
+chmod +x bin/xenconsoled
+# part ARGUMENTS LINES: with these lines in xl.conf xenconsoled has these arguments
+part() {
+	printf "$2" >xl.conf
+	sh start-xenconsoled >output 2>&1
+	if [ "$(cat output)" = "$1" ]; then
+		printf '%s\n' "ok - xl.conf '$2': xenconsoled $1"
+	else
+		printf '%s\n' "not ok - xl.conf '$2': xenconsoled $1"
+		sed 's/^/# /' output
+		failures=1
+	fi
+}
+part "-F --log-total=32" 'log_limit = 48\n'
+part "-F --log-total=5" '#log_limit = 9\nlog_limit=7 # MiB\n'
+part "-F --log-total=1" 'log_limit = 900\n  log_limit = "1"\n'
+part "-F --log-total=699051" "log_limit = '1048576'\n"
+part "-F" 'log_limit = 1048577\n'
+part "-F" '#log_limit = 7\n'
+part "-F" 'log_limit = much\n'
+part "-F" 'log_limit = 0\n'
+part "-F" 'log_limit = 99999999999999999999\n'
+rm xl.conf
+part "-F" ''
 exit $failures
