@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static void drop_client(struct source *c)
 	if (c->fd >= 0)
 		close(c->fd); /* this also takes it out of the epoll set */
 	c->fd = -1;
-	c->stopped = false;
+	c->stopped = c->deaf = false;
 }
 
 /* A client too slow for its socket's buffer loses output; the guest and the log do not wait. */
@@ -45,8 +46,10 @@ static void send_client(struct source *c, const char *buf, size_t n)
 
 		if (w < 0 && errno == EINTR)
 			continue;
-		if (w < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		if (w < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+			c->deaf = true;
 			return;
+		}
 		if (w <= 0) {
 			drop_client(c);
 			return;
@@ -54,6 +57,33 @@ static void send_client(struct source *c, const char *buf, size_t n)
 		buf += w;
 		n -= w;
 	}
+	c->deaf = false;
+}
+
+static bool has_left(const struct source *c)
+{
+	struct pollfd pfd = { .fd = c->fd };
+
+	return poll(&pfd, 1, 0) == 1 && pfd.revents & (POLLHUP | POLLERR);
+}
+
+/* A place for one more, NULL: all are in use. */
+static struct source *free_client(struct guest *g)
+{
+	struct source *c, *end = g->client + CLIENTS_MAX, *found = NULL;
+
+	for (c = g->client; c < end; c++)
+		if (c->fd < 0)
+			return c;
+	for (c = g->client; c < end && !found; c++)
+		if (has_left(c))
+			found = c;
+	for (c = g->client; c < end && !found; c++)
+		if (c->deaf)
+			found = c;
+	if (found)
+		drop_client(found);
+	return found;
 }
 
 static void keep_backlog(struct guest *g, const char *buf, size_t n)
@@ -131,16 +161,15 @@ static void output(struct guest *g, const char *buf, size_t n)
 
 void guest_accept(struct daemon *d, struct guest *g)
 {
-	int fd = accept4(g->listen.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), i;
+	int fd = accept4(g->listen.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	int size = 1024 * 1024;
+	struct source *c;
 	char text[BACKLOG];
 
 	if (fd < 0)
 		return;
-	for (i = 0; i < CLIENTS_MAX; i++)
-		if (g->client[i].fd < 0)
-			break;
-	if (i == CLIENTS_MAX) {
+	c = free_client(g);
+	if (!c) {
 		static const char full[] = "xenconsoled: too many are connected already\r\n";
 
 		if (send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -149,12 +178,12 @@ void guest_accept(struct daemon *d, struct guest *g)
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	g->client[i].fd = fd;
-	if (watch_fd(d, EPOLL_CTL_ADD, &g->client[i], EPOLLIN)) {
-		drop_client(&g->client[i]);
+	c->fd = fd;
+	if (watch_fd(d, EPOLL_CTL_ADD, c, EPOLLIN)) {
+		drop_client(c);
 		return;
 	}
-	send_client(&g->client[i], text, take_backlog(g, text));
+	send_client(c, text, take_backlog(g, text));
 }
 
 static void give_input(struct daemon *d, struct guest *g)

@@ -37,6 +37,7 @@ struct source {
 	struct guest *guest;
 	int fd;
 	bool stopped; /* client: no room for its input at present */
+	bool deaf; /* client: has missed output, since it does not read */
 };
 
 struct guest {
@@ -78,6 +79,10 @@ struct guest *guest_open(struct daemon *d, uint32_t domid, const char *name, evt
 void guest_close(struct daemon *d, struct guest *g);
 /* One round: what is in the ring goes out, waiting input goes in. */
 void guest_serve(struct daemon *d, struct guest *g, int64_t now);
+/*
+ * Somebody came. When all places are taken he gets that of one who has left (what that one typed and the guest has not read is
+ * lost then), or else of one who does not read; if there is none, he is told so.
+ */
 void guest_accept(struct daemon *d, struct guest *g);
 void guest_client_input(struct daemon *d, struct source *client);
 /* Something was typed at its pty, or that was opened or closed. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xenconsoled: dom0's end of all guests' consoles.
- * Owns the event loop and knowing which guests there are; survives a restart of xenstored, and a
- * restart of its own loses nothing that is still in the rings.
+ * Owns the event loop and knowing which guests there are; survives a restart of xenstored, without which all goes on but the
+ * coming of new guests, and a restart of its own loses nothing that is still in the rings.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -24,15 +24,23 @@
 
 #include "guest.h"
 
-#define RETRY_MS 500
+/* How soon a xenstored that is away is looked for; and, doubled each time, one that is there and does not answer. */
+#define RETRY_MS 200
+#define RETRY_MAX_MS 20000
+/* The consoles wait as long as it takes to answer, and at most for this. */
+#define STORE_MS 2000
+#define START_MS 10000
 #define EVENTS 64
 
 static volatile sig_atomic_t stop;
+static int store_lost; /* errno of what ended the connection to xenstored */
 
 struct loop {
 	struct daemon d;
 	struct xs_handle *xs;
 	struct source store, events, opened;
+	int64_t retry_at; /* without xs: when to look for xenstored again */
+	int retry_ms;
 	bool scanned; /* later guests are new in the world, not only to us */
 };
 
@@ -124,6 +132,7 @@ static struct guest *find(struct loop *l, uint32_t domid)
 	return NULL;
 }
 
+/* Without xenstored only the dead go. */
 static void scan(struct loop *l)
 {
 	struct xen_domctl_getdomaininfo *list = NULL;
@@ -151,15 +160,20 @@ static void scan(struct loop *l)
 		*p = g->next;
 		guest_close(&l->d, g);
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; l->xs && i < n; i++)
 		if (list[i].domain && !(list[i].flags & XEN_DOMINF_dying) &&
 		    !find(l, list[i].domain))
 			adopt(l, list[i].domain);
 	free(list);
-	l->scanned = true;
+	l->scanned |= l->xs && !store_lost;
 }
 
 /* --- xenstore -------------------------------------------------------------------------------- */
+
+static void on_lost(int err)
+{
+	store_lost = err;
+}
 
 static void disconnect(struct loop *l)
 {
@@ -169,23 +183,68 @@ static void disconnect(struct loop *l)
 	}
 	l->xs = NULL;
 	l->store.fd = -1;
+	if (store_lost != ETIMEDOUT)
+		l->retry_ms = RETRY_MS;
+	else if (l->retry_ms < RETRY_MAX_MS)
+		l->retry_ms *= 2;
+	l->retry_at = now_ms() + l->retry_ms;
+	store_lost = 0;
 }
 
+/* At once: nobody's console waits for a xenstored that is away. */
 static bool connect_store(struct loop *l)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = &l->store } };
 
-	l->xs = xs_open(0);
-	if (!l->xs)
-		return false;
-	l->store.fd = xs_fileno(l->xs);
-	if (!xs_watch(l->xs, "@introduceDomain", "dom") ||
-	    !xs_watch(l->xs, "@releaseDomain", "dom") ||
-	    epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev)) {
-		disconnect(l);
-		return false;
+	l->xs = xs_open(XS_OPEN_NOWAIT);
+	if (l->xs) {
+		xs_patience(l->xs, STORE_MS, &stop, on_lost);
+		l->store.fd = xs_fileno(l->xs);
+		if (xs_watch(l->xs, "@introduceDomain", "dom") &&
+		    xs_watch(l->xs, "@releaseDomain", "dom") &&
+		    !epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev))
+			return true;
+	}
+	disconnect(l);
+	return false;
+}
+
+/* A xenstored that starts at the same time as we do is waited for. */
+static bool connect_first(struct loop *l)
+{
+	int64_t end = now_ms() + START_MS;
+	int err;
+
+	while (!connect_store(l)) {
+		err = errno;
+		if (stop || now_ms() >= end) {
+			errno = err;
+			return false;
+		}
+		usleep(RETRY_MS * 1000);
 	}
 	return true;
+}
+
+/* Looks for a xenstored that went, when it is time. Returns how long to sleep at most, -1: until something happens. */
+static int tend_store(struct loop *l)
+{
+	int64_t left;
+
+	if (l->xs && store_lost) {
+		fprintf(stderr, "xenstored %s, trying again\n",
+			store_lost == ETIMEDOUT ? "does not answer" : "is away");
+		disconnect(l);
+	}
+	if (!l->xs && now_ms() >= l->retry_at) {
+		if (connect_store(l))
+			fprintf(stderr, "xenstored is there again\n");
+		scan(l);
+	}
+	if (l->xs && !store_lost)
+		return -1;
+	left = l->xs ? 0 : l->retry_at - now_ms();
+	return left > 0 ? (int)left : 0;
 }
 
 static void store_event(struct loop *l)
@@ -198,8 +257,7 @@ static void store_event(struct loop *l)
 		any = true;
 	}
 	if (errno != EAGAIN) {
-		fprintf(stderr, "xenstored is away, trying again\n");
-		disconnect(l);
+		store_lost = errno;
 		return;
 	}
 	if (any)
@@ -284,7 +342,7 @@ static void handle(struct loop *l, struct source *s)
 static void run(struct loop *l)
 {
 	struct epoll_event ev[EVENTS];
-	int n, i, wait = 0;
+	int n, i, wait = 0, retry;
 	bool store;
 
 	while (!stop) {
@@ -302,12 +360,9 @@ static void run(struct loop *l)
 		wait = serve_ready(l);
 		if (store)
 			store_event(l);
-		if (!l->xs) {
-			if (connect_store(l))
-				scan(l);
-			else if (wait < 0 || wait > RETRY_MS)
-				wait = RETRY_MS;
-		}
+		retry = tend_store(l);
+		if (retry >= 0 && (wait < 0 || wait > retry))
+			wait = retry;
 	}
 }
 
@@ -519,7 +574,7 @@ static int open_all(struct loop *l)
 		close(l->d.inotify);
 		l->d.inotify = -1;
 	}
-	if (!what && !connect_store(l))
+	if (!what && !connect_first(l))
 		what = "cannot reach xenstored";
 	if (what)
 		fprintf(stderr, "xenconsoled: %s: %s\n", what, strerror(errno));
@@ -535,6 +590,7 @@ static void on_signal(int sig)
 int main(int argc, char **argv)
 {
 	struct loop l = {
+		.retry_ms = RETRY_MS,
 		.store = { .kind = SRC_STORE, .fd = -1 },
 		.events = { .kind = SRC_EVENTS, .fd = -1 },
 		.opened = { .kind = SRC_OPENED, .fd = -1 },

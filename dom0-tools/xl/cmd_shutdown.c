@@ -316,6 +316,11 @@ static int end_guests(int argc, char **argv, const char *what)
 	r.xl = &xl;
 	if (all) {
 		c = pv_domain_list(xl.pv, &list);
+		if (c < 0) {
+			xl_error("cannot list the domains: %s; nobody has been asked",
+				 strerror(-c));
+			failed = 1;
+		}
 		for (i = 0; i < c; i++)
 			if (list[i].domain)
 				add_target(&r, list[i].domain, true);

@@ -2,8 +2,8 @@
 /*
  * From the syntax tree of an xl.cfg to the description of a guest.
  * Owns the table of keys: one that nobody knows is a warning, as administrators bring configs
- * from other hosts; one that is there with a value that cannot work, or that is Xen's (words.c) and would make
- * the guest another one, is an error.
+ * from other hosts, but one that is nearly a known one is a slip of the pen, and an error; so is one that is there with a
+ * value that cannot work, or that is Xen's (words.c): the guest would be another one than is described.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -364,8 +364,10 @@ static void other_key(struct xl_config *c, const struct cfg_setting *s)
 	} else {
 		for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 			words_nearest(s->key, keys[i].key, &near);
-		cfg_warn(&c->tree, s, 0, "unknown key, ignored%s%s%s",
-			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		if (near)
+			cfg_error(&c->tree, s, 0, "unknown key; did you mean '%s'?", near);
+		else
+			cfg_warn(&c->tree, s, 0, "unknown key, ignored");
 	}
 }
 

@@ -30,6 +30,8 @@ static int find_by_name(struct xl *xl, const char *name, uint32_t except)
 	struct xen_domctl_getdomaininfo *list = NULL;
 	int n = pv_domain_list(xl->pv, &list), i, found = -1;
 
+	if (n < 0)
+		xl_error("cannot list the domains: %s", strerror(-n));
 	for (i = 0; i < n && found < 0; i++) {
 		char *have = domain_name(xl, list[i].domain);
 

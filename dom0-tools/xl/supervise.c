@@ -33,6 +33,8 @@
 #define QUICK_LIVES 3 /* without a pause */
 #define PAUSE_MAX_S 60
 #define QUICK_CRASHES 5
+/* A next life for which there is no memory is tried so often again, ever more slowly: for five minutes. */
+#define MEMORY_TRIES 10
 /* So many dead guests of rename-restart's are kept; the oldest goes for the next. */
 #define MAX_CORPSES 4
 
@@ -311,19 +313,66 @@ static void remember_handle(struct life *l)
 	l->began = xl_now();
 }
 
+/* Seconds before the next life, after that many quick ones. */
+static int pause_of(int quick)
+{
+	const char *text = getenv("XL_RESTART_PAUSE");
+	int max = text ? atoi(text) : PAUSE_MAX_S, s = quick > QUICK_LIVES;
+
+	for (quick -= QUICK_LIVES; s < max && --quick > 0;)
+		s *= 2;
+	return s < max ? s : max;
+}
+
+/* Why there is no next life, for whoever reads the log. */
+static bool gone(const struct life *l, const char *why)
+{
+	note("'%s' cannot be started again: %sit is gone until the next xl create", l->cfg->name,
+	     why);
+	return false;
+}
+
+/*
+ * Makes the next life, for which there may be no memory for a while; meanwhile nothing of the guest is there, and nothing is
+ * locked. True with *@domain_lock held. @lock: from xl_lock(), given back.
+ */
+static bool make(struct life *l, int lock, int *domain_lock)
+{
+	int tries, s;
+	int64_t end;
+
+	for (tries = 1;; tries++) {
+		while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
+			drop_oldest(l, "its memory is wanted for the next life");
+		if (!domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock))
+			return true;
+		if (domain_fits(l->xl, l->cfg) || tries > MEMORY_TRIES)
+			return gone(l, "");
+		s = pause_of(QUICK_LIVES + tries);
+		note("'%s' is not there now, for lack of memory: it is tried again in %d s (%d of "
+		     "%d); ending process %d ends this",
+		     l->cfg->name, s, tries, MEMORY_TRIES, getpid());
+		for (end = xl_now() + s * 1000LL; xl_now() < end; xl_sleep(PAUSE_LOOK_MS))
+			if (xl_interrupted || !access(XL_NO_RESTART, F_OK))
+				return gone(l, "it is to stay down, and ");
+		open_log();
+		lock = xl_lock();
+		if (lock < 0)
+			return gone(l, "");
+		if (domain_name_used(l->xl, l->cfg->name, DOMID_INVALID)) {
+			xl_unlock(lock);
+			return gone(l, "somebody else has made one of that name; ");
+		}
+	}
+}
+
 /* True when a new life has begun. @lock: from xl_lock(), given back. */
 static bool restart(struct life *l, int lock)
 {
 	int domain_lock, rc;
 
-	while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
-		drop_oldest(l, "its memory is wanted for the next life");
-	rc = domain_create(l->xl, l->cfg, lock, &l->domid, &domain_lock);
-	if (rc) {
-		note("'%s' cannot be started again: it is gone until the next xl create",
-		     l->cfg->name);
+	if (!make(l, lock, &domain_lock))
 		return false;
-	}
 	remember_handle(l);
 	/* For the watches of its back ends. */
 	for (reconnect(l); !l->xl->xs && !xl_interrupted; reconnect(l))
@@ -375,17 +424,6 @@ static enum xl_action decide(struct life *l, unsigned int reason)
 		return stay_down(l, action);
 	}
 	return action;
-}
-
-/* Seconds before the next life, after that many quick ones. */
-static int pause_of(int quick)
-{
-	const char *text = getenv("XL_RESTART_PAUSE");
-	int max = text ? atoi(text) : PAUSE_MAX_S, s = quick > QUICK_LIVES;
-
-	for (quick -= QUICK_LIVES; s < max && --quick > 0;)
-		s *= 2;
-	return s < max ? s : max;
 }
 
 /* Has somebody said that there is to be no next life? */

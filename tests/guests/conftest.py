@@ -11,6 +11,7 @@ first comment may say how it wants to run:
  * timeout: 60                    seconds; a sum too
  * full                           only in make test-full
  * census                         everything that a guest could leave behind is counted before and after it
+ * dom0: REGEX                    what a line of dom0's kernel log, in which nothing is raw, says afterwards
 
 $SEED and $FUZZ_SECONDS there are make's environment's, or 1 and 60. $RACE_FACTOR is 1, and 20 in make test-full;
 $RACE_SECONDS what that may take longer. $LITMUS_ROUNDS and $LITMUS_SECONDS: litmus.c, whichever ends first.
@@ -83,12 +84,12 @@ class Guest:
 
     def __init__(self, path):
         self.name = os.path.basename(path)[:-2]
-        self.settings, self.peers, self.harts, self.timeout = {}, [], [1, 4], 60
+        self.settings, self.peers, self.harts, self.timeout, self.dom0 = {}, [], [1, 4], 60, None
         self.full = self.icount = self.census = False
         with open(path, encoding="utf-8") as f:
             comments = f.read().split("*/")
         for line in "".join(comments[:2]).splitlines():
-            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount|census)(?:: (.*))?$", line)
+            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount|census|dom0)(?:: (.*))?$", line)
             if not found:
                 continue
             key, value = found.groups()
@@ -100,6 +101,8 @@ class Guest:
                 self.peers.append((name, dict(word.split("=", 1) for word in words)))
             elif key == "harts":
                 self.harts = [int(n) for n in value.split()]
+            elif key == "dom0":
+                self.dom0 = value
             elif key == "timeout":
                 self.timeout = sum(int(n) for n in value.split("+"))
             else:
@@ -163,6 +166,16 @@ class Host:
             row = int(found.group(1)), int(found.group(2))
             called[row] = called.get(row, 0) | int(found.group(3), 16)
         return lines
+
+    def look_at_log(self, pattern):
+        """dom0's kernel log has a line that matches, and nothing raw; nor had the console, where errors appear."""
+        log = self.machine.run("dmesg")
+        for text in log, self.machine.seen():
+            lines = [line for line in text.splitlines() if re.search(pattern, line)]
+            assert lines, f"no line matches {pattern}:\n" + "\n".join(log.splitlines()[-20:])
+            assert not [line for line in lines if not line.replace("\t", "").isprintable()], lines
+        raw = [line for line in log.splitlines() if re.search(r"[\0-\x08\x0b-\x1f\x7f-\x9f]", line)]
+        assert not raw, f"raw in dom0's kernel log: {raw}"
 
     def census(self):
         """What there is (tests/system/census.py), once a first guest has made dom0 take memory for good."""

@@ -16,6 +16,8 @@ def test_guest(hosts, guest, harts):
     before = host.census() if guest.census else None
     judge(host.run(guest))
     host.look_over()
+    if guest.dom0:
+        host.look_at_log(guest.dom0)
     if before:
         wrong = census.differences(before, host.census())
         assert not wrong, "left behind: " + "; ".join(wrong)

@@ -36,5 +36,8 @@ extra = "console=hvc0" """)
     assert m.domains().keys() == {"Domain-0", "demo", "mine"}
     assert m.run("cat /data/word").strip() == "once"
     assert "log_limit = 7" in m.run("cat /etc/xen/xl.conf")
+    assert "-F --log-total=5 " in m.run("tr '\\0' ' ' < /proc/$(pidof xenconsoled)/cmdline")
     m.run("test -e /var/log/xen/console/guest-mine.log.1")
+    # A guest that is asked to shut down before its init is there takes the request and loses it.
+    m.run("until grep -q 'guest# ' /var/log/xen/console/guest-mine.log; do sleep 1; done", 90)
     assert m.poweroff() == 0

@@ -17,6 +17,12 @@
 #define XS_OPEN_SOCKETONLY (1UL << 1)
 /* xs_unwatch() also drops events of that watch that were received but not read yet. */
 #define XS_UNWATCH_FILTER (1UL << 2)
+/*
+ * Not Xen's, for event loops: through the socket only, and a daemon that is away is not waited for. xs_open() fails at once, with
+ * ECONNREFUSED or ENOENT; so does every request from then on when the daemon goes, and whoever wants another handle opens
+ * one. How long a daemon that is there and does not answer is waited for is xs_patience()'s.
+ */
+#define XS_OPEN_NOWAIT (1UL << 16)
 
 struct xs_handle;
 typedef uint32_t xs_transaction_t;

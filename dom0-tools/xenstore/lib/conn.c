@@ -6,7 +6,6 @@
  * static program works as any other.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -16,12 +15,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include "conn.h"
+#include "stream.h"
 
 /* What a new connection must be told that an old one was told. */
 struct watched {
@@ -35,10 +32,9 @@ struct ids {
 };
 
 struct xs_handle {
-	int fd; /* the stream */
+	struct stream stream; /* replaced with both locks held, when nobody reads it */
 	int event_fd; /* readable while events are queued */
 	int poll_fd; /* epoll over both: what xs_fileno() gives */
-	bool socket;
 	unsigned long flags;
 	pthread_mutex_t req_lock; /* one request at a time; taken before lock */
 	pthread_mutex_t lock; /* all below */
@@ -53,57 +49,9 @@ struct xs_handle {
 	struct ids open; /* transactions */
 	struct ids dead; /* those of a connection before; whoever uses one is told EAGAIN */
 	bool repeated; /* the last request was sent twice */
-	/* xs_patience() */
-	int patience; /* ms; -1: for ever */
-	const volatile int *interrupted;
 	void (*lost)(int err);
 	int given_up; /* with req_lock: errno of what every request fails with from now on */
 };
-
-/* How long a daemon may be away, for a restart. */
-#define AWAY_MS 10000
-#define AWAY_STEP_MS 20
-/* How often a wait looks whether it has been interrupted: a signal may come just before it begins. */
-#define LOOK_MS 100
-/* Whoever is interrupted still has something to put in order, with a daemon that answers. */
-#define INTERRUPTED_MS 3000
-
-static int stream_open(const char *path, bool *socket_, const volatile int *interrupted)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct stat st;
-	int fd, err;
-
-	if (!path || stat(path, &st))
-		return -1;
-	*socket_ = S_ISSOCK(st.st_mode);
-	if (!*socket_)
-		return open(path, O_RDWR | O_CLOEXEC);
-	if (strlen(path) >= sizeof(un.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(un.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	/*
-	 * a socket that nobody listens on: the daemon died, and is being started again; one whose queue
-	 * is full (EAGAIN): it is busy, or stopped
-	 */
-	for (int ms = 0; (err = connect(fd, (struct sockaddr *)&un, sizeof(un)) ? errno : 0);
-	     ms += AWAY_STEP_MS) {
-		if ((err != ECONNREFUSED && err != EAGAIN) || ms >= AWAY_MS ||
-		    (interrupted && *interrupted))
-			break;
-		usleep(AWAY_STEP_MS * 1000);
-	}
-	if (!err && !fcntl(fd, F_SETFL, 0))
-		return fd;
-	close(fd);
-	errno = err;
-	return -1;
-}
 
 static void watched_del(struct watched **p)
 {
@@ -183,8 +131,8 @@ static void handle_free(struct xs_handle *h)
 	free(h->open.v);
 	free(h->dead.v);
 	free(h->reply);
-	if (h->fd >= 0)
-		close(h->fd);
+	if (h->stream.fd >= 0)
+		close(h->stream.fd);
 	if (h->event_fd >= 0)
 		close(h->event_fd);
 	if (h->poll_fd >= 0)
@@ -215,16 +163,15 @@ struct xs_handle *xs_open(unsigned long flags)
 	pthread_mutex_init(&h->req_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->cond, NULL);
-	h->patience = -1;
-	h->fd = stream_open(xs_daemon_socket(), &h->socket, NULL);
-	if (h->fd < 0 && !(flags & XS_OPEN_SOCKETONLY))
-		h->fd = stream_open("/dev/xen/xenbus", &h->socket, NULL);
-	if (h->fd < 0 && !(flags & XS_OPEN_SOCKETONLY))
-		h->fd = stream_open("/proc/xen/xenbus", &h->socket, NULL);
-	if (h->fd >= 0) {
+	h->stream.patience = -1;
+	h->stream.nowait = flags & XS_OPEN_NOWAIT;
+	if (stream_open(&h->stream, xs_daemon_socket()) ||
+	    (!(flags & (XS_OPEN_SOCKETONLY | XS_OPEN_NOWAIT)) &&
+	     (stream_open(&h->stream, "/dev/xen/xenbus") ||
+	      stream_open(&h->stream, "/proc/xen/xenbus")))) {
 		h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->fd) &&
+		if (h->event_fd >= 0 && h->poll_fd >= 0 && !poll_add(h, h->stream.fd) &&
 		    !poll_add(h, h->event_fd))
 			return h;
 	}
@@ -266,67 +213,13 @@ void xs_daemon_destroy_postfork(struct xs_handle *h)
 	xs_close(h);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
-/* Waits for what a patient handle would block for. False with ETIMEDOUT or EINTR: no longer. */
-static bool may_block(struct xs_handle *h, short events)
-{
-	int64_t begin = now_ms();
-	struct pollfd pfd = { .fd = h->fd, .events = events };
-
-	if (h->patience < 0 && !h->interrupted)
-		return true;
-	while (poll(&pfd, 1, LOOK_MS) <= 0) {
-		int64_t waited = now_ms() - begin;
-
-		if (h->interrupted && *h->interrupted && waited > INTERRUPTED_MS) {
-			errno = EINTR;
-			return false;
-		}
-		if (h->patience >= 0 && waited > h->patience) {
-			errno = ETIMEDOUT;
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool read_all(struct xs_handle *h, void *data, size_t len)
-{
-	char *p = data;
-
-	while (len) {
-		ssize_t n;
-
-		if (!may_block(h, POLLIN))
-			return false;
-		n = read(h->fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			if (!n)
-				errno = EBADF; /* as Xen's: the daemon has gone */
-			return false;
-		}
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 /* Reads one message; NULL with errno when the stream is at its end. */
 static struct msg *read_msg(struct xs_handle *h)
 {
 	struct xsd_sockmsg hdr;
 	struct msg *m;
 
-	if (!read_all(h, &hdr, sizeof(hdr)))
+	if (!stream_read(&h->stream, &hdr, sizeof(hdr)))
 		return NULL;
 	if (hdr.len > XENSTORE_PAYLOAD_MAX) {
 		errno = EINVAL;
@@ -338,7 +231,7 @@ static struct msg *read_msg(struct xs_handle *h)
 	m->next = NULL;
 	m->hdr = hdr;
 	m->body[hdr.len] = 0;
-	if (!read_all(h, m->body, hdr.len)) {
+	if (!stream_read(&h->stream, m->body, hdr.len)) {
 		free(m);
 		return NULL;
 	}
@@ -396,34 +289,6 @@ static void pump(struct xs_handle *h)
 	pthread_cond_broadcast(&h->cond);
 }
 
-static bool send_all(struct xs_handle *h, struct iovec *iov, int num)
-{
-	/* one buffer, because the kernel's device wants to see whole messages soonest */
-	char buf[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
-	size_t len = 0, done = 0;
-	ssize_t n;
-
-	for (int i = 0; i < num; i++) {
-		/* a piece of no bytes may have no address */
-		if (!iov[i].iov_len)
-			continue;
-		memcpy(buf + len, iov[i].iov_base, iov[i].iov_len);
-		len += iov[i].iov_len;
-	}
-	while (done < len) {
-		if (!may_block(h, POLLOUT))
-			return false;
-		n = h->socket ? send(h->fd, buf + done, len - done, MSG_NOSIGNAL) :
-				write(h->fd, buf + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (size_t)n;
-	}
-	return true;
-}
-
 static int error_number(const char *name)
 {
 	for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
@@ -447,7 +312,7 @@ static enum outcome exchange(struct xs_handle *h, struct iovec *iov, int num, st
 	pthread_mutex_lock(&h->lock);
 	*err = h->broken;
 	pthread_mutex_unlock(&h->lock);
-	if (!*err && !send_all(h, iov, num))
+	if (!*err && !stream_write(&h->stream, iov, num))
 		*err = errno;
 	if (*err)
 		res = NOT_SENT;
@@ -470,12 +335,12 @@ static bool new_stream(struct xs_handle *h)
 
 	pthread_mutex_lock(&h->lock);
 	/* whoever reads the old stream finds its end */
-	shutdown(h->fd, SHUT_RDWR);
+	shutdown(h->stream.fd, SHUT_RDWR);
 	while (h->reading)
 		pthread_cond_wait(&h->cond, &h->lock);
-	close(h->fd);
-	h->fd = stream_open(xs_daemon_socket(), &h->socket, h->interrupted);
-	ok = h->fd >= 0 && h->socket && !poll_add(h, h->fd);
+	close(h->stream.fd);
+	ok = stream_open(&h->stream, xs_daemon_socket()) && h->stream.socket &&
+	     !poll_add(h, h->stream.fd);
 	if (ok)
 		h->broken = 0;
 	else if (!h->broken)
@@ -538,8 +403,8 @@ void xs_patience(struct xs_handle *h, int ms, const volatile int *interrupted,
 		 void (*lost)(int err))
 {
 	pthread_mutex_lock(&h->req_lock);
-	h->patience = ms;
-	h->interrupted = interrupted;
+	h->stream.patience = ms;
+	h->stream.interrupted = interrupted;
 	h->lost = lost;
 	pthread_mutex_unlock(&h->req_lock);
 }
@@ -574,14 +439,15 @@ struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, st
 			break;
 		}
 		res = exchange(h, iov, num, &m, &err);
-		if (res != ANSWERED && (err == ETIMEDOUT || (err == EINTR && h->interrupted)))
+		if (res != ANSWERED && (h->stream.nowait || err == ETIMEDOUT ||
+					(err == EINTR && h->stream.interrupted)))
 			give_up(h, err);
-		if (res == ANSWERED || !h->socket || tries > 20 || h->given_up)
+		if (res == ANSWERED || !h->stream.socket || tries > 20 || h->given_up)
 			break;
 		if (res == UNKNOWN && !repeatable(type, t) && !t)
 			break;
 		h->repeated |= res == UNKNOWN;
-		if (!reconnect(h) && h->fd < 0) {
+		if (!reconnect(h) && h->stream.fd < 0) {
 			/* the daemon has gone for good, as far as a client with patience goes */
 			if (h->lost)
 				give_up(h, errno);
@@ -678,7 +544,7 @@ static char **event_strings(struct msg *m, unsigned int *num)
 
 char **xs_check_watch(struct xs_handle *h)
 {
-	struct pollfd pfd = { .fd = h->fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = h->stream.fd, .events = POLLIN };
 	unsigned int num;
 	struct msg *m;
 	int err = EAGAIN;

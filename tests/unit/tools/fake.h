@@ -36,6 +36,7 @@ struct fake {
 	uint32_t next_domid;
 	uint32_t fail_at; /* the call that fails, counted from 1; 0 = none */
 	uint32_t calls; /* since the file was made or fail_at was set */
+	uint32_t no_list; /* listing the domains fails */
 	uint64_t free_pages;
 	struct fake_domain dom[FAKE_DOMAINS];
 };

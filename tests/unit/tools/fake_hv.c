@@ -5,6 +5,8 @@
  *	fake-hv unpause		unpauses every guest that is paused, for ever
  *	fake-hv hold DOMID	somebody has its pages mapped
  *	fake-hv let-go DOMID	and has them no more
+ *	fake-hv list 0|1	listing the domains fails, or works
+ *	fake-hv take N		takes N pages of the free memory; less than 0: gives them back
  */
 #include <string.h>
 
@@ -46,6 +48,10 @@ int main(int argc, char **argv)
 		for (;; usleep(200))
 			unpause_all(f);
 	}
+	if (argc == 3 && !strcmp(argv[1], "list"))
+		return f->no_list = !atoi(argv[2]), 0;
+	if (argc == 3 && !strcmp(argv[1], "take"))
+		return __atomic_sub_fetch(&f->free_pages, atoi(argv[2]), __ATOMIC_SEQ_CST), 0;
 	if (argc == 3)
 		return hold(f, atoi(argv[2]), !strcmp(argv[1], "hold"));
 	f->fail_at = argc > 1 ? atoi(argv[1]) : 0;

@@ -148,6 +148,10 @@ int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
 	struct xen_domctl_getdomaininfo *list = calloc(FAKE_DOMAINS + 1, sizeof(*list));
 	int i, n = 0;
 
+	if (pv->f->no_list) {
+		free(list);
+		return -EFAULT;
+	}
 	pv_domain_info(pv, 0, &list[n++]);
 	for (i = 0; i < FAKE_DOMAINS; i++)
 		if (pv->f->dom[i].used)

@@ -185,10 +185,18 @@ static void test_warnings(void **state)
 	assert_int_equal(read_text(&c, MINIMAL "cpu_weight = 256\n", NULL, 0), 0);
 	assert_string_equal(messages, "t.cfg:3: warning: cpu_weight: Xen's, without effect here\n");
 	config_free(&c);
-	assert_int_equal(read_text(&c, MINIMAL "memroy = 256\ncolour = 'blue'\n", NULL, 0), 0);
-	assert_string_equal(
-		messages, "t.cfg:3: warning: memroy: unknown key, ignored; did you mean 'memory'?\n"
-			  "t.cfg:4: warning: colour: unknown key, ignored\n");
+	assert_int_equal(read_text(&c, MINIMAL "colour = 'blue'\nnames = 'x'\nvcp = 3\n", NULL, 0),
+			 -1);
+	assert_string_equal(messages, "t.cfg:3: warning: colour: unknown key, ignored\n"
+				      "t.cfg:4: names: unknown key; did you mean 'name'?\n"
+				      "t.cfg:5: warning: vcp: unknown key, ignored\n");
+	config_free(&c);
+	/* On the command line, too */
+	assert_int_equal(read_text(&c, MINIMAL, (char *const[]){ "memroy=256" }, 1), -1);
+	assert_non_null(strstr(messages, "memroy: unknown key; did you mean 'memory'?\n"));
+	config_free(&c);
+	/* What is Xen's is known, however near. */
+	assert_int_equal(read_text(&c, MINIMAL "cpus = 'all'\ncolours = 1\n", NULL, 0), 0);
 	config_free(&c);
 	/* Nothing of it is what there is here, too. */
 	assert_int_equal(read_text(&c,

@@ -340,31 +340,37 @@ static bool told(struct guest *g, int ms)
 	return false;
 }
 
-/* A pty that people come to and leave; nobody is waited for, and nothing that is typed is lost. */
-static void test_tty(void **state)
+/* Nobody there: no busy loop, and the output waits in the backlog. Returns the descriptor of one who opens it then. */
+static int come_to_tty(struct guest *g)
 {
-	struct guest *g = guest_open(&d, 5, "g", 2, true);
-	char buf[8192], typed[3000];
-	struct termios t;
+	struct inotify_event opened;
 	struct stat st;
-	int fd, i, sent;
+	int fd;
 
-	(void)state;
 	assert_int_equal(strncmp(g->pty.path, "/dev/pts/", 9), 0);
 	assert_int_equal(stat(g->pty.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	/* Nobody there: no busy loop, and the output waits in the backlog. */
 	guest_tty_event(&d, g);
 	while (told(g, 50))
 		guest_tty_event(&d, g);
 	print("before\r\n", 8);
 	guest_serve(&d, g, 0);
 	fd = open_tty(g);
-	assert_int_equal(read(d.inotify, buf, sizeof(buf)), sizeof(struct inotify_event));
-	assert_int_equal(((struct inotify_event *)buf)->wd, g->pty.watch);
+	assert_int_equal(read(d.inotify, &opened, sizeof(opened)), sizeof(opened));
+	assert_int_equal(opened.wd, g->pty.watch);
 	guest_tty_event(&d, g);
 	expect_tty(fd, "before\r\n");
-	/* Raw both ways: nothing is echoed, no signals, no ends of lines made up. */
+	return fd;
+}
+
+/* Raw both ways: nothing is echoed, no signals, no ends of lines made up. */
+static void test_tty(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	int fd = come_to_tty(g);
+	char c;
+
+	(void)state;
 	print("$ \n", 3);
 	guest_serve(&d, g, 1);
 	expect_tty(fd, "$ \n");
@@ -374,11 +380,22 @@ static void test_tty(void **state)
 		guest_tty_event(&d, g);
 	}
 	assert_memory_equal(page->in, "l\x03\r", 3);
-	assert_int_equal(read(fd, buf, sizeof(buf)), -1);
-	/* More than the ring and our buffer take waits. */
+	assert_int_equal(read(fd, &c, 1), -1);
+	guest_close(&d, g);
+	assert_int_equal(read(fd, &c, 1), 0);
+	close(fd);
+}
+
+/* More than the ring and our buffer take waits, and nothing that is typed is lost. */
+static void test_tty_input_waits(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	int fd = come_to_tty(g), i, sent;
+	char typed[3000];
+
+	(void)state;
 	for (i = 0; i < (int)sizeof(typed); i++)
 		typed[i] = 'a' + i % 26;
-	page->in_cons = page->in_prod;
 	for (sent = i = 0; sent < 4 * (int)sizeof(typed); i++) {
 		ssize_t w = write(fd, typed + sent % sizeof(typed),
 				  sizeof(typed) - sent % sizeof(typed));
@@ -401,7 +418,18 @@ static void test_tty(void **state)
 		}
 	}
 	assert_false(g->tty.stopped);
-	/* He goes, with output unread; the next one gets his own. */
+	close(fd);
+	guest_close(&d, g);
+}
+
+/* One goes, with output unread and settings of his own; the next one gets his own. */
+static void test_tty_of_the_next_one(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	int fd = come_to_tty(g);
+	struct termios t;
+
+	(void)state;
 	assert_int_equal(tcgetattr(fd, &t), 0);
 	t.c_lflag |= ECHO | ICANON;
 	t.c_oflag |= OPOST | ONLCR;
@@ -421,13 +449,11 @@ static void test_tty(void **state)
 	print(" seen", 5);
 	guest_serve(&d, g, 5);
 	expect_tty(fd, "missed seen");
-	/* Nor has he his settings. */
 	assert_int_equal(tcgetattr(fd, &t), 0);
 	assert_false(t.c_lflag & (ECHO | ICANON));
 	assert_false(t.c_oflag & OPOST);
-	guest_close(&d, g);
-	assert_int_equal(read(fd, buf, 1), 0);
 	close(fd);
+	guest_close(&d, g);
 }
 
 /* Whatever those who look do not do: the ring is emptied each time, and the log has it all. */
@@ -547,6 +573,77 @@ static void test_many_clients(void **state)
 	guest_close(&d, g);
 }
 
+/* So many have typed more than the guest reads that nothing more is taken, and left: they keep nobody out. */
+static void test_leavers_keep_nobody_out(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	char typed[PENDING_INPUT + sizeof(page->in)], buf[128];
+	int fd, i;
+
+	(void)state;
+	memset(typed, 't', sizeof(typed));
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		fd = client(g);
+		guest_accept(&d, g);
+		assert_int_equal(send(fd, typed, sizeof(typed), 0), sizeof(typed));
+		while (!g->client[i].stopped)
+			guest_client_input(&d, &g->client[i]);
+		close(fd);
+		assert_true(g->client[i].fd >= 0);
+	}
+	fd = client(g);
+	guest_accept(&d, g);
+	print("hello", 5);
+	guest_serve(&d, g, 1);
+	receive(fd, buf, sizeof(buf));
+	assert_string_equal(buf, "hello");
+	/* When the guest reads again, he types. */
+	while (page->in_cons != page->in_prod) {
+		page->in_cons = page->in_prod;
+		guest_serve(&d, g, 2);
+	}
+	assert_int_equal(send(fd, "ls\n", 3, 0), 3);
+	for (i = 0; i < CLIENTS_MAX; i++)
+		guest_client_input(&d, &g->client[i]);
+	assert_true(page->in_prod - page->in_cons >= 3);
+	close(fd);
+	guest_close(&d, g);
+}
+
+/* Those who are there and do not read: the next one gets the place of one of them, but of nobody who reads. */
+static void test_deaf_keep_nobody_out(void **state)
+{
+	struct guest *g = guest_open(&d, 5, "g", 2, true);
+	static char chunk[2048], buf[1 << 20];
+	int fd[CLIENTS_MAX], late, i, round;
+
+	(void)state;
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		fd[i] = client(g);
+		guest_accept(&d, g);
+	}
+	memset(chunk, 'x', sizeof(chunk));
+	for (round = 0; round < 4000; round++) {
+		print(chunk, sizeof(chunk));
+		guest_serve(&d, g, round * 10);
+		assert_int_equal(receive(fd[0], buf, sizeof(buf)), sizeof(chunk));
+		assert_int_equal(receive(fd[1], buf, sizeof(buf)), sizeof(chunk));
+	}
+	for (i = 0; i < 3; i++) {
+		late = client(g);
+		guest_accept(&d, g);
+		print("hello", 5);
+		guest_serve(&d, g, (round + i) * 10);
+		assert_int_equal(receive(late, buf, sizeof(buf)), 5);
+		assert_int_equal(receive(fd[0], buf, sizeof(buf)), 5);
+		assert_int_equal(receive(fd[1], buf, sizeof(buf)), 5);
+		close(late);
+	}
+	for (i = 0; i < CLIENTS_MAX; i++)
+		close(fd[i]);
+	guest_close(&d, g);
+}
+
 static void test_hostile(void **state)
 {
 	struct guest *g = guest_open(&d, 5, "g", 2, true);
@@ -588,10 +685,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tty_input_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tty_of_the_next_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_left_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leavers_keep_nobody_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deaf_keep_nobody_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
