@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "xl.h"
 
 #include <xen/sched.h>
@@ -319,6 +320,7 @@ static bool restart(struct life *l, int lock)
 	while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
 		drop_oldest(l, "its memory is wanted for the next life");
 	rc = domain_create(l->xl, l->cfg, lock, &l->domid, &domain_lock);
+	bootloader_discard(l->cfg);
 	if (rc) {
 		note("'%s' cannot be started again: it is gone until the next xl create",
 		     l->cfg->name);
@@ -458,6 +460,26 @@ static enum next act(struct life *l, enum xl_action action)
 	return NEXT_GONE;
 }
 
+/*
+ * The next life's kernel, where it comes from the guest's disk: before anything is locked, as others must not wait for
+ * what is on that disk. The dead guest lets go of its disks for it. False: there is none.
+ */
+static bool read_next_kernel(struct life *l)
+{
+	int lock;
+
+	if (!l->cfg->bootloader)
+		return true;
+	lock = xl_lock_domain(l->domid);
+	if (is_ours(l))
+		device_remove_all(l->xl, l->domid);
+	xl_unlock_domain(lock, l->domid);
+	if (!bootloader_fetch(l->xl, l->cfg))
+		return true;
+	note("'%s' has no kernel for its next life", l->cfg->name);
+	return false;
+}
+
 /* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
 static enum next after_the_end(struct life *l, unsigned int reason)
 {
@@ -467,6 +489,8 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 
 	open_log();
 	action = hold_back(l, decide(l, reason));
+	if (restarts(action) && !l->last && !read_next_kernel(l))
+		action = stay_down(l, action);
 	/* Over destruction and creation, so that nobody takes the name in between. */
 	lock = restarts(action) ? xl_lock() : -1;
 	domain_lock = xl_lock_domain(l->domid);
