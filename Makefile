@@ -141,8 +141,10 @@ guest: headers $(libfdt)/libfdt.h
 	+@$(runtime_make) OUT=$(BUILD)/guests SRC=$(abspath $(SRC)) GUEST_CFLAGS="-Wno-error $(GUEST_CFLAGS)" guest
 
 # What is on /images beside the user's own files
-disk-tree: kernel $(busybox)
+disk-tree: kernel tools $(busybox)
 	@mkdir -p $(disk_tree)/boot
+	@$(top)/scripts/mkimage cpio $(disk_tree)/boot/bootloader.cpio.gz --add $(BUILD)/dom0-tools/boot-init:/init \
+		--dir proc --dir sys --dir dev --dir mnt --strip $(CROSS_COMPILE)strip
 	@cmp -s $(kernel) $(disk_tree)/boot/Image || cp $(kernel) $(disk_tree)/boot/Image
 	@$(top)/scripts/mkimage ext4 $(BUILD)/demo.img $(top)/dom0-tools/demo --label demo --size 64M \
 		--add $(busybox):/bin/busybox --link sbin/init:../bin/busybox \
@@ -237,7 +239,7 @@ hypervisor-latency: headers $(libfdt)/libfdt.h
 	@$(top)/scripts/kconfig sync $(latency_dir)/config
 	@$(MAKE) -C $(top)/hypervisor O=$(latency_dir)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) XENINC=$(include_dir) \
 		LIBFDT=$(libfdt) AUTOCONF=$(latency_dir)/config/autoconf.h
-test-debug: all guest-tests hypervisor-debug
+test-debug: all guest-tests hypervisor-debug hypervisor-latency
 	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
 	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k "test_demo or test_debug_build" $(ARGS)
 

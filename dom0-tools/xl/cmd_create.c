@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "xl.h"
 
 #include <xen/io/xenbus.h>
@@ -132,7 +133,13 @@ static int dry_run(const struct xl_config *c)
 {
 	int i;
 
-	printf("name = \"%s\"\nkernel = \"%s\"\n", c->name, c->kernel);
+	printf("name = \"%s\"\n", c->name);
+	if (c->bootloader)
+		printf("bootloader = \"pygrub\"\n");
+	if (c->bootloader_entry)
+		printf("bootloader_args = [ '--entry=%s' ]\n", c->bootloader_entry);
+	if (c->kernel)
+		printf("kernel = \"%s\"\n", c->kernel);
 	if (c->ramdisk)
 		printf("ramdisk = \"%s\"\n", c->ramdisk);
 	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n"
@@ -301,6 +308,16 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 	return rc ? 1 : 0;
 }
 
+/* Before a boot loader runs for nothing: domain_create() looks again, with the lock. */
+static int may_be_made(struct xl *xl, struct xl_config *cfg)
+{
+	if (cfg->bootloader && domain_name_used(xl, cfg->name, DOMID_INVALID)) {
+		config_error(cfg, "name", 0, "a domain called '%s' exists already", cfg->name);
+		return -1;
+	}
+	return 0;
+}
+
 int cmd_create(int argc, char **argv)
 {
 	struct options o = { .args = calloc(argc + 1, sizeof(char *)) };
@@ -333,11 +350,16 @@ int cmd_create(int argc, char **argv)
 		goto out;
 	xl_catch_signals();
 	signal(SIGPIPE, SIG_IGN);
-	lock = xl_lock();
-	if (lock >= 0)
-		xl_logs_prune(&xl, cfg.name);
-	if (lock >= 0 && !domain_create(&xl, &cfg, lock, &domid, &lock))
-		rc = start(&xl, &cfg, &o, domid, lock);
+	if (!may_be_made(&xl, &cfg) && !bootloader_fetch(&xl, &cfg)) {
+		lock = xl_lock();
+		if (lock >= 0)
+			xl_logs_prune(&xl, cfg.name);
+		if (lock >= 0 && !domain_create(&xl, &cfg, lock, &domid, &lock)) {
+			bootloader_discard(&cfg);
+			rc = start(&xl, &cfg, &o, domid, lock);
+		}
+		bootloader_discard(&cfg);
+	}
 	xl_close(&xl);
 out:
 	config_free(&cfg);

@@ -119,6 +119,39 @@ static void key_ramdisk(struct xl_config *c, const struct cfg_setting *s)
 	c->ramdisk = get_path(c, s);
 }
 
+/* pygrub's name stands in everybody's configurations, and what it does is what is done here. */
+static void key_bootloader(struct xl_config *c, const struct cfg_setting *s)
+{
+	char *text = get_string(c, s);
+	const char *base = text ? strrchr(text, '/') : NULL;
+
+	base = base ? base + 1 : text;
+	if (base && !strcmp(base, "pygrub"))
+		c->bootloader = true;
+	else if (base && *base && strcmp(base, "none"))
+		cfg_error(&c->tree, s, 0,
+			  "'%s' is not supported, only pygrub: the boot menu on the guest's disk",
+			  text);
+	free(text);
+}
+
+static void key_bootloader_args(struct xl_config *c, const struct cfg_setting *s)
+{
+	int i;
+
+	for (i = 0; i < s->nr; i++) {
+		const char *arg = s->v[i].text;
+
+		if (!strncmp(arg, "--entry=", 8) && arg[8]) {
+			free(c->bootloader_entry);
+			c->bootloader_entry = strdup(arg + 8);
+		} else if (strcmp(arg, "-q") && strcmp(arg, "--quiet")) {
+			cfg_error(&c->tree, s, s->v[i].line,
+				  "'%s' is not supported, only --entry=NUMBER or TITLE", arg);
+		}
+	}
+}
+
 static void key_memory(struct xl_config *c, const struct cfg_setting *s)
 {
 	get_number(c, s, 1, MAX_MEMORY, &c->memory);
@@ -324,6 +357,8 @@ static const struct {
 	{ "cmdline", key_cmdline },
 	{ "root", key_cmdline },
 	{ "extra", key_cmdline },
+	{ "bootloader", key_bootloader },
+	{ "bootloader_args", key_bootloader_args },
 	{ "memory", key_memory },
 	{ "maxmem", key_maxmem },
 	{ "vcpus", key_vcpus },
@@ -406,10 +441,29 @@ static void require(struct xl_config *c, const char *key)
 		cfg_error(&c->tree, NULL, 0, "%s: missing, and it has no default", key);
 }
 
+/* What the configuration says of a command line is added to the menu's. */
+static void check_bootloader(struct xl_config *c)
+{
+	const struct cfg_setting *s = cfg_find(&c->tree, "bootloader");
+
+	if (c->kernel || c->ramdisk)
+		cfg_error(&c->tree, s, 0,
+			  "%s is given as well; the kernel comes from one of the two",
+			  c->kernel ? "kernel" : "ramdisk");
+	if (!c->nr_disks)
+		cfg_error(&c->tree, s, 0, "there is no disk to boot from");
+	c->bootloader_extra = strdup(c->cmdline);
+	if (!c->bootloader_extra)
+		abort();
+}
+
 static void check_whole(struct xl_config *c)
 {
 	require(c, "name");
-	require(c, "kernel");
+	if (c->bootloader)
+		check_bootloader(c);
+	else
+		require(c, "kernel");
 	if (!c->maxvcpus)
 		c->maxvcpus = c->vcpus;
 	if (c->maxvcpus < c->vcpus)
@@ -506,6 +560,9 @@ void config_free(struct xl_config *c)
 	free(c->kernel);
 	free(c->ramdisk);
 	free(c->cmdline);
+	free(c->bootloader_entry);
+	free(c->bootloader_extra);
+	free(c->bootloader_files);
 	cfg_free(&c->tree);
 	memset(c, 0, sizeof(*c));
 }

@@ -194,6 +194,7 @@ static bool write_vm(struct creation *k, xs_transaction_t t)
 	ok = ok && st_write(k->xl, t, k->cfg->name, "/vm/%s/name", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->uuid_text, "/vm/%s/uuid", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->cfg->kernel, "/vm/%s/image/kernel", k->uuid_text);
+	ok = ok && st_write(k->xl, t, k->cfg->cmdline, "/vm/%s/image/cmdline", k->uuid_text);
 	ok = ok && st_write(k->xl, t, "linux", "/vm/%s/image/ostype", k->uuid_text);
 	return ok && st_write(k->xl, t, start, "/vm/%s/start_time", k->uuid_text);
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "xl.h"
 
 #include <xen/sched.h>
@@ -370,8 +371,11 @@ static bool make(struct life *l, int lock, int *domain_lock)
 static bool restart(struct life *l, int lock)
 {
 	int domain_lock, rc;
+	bool made;
 
-	if (!make(l, lock, &domain_lock))
+	made = make(l, lock, &domain_lock);
+	bootloader_discard(l->cfg);
+	if (!made)
 		return false;
 	remember_handle(l);
 	/* For the watches of its back ends. */
@@ -496,6 +500,26 @@ static enum next act(struct life *l, enum xl_action action)
 	return NEXT_GONE;
 }
 
+/*
+ * The next life's kernel, where it comes from the guest's disk: before anything is locked, as others must not wait for
+ * what is on that disk. The dead guest lets go of its disks for it. False: there is none.
+ */
+static bool read_next_kernel(struct life *l)
+{
+	int lock;
+
+	if (!l->cfg->bootloader)
+		return true;
+	lock = xl_lock_domain(l->domid);
+	if (is_ours(l))
+		device_remove_all(l->xl, l->domid);
+	xl_unlock_domain(lock, l->domid);
+	if (!bootloader_fetch(l->xl, l->cfg))
+		return true;
+	note("'%s' has no kernel for its next life", l->cfg->name);
+	return false;
+}
+
 /* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
 static enum next after_the_end(struct life *l, unsigned int reason)
 {
@@ -505,6 +529,8 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 
 	open_log();
 	action = hold_back(l, decide(l, reason));
+	if (restarts(action) && !l->last && !read_next_kernel(l))
+		action = stay_down(l, action);
 	/* Over destruction and creation, so that nobody takes the name in between. */
 	lock = restarts(action) ? xl_lock() : -1;
 	domain_lock = xl_lock_domain(l->domid);
@@ -523,6 +549,7 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	if (next == NEXT_LIFE)
 		return restart(l, lock) ? NEXT_LIFE : NEXT_FAILED;
 	xl_unlock(lock);
+	bootloader_discard(l->cfg);
 	return next;
 }
 

@@ -12,7 +12,6 @@
 /* man/xl.cfg.5 has the same in words. */
 static const struct xen_key keys[] = {
 	/* Refused: the guest would not be the one that is described. */
-	{ "bootloader", "the kernel comes from kernel=; there is no boot loader to ask" },
 	{ "channel", "there are no channels" },
 	{ "device_tree", "a guest's device tree is made for it" },
 	{ "driver_domain", "back ends are dom0's only" },
@@ -45,7 +44,6 @@ static const struct xen_key keys[] = {
 	{ "bios", NULL },
 	{ "blkdev_start", NULL },
 	{ "boot", NULL },
-	{ "bootloader_args", NULL },
 	{ "cap", NULL },
 	{ "claim_mode", NULL },
 	{ "cpu_weight", NULL },

@@ -4,7 +4,7 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device back, mute*
- * has no back ends, lost* loses its disk's back end.
+ * has no back ends, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <pavise.h>
 #include <xenstore.h>
@@ -179,6 +180,18 @@ static void print_log(const char *name, const char *text, size_t n)
 	}
 }
 
+/* The boot loader's guest: the test's own script says what it finds, and how it ends; with 3 it does not. */
+static void read_disk(struct fake_domain *d, const char *name)
+{
+	char command[256];
+	int status;
+
+	snprintf(command, sizeof(command), "sh \"$BOOT_HOOK\" %s", name);
+	status = system(command);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 3)
+		end(d, status ? SHUTDOWN_crash : SHUTDOWN_poweroff);
+}
+
 static void one_guest(struct fake_domain *d)
 {
 	/* Its last line asks the terminal where its cursor is, in two ways, and has a NUL. */
@@ -201,6 +214,8 @@ static void one_guest(struct fake_domain *d)
 			print_log(name, printed, sizeof(printed) - 1);
 		if (!strncmp(name, "crash", 5))
 			end(d, SHUTDOWN_crash);
+		else if (strlen(name) > 5 && !strcmp(name + strlen(name) - 5, ".boot"))
+			read_disk(d, name);
 		else if (!strncmp(name, "quick", 5))
 			end(d, SHUTDOWN_poweroff);
 		else if (!strncmp(name, "again", 5) || (!strncmp(name, "boot", 4) && boots++ < 2))

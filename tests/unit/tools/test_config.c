@@ -227,8 +227,11 @@ static void test_refused(void **state)
 		{ "vfb = [ 'vnc=1' ]",
 		  "t.cfg:3: vfb: not supported: there are no frame buffers, the console is text\n" },
 		{ "bootloader = 'pygrub'",
-		  "t.cfg:3: bootloader: not supported: the kernel comes from kernel=; there is no boot "
-		  "loader to ask\n" },
+		  "t.cfg:3: bootloader: kernel is given as well; the kernel comes from one of the "
+		  "two\nt.cfg:3: bootloader: there is no disk to boot from\n" },
+		{ "bootloader = 'pypxeboot'",
+		  "t.cfg:3: bootloader: 'pypxeboot' is not supported, only pygrub: the boot menu on "
+		  "the guest's disk\n" },
 		{ "iomem = [ 'f000,1' ]",
 		  "t.cfg:3: iomem: not supported: no device can be given to a guest\n" },
 	};
