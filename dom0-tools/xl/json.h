@@ -15,7 +15,8 @@
 
 struct json {
 	FILE *out;
-	unsigned int lines; /* so many levels have a line for each member; what is deeper stands in one line */
+	unsigned int
+		lines; /* so many levels have a line for each member; what is deeper stands in one line */
 	unsigned int depth;
 	bool more[JSON_DEPTH];
 	char close[JSON_DEPTH];

@@ -223,6 +223,29 @@ static void adopt_name(struct life *l)
 	}
 }
 
+/* What mem-set and mem-max have said is the next life's as well. The nodes are not the guest's to write. */
+static void adopt_memory(struct life *l)
+{
+	long target = st_read_long(l->xl, "/local/domain/%u/memory/target", l->domid);
+	long max = st_read_long(l->xl, "/local/domain/%u/memory/static-max", l->domid);
+
+	if (target <= 0 || max < target)
+		return;
+	l->cfg->memory = (target + 1023) / 1024;
+	l->cfg->maxmem = (max + 1023) / 1024;
+}
+
+/* Others may have what it gave back: a guest is not lost for that. */
+static void adapt_memory(struct life *l)
+{
+	if (l->cfg->memory == l->cfg->maxmem || domain_will_fit(l->xl, l->cfg))
+		return;
+	note("there are no %lu MiB for '%s': it starts again with %lu, and cannot have more before "
+	     "another xl mem-max and reboot",
+	     l->cfg->maxmem, l->cfg->name, l->cfg->memory);
+	l->cfg->maxmem = l->cfg->memory;
+}
+
 /* The nodes of a domain that has a new UUID: what /vm said of it goes there. */
 static void move_vm(struct life *l, const char *name, const char *uuid)
 {
@@ -318,6 +341,7 @@ static bool restart(struct life *l, int lock)
 
 	while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
 		drop_oldest(l, "its memory is wanted for the next life");
+	adapt_memory(l);
 	rc = domain_create(l->xl, l->cfg, lock, &l->domid, &domain_lock);
 	if (rc) {
 		note("'%s' cannot be started again: it is gone until the next xl create",
@@ -473,6 +497,7 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	/* Meanwhile another xl may have destroyed or renamed it. */
 	if (is_ours(l)) {
 		adopt_name(l);
+		adopt_memory(l);
 		if (restarts(action) && !l->last && unwanted(l)) {
 			note("'%s' is to stay down: it is not started again", l->cfg->name);
 			action = stay_down(l, action);

@@ -130,8 +130,6 @@ static const char *const verbs[] = {
 	"getenforce",
 	"list-vm",
 	"loadpolicy",
-	"mem-max",
-	"mem-set",
 	"migrate",
 	"network-stats",
 	"p9",

@@ -38,6 +38,9 @@
 /* While it is there no guest is started again: the host is going down (rc.shutdown makes it). */
 #define XL_NO_RESTART XL_RUN_DIR "/no-restart"
 
+/* Beside a guest's RAM: ring pages, and a reserve as Xen's toolstack grants (maxmem + 1 MiB). */
+#define XL_EXTRA_KIB 1024
+
 #define EXIT_USAGE 2
 
 struct xl {
@@ -191,6 +194,8 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 		  int *domain_lock);
 /* Is there memory for it now, without waiting for what is being freed? */
 bool domain_fits(struct xl *xl, const struct xl_config *cfg);
+/* Will there be, once what is being freed is free? Waits for that. */
+bool domain_will_fit(struct xl *xl, const struct xl_config *cfg);
 /* Ends a guest in any state and removes every trace. Its lock is held. */
 int domain_destroy(struct xl *xl, uint32_t domid);
 /* Is it still the one with this UUID? Its lock is held, or the answer may be old. */
@@ -270,6 +275,8 @@ int command_option(int argc, char **argv, const char *letters, int *rc);
 
 int cmd_create(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_mem_set(int argc, char **argv);
+int cmd_mem_max(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

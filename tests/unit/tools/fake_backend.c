@@ -3,7 +3,7 @@
  * Everyone xl talks to through xenstore, in one process: blkback, netback, xenconsoled, and the
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
- * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device back, mute*
+ * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
  * has no back ends, lost* loses its disk's back end.
  */
 #define _GNU_SOURCE
@@ -179,6 +179,27 @@ static void print_log(const char *name, const char *text, size_t n)
 	}
 }
 
+/* The balloon driver: 1 MiB at a time, beside the two pages of its rings. */
+static void balloon(struct fake_domain *d, const char *dir, const char *name)
+{
+	char *text = get(dir, "memory/target");
+	uint64_t want = text ? strtoull(text, NULL, 10) / 4 + 2 : d->pages, step;
+
+	free(text);
+	if (!d->started || d->flags & (XEN_DOMINF_paused | XEN_DOMINF_shutdown) ||
+	    !strncmp(name, "deaf", 4))
+		return;
+	step = want > d->pages ? want - d->pages : d->pages - want;
+	step = step < 256 ? step : 256;
+	if (want > d->pages && d->pages + step <= d->max_pages && step <= hv->free_pages) {
+		__atomic_fetch_sub(&hv->free_pages, step, __ATOMIC_SEQ_CST);
+		d->pages += step;
+	} else if (want < d->pages) {
+		d->pages -= step;
+		__atomic_fetch_add(&hv->free_pages, step, __ATOMIC_SEQ_CST);
+	}
+}
+
 static void one_guest(struct fake_domain *d)
 {
 	/* Its last line asks the terminal where its cursor is, in two ways, and has a NUL. */
@@ -206,6 +227,7 @@ static void one_guest(struct fake_domain *d)
 		else if (!strncmp(name, "again", 5) || (!strncmp(name, "boot", 4) && boots++ < 2))
 			end(d, SHUTDOWN_reboot);
 	}
+	balloon(d, dir, name);
 	request = get(dir, "control/shutdown");
 	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
 		put(dir, "control/shutdown", "");
