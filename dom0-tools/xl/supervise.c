@@ -235,6 +235,22 @@ static void adopt_memory(struct life *l)
 	l->cfg->maxmem = (max + 1023) / 1024;
 }
 
+/* And what vcpu-set has. */
+static void adopt_vcpus(struct life *l)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < l->cfg->maxvcpus; i++) {
+		char *v = st_read(l->xl, XBT_NULL, "/local/domain/%u/cpu/%u/availability", l->domid,
+				  i);
+
+		n += v && !strcmp(v, "online");
+		free(v);
+	}
+	if (n)
+		l->cfg->vcpus = n;
+}
+
 /* Others may have what it gave back: a guest is not lost for that. */
 static void adapt_memory(struct life *l)
 {
@@ -498,6 +514,7 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	if (is_ours(l)) {
 		adopt_name(l);
 		adopt_memory(l);
+		adopt_vcpus(l);
 		if (restarts(action) && !l->last && unwanted(l)) {
 			note("'%s' is to stay down: it is not started again", l->cfg->name);
 			action = stay_down(l, action);

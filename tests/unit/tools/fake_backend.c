@@ -200,6 +200,22 @@ static void balloon(struct fake_domain *d, const char *dir, const char *name)
 	}
 }
 
+/* CPU hotplug as Linux has it. */
+static void processors(struct fake_domain *d, const char *dir, const char *name)
+{
+	unsigned int i, n = 0;
+	char leaf[32];
+
+	if (!d->started || d->flags & (XEN_DOMINF_paused | XEN_DOMINF_shutdown) ||
+	    (d->online && !strncmp(name, "deaf", 4)))
+		return;
+	for (i = 0; i < d->vcpus; i++) {
+		snprintf(leaf, sizeof(leaf), "cpu/%u/availability", i);
+		n += is(dir, leaf, "online");
+	}
+	d->online = n;
+}
+
 static void one_guest(struct fake_domain *d)
 {
 	/* Its last line asks the terminal where its cursor is, in two ways, and has a NUL. */
@@ -228,6 +244,7 @@ static void one_guest(struct fake_domain *d)
 			end(d, SHUTDOWN_reboot);
 	}
 	balloon(d, dir, name);
+	processors(d, dir, name);
 	request = get(dir, "control/shutdown");
 	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
 		put(dir, "control/shutdown", "");
