@@ -9,6 +9,8 @@
 
 #include "pavise.h"
 
+#include <xen/sched.h>
+
 static long domctl(struct pv *pv, struct xen_domctl *op)
 {
 	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
@@ -58,6 +60,14 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 int pv_domain_unpause(struct pv *pv, uint32_t domid)
 {
 	return domctl_simple(pv, XEN_DOMCTL_unpausedomain, domid);
+}
+
+int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason)
+{
+	struct sched_remote_shutdown s = { .domain_id = domid, .reason = reason };
+
+	return pv_hypercall_struct(pv, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &s,
+				   sizeof(s));
 }
 
 int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info)

@@ -91,13 +91,14 @@ static void print_list(FILE *out)
 static int no_command(const char *name)
 {
 	const struct command *c;
-	const char *near = NULL;
+	const char *near = NULL, *why_not;
 
 	for (c = commands; c->name; c++)
 		words_nearest(name, c->name, &near);
-	if (words_xen_verb(name))
-		xl_error("'%s' is Xen's; there is no such command here. 'xl help' lists them",
-			 name);
+	if (words_xen_verb(name, &why_not))
+		xl_error("'%s' is Xen's; %s%s. 'xl help' lists what there is", name,
+			 why_not ? "there is no such command here: " : "it is not in this version",
+			 why_not ? why_not : " yet");
 	else if (near)
 		xl_error("there is no command '%s'; did you mean '%s'? 'xl help' lists them", name,
 			 near);

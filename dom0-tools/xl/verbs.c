@@ -38,7 +38,17 @@ const struct command commands[] = {
 	  json_option },
 	{ "claims", cmd_claims, "[--json]", "List outstanding claim information about all domains",
 	  json_option },
-	{ "console", cmd_console, "<Domain>", "Attach to domain's console", "Ctrl-] leaves.\n" },
+	{ "console", cmd_console, "[options] <Domain>", "Attach to domain's console",
+	  "Ctrl-] leaves.\n"
+	  "-t pv                   The kind of console; serial is refused, there is none.\n"
+	  "-n 0                    The console's number; there is no other.\n"
+	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
+	{ "sysrq", cmd_sysrq, "<Domain> <letter>", "Send a sysrq to a domain", NULL },
+	{ "trigger", cmd_trigger, "<Domain> <nmi|reset|init|power|sleep|s3resume> [<VCPU>]",
+	  "Send a trigger to a domain",
+	  "reset                   Ends the guest's present life at once, as the button does.\n"
+	  "power                   Asks it to power off.\n"
+	  "The others are refused, each with the reason why there is no such thing here.\n" },
 	{ "pause", cmd_pause, "<Domain> ...", "Pause execution of a domain", NULL },
 	{ "unpause", cmd_unpause, "<Domain> ...", "Unpause a paused domain", NULL },
 	{ "shutdown", cmd_shutdown, "[options] <-a|Domain ...>",

@@ -247,8 +247,9 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid);
 
 /* A connection to a guest's console, waiting up to @ms for xenconsoled to serve it. */
 int console_connect(struct xl *xl, uint32_t domid, int ms);
-/* Terminal and guest until Ctrl-] or the guest's end. Closes @fd. */
-int console_run(int fd);
+#define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
+/* Terminal and guest until @escape is typed or the guest's end. Closes @fd. */
+int console_run(int fd, char escape);
 /* Waits until xenconsoled serves the guest. */
 bool console_ready(struct xl *xl, uint32_t domid, int ms);
 /* The last @lines of a guest's log, indented, on stderr. */
@@ -277,6 +278,8 @@ int cmd_create(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_mem_set(int argc, char **argv);
 int cmd_mem_max(int argc, char **argv);
+int cmd_sysrq(int argc, char **argv);
+int cmd_trigger(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

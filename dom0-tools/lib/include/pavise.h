@@ -81,6 +81,8 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 int pv_domain_destroy(struct pv *pv, uint32_t domid);
 int pv_domain_pause(struct pv *pv, uint32_t domid);
 int pv_domain_unpause(struct pv *pv, uint32_t domid);
+/* Ends it as if it had done so itself. @reason: SHUTDOWN_* */
+int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason);
 int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info);
 int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib);
 int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max);

@@ -245,6 +245,14 @@ static void one_guest(struct fake_domain *d)
 	}
 	balloon(d, dir, name);
 	processors(d, dir, name);
+	request = get(dir, "control/sysrq");
+	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
+		put(dir, "control/sysrq", "");
+		print_log(name, request, 1);
+		if (*request == 'c')
+			end(d, SHUTDOWN_crash);
+	}
+	free(request);
 	request = get(dir, "control/shutdown");
 	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
 		put(dir, "control/shutdown", "");

@@ -119,6 +119,18 @@ int pv_domain_unpause(struct pv *pv, uint32_t domid)
 	return fake_unpause(d) ? 0 : -EINVAL;
 }
 
+int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d)
+		return -ESRCH;
+	if (broken(pv))
+		return -EPERM;
+	d->flags = XEN_DOMINF_shutdown | reason << XEN_DOMINF_shutdownshift;
+	return 0;
+}
+
 static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *info)
 {
 	memset(info, 0, sizeof(*info));
