@@ -9,6 +9,8 @@
 
 #include "pavise.h"
 
+#include <xen/sched.h>
+
 static long domctl(struct pv *pv, struct xen_domctl *op)
 {
 	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
@@ -58,6 +60,14 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 int pv_domain_unpause(struct pv *pv, uint32_t domid)
 {
 	return domctl_simple(pv, XEN_DOMCTL_unpausedomain, domid);
+}
+
+int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason)
+{
+	struct sched_remote_shutdown s = { .domain_id = domid, .reason = reason };
+
+	return pv_hypercall_struct(pv, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &s,
+				   sizeof(s));
 }
 
 int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info)
@@ -141,22 +151,25 @@ int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl
 	return rc;
 }
 
-int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *mask)
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid };
 	struct xen_domctl_vcpuaffinity *a = &op.u.vcpuaffinity;
-	uint64_t *buf = pv_buf_alloc(pv, sizeof(*buf));
+	uint64_t *buf = pv_buf_alloc(pv, 2 * sizeof(*buf));
 	int rc;
 
 	if (!buf)
 		return -ENOMEM;
-	*buf = 0;
+	buf[0] = buf[1] = 0;
 	a->vcpu = vcpu;
-	a->flags = XEN_VCPUAFFINITY_HARD;
+	a->flags = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
 	set_xen_guest_handle(a->cpumap_hard.bitmap, (uint8_t *)buf);
 	a->cpumap_hard.nr_bits = 64;
+	set_xen_guest_handle(a->cpumap_soft.bitmap, (uint8_t *)(buf + 1));
+	a->cpumap_soft.nr_bits = 64;
 	rc = domctl(pv, &op);
-	*mask = *buf;
-	pv_buf_free(pv, buf, sizeof(*buf));
+	*hard = buf[0];
+	*soft = buf[1];
+	pv_buf_free(pv, buf, 2 * sizeof(*buf));
 	return rc;
 }

@@ -67,6 +67,30 @@ int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info)
 	return rc;
 }
 
+#define MAX_CPUS 256
+
+int pv_cputopo(struct pv *pv, struct xen_sysctl_cputopo **out)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
+	struct xen_sysctl_cputopo *buf = pv_buf_alloc(pv, MAX_CPUS * sizeof(*buf));
+	int rc;
+
+	if (!buf)
+		return errno ? -errno : -ENOMEM;
+	op.u.cputopoinfo.num_cpus = MAX_CPUS;
+	set_xen_guest_handle(op.u.cputopoinfo.cputopo, buf);
+	rc = sysctl_op(pv, &op);
+	if (!rc && op.u.cputopoinfo.num_cpus > MAX_CPUS)
+		rc = -EIO;
+	*out = rc ? NULL : malloc(MAX_CPUS * sizeof(*buf));
+	if (*out)
+		memcpy(*out, buf, MAX_CPUS * sizeof(*buf));
+	else if (!rc)
+		rc = -ENOMEM;
+	pv_buf_free(pv, buf, MAX_CPUS * sizeof(*buf));
+	return rc ? rc : (int)op.u.cputopoinfo.num_cpus;
+}
+
 int pv_sched_id(struct pv *pv, uint32_t *id)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_sched_id };

@@ -300,7 +300,7 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 	if (o->foreground && console < 0)
 		return supervise(xl, cfg, domid, -1);
 	if (console >= 0)
-		rc = console_run(console);
+		rc = console_run(console, CONSOLE_ESCAPE);
 	else if (!o->paused && !o->alone)
 		rc = first_second(xl, cfg, domid, reports);
 	if (o->foreground)

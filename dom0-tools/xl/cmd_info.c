@@ -10,18 +10,37 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "xl.h"
 
 #include <xen/version.h>
 
+static struct json json;
+static bool as_json;
+
 static void line(const char *key, const char *value)
 {
-	printf("%-23s: %s\n", key, value);
+	if (as_json)
+		json_text(&json, key, value);
+	else
+		printf("%-23s: %s\n", key, value);
 }
 
 static void number(const char *key, unsigned long long n)
 {
-	printf("%-23s: %llu\n", key, n);
+	if (as_json)
+		json_number(&json, key, n);
+	else
+		printf("%-23s: %llu\n", key, n);
+}
+
+/* With three digits behind the point. */
+static void thousandths(const char *key, unsigned long long n)
+{
+	if (as_json)
+		json_thousandths(&json, key, n);
+	else
+		printf("%-23s: %llu.%03llu\n", key, n / 1000, n % 1000);
 }
 
 static const char *scheduler(struct pv *pv, char *buf, size_t size)
@@ -44,6 +63,72 @@ static const char *scheduler(struct pv *pv, char *buf, size_t size)
 	return buf;
 }
 
+/* What Xen's xl shows of the machine's make, for -n. */
+static void show_cpus(const struct xen_sysctl_cputopo *cpu, uint32_t n)
+{
+	uint32_t i;
+
+	if (as_json)
+		json_array(&json, "cpu_topology");
+	else
+		printf("cpu_topology           :\ncpu:    core    socket     node\n");
+	for (i = 0; i < n; i++) {
+		if (!as_json) {
+			printf("%3u:    %4u     %4u     %4u\n", i, cpu[i].core, cpu[i].socket,
+			       cpu[i].node);
+			continue;
+		}
+		json_object(&json, NULL);
+		json_number(&json, "cpu", i);
+		json_number(&json, "core", cpu[i].core);
+		json_number(&json, "socket", cpu[i].socket);
+		json_number(&json, "node", cpu[i].node);
+		json_end(&json);
+	}
+	if (as_json)
+		json_end(&json);
+}
+
+/* All memory is one node, whatever the machine is made of: the hypervisor makes no difference. */
+static void show_node(const struct xen_sysctl_physinfo *p)
+{
+	unsigned long long size = p->total_pages * PV_PAGE_SIZE / PV_MIB;
+	unsigned long long room = p->free_pages * PV_PAGE_SIZE / PV_MIB;
+
+	if (!as_json) {
+		printf("numa_info              :\nnode:    memsize    memfree    distances\n");
+		printf("%4d:    %6llu     %6llu      10\n", 0, size, room);
+		return;
+	}
+	json_array(&json, "numa_info");
+	json_object(&json, NULL);
+	json_number(&json, "node", 0);
+	json_number(&json, "memsize", size);
+	json_number(&json, "memfree", room);
+	json_array(&json, "distances");
+	json_number(&json, NULL, 10);
+	json_end(&json);
+	json_end(&json);
+	json_end(&json);
+}
+
+static int show_topology(struct pv *pv)
+{
+	struct xen_sysctl_cputopo *cpu = NULL;
+	struct xen_sysctl_physinfo p;
+	int n = pv_cputopo(pv, &cpu), rc;
+
+	rc = n < 0 ? n : pv_physinfo(pv, &p);
+	if (rc)
+		xl_error("cannot ask for the machine's CPUs: %s", strerror(-rc));
+	if (!rc) {
+		show_cpus(cpu, n);
+		show_node(&p);
+	}
+	free(cpu);
+	return rc;
+}
+
 static int show_machine(struct pv *pv)
 {
 	struct xen_sysctl_physinfo p;
@@ -57,7 +142,7 @@ static int show_machine(struct pv *pv)
 	number("nr_nodes", p.nr_nodes);
 	number("cores_per_socket", p.cores_per_socket);
 	number("threads_per_core", p.threads_per_core);
-	printf("%-23s: %u.%03u\n", "cpu_mhz", p.cpu_khz / 1000, p.cpu_khz % 1000);
+	thousandths("cpu_mhz", p.cpu_khz);
 	snprintf(caps, sizeof(caps), "%s%s%s", p.capabilities & XEN_SYSCTL_PHYSCAP_pv ? "pv " : "",
 		 p.capabilities & XEN_SYSCTL_PHYSCAP_hvm ? "hvm " : "",
 		 p.capabilities & XEN_SYSCTL_PHYSCAP_hap ? "hap " : "");
@@ -79,7 +164,7 @@ static void show_version(struct pv *pv)
 	xen_changeset_info_t changeset = "";
 	xen_commandline_t cmdline = "";
 	struct xen_compile_info compile = { .compiler = "" };
-	char buf[40];
+	char buf[40], version[80];
 
 	if (v < 0)
 		v = 0;
@@ -91,7 +176,8 @@ static void show_version(struct pv *pv)
 	number("xen_major", v >> 16);
 	number("xen_minor", v & 0xffff);
 	line("xen_extra", extra);
-	printf("%-23s: %ld.%ld%s\n", "xen_version", v >> 16, v & 0xffff, extra);
+	snprintf(version, sizeof(version), "%ld.%ld%s", v >> 16, v & 0xffff, extra);
+	line("xen_version", version);
 	line("xen_caps", caps);
 	line("xen_scheduler", scheduler(pv, buf, sizeof(buf)));
 	number("xen_pagesize", pv_version(pv, XENVER_pagesize, NULL, 0));
@@ -103,22 +189,11 @@ static void show_version(struct pv *pv)
 	line("cc_compile_date", compile.compile_date);
 }
 
-int cmd_info(int argc, char **argv)
+static int show_info(struct pv *pv, bool numa)
 {
-	struct pv_err err = { "" };
 	struct utsname u;
-	struct pv *pv;
-	int rc = 0;
+	int rc;
 
-	if (command_option(argc, argv, "", &rc) == '?')
-		return rc;
-	if (optind != argc)
-		return command_usage("info", false);
-	/* Without xenstored: also of use when that is what is broken. */
-	if (pv_open(&pv, &err)) {
-		xl_error("%s", err.text);
-		return 1;
-	}
 	if (!uname(&u)) {
 		line("host", u.nodename);
 		line("release", u.release);
@@ -126,8 +201,40 @@ int cmd_info(int argc, char **argv)
 		line("machine", u.machine);
 	}
 	rc = show_machine(pv);
+	if (!rc && numa)
+		rc = show_topology(pv);
 	if (!rc)
 		show_version(pv);
+	return rc;
+}
+
+int cmd_info(int argc, char **argv)
+{
+	struct pv_err err = { "" };
+	bool numa = false;
+	struct pv *pv;
+	int rc = 0, c;
+
+	while ((c = command_option(argc, argv, "nJ", &rc)) != -1) {
+		if (c == '?')
+			return rc;
+		numa |= c == 'n';
+		as_json |= c == 'J';
+	}
+	if (optind != argc)
+		return command_usage("info", false);
+	/* Without xenstored: also of use when that is what is broken. */
+	if (pv_open(&pv, &err)) {
+		xl_error("%s", err.text);
+		return 1;
+	}
+	if (as_json) {
+		json_init(&json, stdout, 1);
+		json_object(&json, NULL);
+	}
+	rc = show_info(pv, numa);
+	if (as_json)
+		json_end(&json);
 	pv_close(pv);
 	return rc ? 1 : 0;
 }

@@ -25,20 +25,46 @@ static int no_option(int argc, char **argv, int min, int max)
 	return 0;
 }
 
+/* "^x" for Ctrl-x, or one character; -1: neither. */
+static int parse_escape(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n == 2 && *text == '^' && text[1] >= '?' && text[1] <= '~')
+		return text[1] == '?' ? 0x7f : text[1] & 0x1f;
+	return n == 1 ? (unsigned char)*text : -1;
+}
+
+/* The message why there is no such console, or 0. */
+static int check_console(int option, const char *value)
+{
+	if (option == 't' && !strcmp(value, "serial"))
+		return xl_error("a guest has no emulated serial port: its console is the PV one "
+				"(-t pv)");
+	if (option == 't' && strcmp(value, "pv"))
+		return xl_error("'%s' is none of pv, serial", value);
+	if (option == 'n' && strcmp(value, "0"))
+		return xl_error("there is no console '%s': a guest has number 0 only", value);
+	if (option == 'e' && parse_escape(value) < 0)
+		return xl_error("'%s' is no escape character: one character, or ^ and a letter for "
+				"Ctrl with it",
+				value);
+	return 0;
+}
+
 int cmd_console(int argc, char **argv)
 {
+	int rc = 0, c, fd, escape = CONSOLE_ESCAPE;
 	struct xl xl;
 	uint32_t domid;
-	int rc = 0, c, fd;
 
-	while ((c = command_option(argc, argv, "t:n:", &rc)) != -1) {
+	while ((c = command_option(argc, argv, "t:n:e:", &rc)) != -1) {
 		if (c == '?')
 			return rc;
-		/* -t pv and -n 0 name the only console there is. */
-		if ((c == 't' && strcmp(optarg, "pv")) || (c == 'n' && strcmp(optarg, "0"))) {
-			xl_error("there is only the PV console, number 0");
+		if (check_console(c, optarg))
 			return 1;
-		}
+		if (c == 'e')
+			escape = parse_escape(optarg);
 	}
 	if (argc - optind != 1)
 		return command_usage("console", false);
@@ -48,7 +74,7 @@ int cmd_console(int argc, char **argv)
 	rc = domain_find_guest(&xl, argv[optind], "open the console of", &domid);
 	fd = rc ? -1 : console_connect(&xl, domid, TTY_WAIT_MS);
 	xl_close(&xl);
-	return fd < 0 ? 1 : console_run(fd);
+	return fd < 0 ? 1 : console_run(fd, escape);
 }
 
 /*

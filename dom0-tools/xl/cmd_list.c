@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Looking at domains: list, vcpu-list, uptime, domid, domname, block-list, network-list.
+ * Looking at domains: list, claims, vm-list, uptime, domid, domname, block-list, network-list.
  * Owns the columns, which are those of Xen's xl: scripts cut them.
  */
 #define _GNU_SOURCE
@@ -9,57 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "xl.h"
+#include "show.h"
 
 #include <xen/sched.h>
 
-typedef int (*show_fn)(struct xl *xl, const struct xen_domctl_getdomaininfo *info);
-
-static char *name_or_null(struct xl *xl, uint32_t domid)
-{
-	char *name = domain_name(xl, domid), *shown;
-
-	if (!name)
-		return xl_sprintf("(null)");
-	shown = pv_text_show(name, strlen(name));
-	free(name);
-	return shown ? shown : xl_sprintf("(null)");
-}
-
-/* Shows the domains named from argv[optind] on, or all; closes nothing. */
-static int show_domains(struct xl *xl, int argc, char **argv, bool guests_only, show_fn show)
-{
-	struct xen_domctl_getdomaininfo *list = NULL, info;
-	int n, i, failed = 0;
-	uint32_t domid;
-
-	if (optind == argc) {
-		n = pv_domain_list(xl->pv, &list);
-		if (n < 0)
-			return xl_error("cannot list the domains: %s", strerror(-n)), 1;
-		for (i = 0; i < n; i++)
-			if ((!guests_only || list[i].domain) && show(xl, &list[i]))
-				failed = 1;
-		free(list);
-		return failed;
-	}
-	for (; optind < argc; optind++) {
-		if (domain_find(xl, argv[optind], &domid)) {
-			failed = 1;
-		} else if (pv_domain_info(xl->pv, domid, &info)) {
-			xl_error("domain %u has just gone", domid);
-			failed = 1;
-		} else if (show(xl, &info)) {
-			failed = 1;
-		}
-	}
-	return failed;
-}
-
 /* --- list ------------------------------------------------------------------------------------ */
 
-static bool list_verbose;
-static int list_shown;
+static bool list_verbose, list_context, list_pool, list_numa, list_claims;
 
 static unsigned long mib_of(const struct xen_domctl_getdomaininfo *info)
 {
@@ -79,9 +35,25 @@ static void state_letters(const struct xen_domctl_getdomaininfo *info, char s[7]
 	s[6] = '\0';
 }
 
+static void list_header(void)
+{
+	printf("Name                                        ID   Mem VCPUs\tState\tTime(s)");
+	if (list_verbose)
+		printf("   UUID                            Reason-Code\tSecurity Label");
+	else if (list_context)
+		printf("   Security Label");
+	if (list_claims)
+		printf("  Claimed");
+	if (list_pool)
+		printf("         Cpupool");
+	if (list_numa)
+		printf(" NODE Affinity");
+	putchar('\n');
+}
+
 static int list_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = name_or_null(xl, info->domain), state[7], uuid[37];
+	char *name = show_name(xl, info->domain), state[7], uuid[37];
 
 	state_letters(info, state);
 	printf("%-40s %5u %5lu %5u     %s  %8.1f", name, info->domain, mib_of(info),
@@ -93,81 +65,98 @@ static int list_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 			printf(" %8x", domain_reason(info));
 		else
 			printf(" %8s", "-");
-		printf(" %16s", "-");
 	}
+	/* No policy gives labels; there are one pool of CPUs and one node. */
+	if (list_verbose || list_context)
+		printf(" %16s", "-");
+	if (list_claims)
+		printf(" %5lu", (unsigned long)(info->outstanding_pages * PV_PAGE_SIZE / PV_MIB));
+	if (list_pool)
+		printf("%16s", "Pool-0");
+	if (list_numa)
+		printf(" all");
 	putchar('\n');
 	free(name);
 	return 0;
 }
 
-static void json_string(const char *key, const char *value, bool more)
+static int list_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	printf("\"%s\": ", key);
-	if (!value) {
-		printf("null");
-	} else {
-		putchar('"');
-		for (; *value; value++) {
-			if (*value == '"' || *value == '\\')
-				printf("\\%c", *value);
-			else if ((unsigned char)*value < ' ')
-				printf("\\u%04x", *value);
-			else
-				putchar(*value);
-		}
-		putchar('"');
-	}
-	if (more)
-		printf(", ");
+	bool shutdown = info->flags & XEN_DOMINF_shutdown;
+	char uuid[37], state[7];
+
+	(void)xl;
+	uuid_format(info->handle, uuid);
+	state_letters(info, state);
+	json_text(&show_json, "uuid", uuid);
+	json_number(&show_json, "memory_kib", info->tot_pages * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "memory_limit_kib", info->max_pages * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "claimed_kib", info->outstanding_pages * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "vcpus_online", info->nr_online_vcpus);
+	json_number(&show_json, "vcpus", info->max_vcpu_id + 1);
+	json_text(&show_json, "state", state);
+	json_text(&show_json, "shutdown_reason",
+		  shutdown ? shutdown_reason(domain_reason(info)) : NULL);
+	json_thousandths(&show_json, "cpu_seconds", info->cpu_time / 1000000);
+	json_text(&show_json, "security_label", NULL);
+	json_text(&show_json, "cpupool", "Pool-0");
+	return 0;
 }
 
-static void long_disks(struct xl *xl, uint32_t domid)
+/* --- list -l: Xen's JSON --- */
+
+static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 {
 	unsigned int n, i;
 	char **devs = st_list(xl, &n, XL_PRIVATE "/%u/device/vbd", domid);
 
+	json_array(j, "disks");
 	for (i = 0; i < n; i++) {
 		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vbd/%s", domid, devs[i]);
 		char *path = be ? st_read(xl, XBT_NULL, "%s/params", be) : NULL;
 		char *vdev = be ? st_read(xl, XBT_NULL, "%s/dev", be) : NULL;
 		char *mode = be ? st_read(xl, XBT_NULL, "%s/mode", be) : NULL;
 
-		printf("%s{ ", i ? ", " : "");
-		json_string("pdev_path", path, true);
-		json_string("vdev", vdev, true);
-		printf("\"format\": \"raw\", \"readwrite\": %d }", mode && *mode == 'w');
+		json_object(j, NULL);
+		json_text(j, "pdev_path", path);
+		json_text(j, "vdev", vdev);
+		json_text(j, "format", "raw");
+		json_number(j, "readwrite", mode && *mode == 'w');
+		json_end(j);
 		free(be);
 		free(path);
 		free(vdev);
 		free(mode);
 	}
+	json_end(j);
 	free(devs);
 }
 
-static void long_nics(struct xl *xl, uint32_t domid)
+static void long_nics(struct xl *xl, struct json *j, uint32_t domid)
 {
 	static const char *const leaf[] = { "mac", "bridge", "script", "vifname", "ip", "rate" };
-	unsigned int n, i, j;
+	unsigned int n, i, k;
 	char **devs = st_list(xl, &n, XL_PRIVATE "/%u/device/vif", domid);
 
+	json_array(j, "nics");
 	for (i = 0; i < n; i++) {
 		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", domid, devs[i]);
 
 		if (!be)
 			continue;
-		printf("%s{ \"devid\": %s", i ? ", " : "", devs[i]);
-		for (j = 0; j < pv_container_size(leaf); j++) {
-			char *v = st_read(xl, XBT_NULL, "%s/%s", be, leaf[j]);
+		json_object(j, NULL);
+		json_number(j, "devid", strtoul(devs[i], NULL, 10));
+		for (k = 0; k < pv_container_size(leaf); k++) {
+			char *v = st_read(xl, XBT_NULL, "%s/%s", be, leaf[k]);
 
-			if (v) {
-				printf(", ");
-				json_string(leaf[j], v, false);
-			}
+			if (v)
+				json_text(j, leaf[k], v);
 			free(v);
 		}
-		printf(" }");
+		json_end(j);
 		free(be);
 	}
+	json_end(j);
 	free(devs);
 }
 
@@ -180,115 +169,154 @@ static unsigned long long memory_node(struct xl *xl, uint32_t domid, const char 
 	return kib > 0 ? (unsigned long long)kib : pages * 4;
 }
 
-static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = domain_name(xl, info->domain), uuid[37], state[7];
-	char *kernel;
+	char *name = domain_name(xl, info->domain), uuid[37], *kernel;
 
 	uuid_format(info->handle, uuid);
-	state_letters(info, state);
 	kernel = st_read(xl, XBT_NULL, "/vm/%s/image/kernel", uuid);
-	printf("%s    {\n        \"domid\": %u,\n        \"config\": {\n            \"c_info\": { ",
-	       list_shown++ ? ",\n" : "", info->domain);
-	json_string("type", "pvh", true);
-	json_string("name", name, true);
-	json_string("uuid", uuid, false);
-	printf(" },\n            \"b_info\": { \"max_vcpus\": %u, \"max_memkb\": %llu, "
-	       "\"target_memkb\": %llu, ",
-	       info->max_vcpu_id + 1, memory_node(xl, info->domain, "static-max", info->max_pages),
-	       memory_node(xl, info->domain, "target", info->tot_pages));
-	json_string("kernel", kernel, false);
-	printf(" },\n            \"disks\": [ ");
-	long_disks(xl, info->domain);
-	printf(" ],\n            \"nics\": [ ");
-	long_nics(xl, info->domain);
-	printf(" ]\n        },\n        \"state\": \"%s\", \"cpu_time\": %llu\n    }", state,
-	       (unsigned long long)info->cpu_time);
+	json_object(j, "config");
+	json_object(j, "c_info");
+	json_text(j, "type", "pvh");
+	json_text(j, "name", name);
+	json_text(j, "uuid", uuid);
+	json_end(j);
+	json_object(j, "b_info");
+	json_number(j, "max_vcpus", info->max_vcpu_id + 1);
+	json_number(j, "max_memkb", memory_node(xl, info->domain, "static-max", info->max_pages));
+	json_number(j, "target_memkb", memory_node(xl, info->domain, "target", info->tot_pages));
+	json_text(j, "kernel", kernel);
+	json_end(j);
+	long_disks(xl, j, info->domain);
+	long_nics(xl, j, info->domain);
+	json_end(j);
 	free(kernel);
 	free(name);
+}
+
+static int list_long(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	char state[7];
+
+	state_letters(info, state);
+	json_object(&show_json, NULL);
+	json_number(&show_json, "domid", info->domain);
+	long_config(xl, &show_json, info);
+	json_text(&show_json, "state", state);
+	json_number(&show_json, "cpu_time", info->cpu_time);
+	json_end(&show_json);
 	return 0;
+}
+
+static int list_whole(struct xl *xl, int argc, char **argv)
+{
+	int rc;
+
+	json_init(&show_json, stdout, 3);
+	json_array(&show_json, NULL);
+	rc = show_domains(xl, argc, argv, false, list_long);
+	json_end(&show_json);
+	return rc;
 }
 
 int cmd_list(int argc, char **argv)
 {
-	bool detail = false;
+	bool detail = false, json = false;
 	struct xl xl;
 	int c, rc = 0;
 
-	while ((c = command_option(argc, argv, "lv", &rc)) != -1) {
+	while ((c = command_option(argc, argv, "lvZcnJ", &rc)) != -1) {
 		if (c == '?')
 			return rc;
 		detail |= c == 'l';
+		json |= c == 'J';
 		list_verbose |= c == 'v';
+		list_context |= c == 'Z';
+		list_pool |= c == 'c';
+		list_numa |= c == 'n';
 	}
 	if (xl_open(&xl))
 		return 1;
-	if (detail) {
-		printf("[\n");
-		rc = show_domains(&xl, argc, argv, false, list_long);
-		printf("\n]\n");
+	if (json) {
+		rc = show_domains_json(&xl, argc, argv, false, list_json);
+	} else if (detail) {
+		rc = list_whole(&xl, argc, argv);
 	} else {
-		printf("Name                                        ID   Mem VCPUs\tState\tTime(s)");
-		if (list_verbose)
-			printf("   UUID                            Reason-Code\tSecurity Label");
-		putchar('\n');
+		list_header();
 		rc = show_domains(&xl, argc, argv, false, list_line);
 	}
 	xl_close(&xl);
 	return rc;
 }
 
-/* --- the others ------------------------------------------------------------------------------ */
+/* --- claims, vm-list --- */
 
-/* "all", or lists of ranges as 0-1,3 */
-static void print_affinity(struct xl *xl, uint32_t domid, uint32_t vcpu)
+static int claims_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	struct xen_sysctl_physinfo p;
-	uint64_t mask, all;
-	unsigned int i, from;
-	const char *comma = "";
-
-	if (pv_physinfo(xl->pv, &p) || pv_vcpu_affinity(xl->pv, domid, vcpu, &mask)) {
-		printf("?");
-		return;
-	}
-	all = p.nr_cpus < 64 ? (1ULL << p.nr_cpus) - 1 : ~0ULL;
-	if ((mask & all) == all) {
-		printf("all");
-		return;
-	}
-	for (i = 0; i < p.nr_cpus; i++) {
-		if (!(mask >> i & 1))
-			continue;
-		from = i;
-		while (i + 1 < p.nr_cpus && mask >> (i + 1) & 1)
-			i++;
-		printf(from == i ? "%s%u" : "%s%u-%u", comma, from, i);
-		comma = ",";
-	}
+	(void)xl;
+	json_number(&show_json, "memory_kib", info->tot_pages * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "claimed_kib", info->outstanding_pages * (PV_PAGE_SIZE / 1024));
+	return 0;
 }
 
-static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+int cmd_claims(int argc, char **argv)
 {
-	char *name = name_or_null(xl, info->domain);
-	struct xen_domctl_getvcpuinfo v;
-	uint32_t i, n = info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
+	bool json = false;
+	struct xl xl;
+	int c, rc = 0;
 
-	for (i = 0; i < n; i++) {
-		if (pv_vcpu_info(xl->pv, info->domain, i, &v))
-			continue;
-		printf("%-32s %5u %5u", name, info->domain, i);
-		if (v.online)
-			printf(" %5u   %c%c-", v.cpu, v.running ? 'r' : '-', v.blocked ? 'b' : '-');
-		else
-			printf(" %5c   --p", '-');
-		printf(" %9.1f  ", v.cpu_time / 1e9);
-		print_affinity(xl, info->domain, i);
-		printf(" / all\n");
+	while ((c = command_option(argc, argv, "J", &rc)) != -1) {
+		if (c == '?')
+			return rc;
+		json = true;
 	}
+	if (optind != argc)
+		return command_usage("claims", false);
+	if (xl_open(&xl))
+		return 1;
+	list_claims = true;
+	if (json) {
+		rc = show_domains_json(&xl, argc, argv, false, claims_json);
+	} else {
+		list_header();
+		rc = show_domains(&xl, argc, argv, false, list_line);
+	}
+	xl_close(&xl);
+	return rc;
+}
+
+static int vm_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	char *name = show_name(xl, info->domain), uuid[37];
+
+	uuid_format(info->handle, uuid);
+	printf("%s  %u    %-30s\n", uuid, info->domain, name);
 	free(name);
 	return 0;
 }
+
+static int vm_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	char uuid[37];
+
+	(void)xl;
+	uuid_format(info->handle, uuid);
+	json_text(&show_json, "uuid", uuid);
+	return 0;
+}
+
+int cmd_vm_list(int argc, char **argv)
+{
+	static const struct table t = {
+		.header = "UUID                                  ID    name",
+		.line = vm_line,
+		.json = vm_json,
+	};
+
+	return show_table(argc, argv, &t);
+}
+
+/* --- the others ------------------------------------------------------------------------------ */
 
 static bool uptime_short;
 
@@ -309,7 +337,7 @@ static long uptime_of(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 
 static int uptime_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = name_or_null(xl, info->domain), clock[16];
+	char *name = show_name(xl, info->domain), clock[16];
 	long up = uptime_of(xl, info);
 	time_t now = time(NULL);
 	struct tm tm;
@@ -412,51 +440,93 @@ static int network_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *i
 	return 0;
 }
 
-static int table(int argc, char **argv, const char *header, bool guests_only, int min, show_fn show)
+static int network_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	struct xl xl;
-	int rc = 0, c;
+	static const char *const leaf[] = { "bridge", "script", "vifname", "ip", "rate" };
+	unsigned int n, i, k;
+	char **devs = st_list(xl, &n, XL_PRIVATE "/%u/device/vif", info->domain);
 
-	while ((c = command_option(argc, argv, show == uptime_line ? "s" : "", &rc)) != -1) {
-		if (c == '?')
-			return rc;
-		uptime_short = true;
+	json_array(&show_json, "interfaces");
+	for (i = 0; i < n; i++) {
+		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", info->domain,
+				   devs[i]);
+		char *mac = be ? st_read(xl, XBT_NULL, "%s/mac", be) : NULL;
+		char fe[80];
+
+		if (!be)
+			continue;
+		snprintf(fe, sizeof(fe), "/local/domain/%u/device/vif/%s", info->domain, devs[i]);
+		json_object(&show_json, NULL);
+		json_number(&show_json, "devid", strtoul(devs[i], NULL, 10));
+		json_text(&show_json, "mac", mac);
+		json_number(&show_json, "backend_domid", 0);
+		json_known(&show_json, "state", st_read_long(xl, "%s/state", fe));
+		json_known(&show_json, "event_channel", channel(xl, fe));
+		json_known(&show_json, "tx_ring_ref", of_queue(xl, fe, "tx-ring-ref"));
+		json_known(&show_json, "rx_ring_ref", of_queue(xl, fe, "rx-ring-ref"));
+		for (k = 0; k < pv_container_size(leaf); k++) {
+			char *v = st_read(xl, XBT_NULL, "%s/%s", be, leaf[k]);
+
+			json_text(&show_json, leaf[k], v);
+			free(v);
+		}
+		json_text(&show_json, "backend", be);
+		json_end(&show_json);
+		free(mac);
+		free(be);
 	}
-	if (argc - optind < min)
-		return command_usage(argv[0], false);
-	if (xl_open(&xl))
-		return 1;
-	printf("%s\n", header);
-	rc = show_domains(&xl, argc, argv, guests_only, show);
-	xl_close(&xl);
-	return rc;
+	json_end(&show_json);
+	free(devs);
+	return 0;
 }
 
-int cmd_vcpu_list(int argc, char **argv)
+static int uptime_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	return table(argc, argv,
-		     "Name                                ID  VCPU   CPU State   "
-		     "Time(s) Affinity (Hard / Soft)",
-		     false, 0, vcpu_lines);
+	json_number(&show_json, "uptime_seconds", uptime_of(xl, info));
+	return 0;
+}
+
+static void uptime_option(int letter)
+{
+	uptime_short = letter == 's';
 }
 
 int cmd_uptime(int argc, char **argv)
 {
-	return table(argc, argv, "Name                                ID Uptime", false, 0,
-		     uptime_line);
+	static const struct table t = {
+		.letters = "s",
+		.option = uptime_option,
+		.header = "Name                                ID Uptime",
+		.line = uptime_line,
+		.json = uptime_json,
+	};
+
+	return show_table(argc, argv, &t);
 }
 
 int cmd_block_list(int argc, char **argv)
 {
-	return table(argc, argv, "Vdev  BE  handle state evt-ch ring-ref BE-path", true, 1,
-		     block_lines);
+	static const struct table t = {
+		.header = "Vdev  BE  handle state evt-ch ring-ref BE-path",
+		.guests_only = true,
+		.min = 1,
+		.line = block_lines,
+	};
+
+	return show_table(argc, argv, &t);
 }
 
 int cmd_network_list(int argc, char **argv)
 {
-	return table(argc, argv,
-		     "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path", true,
-		     1, network_lines);
+	static const struct table t = {
+		.header = "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path",
+		.guests_only = true,
+		.min = 1,
+		.line = network_lines,
+		.json = network_json,
+	};
+
+	return show_table(argc, argv, &t);
 }
 
 int cmd_domid(int argc, char **argv)
@@ -492,7 +562,7 @@ int cmd_domname(int argc, char **argv)
 	if (xl_open(&xl))
 		return 1;
 	rc = domain_find(&xl, argv[optind], &domid) ? 1 : 0;
-	name = rc ? NULL : name_or_null(&xl, domid);
+	name = rc ? NULL : show_name(&xl, domid);
 	if (name)
 		printf("%s\n", name);
 	free(name);

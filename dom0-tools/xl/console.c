@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The administrator's end of a guest's console: terminal ↔ xenconsoled's socket.
- * Owns raw mode and the way out (Ctrl-]); what the guest prints is passed on untouched.
+ * Owns raw mode and the way out (Ctrl-], or what the administrator has chosen); what the guest prints is passed on untouched.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,8 +16,6 @@
 #include <unistd.h>
 
 #include "xl.h"
-
-#define ESCAPE 0x1d /* Ctrl-] */
 
 /* The socket's path once xenconsoled serves the guest; else NULL after @ms. */
 static char *wait_socket(struct xl *xl, uint32_t domid, int ms)
@@ -97,7 +95,7 @@ static bool write_all(int fd, const char *buf, size_t n)
 }
 
 /* Passes on what came from the keyboard. False: leave. */
-static bool from_keyboard(int fd, bool *keyboard, bool *typed)
+static bool from_keyboard(int fd, char leave, bool *keyboard, bool *typed)
 {
 	char buf[256], *escape;
 	ssize_t n = read(0, buf, sizeof(buf));
@@ -113,7 +111,7 @@ static bool from_keyboard(int fd, bool *keyboard, bool *typed)
 		return !*typed;
 	}
 	*typed = true;
-	escape = memchr(buf, ESCAPE, n);
+	escape = memchr(buf, leave, n);
 	if (escape)
 		n = escape - buf;
 	return write_all(fd, buf, n) && !escape;
@@ -129,7 +127,7 @@ static bool from_guest(int fd)
 	return n && write_all(1, buf, n);
 }
 
-int console_run(int fd)
+int console_run(int fd, char escape)
 {
 	bool keyboard = true, typed = false, tty = isatty(0);
 	struct termios saved, raw;
@@ -155,7 +153,7 @@ int console_run(int fd)
 		}
 		if (pfd[0].revents && !from_guest(fd))
 			break;
-		if (pfd[1].revents && !from_keyboard(fd, &keyboard, &typed))
+		if (pfd[1].revents && !from_keyboard(fd, escape, &keyboard, &typed))
 			break;
 	}
 	if (tty) {

@@ -17,8 +17,6 @@
 
 #include "xl.h"
 
-/* Beside its RAM: ring pages, and a reserve as Xen's toolstack grants (maxmem + 1 MiB). */
-#define EXTRA_KIB 1024
 #define FREE_WAIT_MS 10000
 #define GONE_WAIT_MS 5000
 #define CONSOLE_LIMIT "1048576"
@@ -120,10 +118,9 @@ bool domain_fits(struct xl *xl, const struct xl_config *cfg)
 	return !pv_physinfo(xl->pv, &info) && info.free_pages + info.scrub_pages >= pages_for(cfg);
 }
 
-/* A domain that is being destroyed still holds memory for a moment; so wait before refusing. */
-static int check_memory(struct creation *k)
+/* A domain that is being destroyed still holds memory for a moment; so wait. 0, -errno, or 1: there is no room. */
+static int await_room(struct xl *xl, uint64_t need, uint64_t *room)
 {
-	uint64_t need = pages_for(k->cfg), room = 0;
 	int64_t end = xl_now() + FREE_WAIT_MS;
 	struct xen_sysctl_physinfo info;
 	struct xen_domctl_getdomaininfo *list;
@@ -131,14 +128,14 @@ static int check_memory(struct creation *k)
 	int n, rc;
 
 	do {
-		rc = pv_physinfo(k->xl->pv, &info);
+		rc = pv_physinfo(xl->pv, &info);
 		if (rc)
-			return xl_error("cannot ask for the free memory: %s", strerror(-rc));
-		room = info.free_pages;
-		if (room >= need)
+			return rc;
+		*room = info.free_pages;
+		if (*room >= need)
 			return 0;
-		more = room + info.scrub_pages >= need;
-		n = pv_domain_list(k->xl->pv, &list);
+		more = *room + info.scrub_pages >= need;
+		n = pv_domain_list(xl->pv, &list);
 		if (n > 0) {
 			while (n--)
 				more |= !!(list[n].flags & XEN_DOMINF_dying);
@@ -147,6 +144,25 @@ static int check_memory(struct creation *k)
 		if (more)
 			xl_sleep(20);
 	} while (more && xl_now() < end && !xl_interrupted);
+	return 1;
+}
+
+bool domain_will_fit(struct xl *xl, const struct xl_config *cfg)
+{
+	uint64_t room;
+
+	return await_room(xl, pages_for(cfg), &room) <= 0;
+}
+
+static int check_memory(struct creation *k)
+{
+	uint64_t room = 0;
+	int rc = await_room(k->xl, pages_for(k->cfg), &room);
+
+	if (rc < 0)
+		return xl_error("cannot ask for the free memory: %s", strerror(-rc));
+	if (!rc)
+		return 0;
 	config_error(k->cfg, k->cfg->maxmem > k->cfg->memory ? "maxmem" : "memory", 0,
 		     "not enough free memory: %lu MiB wanted, %llu MiB free", k->cfg->maxmem,
 		     (unsigned long long)(room * PV_PAGE_SIZE / PV_MIB));
@@ -240,7 +256,7 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 {
 	uint32_t id = k->guest.domid;
 	struct xl_config *cfg = k->cfg;
-	char *vm = xl_sprintf("/vm/%s", k->uuid_text);
+	char *vm = xl_sprintf("/vm/%s", k->uuid_text), text[32];
 	unsigned int i;
 	bool ok;
 
@@ -250,6 +266,8 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 	/* It starts with all that it may have; its balloon driver goes down to the target. */
 	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/target");
 	ok = ok && write_number(k, t, cfg->maxmem * 1024, "memory/static-max");
+	snprintf(text, sizeof(text), "%lu", cfg->maxmem * 1024);
+	ok = ok && st_write(k->xl, t, text, XL_PRIVATE "/%u/memory", id);
 	ok = ok && write_number(k, t, 1, "control/platform-feature-multiprocessor-suspend");
 	ok = ok && write_number(k, t, 1, "control/platform-feature-xs_reset_watches");
 	for (i = 0; ok && i < cfg->maxvcpus; i++)
@@ -346,7 +364,7 @@ static int make_domain(struct creation *k)
 	if (rc)
 		return xl_error("cannot give the domain %u vCPUs: %s", k->cfg->maxvcpus,
 				strerror(-rc));
-	rc = pv_domain_max_mem(pv, k->guest.domid, k->cfg->maxmem * 1024 + EXTRA_KIB);
+	rc = pv_domain_max_mem(pv, k->guest.domid, k->cfg->maxmem * 1024 + XL_EXTRA_KIB);
 	if (rc)
 		return xl_error("cannot set the domain's memory limit: %s", strerror(-rc));
 	return 0;

@@ -42,15 +42,26 @@ int command_usage(const char *name, bool asked)
 int command_option(int argc, char **argv, const char *letters, int *rc)
 {
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, 'h' },	{ "long", no_argument, NULL, 'l' },
-		{ "verbose", no_argument, NULL, 'v' },	{ "all", no_argument, NULL, 'a' },
-		{ "wait", no_argument, NULL, 'w' },	{ "clear", no_argument, NULL, 'c' },
-		{ "fallback", no_argument, NULL, 'F' }, { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' },
+		{ "long", no_argument, NULL, 'l' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "wait", no_argument, NULL, 'w' },
+		{ "clear", no_argument, NULL, 'c' },
+		{ "fallback", no_argument, NULL, 'F' },
+		{ "ignore-host", no_argument, NULL, 'i' },
+		{ "json", no_argument, NULL, 'J' },
+		{ "context", no_argument, NULL, 'Z' },
+		{ "cpupool", no_argument, NULL, 'c' },
+		{ "numa", no_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
 	};
 	char spec[32];
-	int c;
+	int c, n;
 
-	snprintf(spec, sizeof(spec), "%sh", letters);
+	/* J is --json, which has no short form; it stands last. */
+	n = strcspn(letters, "J");
+	snprintf(spec, sizeof(spec), "%.*sh", n, letters);
 	c = getopt_long(argc, argv, spec, longs, NULL);
 	if (c == -1)
 		return -1;
@@ -80,13 +91,14 @@ static void print_list(FILE *out)
 static int no_command(const char *name)
 {
 	const struct command *c;
-	const char *near = NULL;
+	const char *near = NULL, *why_not;
 
 	for (c = commands; c->name; c++)
 		words_nearest(name, c->name, &near);
-	if (words_xen_verb(name))
-		xl_error("'%s' is Xen's; there is no such command here. 'xl help' lists them",
-			 name);
+	if (words_xen_verb(name, &why_not))
+		xl_error("'%s' is Xen's; %s%s. 'xl help' lists what there is", name,
+			 why_not ? "there is no such command here: " : "it is not in this version",
+			 why_not ? why_not : " yet");
 	else if (near)
 		xl_error("there is no command '%s'; did you mean '%s'? 'xl help' lists them", name,
 			 near);

@@ -226,6 +226,45 @@ static void adopt_name(struct life *l)
 	}
 }
 
+/* What mem-set and mem-max have said is the next life's as well. The nodes are not the guest's to write. */
+static void adopt_memory(struct life *l)
+{
+	long target = st_read_long(l->xl, "/local/domain/%u/memory/target", l->domid);
+	long max = st_read_long(l->xl, "/local/domain/%u/memory/static-max", l->domid);
+
+	if (target <= 0 || max < target)
+		return;
+	l->cfg->memory = (target + 1023) / 1024;
+	l->cfg->maxmem = (max + 1023) / 1024;
+}
+
+/* And what vcpu-set has. */
+static void adopt_vcpus(struct life *l)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < l->cfg->maxvcpus; i++) {
+		char *v = st_read(l->xl, XBT_NULL, "/local/domain/%u/cpu/%u/availability", l->domid,
+				  i);
+
+		n += v && !strcmp(v, "online");
+		free(v);
+	}
+	if (n)
+		l->cfg->vcpus = n;
+}
+
+/* Others may have what it gave back: a guest is not lost for that. */
+static void adapt_memory(struct life *l)
+{
+	if (l->cfg->memory == l->cfg->maxmem || domain_will_fit(l->xl, l->cfg))
+		return;
+	note("there are no %lu MiB for '%s': it starts again with %lu, and cannot have more before "
+	     "another xl mem-max and reboot",
+	     l->cfg->maxmem, l->cfg->name, l->cfg->memory);
+	l->cfg->maxmem = l->cfg->memory;
+}
+
 /* The nodes of a domain that has a new UUID: what /vm said of it goes there. */
 static void move_vm(struct life *l, const char *name, const char *uuid)
 {
@@ -345,6 +384,7 @@ static bool make(struct life *l, int lock, int *domain_lock)
 	for (tries = 1;; tries++) {
 		while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
 			drop_oldest(l, "its memory is wanted for the next life");
+		adapt_memory(l);
 		if (!domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock))
 			return true;
 		if (domain_fits(l->xl, l->cfg) || tries > MEMORY_TRIES)
@@ -537,6 +577,8 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	/* Meanwhile another xl may have destroyed or renamed it. */
 	if (is_ours(l)) {
 		adopt_name(l);
+		adopt_memory(l);
+		adopt_vcpus(l);
 		if (restarts(action) && !l->last && unwanted(l)) {
 			note("'%s' is to stay down: it is not started again", l->cfg->name);
 			action = stay_down(l, action);

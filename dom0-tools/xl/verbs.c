@@ -22,13 +22,33 @@ static const char shutdown_options[] =
 	"-w                      Wait for the domains to end and to be taken away.\n"
 	"-F                      Accepted, as Xen's xl has it: there is no other way to ask.\n";
 
+static const char json_option[] = "--json                  As JSON.\n";
+
 const struct command commands[] = {
 	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
 	  "Create a domain from config file <ConfigFile>", create_options },
-	{ "list", cmd_list, "[-l|-v] [Domain ...]", "List information about all/some domains",
-	  "-l                      Output all domain details, as JSON.\n"
-	  "-v                      Print also UUIDs and shutdown reasons.\n" },
-	{ "console", cmd_console, "<Domain>", "Attach to domain's console", "Ctrl-] leaves.\n" },
+	{ "list", cmd_list, "[options] [Domain ...]", "List information about all/some domains",
+	  "-l, --long              Output all domain details, as Xen's JSON.\n"
+	  "-v, --verbose           Print also UUIDs and shutdown reasons.\n"
+	  "-Z, --context           Print also security labels.\n"
+	  "-c, --cpupool           Print also the CPU pools.\n"
+	  "-n, --numa              Print also the NUMA nodes.\n"
+	  "--json                  As JSON.\n" },
+	{ "vm-list", cmd_vm_list, "[--json] [Domain ...]", "List guest domains with their UUIDs",
+	  json_option },
+	{ "claims", cmd_claims, "[--json]", "List outstanding claim information about all domains",
+	  json_option },
+	{ "console", cmd_console, "[options] <Domain>", "Attach to domain's console",
+	  "Ctrl-] leaves.\n"
+	  "-t pv                   The kind of console; serial is refused, there is none.\n"
+	  "-n 0                    The console's number; there is no other.\n"
+	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
+	{ "sysrq", cmd_sysrq, "<Domain> <letter>", "Send a sysrq to a domain", NULL },
+	{ "trigger", cmd_trigger, "<Domain> <nmi|reset|init|power|sleep|s3resume> [<VCPU>]",
+	  "Send a trigger to a domain",
+	  "reset                   Ends the guest's present life at once, as the button does.\n"
+	  "power                   Asks it to power off.\n"
+	  "The others are refused, each with the reason why there is no such thing here.\n" },
 	{ "pause", cmd_pause, "<Domain> ...", "Pause execution of a domain", NULL },
 	{ "unpause", cmd_unpause, "<Domain> ...", "Unpause a paused domain", NULL },
 	{ "shutdown", cmd_shutdown, "[options] <-a|Domain ...>",
@@ -38,15 +58,24 @@ const struct command commands[] = {
 	{ "destroy", cmd_destroy, "[-f] <Domain> ...", "Terminate a domain immediately",
 	  "-f                      Accepted, as Xen's xl has it; domain 0 is refused all the same.\n" },
 	{ "rename", cmd_rename, "<Domain> <NewDomainName>", "Rename a domain", NULL },
+	{ "mem-set", cmd_mem_set, "<Domain> <MemMB['b'|'k'|'m'|'g'|'t']>",
+	  "Set the current memory usage for a domain", NULL },
+	{ "mem-max", cmd_mem_max, "<Domain> <MemMB['b'|'k'|'m'|'g'|'t']>",
+	  "Set the maximum amount reservation for a domain", NULL },
 	{ "domid", cmd_domid, "<DomainName>", "Convert a domain name to domain id", NULL },
 	{ "domname", cmd_domname, "<DomainId>", "Convert a domain id to domain name", NULL },
-	{ "vcpu-list", cmd_vcpu_list, "[Domain ...]", "List the VCPUs for all/some domains", NULL },
-	{ "uptime", cmd_uptime, "[-s] [Domain ...]", "Print uptime for all/some domains",
-	  "-s                      Short: one line as uptime(1) prints it.\n" },
+	{ "vcpu-list", cmd_vcpu_list, "[--json] [Domain ...]",
+	  "List the VCPUs for all/some domains", json_option },
+	{ "vcpu-set", cmd_vcpu_set, "[-i] <Domain> <VCPUs>",
+	  "Set the number of active VCPUs allowed for the domain",
+	  "-i, --ignore-host       Also more than the machine has CPUs.\n" },
+	{ "uptime", cmd_uptime, "[-s] [--json] [Domain ...]", "Print uptime for all/some domains",
+	  "-s                      Short: one line as uptime(1) prints it.\n"
+	  "--json                  As JSON.\n" },
 	{ "block-list", cmd_block_list, "<Domain> ...", "List virtual block devices for a domain",
 	  NULL },
-	{ "network-list", cmd_network_list, "<Domain> ...",
-	  "List virtual network interfaces for a domain", NULL },
+	{ "network-list", cmd_network_list, "[--json] <Domain> ...",
+	  "List virtual network interfaces for a domain", json_option },
 	{ "network-attach", cmd_network_attach, "<Domain> [key=value ...]",
 	  "Create a new virtual network device",
 	  "key=value               As in the vif line of xl.cfg(5): mac=, bridge=, script=, ip=,\n"
@@ -54,7 +83,9 @@ const struct command commands[] = {
 	{ "network-detach", cmd_network_detach, "[-f] <Domain> <DevId|Mac>",
 	  "Destroy a domain's virtual network device",
 	  "-f                      Do not ask the guest first.\n" },
-	{ "info", cmd_info, "", "Get information about Xen host", NULL },
+	{ "info", cmd_info, "[-n] [--json]", "Get information about Xen host",
+	  "-n, --numa              Also the CPUs' and the memory's places.\n"
+	  "--json                  As JSON.\n" },
 	{ "dmesg", cmd_dmesg, "[-c]", "Read and/or clear dmesg buffer",
 	  "-c                      Clear dmesg buffer as well as printing it.\n" },
 	{ "debug-keys", cmd_debug_keys, "<Keys>", "Send debug keys to Xen", NULL },

@@ -106,67 +106,93 @@ static const struct xen_key keys[] = {
 	{ "xend_suspend_evtchn_compat", NULL },
 };
 
-static const char *const verbs[] = {
-	"block-attach",
-	"block-detach",
-	"button-press",
-	"cd-eject",
-	"cd-insert",
-	"channel-list",
-	"claims",
-	"config-update",
-	"cpupool-cpu-add",
-	"cpupool-cpu-remove",
-	"cpupool-create",
-	"cpupool-destroy",
-	"cpupool-list",
-	"cpupool-migrate",
-	"cpupool-numa-split",
-	"cpupool-rename",
-	"devd",
-	"dump-core",
-	"getenforce",
-	"list-vm",
-	"loadpolicy",
-	"mem-max",
-	"mem-set",
-	"migrate",
-	"network-stats",
-	"p9",
-	"pci-assignable-add",
-	"pci-assignable-list",
-	"pci-assignable-remove",
-	"pci-attach",
-	"pci-detach",
-	"pci-list",
-	"psr-cat-set",
-	"qemu-monitor-command",
-	"remus",
-	"restore",
-	"resume",
-	"save",
-	"sched-credit",
-	"sched-credit2",
-	"sched-null",
-	"sched-rtds",
-	"set-parameters",
-	"setenforce",
-	"sharing",
-	"suspend",
-	"suspend-to-ram",
-	"sysrq",
-	"top",
-	"trigger",
-	"usb-list",
-	"usbdev-attach",
-	"usbdev-detach",
-	"vcpu-pin",
-	"vcpu-set",
-	"vm-list",
-	"vncviewer",
-	"vtpm-attach",
-	"vtpm-detach",
-	"vtpm-list",
+#define no_pci "no device can be given to a guest: dom0 has them all"
+#define no_psr "allocating and monitoring caches is a feature of x86 processors"
+#define no_usb "there are no USB devices for guests"
+#define no_tpm "there are no TPMs"
+
+/* man/xl.1 has them as well. Without a reason: it comes with a later version. */
+static const struct {
+	const char *verb, *why_not;
+} verbs[] = {
+	{ "block-attach", NULL },
+	{ "block-detach", NULL },
+	{ "button-press", "a guest has no ACPI buttons; xl trigger has power and reset" },
+	{ "cd-eject", NULL },
+	{ "cd-insert", NULL },
+	{ "channel-list", "guests have no channels beside their console" },
+	{ "config-update", NULL },
+	{ "cpupool-cpu-add", NULL },
+	{ "cpupool-cpu-remove", NULL },
+	{ "cpupool-create", NULL },
+	{ "cpupool-destroy", NULL },
+	{ "cpupool-list", "all CPUs are in one pool, Pool-0; more come in a later version" },
+	{ "cpupool-migrate", NULL },
+	{ "cpupool-numa-split", "all CPUs and all memory are one NUMA node (xl info -n)" },
+	{ "cpupool-rename", NULL },
+	{ "devd", NULL },
+	{ "dt-overlay", "devices are dom0's: no device tree is changed while the machine runs" },
+	{ "dump-core", NULL },
+	{ "getenforce",
+	  "there is no FLASK policy: access is checked by the rules of xsm=dummy or xsm=silo" },
+	{ "list-vm", "it is called vm-list" },
+	{ "loadpolicy",
+	  "there is no FLASK policy to load: access is checked by the rules of xsm=dummy or xsm=silo" },
+	{ "migrate", NULL },
+	{ "migrate-receive", NULL },
+	{ "network-stats", "an interface's counters are those of its vif in dom0: ip -s link" },
+	{ "p9", "there are no 9pfs devices" },
+	{ "pci-assignable-add", no_pci },
+	{ "pci-assignable-list", no_pci },
+	{ "pci-assignable-remove", no_pci },
+	{ "pci-attach", no_pci },
+	{ "pci-detach", no_pci },
+	{ "pci-list", no_pci },
+	{ "psr-cat-cbm-set", no_psr },
+	{ "psr-cat-set", no_psr },
+	{ "psr-cat-show", no_psr },
+	{ "psr-cmt-attach", no_psr },
+	{ "psr-cmt-detach", no_psr },
+	{ "psr-cmt-show", no_psr },
+	{ "psr-hwinfo", no_psr },
+	{ "psr-mba-set", no_psr },
+	{ "psr-mba-show", no_psr },
+	{ "qemu-monitor-command", "no QEMU stands behind a guest: nothing is emulated" },
+	{ "remus",
+	  "a guest is not copied to another host while it runs; it may come with migrate" },
+	{ "restore", NULL },
+	{ "resume", NULL },
+	{ "save", NULL },
+	{ "sched-credit",
+	  "the scheduler is one of its own, nearest to credit2; its settings come in a later version" },
+	{ "sched-credit2", NULL },
+	{ "sched-null", "there is no null scheduler; pinning comes in a later version" },
+	{ "sched-rtds", "there is no real-time scheduler" },
+	{ "set-parameters",
+	  "the hypervisor's parameters are fixed when it starts, on its command line (xl info shows it)" },
+	{ "setenforce",
+	  "there is no FLASK policy to enforce: access is checked by the rules of xsm=dummy or xsm=silo" },
+	{ "sharing", "guests' memory is not shared: each page has one owner" },
+	{ "shutdown-all", "it is called shutdown -a" },
+	{ "suspend", NULL },
+	{ "suspend-to-ram", "a guest has no ACPI sleep states; see xl pause" },
+	{ "top", NULL },
+	{ "usb-list", no_usb },
+	{ "usbctrl-attach", no_usb },
+	{ "usbctrl-detach", no_usb },
+	{ "usbdev-attach", no_usb },
+	{ "usbdev-detach", no_usb },
+	{ "vcpu-pin", NULL },
+	{ "vkb-attach", "there are no keyboards: a guest's console is text" },
+	{ "vkb-detach", "there are no keyboards: a guest's console is text" },
+	{ "vkb-list", "there are no keyboards: a guest's console is text" },
+	{ "vncviewer", "a guest has no screen; xl console shows its console" },
+	{ "vsnd-attach", "there is no sound" },
+	{ "vsnd-detach", "there is no sound" },
+	{ "vsnd-list", "there is no sound" },
+	{ "vtpm-attach", no_tpm },
+	{ "vtpm-detach", no_tpm },
+	{ "vtpm-list", no_tpm },
 };
 
 const struct xen_key *words_xen_key(const char *key)
@@ -179,13 +205,16 @@ const struct xen_key *words_xen_key(const char *key)
 	return NULL;
 }
 
-bool words_xen_verb(const char *verb)
+bool words_xen_verb(const char *verb, const char **why_not)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		if (!strcmp(verbs[i], verb))
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (!strcmp(verbs[i].verb, verb)) {
+			*why_not = verbs[i].why_not;
 			return true;
+		}
+	}
 	return false;
 }
 

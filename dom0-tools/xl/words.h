@@ -15,7 +15,8 @@ struct xen_key {
 
 /* NULL for a key that is ours or nobody's. */
 const struct xen_key *words_xen_key(const char *key);
-bool words_xen_verb(const char *verb);
+/* Is it Xen's and not ours? *why_not: why there is none; NULL: it comes with a later version. */
+bool words_xen_verb(const char *verb, const char **why_not);
 /* Makes *best @known, if that is near to @word and nearer than *best (NULL: none so far). */
 void words_nearest(const char *word, const char *known, const char **best);
 

@@ -38,6 +38,9 @@
 /* While it is there no guest is started again: the host is going down (rc.shutdown makes it). */
 #define XL_NO_RESTART XL_RUN_DIR "/no-restart"
 
+/* Beside a guest's RAM: ring pages, and a reserve as Xen's toolstack grants (maxmem + 1 MiB). */
+#define XL_EXTRA_KIB 1024
+
 #define EXIT_USAGE 2
 
 struct xl {
@@ -191,6 +194,8 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 		  int *domain_lock);
 /* Is there memory for it now, without waiting for what is being freed? */
 bool domain_fits(struct xl *xl, const struct xl_config *cfg);
+/* Will there be, once what is being freed is free? Waits for that. */
+bool domain_will_fit(struct xl *xl, const struct xl_config *cfg);
 /* Ends a guest in any state and removes every trace. Its lock is held. */
 int domain_destroy(struct xl *xl, uint32_t domid);
 /* Is it still the one with this UUID? Its lock is held, or the answer may be old. */
@@ -242,8 +247,9 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid);
 
 /* A connection to a guest's console, waiting up to @ms for xenconsoled to serve it. */
 int console_connect(struct xl *xl, uint32_t domid, int ms);
-/* Terminal and guest until Ctrl-] or the guest's end. Closes @fd. */
-int console_run(int fd);
+#define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
+/* Terminal and guest until @escape is typed or the guest's end. Closes @fd. */
+int console_run(int fd, char escape);
 /* Waits until xenconsoled serves the guest. */
 bool console_ready(struct xl *xl, uint32_t domid, int ms);
 /* The last @lines of a guest's log, indented, on stderr. */
@@ -270,18 +276,25 @@ int command_option(int argc, char **argv, const char *letters, int *rc);
 
 int cmd_create(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_mem_set(int argc, char **argv);
+int cmd_mem_max(int argc, char **argv);
+int cmd_sysrq(int argc, char **argv);
+int cmd_trigger(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);
 int cmd_shutdown(int argc, char **argv);
 int cmd_reboot(int argc, char **argv);
 int cmd_destroy(int argc, char **argv);
+int cmd_claims(int argc, char **argv);
+int cmd_vm_list(int argc, char **argv);
 int cmd_domid(int argc, char **argv);
 int cmd_domname(int argc, char **argv);
 int cmd_rename(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_dmesg(int argc, char **argv);
 int cmd_vcpu_list(int argc, char **argv);
+int cmd_vcpu_set(int argc, char **argv);
 int cmd_uptime(int argc, char **argv);
 int cmd_block_list(int argc, char **argv);
 int cmd_network_list(int argc, char **argv);

@@ -81,14 +81,16 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 int pv_domain_destroy(struct pv *pv, uint32_t domid);
 int pv_domain_pause(struct pv *pv, uint32_t domid);
 int pv_domain_unpause(struct pv *pv, uint32_t domid);
+/* Ends it as if it had done so itself. @reason: SHUTDOWN_* */
+int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason);
 int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info);
 int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib);
 int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max);
 int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16]);
 int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_guest_context *ctx);
 int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_context *ctx);
-/* The harts that a vCPU may use, one bit each. */
-int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *mask);
+/* The harts that a vCPU may use, and those that it should, one bit each. */
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft);
 int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info);
 
 /* --- sysctl.c -------------------------------------------------------------------------------- */
@@ -96,6 +98,8 @@ int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl
 /* All domains into a malloc'd array, ordered by domid; returns their number. */
 int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out);
 int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info);
+/* The harts into a malloc'd array; returns their number. */
+int pv_cputopo(struct pv *pv, struct xen_sysctl_cputopo **out);
 int pv_sched_id(struct pv *pv, uint32_t *id);
 int pv_debug_keys(struct pv *pv, const char *keys);
 /* The hypervisor's log into a malloc'd string. */

@@ -25,7 +25,7 @@ struct fake_domain {
 	uint32_t used, domid;
 	uint8_t handle[16];
 	uint32_t flags; /* XEN_DOMINF_* */
-	uint32_t vcpus;
+	uint32_t vcpus, online; /* there are; the guest has on (0: it has not run) */
 	uint64_t pages, max_pages;
 	uint32_t ports, started;
 	uint32_t pauses; /* by the toolstack; they nest, as Xen's */

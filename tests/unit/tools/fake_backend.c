@@ -3,7 +3,7 @@
  * Everyone xl talks to through xenstore, in one process: blkback, netback, xenconsoled, and the
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
- * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device back, mute*
+ * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
  * has no back ends, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
@@ -192,6 +192,43 @@ static void read_disk(struct fake_domain *d, const char *name)
 		end(d, status ? SHUTDOWN_crash : SHUTDOWN_poweroff);
 }
 
+/* The balloon driver: 1 MiB at a time, beside the two pages of its rings. */
+static void balloon(struct fake_domain *d, const char *dir, const char *name)
+{
+	char *text = get(dir, "memory/target");
+	uint64_t want = text ? strtoull(text, NULL, 10) / 4 + 2 : d->pages, step;
+
+	free(text);
+	if (!d->started || d->flags & (XEN_DOMINF_paused | XEN_DOMINF_shutdown) ||
+	    !strncmp(name, "deaf", 4))
+		return;
+	step = want > d->pages ? want - d->pages : d->pages - want;
+	step = step < 256 ? step : 256;
+	if (want > d->pages && d->pages + step <= d->max_pages && step <= hv->free_pages) {
+		__atomic_fetch_sub(&hv->free_pages, step, __ATOMIC_SEQ_CST);
+		d->pages += step;
+	} else if (want < d->pages) {
+		d->pages -= step;
+		__atomic_fetch_add(&hv->free_pages, step, __ATOMIC_SEQ_CST);
+	}
+}
+
+/* CPU hotplug as Linux has it. */
+static void processors(struct fake_domain *d, const char *dir, const char *name)
+{
+	unsigned int i, n = 0;
+	char leaf[32];
+
+	if (!d->started || d->flags & (XEN_DOMINF_paused | XEN_DOMINF_shutdown) ||
+	    (d->online && !strncmp(name, "deaf", 4)))
+		return;
+	for (i = 0; i < d->vcpus; i++) {
+		snprintf(leaf, sizeof(leaf), "cpu/%u/availability", i);
+		n += is(dir, leaf, "online");
+	}
+	d->online = n;
+}
+
 static void one_guest(struct fake_domain *d)
 {
 	/* Its last line asks the terminal where its cursor is, in two ways, and has a NUL. */
@@ -221,6 +258,16 @@ static void one_guest(struct fake_domain *d)
 		else if (!strncmp(name, "again", 5) || (!strncmp(name, "boot", 4) && boots++ < 2))
 			end(d, SHUTDOWN_reboot);
 	}
+	balloon(d, dir, name);
+	processors(d, dir, name);
+	request = get(dir, "control/sysrq");
+	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
+		put(dir, "control/sysrq", "");
+		print_log(name, request, 1);
+		if (*request == 'c')
+			end(d, SHUTDOWN_crash);
+	}
+	free(request);
 	request = get(dir, "control/shutdown");
 	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
 		put(dir, "control/shutdown", "");

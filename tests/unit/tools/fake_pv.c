@@ -119,6 +119,18 @@ int pv_domain_unpause(struct pv *pv, uint32_t domid)
 	return fake_unpause(d) ? 0 : -EINVAL;
 }
 
+int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!d)
+		return -ESRCH;
+	if (broken(pv))
+		return -EPERM;
+	d->flags = XEN_DOMINF_shutdown | reason << XEN_DOMINF_shutdownshift;
+	return 0;
+}
+
 static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -126,7 +138,7 @@ static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *i
 	info->flags = d->flags;
 	info->tot_pages = d->pages;
 	info->max_pages = d->max_pages;
-	info->nr_online_vcpus = d->vcpus;
+	info->nr_online_vcpus = d->online ? d->online : !!d->vcpus;
 	info->max_vcpu_id = d->vcpus - 1;
 	info->cpu_time = 1500000000;
 	memcpy(info->handle, d->handle, 16);
@@ -134,7 +146,9 @@ static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *i
 
 int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info)
 {
-	const struct fake_domain dom0 = { .flags = XEN_DOMINF_running, .pages = 65536, .vcpus = 2 };
+	const struct fake_domain dom0 = {
+		.flags = XEN_DOMINF_running, .pages = 65536, .vcpus = 2, .online = 2
+	};
 	struct fake_domain *d = find(pv, domid);
 
 	if (!d && domid)
@@ -188,21 +202,20 @@ int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16]
 
 int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info)
 {
-	(void)pv;
-	(void)domid;
 	memset(info, 0, sizeof(*info));
 	info->vcpu = vcpu;
-	info->online = !vcpu;
+	info->online = !find(pv, domid) || vcpu < find(pv, domid)->online;
 	info->blocked = 1;
 	info->cpu = 1;
 	info->cpu_time = 2500000000;
 	return 0;
 }
 
-int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *mask)
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft)
 {
 	(void)pv;
-	*mask = domid && vcpu ? 2 : 3;
+	*hard = domid && vcpu ? 2 : 3;
+	*soft = 3;
 	return 0;
 }
 
@@ -214,6 +227,16 @@ int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info)
 	info->total_pages = FAKE_PAGES;
 	info->free_pages = pv->f->free_pages;
 	return 0;
+}
+
+int pv_cputopo(struct pv *pv, struct xen_sysctl_cputopo **out)
+{
+	struct xen_sysctl_cputopo *cpu = calloc(2, sizeof(*cpu));
+
+	(void)pv;
+	cpu[1].core = 1;
+	*out = cpu;
+	return 2;
 }
 
 int pv_sched_id(struct pv *pv, uint32_t *id)

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Virtual CPUs: vcpu-list, vcpu-set.
+ * Owns the agreement with the guest about which of its CPUs are on: cpu/N/availability in xenstore is what is asked,
+ * what the guest has made of it the hypervisor knows.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "show.h"
+
+#include <xen/sched.h>
+
+/* So long a guest may take to turn a CPU on or off. */
+#ifndef VCPU_MS
+#define VCPU_MS 8000
+#endif
+#define VCPU_LOOK_MS 50
+
+/* --- vcpu-list ------------------------------------------------------------------------------- */
+
+static uint64_t all_harts(struct xl *xl)
+{
+	struct xen_sysctl_physinfo p;
+
+	if (pv_physinfo(xl->pv, &p))
+		return 0;
+	return p.nr_cpus < 64 ? (1ULL << p.nr_cpus) - 1 : ~0ULL;
+}
+
+/* "all", or lists of ranges as 0-1,3 */
+static void print_affinity(uint64_t mask, uint64_t all)
+{
+	const char *comma = "";
+	unsigned int i, from;
+
+	if (!all || (mask & all) == all) {
+		printf("all");
+		return;
+	}
+	for (i = 0; i < 64; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		from = i;
+		while (i + 1 < 64 && mask >> (i + 1) & 1)
+			i++;
+		printf(from == i ? "%s%u" : "%s%u-%u", comma, from, i);
+		comma = ",";
+	}
+}
+
+static uint32_t nr_vcpus(const struct xen_domctl_getdomaininfo *info)
+{
+	return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
+}
+
+static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	char *name = show_name(xl, info->domain);
+	uint64_t hard, soft, all = all_harts(xl);
+	struct xen_domctl_getvcpuinfo v;
+	uint32_t i;
+
+	for (i = 0; i < nr_vcpus(info); i++) {
+		if (pv_vcpu_info(xl->pv, info->domain, i, &v) ||
+		    pv_vcpu_affinity(xl->pv, info->domain, i, &hard, &soft))
+			continue;
+		printf("%-32s %5u %5u", name, info->domain, i);
+		if (v.online)
+			printf(" %5u   %c%c-", v.cpu, v.running ? 'r' : '-', v.blocked ? 'b' : '-');
+		else
+			printf(" %5c   --p", '-');
+		printf(" %9.1f  ", v.cpu_time / 1e9);
+		print_affinity(hard, all);
+		printf(" / ");
+		print_affinity(soft, all);
+		putchar('\n');
+	}
+	free(name);
+	return 0;
+}
+
+static void json_harts(const char *key, uint64_t mask, uint64_t all)
+{
+	unsigned int i;
+
+	json_array(&show_json, key);
+	for (i = 0; i < 64; i++)
+		if ((mask & all) >> i & 1)
+			json_number(&show_json, NULL, i);
+	json_end(&show_json);
+}
+
+static int vcpu_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	uint64_t hard, soft, all = all_harts(xl);
+	struct xen_domctl_getvcpuinfo v;
+	uint32_t i;
+
+	json_array(&show_json, "vcpus");
+	for (i = 0; i < nr_vcpus(info); i++) {
+		if (pv_vcpu_info(xl->pv, info->domain, i, &v) ||
+		    pv_vcpu_affinity(xl->pv, info->domain, i, &hard, &soft))
+			continue;
+		json_object(&show_json, NULL);
+		json_number(&show_json, "vcpu", i);
+		json_known(&show_json, "cpu", v.online ? (int64_t)v.cpu : -1);
+		json_bool(&show_json, "online", v.online);
+		json_bool(&show_json, "running", v.running);
+		json_bool(&show_json, "blocked", v.blocked);
+		json_thousandths(&show_json, "cpu_seconds", v.cpu_time / 1000000);
+		json_harts("hard_affinity", hard, all);
+		json_harts("soft_affinity", soft, all);
+		json_end(&show_json);
+	}
+	json_end(&show_json);
+	return 0;
+}
+
+int cmd_vcpu_list(int argc, char **argv)
+{
+	static const struct table t = {
+		.header = "Name                                ID  VCPU   CPU State   "
+			  "Time(s) Affinity (Hard / Soft)",
+		.line = vcpu_lines,
+		.json = vcpu_json,
+	};
+
+	return show_table(argc, argv, &t);
+}
+
+/* --- vcpu-set -------------------------------------------------------------------------------- */
+
+static int check_count(struct xl *xl, const char *name, const struct xen_domctl_getdomaininfo *info,
+		       unsigned int n, bool ignore_host)
+{
+	struct xen_sysctl_physinfo p;
+	int rc = pv_physinfo(xl->pv, &p);
+
+	if (rc)
+		return xl_error("cannot ask for the machine: %s", strerror(-rc));
+	if (info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+		return xl_error("'%s' has ended: its vCPUs cannot be changed", name);
+	if (n > nr_vcpus(info))
+		return xl_error("%u vCPUs asked for, and '%s' has %u at most (maxvcpus of its "
+				"configuration)",
+				n, name, nr_vcpus(info));
+	if (!ignore_host && n > p.nr_cpus && n > info->nr_online_vcpus)
+		return xl_error("%u vCPUs asked for, and the machine has %u CPUs: they would share "
+				"them; --ignore-host does it all the same",
+				n, p.nr_cpus);
+	return 0;
+}
+
+/* All in one transaction, so that the guest never sees half of it. */
+static int ask(struct xl *xl, uint32_t domid, unsigned int n, unsigned int max)
+{
+	xs_transaction_t t;
+	unsigned int i;
+	int saved;
+	bool ok;
+
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			break;
+		for (ok = true, i = 0; ok && i < max; i++)
+			ok = st_write(xl, t, i < n ? "online" : "offline",
+				      "/local/domain/%u/cpu/%u/availability", domid, i);
+		if (!ok) {
+			saved = errno;
+			xs_transaction_end(xl->xs, t, true);
+			errno = saved;
+			continue;
+		}
+		if (xs_transaction_end(xl->xs, t, false))
+			return 0;
+	} while (errno == EAGAIN);
+	return xl_error("cannot ask domain %u: %s", domid, strerror(errno));
+}
+
+static int await_vcpus(struct xl *xl, const char *name, uint32_t domid, unsigned int n)
+{
+	int64_t end = xl_now() + VCPU_MS;
+	struct xen_domctl_getdomaininfo info;
+
+	for (;;) {
+		if (pv_domain_info(xl->pv, domid, &info))
+			return xl_error("domain %u has gone meanwhile", domid);
+		if (info.nr_online_vcpus == n)
+			return 0;
+		if (info.flags & XEN_DOMINF_paused) {
+			xl_error("'%s' is paused: it comes to %u vCPUs when it is unpaused", name,
+				 n);
+			return 0;
+		}
+		if (xl_now() > end || xl_interrupted)
+			break;
+		xl_sleep(VCPU_LOOK_MS);
+	}
+	return xl_error("'%s' has %u vCPUs now, not %u: it has not answered for %d s (does it know "
+			"CPU hotplug?); the request stays",
+			name, info.nr_online_vcpus, n, VCPU_MS / 1000);
+}
+
+/* dom0's kernel listens as a guest's does; it needs no lock, since nobody takes dom0 away. */
+static int set_vcpus(struct xl *xl, const char *name, unsigned int n, bool ignore_host)
+{
+	struct xen_domctl_getdomaininfo info;
+	uint32_t domid;
+	int lock = -1, rc;
+
+	if (domain_find(xl, name, &domid))
+		return -1;
+	if (domid) {
+		lock = domain_lock(xl, name, "change", &domid);
+		if (lock < 0)
+			return -1;
+	}
+	if (pv_domain_info(xl->pv, domid, &info))
+		rc = xl_error("domain %u has just gone", domid);
+	else
+		rc = check_count(xl, name, &info, n, ignore_host);
+	if (!rc)
+		rc = ask(xl, domid, n, nr_vcpus(&info));
+	xl_unlock_domain(lock, domid);
+	return rc ? rc : await_vcpus(xl, name, domid, n);
+}
+
+int cmd_vcpu_set(int argc, char **argv)
+{
+	bool ignore_host = false;
+	struct xl xl;
+	unsigned long n;
+	int rc = 0, c;
+	char *end;
+
+	while ((c = command_option(argc, argv, "i", &rc)) != -1) {
+		if (c == '?')
+			return rc;
+		ignore_host = true;
+	}
+	if (argc - optind != 2)
+		return command_usage("vcpu-set", false);
+	n = strtoul(argv[optind + 1], &end, 10);
+	if (!isdigit((unsigned char)*argv[optind + 1]) || *end || !n || n > 1000000) {
+		xl_error("'%s' is no number of vCPUs", argv[optind + 1]);
+		return 1;
+	}
+	xl_catch_signals();
+	if (xl_open(&xl))
+		return 1;
+	rc = set_vcpus(&xl, argv[optind], n, ignore_host);
+	xl_close(&xl);
+	return rc ? 1 : 0;
+}
