@@ -347,6 +347,57 @@ static bool look_up(struct xl *xl, uint32_t domid, const struct device_kind *kin
 	return true;
 }
 
+/* Nobody can lose anything by it: the guest is dead, or has never taken the device. */
+static bool unused(struct xl *xl, const struct device *d)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	if (pv_domain_info(xl->pv, d->domid, &info) ||
+	    info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+		return true;
+	return st_read_long(xl, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind->name,
+			    d->devid) == XenbusStateInitialising;
+}
+
+/*
+ * Takes disconnect()'s request back, so that the device goes on as if nothing had been. A front end that is closing
+ * already waits for its own users: there the request stays, and the device goes when they let go.
+ */
+static int keep(struct xl *xl, const struct device *d)
+{
+	const char *dom0s = "", *guests = "it stays, and the guest goes on using it";
+	char *dev = st_read(xl, XBT_NULL, "%s/dev", d->be);
+	struct xen_domctl_getdomaininfo info;
+	xs_transaction_t t;
+	char *fe, *be;
+
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			break;
+		be = st_read(xl, t, "%s/state", d->be);
+		fe = st_read(xl, t, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind->name,
+			     d->devid);
+		if (fe && atoi(fe) == XenbusStateClosing) {
+			guests = "it goes when those who use it in the guest are done; ask again "
+				 "then";
+		} else if (be && atoi(be) == XenbusStateClosing) {
+			st_write(xl, t, "1", "%s/online", d->be);
+			st_write(xl, t, "4", "%s/state", d->be); /* Connected */
+		}
+		free(fe);
+		free(be);
+	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
+	if (!pv_domain_info(xl->pv, d->domid, &info) && info.flags & XEN_DOMINF_paused)
+		dom0s = " (it is paused)";
+	xl_error(
+		"domain %u has not let go of %s %s in %d s%s: %s. -f takes it away, and what is not "
+		"written yet is lost",
+		d->domid, d->kind->key, dev ? dev : "", FRONTEND_WAIT_MS / 1000, dom0s, guests);
+	free(dev);
+	return -1;
+}
+
 int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind, unsigned int devid,
 		  bool force)
 {
@@ -355,13 +406,18 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 
 	if (!look_up(xl, domid, kind, devid, &d))
 		return xl_error("domain %u has no %s %u", domid, kind->key, devid);
-	if (!force) {
+	if (!force && !(kind->stays && unused(xl, &d))) {
 		disconnect(xl, &d, false);
-		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed)
+		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed) {
 			wait_gone(&d);
-		else
+		} else if (kind->stays) {
+			rc = keep(xl, &d);
+			free(d.be);
+			return rc;
+		} else {
 			rc = xl_error("domain %u has not let go of %s %u: taken away all the same",
 				      domid, kind->key, devid);
+		}
 	}
 	disconnect(xl, &d, true);
 	finish(xl, &d);

@@ -45,7 +45,8 @@ int command_option(int argc, char **argv, const char *letters, int *rc)
 		{ "help", no_argument, NULL, 'h' },	{ "long", no_argument, NULL, 'l' },
 		{ "verbose", no_argument, NULL, 'v' },	{ "all", no_argument, NULL, 'a' },
 		{ "wait", no_argument, NULL, 'w' },	{ "clear", no_argument, NULL, 'c' },
-		{ "fallback", no_argument, NULL, 'F' }, { NULL, 0, NULL, 0 },
+		{ "fallback", no_argument, NULL, 'F' }, { "force", no_argument, NULL, 'f' },
+		{ "json", no_argument, NULL, 'l' },	{ NULL, 0, NULL, 0 },
 	};
 	char spec[32];
 	int c;

@@ -109,11 +109,7 @@ static const struct xen_key keys[] = {
 };
 
 static const char *const verbs[] = {
-	"block-attach",
-	"block-detach",
 	"button-press",
-	"cd-eject",
-	"cd-insert",
 	"channel-list",
 	"claims",
 	"config-update",
