@@ -453,7 +453,7 @@ static void line(struct xl *xl, uint32_t domid, const char *dev, const char *be)
 	char fe[80];
 
 	snprintf(fe, sizeof(fe), "/local/domain/%u/device/vbd/%s", domid, dev);
-	printf("%-5s %-3d %-6d %-5ld %-6ld %-8ld %-30s\n", dev, 0, domid,
+	printf("%-5s %-3d %-6u %-5ld %-6ld %-8ld %-30s\n", dev, 0, domid,
 	       block_state(xl, domid, dev, fe, be), block_ring(xl, fe, "event-channel"),
 	       block_ring(xl, fe, "ring-ref"), be);
 }
@@ -521,7 +521,7 @@ static void show_disks(struct xl *xl, uint32_t domid, bool json, unsigned int *n
 			else if (be)
 				line(xl, domid, dev[j], be);
 			else
-				printf("%-5s %-3d %-6d %-5s %-6s %-8s (empty)\n", dev[j], 0, domid,
+				printf("%-5s %-3d %-6u %-5s %-6s %-8s (empty)\n", dev[j], 0, domid,
 				       "-", "-", "-");
 			free(be);
 		}
