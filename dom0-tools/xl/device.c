@@ -286,21 +286,24 @@ out:
 
 /*
  * Tells the back end to let go. Without its front end's nodes (@force) it disconnects at once,
- * whatever the guest had been doing; with them the front end is asked first.
+ * whatever the guest had been doing; with them the front end is asked first. Returns the state it was in, -1: none.
  */
-static void disconnect(struct xl *xl, const struct device *d, bool force)
+static int disconnect(struct xl *xl, const struct device *d, bool force)
 {
 	xs_transaction_t t;
+	int before;
 	char *state;
 
 	do {
+		before = -1;
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
-			return;
+			break;
 		state = st_read(xl, t, "%s/state", d->be);
 		if (state) {
+			before = atoi(state);
 			st_write(xl, t, "0", "%s/online", d->be);
-			if (atoi(state) != XenbusStateClosed)
+			if (before != XenbusStateClosed)
 				st_write(xl, t, "5", "%s/state", d->be); /* Closing */
 		}
 		free(state);
@@ -308,6 +311,7 @@ static void disconnect(struct xl *xl, const struct device *d, bool force)
 			st_remove(xl, t, "/local/domain/%u/device/%s/%u", d->domid, d->kind->name,
 				  d->devid);
 	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
+	return before;
 }
 
 /* After disconnect(): waits for it, undoes what the script did, and removes what is left. */
@@ -360,17 +364,19 @@ static bool unused(struct xl *xl, const struct device *d)
 }
 
 /*
- * Takes disconnect()'s request back, so that the device goes on as if nothing had been. A front end that is closing
+ * Takes disconnect()'s request back, so that the device goes on as @before. A front end that is closing
  * already waits for its own users: there the request stays, and the device goes when they let go.
  */
-static int keep(struct xl *xl, const struct device *d)
+static int keep(struct xl *xl, const struct device *d, int before)
 {
 	const char *dom0s = "", *guests = "it stays, and the guest goes on using it";
+	char state[12];
 	char *dev = st_read(xl, XBT_NULL, "%s/dev", d->be);
 	struct xen_domctl_getdomaininfo info;
 	xs_transaction_t t;
 	char *fe, *be;
 
+	snprintf(state, sizeof(state), "%d", before);
 	do {
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
@@ -381,9 +387,11 @@ static int keep(struct xl *xl, const struct device *d)
 		if (fe && atoi(fe) == XenbusStateClosing) {
 			guests = "it goes when those who use it in the guest are done; ask again "
 				 "then";
-		} else if (be && atoi(be) == XenbusStateClosing) {
+		} else if (be && atoi(be) != XenbusStateClosed) {
 			st_write(xl, t, "1", "%s/online", d->be);
-			st_write(xl, t, "4", "%s/state", d->be); /* Connected */
+			/* Not if its driver has written something else since. */
+			if (atoi(be) == XenbusStateClosing)
+				st_write(xl, t, state, "%s/state", d->be);
 		}
 		free(fe);
 		free(be);
@@ -402,16 +410,16 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 		  bool force)
 {
 	struct device d;
-	int rc = 0;
+	int rc = 0, before;
 
 	if (!look_up(xl, domid, kind, devid, &d))
 		return xl_error("domain %u has no %s %u", domid, kind->key, devid);
 	if (!force && !(kind->stays && unused(xl, &d))) {
-		disconnect(xl, &d, false);
+		before = disconnect(xl, &d, false);
 		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed) {
 			wait_gone(&d);
 		} else if (kind->stays) {
-			rc = keep(xl, &d);
+			rc = keep(xl, &d, before);
 			free(d.be);
 			return rc;
 		} else {

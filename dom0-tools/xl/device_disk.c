@@ -43,6 +43,28 @@ static int check_script(struct xl_config *cfg, const struct xl_disk *d)
 	return rc;
 }
 
+/* A guest sees the bytes of the file as they are, and would find no disk in these. */
+static void warn_of_format(struct xl_config *cfg, const struct xl_disk *d, int fd)
+{
+	static const struct {
+		const char *name, *magic;
+	} formats[] = {
+		{ "qcow2", "QFI\xfb" }, { "vmdk", "KDMV" },	{ "vmdk", "# Disk D" },
+		{ "vdi", "<<< " },	{ "vhdx", "vhdxfile" }, { "vhd", "conectix" },
+	};
+	char head[8] = "";
+	unsigned int i;
+
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head))
+		return;
+	for (i = 0; i < pv_container_size(formats); i++)
+		if (!memcmp(head, formats[i].magic, strlen(formats[i].magic)))
+			cfg_warn(&cfg->tree, cfg_find(&cfg->tree, "disk"), d->line,
+				 "%s begins as a %s image does, and the guest gets it as it is: "
+				 "qemu-img convert -O raw makes a disk of it",
+				 d->target, formats[i].name);
+}
+
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 {
 	struct stat st;
@@ -73,6 +95,7 @@ int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 			     d->readonly ? "reading" : "writing", strerror(errno));
 		return -1;
 	}
+	warn_of_format(cfg, d, fd);
 	close(fd);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct parse {
 	size_t size;
 };
 
+#define CONVERT " (qemu-img convert -O raw makes a disk of an image)"
 #define FAIL(p, ...) (snprintf((p)->msg, (p)->size, __VA_ARGS__), -1)
 
 static int letters_index(const char *s, const char **end)
@@ -119,8 +120,8 @@ static int prefix_length(struct parse *p, const char *v)
 	for (i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
 		n = strlen(formats[i]);
 		if (!strncmp(kind, formats[i], n))
-			return FAIL(p, "format '%.*s' is not supported, only raw", (int)n - 1,
-				    kind);
+			return FAIL(p, "format '%.*s' is not supported, only raw" CONVERT,
+				    (int)n - 1, kind);
 	}
 	n = strcspn(v, ":/");
 	if (v[n] == ':')
@@ -172,7 +173,7 @@ static int set_format(struct parse *p, const char *v)
 		return FAIL(p, "format given twice");
 	p->have_format = true;
 	if (*v && strcmp(v, "raw"))
-		return FAIL(p, "format '%s' is not supported, only raw", v);
+		return FAIL(p, "format '%s' is not supported, only raw" CONVERT, v);
 	return 0;
 }
 

@@ -88,7 +88,32 @@ check "26 disks in a row" sh -c "
 check "the configuration's own disk, by hexadecimal number" xl block-detach a 0xca00
 says 0 "Vdev  BE" xl block-list a
 check "no disk: an empty list" sh -c "'$out/fake-xl' block-list -l a | tr -d '\n' | grep -qx '\[\]'"
-xl destroy a
+printf 'QFI\373\0\0\0\003' | dd of=more.img conv=notrunc 2>/dev/null
+says 0 "$root/more.img begins as a qcow2 image does" xl block-attach a vdev=xvdb "target=$root/more.img"
+cp disk.img more.img
+check "detach" xl block-detach a xvdb
+# one_of COMMAND...: of two of it at the same moment, one succeeds
+one_of() {
+	"$out/fake-xl" "$@" 2>first &
+	p=$!
+	"$out/fake-xl" "$@" 2>second
+	s=$?
+	wait $p
+	[ $((s + $?)) = 1 ]
+}
+check "one of two at once gets the name" one_of block-attach a vdev=xvdb readonly "target=$root/more.img"
+says 0 "has a disk xvdb already" cat first second
+check "one of two at once takes it away" one_of block-detach a xvdb
+says 0 "has no disk 'xvdb'" cat first second
+check "another guest" xl create -q b.cfg
+"$out/fake-xl" block-attach b vdev=xvdb "target=$root/more.img" 2>second &
+p=$!
+"$out/fake-xl" block-attach a vdev=xvdb "target=$root/more.img" 2>first
+s=$?
+wait $p
+check "one of two guests gets the image" [ $((s + $?)) = 1 ]
+says 0 "in use by domain" cat first second
+xl destroy a b
 check "nothing is left" clean
 
 # --- a guest that does not let go ---
