@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -79,19 +80,30 @@ static int add(struct xl *xl, struct xl_config *cfg, uint32_t domid)
 {
 	const struct xl_disk *d = &cfg->disk[0];
 	bool pause = d->script && d->target;
+	sigset_t signals, old;
+	char *be;
 	int rc;
 
 	/* Before it is known whose bytes they are, the guest must not write: device_disk.c looks then. */
 	if (pause) {
+		/* Nobody would unpause it after a Ctrl-C. */
+		sigfillset(&signals);
+		sigprocmask(SIG_BLOCK, &signals, &old);
 		rc = pv_domain_pause(xl->pv, domid);
-		if (rc)
+		if (rc) {
+			sigprocmask(SIG_SETMASK, &old, NULL);
 			return xl_error("cannot pause domain %u: %s", domid, strerror(-rc));
+		}
 	}
 	rc = device_add_disk(xl, cfg, domid, d);
-	if (rc && d->target)
+	be = rc ? backend_of(xl, domid, d->devid) : NULL;
+	if (be)
 		device_detach(xl, domid, &device_vbd, d->devid, true);
-	if (pause)
+	free(be);
+	if (pause) {
 		pv_domain_unpause(xl->pv, domid);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+	}
 	return rc;
 }
 

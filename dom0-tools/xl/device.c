@@ -54,6 +54,7 @@ static void exec_script(const struct device *d, const char *script, const char *
 			d->kind->net ? xl_sprintf("vif=vif%u.%u", d->domid, d->devid) : NULL,
 			NULL };
 	char *argv[] = { (char *)script, (char *)verb, d->kind->net ? "type_if=vif" : NULL, NULL };
+	sigset_t none;
 	int fd;
 
 	setpgid(0, 0);
@@ -68,6 +69,8 @@ static void exec_script(const struct device *d, const char *script, const char *
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(script, argv, env);
 	_exit(127);
 }
@@ -398,10 +401,9 @@ static int keep(struct xl *xl, const struct device *d, int before)
 	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
 	if (!pv_domain_info(xl->pv, d->domid, &info) && info.flags & XEN_DOMINF_paused)
 		dom0s = " (it is paused)";
-	xl_error(
-		"domain %u has not let go of %s %s in %d s%s: %s. -f takes it away, and what is not "
-		"written yet is lost",
-		d->domid, d->kind->key, dev ? dev : "", FRONTEND_WAIT_MS / 1000, dom0s, guests);
+	xl_error("domain %u has not let go of %s %s in %d s%s: %s. xl block-detach -f takes it "
+		 "away, and what is not written yet is lost",
+		 d->domid, d->kind->key, dev ? dev : "", FRONTEND_WAIT_MS / 1000, dom0s, guests);
 	free(dev);
 	return -1;
 }

@@ -52,6 +52,7 @@ says 1 "has a disk xvda already" xl block-attach a vdev=xvda "target=$root/more.
 says 1 "backend 'other' is not supported, only Domain-0" xl block-attach a vdev=xvdb backend=other "target=$root/more.img"
 if [ "$have_nodes" ]; then
 	says 1 "disk: $root/a.img: in use by domain 'a'" xl block-attach a vdev=xvdb "target=$root/a.img"
+	check "that is all it says" [ "$(wc -l <output)" = 1 ]
 fi
 check "a refused disk leaves no node" [ "$(xenstore-list "/local/domain/0/backend/vbd/$(xl domid a)")" = 51712 ]
 check "attach, as Xen's manual has it" xl block-attach a "file:$root/more.img" xvdb w
@@ -218,6 +219,16 @@ says 1 "has no disk 'xvdb'" xl block-detach a xvdb
 check "attach" xl block-attach a vdev=xvdb script="$root/scripts/mine" target=fd:3
 says 0 "-b----" xl list a
 says 1 "has not said which device it is" xl block-resize a xvdb
+printf '#!/bin/sh\n[ "$1" != add ] || { : >%s/begun; sleep 1; }\nexec %s/scripts/mine "$1"\n' "$root" "$root" >scripts/slow
+chmod +x scripts/slow
+"$out/fake-xl" block-attach a vdev=xvdd script=slow target=fd:4 &
+p=$!
+wait_for test -e begun
+says 0 "-bp---" xl list a
+kill -TERM $p
+wait $p
+says 0 "-b----" xl list a
+check "detach" xl block-detach a xvdd
 check "detach" xl block-detach a xvdb
 says 0 "remove fd:3" tail -n 1 mine.log
 xl destroy a b
