@@ -139,11 +139,11 @@ def run_guest(m, n, files):
     with m.guest("demo") as g:
         g.run("until [ -b /dev/xvdb -a -b /dev/xvdc -a -b /dev/xvdd ]; do usleep 100000; done; mount -t ext4 /dev/xvdd /mnt", 60)
         for dev in ("xvdb", "xvdc"):
-            g.run(RECORDS.format(n=n, word=f"kept-{dev}", dev=dev, conv="sync,notrunc,fsync", flags=""), 300)
+            g.run(RECORDS.format(n=n, word=f"kept-{dev}", dev=dev, conv="sync,notrunc,fsync", flags=""), 600)
             # Past the guest's cache, but with nothing that would make dom0's or the disk's write it out in this order
-            g.run(RECORDS.format(n=n, word=f"loose-{dev}", dev=dev, conv="sync,notrunc", flags="oflag=direct"), 300)
+            g.run(RECORDS.format(n=n, word=f"loose-{dev}", dev=dev, conv="sync,notrunc", flags="oflag=direct"), 600)
             g.run(f"echo | dd of=/dev/{dev} bs=4096 seek=1 conv=sync,notrunc,fsync 2>/dev/null")
-        g.run(FILES.format(n=files), 600)
+        g.run(FILES.format(n=files), 1200)
         g.run("umount /mnt")
     m.run("xl destroy demo", 60)
     m.run("umount /mnt/vdb")
@@ -178,4 +178,4 @@ def test_flushes_reach_the_disk(boot):
 @pytest.mark.full
 def test_every_crash(boot):
     """Each flush of a longer run is where the machine might have lost its power."""
-    write_order(boot, "order-full", 100, 60, None)
+    write_order(boot, "order-full", 60, 40, None)
