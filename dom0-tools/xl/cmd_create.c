@@ -131,6 +131,7 @@ static int make_absolute(struct xl_config *c)
 
 static int dry_run(const struct xl_config *c)
 {
+	char *disk;
 	int i;
 
 	printf("name = \"%s\"\n", c->name);
@@ -149,9 +150,11 @@ static int dry_run(const struct xl_config *c)
 	       "on_watchdog = \"%s\"\ndisk = [",
 	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash),
 	       action_name(c->on_watchdog));
-	for (i = 0; i < c->nr_disks; i++)
-		printf("%s'format=raw, vdev=%s, access=%s, target=%s'", i ? ", " : " ",
-		       c->disk[i].vdev, c->disk[i].readonly ? "ro" : "rw", c->disk[i].target);
+	for (i = 0; i < c->nr_disks; i++) {
+		disk = disk_format(&c->disk[i]);
+		printf("%s'%s'", i ? ", " : " ", disk);
+		free(disk);
+	}
 	printf(" ]\nvif = [");
 	for (i = 0; i < c->nr_nics; i++) {
 		printf("%s", i ? ", " : " ");
@@ -172,7 +175,7 @@ static bool devices_in_use(struct xl *xl, const struct xl_config *cfg, uint32_t 
 	int i;
 
 	for (i = 0; i < cfg->nr_disks; i++)
-		if (!in_use(xl, domid, "vbd", cfg->disk[i].devid))
+		if (cfg->disk[i].target && !in_use(xl, domid, "vbd", cfg->disk[i].devid))
 			return false;
 	for (i = 0; i < cfg->nr_nics; i++)
 		if (!in_use(xl, domid, "vif", cfg->nic[i].devid))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Looking at domains: list, claims, vm-list, uptime, domid, domname, block-list, network-list.
+ * Looking at domains: list, claims, vm-list, uptime, domid, domname, network-list. cmd_block.c has block-list.
  * Owns the columns, which are those of Xen's xl: scripts cut them.
  */
 #define _GNU_SOURCE
@@ -359,47 +359,6 @@ static int uptime_line(struct xl *xl, const struct xen_domctl_getdomaininfo *inf
 	return 0;
 }
 
-/* The front end's state, as Xen's xl shows it; when the back end is lost, that one's. */
-static long block_state(struct xl *xl, uint32_t domid, const char *dev, const char *fe,
-			const char *be)
-{
-	char *lost = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/lost/vbd/%s", domid, dev);
-	long state = st_read_long(xl, "%s/state", lost ? be : fe);
-
-	free(lost);
-	return state;
-}
-
-/* With several queues the first one's ring stands for all. */
-static long block_ring(struct xl *xl, const char *fe, const char *node)
-{
-	long n = st_read_long(xl, "%s/%s", fe, node);
-
-	return n >= 0 ? n : st_read_long(xl, "%s/queue-0/%s", fe, node);
-}
-
-static int block_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
-{
-	unsigned int n, i;
-	char **devs = st_list(xl, &n, XL_PRIVATE "/%u/device/vbd", info->domain);
-
-	for (i = 0; i < n; i++) {
-		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vbd/%s", info->domain,
-				   devs[i]);
-		char fe[80];
-
-		if (!be)
-			continue;
-		snprintf(fe, sizeof(fe), "/local/domain/%u/device/vbd/%s", info->domain, devs[i]);
-		printf("%-5s %-3d %-6d %-5ld %-6ld %-8ld %-30s\n", devs[i], 0, info->domain,
-		       block_state(xl, info->domain, devs[i], fe, be),
-		       block_ring(xl, fe, "event-channel"), block_ring(xl, fe, "ring-ref"), be);
-		free(be);
-	}
-	free(devs);
-	return 0;
-}
-
 /* A front end's number; one that has several queues keeps it with each, and the first is shown. */
 static long of_queue(struct xl *xl, const char *fe, const char *leaf)
 {
@@ -499,18 +458,6 @@ int cmd_uptime(int argc, char **argv)
 		.header = "Name                                ID Uptime",
 		.line = uptime_line,
 		.json = uptime_json,
-	};
-
-	return show_table(argc, argv, &t);
-}
-
-int cmd_block_list(int argc, char **argv)
-{
-	static const struct table t = {
-		.header = "Vdev  BE  handle state evt-ch ring-ref BE-path",
-		.guests_only = true,
-		.min = 1,
-		.line = block_lines,
 	};
 
 	return show_table(argc, argv, &t);

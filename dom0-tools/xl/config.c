@@ -514,21 +514,32 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 	return c->tree.errors ? -1 : 0;
 }
 
-int config_read_nic(struct xl_config *c, const char *spec, FILE *log)
+static int read_one(struct xl_config *c, const char *key, const char *spec, FILE *log,
+		    void (*read)(struct xl_config *c, const struct cfg_setting *s))
 {
 	struct cfg_setting *s = cfg_setting_new(true);
 	struct cfg_value v = { .text = strdup(spec), .line = 1 };
 
 	memset(c, 0, sizeof(*c));
 	cfg_init(&c->tree, log);
-	s->key = strdup("vif");
+	s->key = strdup(key);
 	if (!s->key || !v.text)
 		abort();
 	cfg_setting_push(s, v);
 	c->tree.file = "command line";
 	cfg_add(&c->tree, s, false);
-	key_vif(c, c->tree.first);
+	read(c, c->tree.first);
 	return c->tree.errors ? -1 : 0;
+}
+
+int config_read_nic(struct xl_config *c, const char *spec, FILE *log)
+{
+	return read_one(c, "vif", spec, log, key_vif);
+}
+
+int config_read_disk(struct xl_config *c, const char *spec, FILE *log)
+{
+	return read_one(c, "disk", spec, log, key_disk);
 }
 
 void config_error(struct xl_config *c, const char *key, int line, const char *fmt, ...)

@@ -44,8 +44,9 @@ struct xl_config {
 /* @args: "key=value" from the command line. 0, or -1 with messages in @log. */
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log);
 void config_free(struct xl_config *c);
-/* A configuration that has nothing but one interface; for xl network-attach. */
+/* A configuration that has nothing but one interface, or disk; for xl network-attach and block-attach. */
 int config_read_nic(struct xl_config *c, const char *spec, FILE *log);
+int config_read_disk(struct xl_config *c, const char *spec, FILE *log);
 
 /* Prefixes a message with "file:line: key: " of that key, for errors found later. */
 void config_error(struct xl_config *c, const char *key, int line, const char *fmt, ...)

@@ -54,6 +54,7 @@ static void exec_script(const struct device *d, const char *script, const char *
 			d->kind->net ? xl_sprintf("vif=vif%u.%u", d->domid, d->devid) : NULL,
 			NULL };
 	char *argv[] = { (char *)script, (char *)verb, d->kind->net ? "type_if=vif" : NULL, NULL };
+	sigset_t none;
 	int fd;
 
 	setpgid(0, 0);
@@ -68,6 +69,8 @@ static void exec_script(const struct device *d, const char *script, const char *
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(script, argv, env);
 	_exit(127);
 }
@@ -286,21 +289,24 @@ out:
 
 /*
  * Tells the back end to let go. Without its front end's nodes (@force) it disconnects at once,
- * whatever the guest had been doing; with them the front end is asked first.
+ * whatever the guest had been doing; with them the front end is asked first. Returns the state it was in, -1: none.
  */
-static void disconnect(struct xl *xl, const struct device *d, bool force)
+static int disconnect(struct xl *xl, const struct device *d, bool force)
 {
 	xs_transaction_t t;
+	int before;
 	char *state;
 
 	do {
+		before = -1;
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
-			return;
+			break;
 		state = st_read(xl, t, "%s/state", d->be);
 		if (state) {
+			before = atoi(state);
 			st_write(xl, t, "0", "%s/online", d->be);
-			if (atoi(state) != XenbusStateClosed)
+			if (before != XenbusStateClosed)
 				st_write(xl, t, "5", "%s/state", d->be); /* Closing */
 		}
 		free(state);
@@ -308,6 +314,7 @@ static void disconnect(struct xl *xl, const struct device *d, bool force)
 			st_remove(xl, t, "/local/domain/%u/device/%s/%u", d->domid, d->kind->name,
 				  d->devid);
 	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
+	return before;
 }
 
 /* After disconnect(): waits for it, undoes what the script did, and removes what is left. */
@@ -347,21 +354,80 @@ static bool look_up(struct xl *xl, uint32_t domid, const struct device_kind *kin
 	return true;
 }
 
+/* Nobody can lose anything by it: the guest is dead, or has never taken the device. */
+static bool unused(struct xl *xl, const struct device *d)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	if (pv_domain_info(xl->pv, d->domid, &info) ||
+	    info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+		return true;
+	return st_read_long(xl, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind->name,
+			    d->devid) == XenbusStateInitialising;
+}
+
+/*
+ * Takes disconnect()'s request back, so that the device goes on as @before. A front end that is closing
+ * already waits for its own users: there the request stays, and the device goes when they let go.
+ */
+static int keep(struct xl *xl, const struct device *d, int before)
+{
+	const char *dom0s = "", *guests = "it stays, and the guest goes on using it";
+	char state[12];
+	char *dev = st_read(xl, XBT_NULL, "%s/dev", d->be);
+	struct xen_domctl_getdomaininfo info;
+	xs_transaction_t t;
+	char *fe, *be;
+
+	snprintf(state, sizeof(state), "%d", before);
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			break;
+		be = st_read(xl, t, "%s/state", d->be);
+		fe = st_read(xl, t, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind->name,
+			     d->devid);
+		if (fe && atoi(fe) == XenbusStateClosing) {
+			guests = "it goes when those who use it in the guest are done; ask again "
+				 "then";
+		} else if (be && atoi(be) != XenbusStateClosed) {
+			st_write(xl, t, "1", "%s/online", d->be);
+			/* Not if its driver has written something else since. */
+			if (atoi(be) == XenbusStateClosing)
+				st_write(xl, t, state, "%s/state", d->be);
+		}
+		free(fe);
+		free(be);
+	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
+	if (!pv_domain_info(xl->pv, d->domid, &info) && info.flags & XEN_DOMINF_paused)
+		dom0s = " (it is paused)";
+	xl_error("domain %u has not let go of %s %s in %d s%s: %s. xl block-detach -f takes it "
+		 "away, and what is not written yet is lost",
+		 d->domid, d->kind->key, dev ? dev : "", FRONTEND_WAIT_MS / 1000, dom0s, guests);
+	free(dev);
+	return -1;
+}
+
 int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind, unsigned int devid,
 		  bool force)
 {
 	struct device d;
-	int rc = 0;
+	int rc = 0, before;
 
 	if (!look_up(xl, domid, kind, devid, &d))
 		return xl_error("domain %u has no %s %u", domid, kind->key, devid);
-	if (!force) {
-		disconnect(xl, &d, false);
-		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed)
+	if (!force && !(kind->stays && unused(xl, &d))) {
+		before = disconnect(xl, &d, false);
+		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed) {
 			wait_gone(&d);
-		else
+		} else if (kind->stays) {
+			rc = keep(xl, &d, before);
+			free(d.be);
+			return rc;
+		} else {
 			rc = xl_error("domain %u has not let go of %s %u: taken away all the same",
 				      domid, kind->key, devid);
+		}
 	}
 	disconnect(xl, &d, true);
 	finish(xl, &d);

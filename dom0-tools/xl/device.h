@@ -16,6 +16,7 @@ struct device_kind {
 	const char *driver; /* of the back end, for messages */
 	const char *start, *stop; /* the hotplug script's verbs */
 	bool net; /* the script gets the interface's name */
+	bool stays; /* a guest that does not give it back when asked keeps it: taking it would lose data */
 	/*
 	 * NULL, or why this device cannot be beside those that there are: no other is made meanwhile. The caller
 	 * frees. May be NULL itself.

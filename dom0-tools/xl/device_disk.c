@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -17,17 +18,62 @@
 
 #define BACKENDS "/local/domain/0/backend/vbd"
 
-/* A disk that is being made. */
+/* A disk that is being made. Of what its own script makes is known only afterwards whose bytes it has. */
 struct disk {
 	const struct xl_disk *d;
 	struct sharing sharing;
 };
+
+static char *script_path(const struct xl_disk *d)
+{
+	const char *name = d->script ? d->script : "block";
+
+	return *name == '/' ? xl_sprintf("%s", name) : xl_sprintf(XL_SCRIPT_DIR "/%s", name);
+}
+
+static int check_script(struct xl_config *cfg, const struct xl_disk *d)
+{
+	char *script = script_path(d);
+	int rc = access(script, X_OK);
+
+	if (rc)
+		config_error(cfg, "disk", d->line, "the script %s cannot be run: %s", script,
+			     strerror(errno));
+	free(script);
+	return rc;
+}
+
+/* A guest sees the bytes of the file as they are, and would find no disk in these. */
+static void warn_of_format(struct xl_config *cfg, const struct xl_disk *d, int fd)
+{
+	static const struct {
+		const char *name, *magic;
+	} formats[] = {
+		{ "qcow2", "QFI\xfb" }, { "vmdk", "KDMV" },	{ "vmdk", "# Disk D" },
+		{ "vdi", "<<< " },	{ "vhdx", "vhdxfile" }, { "vhd", "conectix" },
+	};
+	char head[8] = "";
+	unsigned int i;
+
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head))
+		return;
+	for (i = 0; i < pv_container_size(formats); i++)
+		if (!memcmp(head, formats[i].magic, strlen(formats[i].magic)))
+			cfg_warn(&cfg->tree, cfg_find(&cfg->tree, "disk"), d->line,
+				 "%s begins as a %s image does, and the guest gets it as it is: "
+				 "qemu-img convert -O raw makes a disk of it",
+				 d->target, formats[i].name);
+}
 
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 {
 	struct stat st;
 	int fd;
 
+	if (d->script)
+		return check_script(cfg, d);
+	if (!d->target)
+		return 0;
 	if (stat(d->target, &st)) {
 		config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(errno));
 		return -1;
@@ -49,6 +95,7 @@ int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 			     d->readonly ? "reading" : "writing", strerror(errno));
 		return -1;
 	}
+	warn_of_format(cfg, d, fd);
 	close(fd);
 	return 0;
 }
@@ -58,21 +105,25 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 {
 	const struct disk *disk = of_kind;
 	const struct xl_disk *d = disk->d;
-	char *key = sharing_key(&disk->sharing);
+	char *key = disk->sharing.nr ? sharing_key(&disk->sharing) : NULL;
 	bool ok;
 
 	ok = st_write(xl, t, devid, "%s/virtual-device", fe);
+	/* Of a CD, too: Linux's front end leaves those to an emulated drive, which there is none of. */
 	ok = ok && st_write(xl, t, "disk", "%s/device-type", fe);
 
 	ok = ok && st_write(xl, t, d->target, "%s/params", be);
-	ok = ok && st_write(xl, t, "0", "%s/removable", be);
+	ok = ok && st_write(xl, t, d->cdrom ? "1" : "0", "%s/removable", be);
 	ok = ok && st_write(xl, t, "1", "%s/bootable", be);
 	ok = ok && st_write(xl, t, d->vdev, "%s/dev", be);
 	ok = ok && st_write(xl, t, "phy", "%s/type", be);
 	ok = ok && st_write(xl, t, d->readonly ? "r" : "w", "%s/mode", be);
-	ok = ok && st_write(xl, t, key, "%s/sharing-key", be);
+	ok = ok && st_write(xl, t, d->no_discard ? "0" : "1", "%s/discard-enable", be);
+	ok = ok && st_write(xl, t, d->direct_io_safe ? "1" : "0", "%s/direct-io-safe", be);
+	if (key)
+		ok = ok && st_write(xl, t, key, "%s/sharing-key", be);
 	free(key);
-	return ok && st_write(xl, t, "disk", "%s/device-type", be);
+	return ok && st_write(xl, t, d->cdrom ? "cdrom" : "disk", "%s/device-type", be);
 }
 
 /* Has the back end @be the same bytes, and one of the two writes? Then the sentence about it. */
@@ -111,7 +162,7 @@ static bool held_by_kernel(const struct xl_disk *d)
 	struct stat st;
 	int fd;
 
-	if (d->readonly || stat(d->target, &st) || !S_ISBLK(st.st_mode))
+	if (d->readonly || d->script || stat(d->target, &st) || !S_ISBLK(st.st_mode))
 		return false;
 	fd = open(d->target, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
@@ -150,26 +201,73 @@ const struct device_kind device_vbd = {
 	.driver = "xen-blkback",
 	.start = "add",
 	.stop = "remove",
+	.stays = true,
 	.refuse = refuse,
 	.write = write_nodes,
 };
 
-int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
+/*
+ * A script of the administrator's own has made the device: whose bytes it has is looked up now. The guest does not run
+ * meanwhile, so nothing has been written to a disk that turns out to be another's.
+ */
+static int check_made(struct xl *xl, struct xl_config *cfg, uint32_t domid, struct disk *disk)
+{
+	const struct xl_disk *d = disk->d;
+	char *numbers = st_read(xl, XBT_NULL, BACKENDS "/%u/%u/physical-device", domid, d->devid);
+	char *why = NULL, *key;
+	unsigned int maj, min;
+	int lock, rc = -1;
+
+	if (!numbers || sscanf(numbers, "%x:%x", &maj, &min) != 2)
+		why = xl_sprintf("%s has written no physical-device", d->script);
+	free(numbers);
+	lock = xl_lock_devices();
+	if (!why && lock >= 0) {
+		sharing_of_device(makedev(maj, min), &disk->sharing);
+		why = refuse(xl, disk);
+	}
+	if (!why && lock >= 0) {
+		key = sharing_key(&disk->sharing);
+		rc = st_write(xl, XBT_NULL, key, BACKENDS "/%u/%u/sharing-key", domid, d->devid) ?
+			     0 :
+			     xl_error("cannot write to xenstore: %s", strerror(errno));
+		free(key);
+	}
+	xl_unlock(lock);
+	if (why)
+		config_error(cfg, "disk", d->line, "%s: %s", d->target, why);
+	free(why);
+	return rc;
+}
+
+/* 0 or -1 */
+static int add_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
 {
 	struct disk disk = { .d = d };
+	char *script = script_path(d);
 	const struct device_spec spec = {
 		.devid = d->devid,
 		.line = d->line,
 		.label = d->target,
-		.script = XL_SCRIPT_DIR "/block",
+		.script = script,
 		.of_kind = &disk,
 	};
-	int rc = sharing_of_path(d->target, &disk.sharing);
+	int rc = d->script ? 0 : sharing_of_path(d->target, &disk.sharing);
 
 	if (rc)
 		config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(-rc));
 	else
 		rc = device_add(xl, cfg, domid, &device_vbd, &spec);
+	if (!rc && d->script)
+		rc = check_made(xl, cfg, domid, &disk);
 	sharing_free(&disk.sharing);
+	free(script);
 	return rc ? -1 : 0;
+}
+
+int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
+{
+	if (d->cdrom && !st_write(xl, XBT_NULL, d->vdev, XL_CDROM "/%u", domid, d->devid))
+		return xl_error("cannot write disk %s to xenstore: %s", d->vdev, strerror(errno));
+	return d->target ? add_medium(xl, cfg, domid, d) : 0;
 }

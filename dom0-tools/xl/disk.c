@@ -15,11 +15,12 @@
 
 struct parse {
 	struct xl_disk *d;
-	bool have_format, have_access, prefixed;
+	bool have_format, have_access, have_target, prefixed;
 	char *msg;
 	size_t size;
 };
 
+#define CONVERT " (qemu-img convert -O raw makes a disk of an image)"
 #define FAIL(p, ...) (snprintf((p)->msg, (p)->size, __VA_ARGS__), -1)
 
 static int letters_index(const char *s, const char **end)
@@ -119,8 +120,8 @@ static int prefix_length(struct parse *p, const char *v)
 	for (i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
 		n = strlen(formats[i]);
 		if (!strncmp(kind, formats[i], n))
-			return FAIL(p, "format '%.*s' is not supported, only raw", (int)n - 1,
-				    kind);
+			return FAIL(p, "format '%.*s' is not supported, only raw" CONVERT,
+				    (int)n - 1, kind);
 	}
 	n = strcspn(v, ":/");
 	if (v[n] == ':')
@@ -128,25 +129,41 @@ static int prefix_length(struct parse *p, const char *v)
 	return 0;
 }
 
+static char *copy_of(const char *v)
+{
+	char *copy = strdup(v);
+
+	if (!copy)
+		abort();
+	return copy;
+}
+
 static int set_target(struct parse *p, const char *v)
 {
-	int n;
+	int n = 0;
 
-	if (p->d->target)
+	if (p->have_target)
 		return FAIL(p, "target given twice");
-	n = prefix_length(p, v);
+	p->have_target = true;
+	/* What a script of one's own takes is its own matter. */
+	if (!p->d->script)
+		n = prefix_length(p, v);
 	if (n < 0)
 		return -1;
 	/* The old spelling has no format of its own: the next word is the vdev. */
 	p->prefixed = n > 0;
-	v += n;
+	if (v[n])
+		p->d->target = copy_of(v + n);
+	return 0;
+}
+
+static int set_script(struct parse *p, const char *v)
+{
+	if (p->d->script)
+		return FAIL(p, "script given twice");
 	if (!*v)
-		return FAIL(p, "target is empty");
-	if (*v != '/')
-		return FAIL(p, "target '%s' is not an absolute path", v);
-	p->d->target = strdup(v);
-	if (!p->d->target)
-		abort();
+		return FAIL(p, "script is empty");
+	p->d->script = copy_of(v);
 	return 0;
 }
 
@@ -156,20 +173,34 @@ static int set_format(struct parse *p, const char *v)
 		return FAIL(p, "format given twice");
 	p->have_format = true;
 	if (*v && strcmp(v, "raw"))
-		return FAIL(p, "format '%s' is not supported, only raw", v);
+		return FAIL(p, "format '%s' is not supported, only raw" CONVERT, v);
+	return 0;
+}
+
+static int set_devtype(struct parse *p, const char *v)
+{
+	if (strcmp(v, "cdrom") && strcmp(v, "disk") && strcmp(v, "hd"))
+		return FAIL(p, "devtype '%s' is not supported, only disk and cdrom", v);
+	p->d->cdrom = !strcmp(v, "cdrom");
 	return 0;
 }
 
 static int set_vdev(struct parse *p, const char *v)
 {
 	struct xl_disk *d = p->d;
+	const char *colon = strchr(v, ':');
+	size_t len = colon ? (size_t)(colon - v) : strlen(v);
 
 	if (d->vdev[0])
 		return FAIL(p, "vdev given twice");
-	if (!*v || strlen(v) >= sizeof(d->vdev) || disk_devid(v, &d->devid))
+	/* Xen's old spelling: hdc:cdrom */
+	if (colon && set_devtype(p, colon + 1))
+		return -1;
+	if (len < sizeof(d->vdev))
+		snprintf(d->vdev, sizeof(d->vdev), "%.*s", (int)len, v);
+	if (!d->vdev[0] || disk_devid(d->vdev, &d->devid))
 		return FAIL(p, "vdev '%s' is not a virtual disk (xvda, xvdb1, hda, sda, d0p1, ...)",
 			    v);
-	snprintf(d->vdev, sizeof(d->vdev), "%s", v);
 	return 0;
 }
 
@@ -190,7 +221,7 @@ static int set_access(struct parse *p, const char *v)
 static int set_named(struct parse *p, const char *key, const char *v)
 {
 	static const char *const known[] = { "format",	"vdev",	   "access", "backendtype",
-					     "devtype", "backend", "target" };
+					     "devtype", "backend", "target", "script" };
 	const char *near = NULL;
 	unsigned int i;
 
@@ -205,15 +236,13 @@ static int set_named(struct parse *p, const char *key, const char *v)
 			       0 :
 			       FAIL(p, "backendtype '%s' is not supported, only phy", v);
 	if (!strcmp(key, "devtype"))
-		return !strcmp(v, "disk") || !strcmp(v, "hd") ?
-			       0 :
-			       FAIL(p, "devtype '%s' is not supported, only disk", v);
+		return set_devtype(p, v);
 	if (!strcmp(key, "backend"))
 		return !strcmp(v, "0") || !strcmp(v, "Domain-0") ?
 			       0 :
 			       FAIL(p, "backend '%s' is not supported, only Domain-0", v);
 	if (!strcmp(key, "script"))
-		return FAIL(p, "scripts of one's own for disks are not supported ('%s')", v);
+		return set_script(p, v);
 	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
 		words_nearest(key, known[i], &near);
 	return FAIL(p, "unknown key '%s'%s%s%s", key, near ? "; did you mean '" : "",
@@ -247,6 +276,20 @@ static bool is_key(const char *word, const char *eq)
 	return eq > word;
 }
 
+/* Words that stand alone. */
+static bool set_flag(struct xl_disk *d, const char *word)
+{
+	if (!strcmp(word, "discard") || !strcmp(word, "no-discard"))
+		d->no_discard = *word == 'n';
+	else if (!strcmp(word, "direct-io-safe"))
+		d->direct_io_safe = true;
+	else if (!strcmp(word, "cdrom"))
+		d->cdrom = true;
+	else
+		return false;
+	return true;
+}
+
 static int parse_words(struct parse *p, char *spec)
 {
 	char *s = spec, *comma, *word, *eq;
@@ -266,11 +309,10 @@ static int parse_words(struct parse *p, char *spec)
 		if (eq && is_key(word, eq)) {
 			*eq = '\0';
 			rc = set_named(p, text_trim(word), text_trim(eq + 1));
-		} else if (!strcmp(word, "discard") || !strcmp(word, "no-discard") ||
-			   !strcmp(word, "direct-io-safe")) {
-			rc = 0; /* hints: the back end decides */
-		} else if (!strcmp(word, "cdrom")) {
-			rc = FAIL(p, "devtype 'cdrom' is not supported, only disk");
+		} else if (!strcmp(word, "readonly")) {
+			rc = set_access(p, "ro");
+		} else if (set_flag(p->d, word)) {
+			rc = 0;
 		} else if (*word || comma) {
 			rc = set_positional(p, &position, word);
 		} else {
@@ -280,6 +322,36 @@ static int parse_words(struct parse *p, char *spec)
 			return rc;
 		s = comma + 1;
 	}
+}
+
+/* What can be said only when all words are known. */
+static int check_whole(struct parse *p)
+{
+	struct xl_disk *d = p->d;
+
+	if (!d->target && !d->cdrom)
+		return p->have_target ? FAIL(p, "target is empty") : FAIL(p, "no target");
+	if (d->target && !d->script && *d->target != '/')
+		return FAIL(p, "target '%s' is not an absolute path", d->target);
+	if (!d->vdev[0])
+		return FAIL(p, "no vdev");
+	/* Nobody writes to a CD, whatever access says; Xen's rule. */
+	if (d->cdrom)
+		d->readonly = true;
+	return 0;
+}
+
+char *disk_format(const struct xl_disk *d)
+{
+	char *text;
+
+	if (asprintf(&text, "format=raw, vdev=%s, access=%s%s%s%s%s%s, target=%s", d->vdev,
+		     d->readonly ? "ro" : "rw", d->cdrom ? ", devtype=cdrom" : "",
+		     d->no_discard ? ", no-discard" : "",
+		     d->direct_io_safe ? ", direct-io-safe" : "", d->script ? ", script=" : "",
+		     d->script ? d->script : "", d->target ? d->target : "") < 0)
+		abort();
+	return text;
 }
 
 int disk_parse(const char *spec, struct xl_disk *d, char *msg, size_t size)
@@ -292,10 +364,8 @@ int disk_parse(const char *spec, struct xl_disk *d, char *msg, size_t size)
 		abort();
 	memset(d, 0, sizeof(*d));
 	rc = parse_words(&p, copy);
-	if (!rc && !d->target)
-		rc = FAIL(&p, "no target");
-	if (!rc && !d->vdev[0])
-		rc = FAIL(&p, "no vdev");
+	if (!rc)
+		rc = check_whole(&p);
 	free(copy);
 	if (rc)
 		disk_free(d);
@@ -305,5 +375,6 @@ int disk_parse(const char *spec, struct xl_disk *d, char *msg, size_t size)
 void disk_free(struct xl_disk *d)
 {
 	free(d->target);
-	d->target = NULL;
+	free(d->script);
+	d->target = d->script = NULL;
 }

@@ -10,16 +10,21 @@
 #include <stddef.h>
 
 struct xl_disk {
-	char *target;
+	char *target; /* a path, or whatever @script takes; NULL: a CD drive without a medium */
+	char *script; /* absolute, or a name in the scripts' directory; NULL: block */
 	char vdev[32]; /* as given */
 	unsigned int devid; /* what the front end is called in xenstore */
 	bool readonly;
+	bool cdrom; /* read-only too; the medium can be changed */
+	bool no_discard, direct_io_safe;
 	int line; /* in the config, for messages */
 };
 
 /* 0, or -1 with a message in @msg. */
 int disk_parse(const char *spec, struct xl_disk *d, char *msg, size_t size);
 void disk_free(struct xl_disk *d);
+/* The specification that means this disk, for messages and xl create -n. The caller frees. */
+char *disk_format(const struct xl_disk *d);
 
 /* "xvda1" → 51713. -1 when this is no name of a virtual device. */
 int disk_devid(const char *vdev, unsigned int *devid);

@@ -49,6 +49,7 @@ int command_option(int argc, char **argv, const char *letters, int *rc)
 		{ "wait", no_argument, NULL, 'w' },
 		{ "clear", no_argument, NULL, 'c' },
 		{ "fallback", no_argument, NULL, 'F' },
+		{ "force", no_argument, NULL, 'f' },
 		{ "ignore-host", no_argument, NULL, 'i' },
 		{ "json", no_argument, NULL, 'J' },
 		{ "context", no_argument, NULL, 'Z' },

@@ -26,6 +26,7 @@
 #define SYS_DEV SHARING_ROOT "/sys/dev/block/%u:%u"
 #define SYS_CLASS SHARING_ROOT "/sys/class/block"
 #define MAX_DEPTH 16 /* of devices on devices; dm and md allow fewer */
+#define NBD_DEPTH 8 /* below a network block device no other is looked into */
 
 #define FORMAT(p, ...) \
 	do { \
@@ -218,28 +219,147 @@ static bool add_backing_file(struct sharing *s, const char *dir, bool below_fs, 
 	return named || asked;
 }
 
+/* --- network block devices ------------------------------------------------------------------- */
+
+#define MAX_FDS 1024 /* of a server that are looked at */
+
+/* Has process @pid descriptor @fd for writing? */
+static bool writable(const char *pid, const char *fd)
+{
+	unsigned int flags = 0;
+	char *path, *line = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	FORMAT(path, SHARING_ROOT "/proc/%s/fdinfo/%s", pid, fd);
+	f = fopen(path, "re");
+	free(path);
+	while (f && getline(&line, &size, f) > 0 && sscanf(line, "flags: %o", &flags) != 1)
+		;
+	if (f)
+		fclose(f);
+	free(line);
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/*
+ * qemu-nbd serves one image, and has it and all that it is based on open, whatever the format: calls @look for each.
+ * Its first three descriptors are its terminal or log.
+ */
+static void opened_by(const char *pid, void (*look)(void *arg, const struct stat *st, bool writes),
+		      void *arg)
+{
+	struct dirent *e;
+	struct stat st;
+	char *dir, *path;
+	int n = 0;
+	DIR *d;
+
+	FORMAT(dir, SHARING_ROOT "/proc/%s/fd", pid);
+	d = opendir(dir);
+	while (d && (e = readdir(d)) && n++ < MAX_FDS) {
+		FORMAT(path, "%s/%s", dir, e->d_name);
+		if (atoi(e->d_name) > 2 && !stat(path, &st) &&
+		    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+			look(arg, &st, writable(pid, e->d_name));
+		free(path);
+	}
+	if (d)
+		closedir(d);
+	free(dir);
+}
+
+struct opened {
+	struct sharing *s;
+	dev_t dev; /* the device that is served */
+	bool below_fs;
+	int depth;
+	struct stat image; /* st_mode 0: none */
+};
+
+/*
+ * Of what the server writes to, a block device or the largest file. Beside the image it has the file of its process's number
+ * open, and the served device itself.
+ */
+static void find_image(void *arg, const struct stat *st, bool writes)
+{
+	struct opened *o = arg;
+
+	if (writes && !(S_ISBLK(st->st_mode) && st->st_rdev == o->dev) &&
+	    !S_ISBLK(o->image.st_mode) &&
+	    (!o->image.st_mode || S_ISBLK(st->st_mode) || st->st_size > o->image.st_size))
+		o->image = *st;
+}
+
+static void add_opened(void *arg, const struct stat *st, bool writes)
+{
+	const struct opened *o = arg;
+
+	(void)writes;
+	if (S_ISBLK(st->st_mode))
+		add_device(o->s, st->st_rdev, o->below_fs, o->depth);
+	else
+		add_file(o->s, st->st_dev, st->st_ino, o->below_fs, o->depth);
+}
+
+/* What the server of a network block device has open; of that, with @image, the image that it writes to. */
+static void add_served(struct sharing *s, dev_t dev, const char *pid, bool image, bool below_fs,
+		       int depth)
+{
+	struct opened o = { .s = s, .dev = dev, .below_fs = below_fs, .depth = depth + NBD_DEPTH };
+
+	opened_by(pid, image ? find_image : add_opened, &o);
+	if (o.image.st_mode)
+		add_opened(&o, &o.image, true);
+}
+
+/* The process that has attached a network block device; NULL for other devices, and where it is not of this machine. */
+static char *server_of(const char *dir)
+{
+	char *path, *pid;
+
+	FORMAT(path, "%s/pid", dir);
+	pid = read_line(path);
+	free(path);
+	if (pid && (!*pid || strspn(pid, "0123456789") != strlen(pid))) {
+		free(pid);
+		pid = NULL;
+	}
+	return pid;
+}
+
 /* --- looking up ------------------------------------------------------------------------------ */
 
 static void add_device(struct sharing *s, dev_t dev, bool below_fs, int depth)
 {
-	char text[SHARING_ID_LEN], *dir, *up;
+	char text[SHARING_ID_LEN], *dir, *up, *server;
 
 	if (depth > MAX_DEPTH)
 		return;
 	FORMAT(dir, SYS_DEV, major(dev), minor(dev));
+	/* The server may have the device itself open: once is enough. */
+	server = depth < NBD_DEPTH ? server_of(dir) : NULL;
+	/* The image comes first, as a loop device's file does: two devices on one are the same disk. */
+	if (server)
+		add_served(s, dev, server, true, below_fs, depth);
 	if (!add_backing_file(s, dir, below_fs, depth)) {
 		snprintf(text, sizeof(text), "b:%u:%u", major(dev), minor(dev));
 		if (add(s, text, below_fs)) {
 			if (has(dir, "partition")) {
+				dev_t disk;
+
 				/* The links in /sys/dev/block lead into the disk's directory. */
 				up = realpath(dir, NULL);
-				if (up && read_dev(up, "..", &dev))
-					add_device(s, dev, below_fs, depth + 1);
+				if (up && read_dev(up, "..", &disk))
+					add_device(s, disk, below_fs, depth + 1);
 				free(up);
 			}
 			add_slaves(s, dir, below_fs, depth);
 		}
 	}
+	if (server)
+		add_served(s, dev, server, false, below_fs, depth);
+	free(server);
 	free(dir);
 }
 

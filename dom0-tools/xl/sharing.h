@@ -21,7 +21,8 @@ struct sharing_id {
 /*
  * What a disk is made of: itself first, then what that lies on: a partition's disk, the members of a
  * device-mapper or md device, a loop device's file, the device of a file's file system. A loop device is
- * its file, at whatever offset.
+ * its file, at whatever offset; a network block device of this machine's (qemu-nbd) is its image, whatever the
+ * format, and lies on all files that its server has open: those that the image is based on.
  */
 struct sharing {
 	struct sharing_id *id;

@@ -115,11 +115,7 @@ static const struct xen_key keys[] = {
 static const struct {
 	const char *verb, *why_not;
 } verbs[] = {
-	{ "block-attach", NULL },
-	{ "block-detach", NULL },
 	{ "button-press", "a guest has no ACPI buttons; xl trigger has power and reset" },
-	{ "cd-eject", NULL },
-	{ "cd-insert", NULL },
 	{ "channel-list", "guests have no channels beside their console" },
 	{ "config-update", NULL },
 	{ "cpupool-cpu-add", NULL },

@@ -169,12 +169,14 @@ extern const struct device_kind device_vbd, device_vif;
 /* The image is there and of a kind that can be a disk; message by config_error(). */
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d);
 int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d);
+/* A guest's CD drives, with or without a medium: /tool/pavise/<domid>/cdrom/<number>. */
+#define XL_CDROM XL_PRIVATE "/%u/cdrom"
 /* The script is there; message by config_error(). */
 int device_check_nic(struct xl_config *cfg, const struct xl_nic *n);
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n);
 /*
  * Takes one device from a domain that may run, and whose lock is held. The guest is asked first, but
- * for @force; if it does not answer the device goes all the same, and that is an error.
+ * for @force; if it does not answer, an interface goes all the same and a disk stays, and that is an error.
  */
 int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind, unsigned int devid,
 		  bool force);
@@ -297,6 +299,11 @@ int cmd_vcpu_list(int argc, char **argv);
 int cmd_vcpu_set(int argc, char **argv);
 int cmd_uptime(int argc, char **argv);
 int cmd_block_list(int argc, char **argv);
+int cmd_block_attach(int argc, char **argv);
+int cmd_block_detach(int argc, char **argv);
+int cmd_block_resize(int argc, char **argv);
+int cmd_cd_insert(int argc, char **argv);
+int cmd_cd_eject(int argc, char **argv);
 int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);

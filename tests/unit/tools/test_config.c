@@ -139,7 +139,8 @@ static void test_mistakes(void **state)
 		{ "disk = '/a,raw,xvda,w'",
 		  "t.cfg:3: disk: expected a list of strings: disk = [ '...' ]\n" },
 		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow2,xvdb,w' ]",
-		  "t.cfg:5: disk: format 'qcow2' is not supported, only raw in "
+		  "t.cfg:5: disk: format 'qcow2' is not supported, only raw (qemu-img convert -O raw "
+		  "makes a disk of an image) in "
 		  "'/b,qcow2,xvdb,w'\n" },
 		{ "disk = [ '/a,raw,xvda,w',\n '/b,raw,xvda,w' ]",
 		  "t.cfg:4: disk: vdev xvda is given twice\n" },

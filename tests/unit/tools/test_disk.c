@@ -58,7 +58,8 @@ static void test_bad(void **state)
 		{ "/x", "no vdev" },
 		{ "target=/x", "no vdev" },
 		{ "x.img,raw,xvda,w", "target 'x.img' is not an absolute path" },
-		{ "/x,qcow2,xvda,w", "format 'qcow2' is not supported, only raw" },
+		{ "/x,qcow2,xvda,w",
+		  "format 'qcow2' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
 		{ "/x,raw,foo,w",
 		  "vdev 'foo' is not a virtual disk (xvda, xvdb1, hda, sda, d0p1, ...)" },
 		{ "/x,raw,xvda,x", "access 'x' is none of rw, w, ro, r" },
@@ -67,20 +68,30 @@ static void test_bad(void **state)
 		{ "vdev=xvda,vdev=xvdb,target=/x", "vdev given twice" },
 		{ "vdev=xvda,backendtype=qdisk,target=/x",
 		  "backendtype 'qdisk' is not supported, only phy" },
-		{ "vdev=xvda,devtype=cdrom,target=/x",
-		  "devtype 'cdrom' is not supported, only disk" },
-		{ "vdev=xvda,cdrom,target=/x", "devtype 'cdrom' is not supported, only disk" },
+		{ "vdev=xvda,devtype=lun,target=/x",
+		  "devtype 'lun' is not supported, only disk and cdrom" },
+		{ "/x,raw,hdc:floppy,r", "devtype 'floppy' is not supported, only disk and cdrom" },
+		{ "cdrom,target=/x", "no vdev" },
+		{ "vdev=xvda,readonly,access=rw,target=/x", "access given twice" },
+		{ "vdev=xvda,script=a,script=b,target=x", "script given twice" },
+		{ "vdev=xvda,script=,target=x", "script is empty" },
+		{ "vdev=xvda,script=mine,target=", "target is empty" },
+		{ "vdev=xvda,scrip=mine,target=/x", "unknown key 'scrip'; did you mean 'script'?" },
+		{ "/x,raw,xvda123456789012345678901234567890123,w",
+		  "vdev 'xvda123456789012345678901234567890123' is not a virtual disk (xvda, xvdb1, "
+		  "hda, sda, d0p1, ...)" },
 		{ "vdev=xvda,colour=blue,target=/x", "unknown key 'colour'" },
 		{ "vdev=xvda,target=", "target is empty" },
-		{ "tap:qcow2:/x,xvda,w", "format 'qcow2' is not supported, only raw" },
-		{ "qcow:/x,xvda,w", "format 'qcow' is not supported, only raw" },
-		{ "tap2:vhd:/x,xvda,w", "format 'vhd' is not supported, only raw" },
+		{ "tap:qcow2:/x,xvda,w",
+		  "format 'qcow2' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
+		{ "qcow:/x,xvda,w",
+		  "format 'qcow' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
+		{ "tap2:vhd:/x,xvda,w",
+		  "format 'vhd' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
 		{ "nbd:host:1,xvda,w", "prefix 'nbd:' is none of phy:, file:, raw:, tap:aio:" },
 		{ "vdev=xvda,acces=r,target=/x", "unknown key 'acces'; did you mean 'access'?" },
 		{ "vdev=xvda,backend=other,target=/x",
 		  "backend 'other' is not supported, only Domain-0" },
-		{ "vdev=xvda,script=block-drbd,target=/x",
-		  "scripts of one's own for disks are not supported ('block-drbd')" },
 	};
 	struct xl_disk d;
 	char msg[256];
@@ -90,6 +101,50 @@ static void test_bad(void **state)
 	for (i = 0; i < count_of(cases); i++) {
 		assert_int_equal(disk_parse(cases[i].spec, &d, msg, sizeof(msg)), -1);
 		assert_string_equal(msg, cases[i].msg);
+	}
+}
+
+/* What each spec means, as disk_format() says it. */
+static void test_meaning(void **state)
+{
+	static const struct {
+		const char *spec, *text;
+	} cases[] = {
+		{ "/x,raw,xvda,w", "format=raw, vdev=xvda, access=rw, target=/x" },
+		{ "vdev=xvda,readonly,target=/x", "format=raw, vdev=xvda, access=ro, target=/x" },
+		{ "vdev=xvda,no-discard,direct-io-safe,target=/x",
+		  "format=raw, vdev=xvda, access=rw, no-discard, direct-io-safe, target=/x" },
+		{ "no-discard,discard,/x,raw,xvda", "format=raw, vdev=xvda, access=rw, target=/x" },
+		{ "vdev=hdc,devtype=cdrom,access=rw,target=/x.iso",
+		  "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/x.iso" },
+		{ "file:/x.iso,hdc:cdrom,r",
+		  "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/x.iso" },
+		{ "vdev=hdc,cdrom", "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=" },
+		{ "vdev=hdc,cdrom,target=",
+		  "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=" },
+		{ ",,hdc,r,cdrom", "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=" },
+		{ "vdev=xvda,script=block-iscsi,target=iqn.2001-05.com:s,portal=1",
+		  "format=raw, vdev=xvda, access=rw, script=block-iscsi, "
+		  "target=iqn.2001-05.com:s,portal=1" },
+	};
+	struct xl_disk d, again;
+	char msg[256], *text, *second;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		if (disk_parse(cases[i].spec, &d, msg, sizeof(msg)))
+			fail_msg("%s: %s", cases[i].spec, msg);
+		text = disk_format(&d);
+		assert_string_equal(text, cases[i].text);
+		/* It is a specification itself, and means the same. */
+		assert_int_equal(disk_parse(text, &again, msg, sizeof(msg)), 0);
+		second = disk_format(&again);
+		assert_string_equal(second, text);
+		free(second);
+		free(text);
+		disk_free(&d);
+		disk_free(&again);
 	}
 }
 
@@ -141,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_meaning),
 		cmocka_unit_test(test_devid),
 	};
 

@@ -47,6 +47,46 @@ static void member(const char *holder, const char *slave)
 	   holder, slave, holder, slave);
 }
 
+/* A descriptor of qemu-nbd's, as /proc shows it. */
+static void opened(int pid, int fd, const char *file, const char *flags)
+{
+	sh("mkdir -p proc/%d/fd proc/%d/fdinfo; ln -s '%s/%s' proc/%d/fd/%d; "
+	   "printf 'pos:\\t0\\nflags:\\t%s\\nmnt_id:\\t20\\n' > proc/%d/fdinfo/%d",
+	   pid, pid, root, file, pid, fd, flags, pid, fd);
+}
+
+/* Network block devices: a1 and a2 are written, both based on base, a1 also by a second server; r1 reads a1. */
+static void network_devices(void)
+{
+	static const struct {
+		const char *name, *number;
+		int pid;
+		const char *image, *flags;
+	} nbd[] = {
+		{ "nbd0", "43:0", 100, "images/a1", "02100002" },
+		{ "nbd1", "43:32", 101, "images/a2", "02100002" },
+		{ "nbd2", "43:64", 102, "images/a1", "02100002" },
+		{ "nbd3", "43:96", 103, "images/a1", "02100000" },
+	};
+	unsigned int i;
+
+	sh("for f in a1 a2; do printf %%100000s x > images/$f; done; printf %%200000s x > images/base; "
+	   "printf %%300000s x > images/log; echo 100 > images/pid");
+	for (i = 0; i < count_of(nbd); i++) {
+		device(nbd[i].name, nbd[i].number, "");
+		sh("echo %d > sys/devices/%s/pid", nbd[i].pid, nbd[i].name);
+		opened(nbd[i].pid, 2, "images/log", "0102001");
+		opened(nbd[i].pid, 9, "images/pid", "0100002");
+		opened(nbd[i].pid, 10, nbd[i].image, nbd[i].flags);
+		opened(nbd[i].pid, 11, "images/base", "02100000");
+	}
+	/* As root: it has the device itself open, too. */
+	sh("mkdir dev; mknod dev/nbd1 b 43 32 2>/dev/null || true");
+	opened(101, 5, "dev/nbd1", "02100002");
+	device("nbd4", "43:128", "");
+	sh("echo ../../etc > sys/devices/nbd4/pid");
+}
+
 static int setup(void **state)
 {
 	char line[4096];
@@ -78,6 +118,7 @@ static int setup(void **state)
 	   "echo '%s/images/hard' > sys/devices/loop1/loop/backing_file",
 	   root, root);
 	sh(": > proc/self/mountinfo; : > proc/swaps");
+	network_devices();
 	return 0;
 }
 
@@ -126,6 +167,23 @@ static void test_same_bytes(void **state)
 	expect("8:18", "253:1", true);
 	expect("8:32", "9:0", true);
 	expect("8:16", "8:16", true);
+}
+
+static void test_network_block_devices(void **state)
+{
+	(void)state;
+	expect("43:0", "images/a1", true);
+	expect("43:32", "images/a2", true);
+	expect("43:0", "43:0", true);
+	expect("43:0", "43:64", true); /* two servers of one image */
+	expect("43:0", "43:96", true); /* one of them reads only */
+	expect("43:0", "images/base", true); /* what it is based on must not change under it */
+	expect("43:32", "images/base", true);
+	expect("43:0", "43:32", false); /* two images may be based on one */
+	expect("43:0", "images/log", false);
+	expect("43:0", "images/a2", false);
+	expect("43:128", "43:0", false); /* no server: a device like any other */
+	expect("43:128", "43:128", true);
 }
 
 static void test_different_bytes(void **state)
@@ -262,7 +320,7 @@ int main(void)
 		cmocka_unit_test(test_same_bytes),  cmocka_unit_test(test_different_bytes),
 		cmocka_unit_test(test_file_system), cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_swap),	    cmocka_unit_test(test_holders),
-		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bad),	    cmocka_unit_test(test_network_block_devices),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
