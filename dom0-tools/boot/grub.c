@@ -31,6 +31,7 @@ struct frame {
 
 struct variable {
 	char name[40], value[VALUE];
+	bool too_long; /* whoever uses it is, too */
 };
 
 struct grub {
@@ -80,7 +81,7 @@ static void set(struct grub *g, const char *name, const char *value)
 			return;
 		g->nr_vars++;
 	}
-	menu_copy(v->value, sizeof(v->value), value);
+	v->too_long = !menu_copy(v->value, sizeof(v->value), value);
 }
 
 static bool is_name(char c, bool first)
@@ -112,7 +113,7 @@ static void load_env(struct grub *g)
 	size_t left = data ? g->env->size : 0;
 	char line[VALUE];
 
-	while (menu_line(&data, &left, line, sizeof(line)))
+	while (menu_line(&data, &left, line, sizeof(line), NULL))
 		/* Meant for one boot, and nobody here can take it out again. */
 		if (line[0] != '#' && strncmp(line, "next_entry=", 11))
 			assign(g, line);
@@ -133,6 +134,7 @@ static void expand(struct grub *g)
 {
 	bool braces = ++g->at < g->end && *g->at == '{';
 	const char *from, *value;
+	struct variable *v;
 	char name[40];
 	size_t n;
 
@@ -153,8 +155,10 @@ static void expand(struct grub *g)
 		return;
 	memcpy(name, from, n);
 	name[n] = 0;
-	for (value = get(g, name); *value; value++)
+	v = find(g, name);
+	for (value = v ? v->value : ""; *value; value++)
 		put(g, *value);
+	g->too_long |= v && v->too_long;
 }
 
 /* One character of a double-quoted string or of a bare word. */
@@ -442,8 +446,7 @@ static void set_kernel(struct grub *g)
 	if (!menu_path(e->kernel, "", without_device(g->word[1])))
 		return;
 	for (i = 2; i < g->nr_words; i++)
-		if (!menu_append(e->cmdline, sizeof(e->cmdline), g->word[i]))
-			e->kernel[0] = 0;
+		e->bad |= !menu_append(e->cmdline, sizeof(e->cmdline), g->word[i]);
 }
 
 static void set_ramdisks(struct grub *g)
@@ -454,7 +457,7 @@ static void set_ramdisks(struct grub *g)
 	for (i = 1; i < g->nr_words; i++) {
 		if (e->nr_ramdisks == MENU_RAMDISKS ||
 		    !menu_path(e->ramdisk[e->nr_ramdisks], "", without_device(g->word[i]))) {
-			e->kernel[0] = 0;
+			e->bad = true;
 			return;
 		}
 		e->nr_ramdisks++;
@@ -479,7 +482,7 @@ static void execute(struct grub *g)
 		return;
 	if (g->too_long) {
 		if (g->entry)
-			g->entry->kernel[0] = 0;
+			g->entry->bad = true;
 		return;
 	}
 	if (!strcmp(verb, "set")) {

@@ -56,9 +56,12 @@ static void complain(const char *fmt, ...)
 /* Links stay inside the file system, and so do "..". */
 static int open_file(const char *path, int flags)
 {
-	struct open_how how = { .flags = flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+	struct open_how how = { .flags = flags | O_RDONLY | O_CLOEXEC,
 				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 
+	/* A FIFO is not waited for; openat2() takes the two together for a mistake. */
+	if (!(flags & O_PATH))
+		how.flags |= O_NONBLOCK;
 	return syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 

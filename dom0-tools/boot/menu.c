@@ -42,7 +42,7 @@ bool menu_append(char *out, size_t size, const char *text)
 	return true;
 }
 
-bool menu_line(const char **data, size_t *left, char *line, size_t size)
+bool menu_line(const char **data, size_t *left, char *line, size_t size, bool *bad)
 {
 	const char *end;
 	size_t n, rest;
@@ -53,6 +53,8 @@ bool menu_line(const char **data, size_t *left, char *line, size_t size)
 	n = end ? (size_t)(end - *data) : *left;
 	rest = end ? n + 1 : n;
 	line[0] = 0;
+	if (bad && (n >= size || memchr(*data, 0, n)))
+		*bad = true;
 	if (n < size) {
 		const char *from = *data;
 
@@ -94,7 +96,7 @@ struct menu_entry *menu_add(struct menu *m)
 
 void menu_settle(struct menu *m)
 {
-	if (m->nr && !m->entry[m->nr - 1].kernel[0])
+	if (m->nr && (!m->entry[m->nr - 1].kernel[0] || m->entry[m->nr - 1].bad))
 		m->nr--;
 }
 
@@ -116,7 +118,7 @@ void menu_env_get(const struct menu_env *env, const char *name, char *out, size_
 	char line[LINE];
 
 	*out = 0;
-	while (menu_line(&data, &left, line, sizeof(line)))
+	while (menu_line(&data, &left, line, sizeof(line), NULL))
 		if (!strncmp(line, name, n) && line[n] == '=')
 			menu_copy(out, size, line + n + 1);
 }
@@ -131,7 +133,7 @@ static void add_ramdisks(struct menu_entry *e, const char *dir, char *list)
 		/* One that cannot be had is worse than no entry. */
 		if (e->nr_ramdisks == MENU_RAMDISKS ||
 		    !menu_path(e->ramdisk[e->nr_ramdisks++], dir, path)) {
-			e->kernel[0] = 0;
+			e->bad = true;
 			return;
 		}
 	}
@@ -153,7 +155,7 @@ static void extlinux_line(struct menu_entry *e, const char *word, char *value, c
 	} else if (is(word, "append")) {
 		/* "-": not even what stands before all labels */
 		if (!menu_copy(e->cmdline, sizeof(e->cmdline), strcmp(value, "-") ? value : ""))
-			e->kernel[0] = 0;
+			e->bad = true;
 	} else if (is(word, "menu")) {
 		value = menu_word(value, second, sizeof(second));
 		if (is(second, "label"))
@@ -165,14 +167,21 @@ void menu_extlinux(struct menu *m, const char *data, size_t size, const char *di
 {
 	char line[LINE], word[32], append[MENU_CMDLINE] = "", *value;
 	struct menu_entry *e = NULL;
+	bool bad = false, all_bad = false; /* of the line; of what stands before all labels */
 
-	while (menu_line(&data, &size, line, sizeof(line))) {
+	while (menu_line(&data, &size, line, sizeof(line), &bad)) {
+		if (bad) {
+			*(e ? &e->bad : &all_bad) = true;
+			bad = false;
+			continue;
+		}
 		value = menu_word(line, word, sizeof(word));
 		if (is(word, "label")) {
 			menu_settle(m);
 			e = menu_add(m);
 			if (!e)
 				return;
+			e->bad = all_bad;
 			menu_copy(e->id, sizeof(e->id), value);
 			menu_copy(e->title, sizeof(e->title), value);
 			menu_copy(e->cmdline, sizeof(e->cmdline), append);
@@ -181,7 +190,7 @@ void menu_extlinux(struct menu *m, const char *data, size_t size, const char *di
 		} else if (e) {
 			extlinux_line(e, word, value, dir);
 		} else if (is(word, "append")) {
-			menu_copy(append, sizeof(append), value);
+			all_bad |= !menu_copy(append, sizeof(append), value);
 		}
 	}
 	menu_settle(m);
@@ -229,27 +238,24 @@ void menu_bls(struct menu *m, const char *data, size_t size, const char *name,
 {
 	struct menu_entry *e = menu_add(m);
 	char line[LINE], word[32], *value;
-	bool whole = true;
 
 	if (!e)
 		return;
 	bls_id(e, name);
 	m->sorted = true;
-	while (menu_line(&data, &size, line, sizeof(line))) {
+	while (menu_line(&data, &size, line, sizeof(line), &e->bad)) {
 		value = menu_word(line, word, sizeof(word));
 		if (!strcmp(word, "title")) {
 			menu_copy(e->title, sizeof(e->title), value);
 		} else if (!strcmp(word, "linux")) {
 			menu_path(e->kernel, "", value);
 		} else if (!strcmp(word, "initrd")) {
-			whole = whole && e->nr_ramdisks < MENU_RAMDISKS &&
-				menu_path(e->ramdisk[e->nr_ramdisks++], "", value);
+			e->bad |= e->nr_ramdisks == MENU_RAMDISKS ||
+				  !menu_path(e->ramdisk[e->nr_ramdisks++], "", value);
 		} else if (!strcmp(word, "options")) {
-			whole = whole && add_options(e, value, env);
+			e->bad |= !add_options(e, value, env);
 		}
 	}
-	if (!whole)
-		e->kernel[0] = 0;
 	if (!e->title[0])
 		menu_copy(e->title, sizeof(e->title), e->id);
 	menu_settle(m);
@@ -259,7 +265,7 @@ void menu_bls_default(struct menu *m, const char *data, size_t size)
 {
 	char line[LINE], word[32], *value;
 
-	while (menu_line(&data, &size, line, sizeof(line))) {
+	while (menu_line(&data, &size, line, sizeof(line), NULL)) {
 		value = menu_word(line, word, sizeof(word));
 		/* "@saved" and its like stand in firmware variables that a guest does not have. */
 		if (!strcmp(word, "default") && *value != '@')

@@ -27,6 +27,7 @@ struct menu_entry {
 	char ramdisk[MENU_RAMDISKS][MENU_PATH];
 	int nr_ramdisks;
 	char cmdline[MENU_CMDLINE];
+	bool bad; /* something of it did not fit: it is none, whatever else is said of it */
 };
 
 struct menu {
@@ -67,13 +68,16 @@ const struct menu_entry *menu_choose(struct menu *m, const char *wanted);
 
 /* --- for the languages ----------------------------------------------------------------------- */
 
-/* The next line without its end and without blanks around it, of at most @size - 1 bytes; false at the end. */
-bool menu_line(const char **data, size_t *left, char *line, size_t size);
+/*
+ * The next line without its end and without blanks around it; false at the end. One of @size bytes or more, or with a NUL in
+ * it, is empty, and sets *@bad, which may be NULL.
+ */
+bool menu_line(const char **data, size_t *left, char *line, size_t size, bool *bad);
 /* The first word of @line goes to @word (it fits, or is empty); returns what follows it. */
 char *menu_word(char *line, char *word, size_t size);
 /* An empty entry at the end; NULL when there is room for no more. */
 struct menu_entry *menu_add(struct menu *m);
-/* An entry without a kernel is none: removes the last one if it has none. */
+/* Removes the last one if it is bad, or has no kernel. */
 void menu_settle(struct menu *m);
 /* @dir/@path (or @path, when it begins with /) as a path from the file system's root; false: too long. */
 bool menu_path(char *out, const char *dir, const char *path);

@@ -98,6 +98,22 @@ static void extlinux_too_long(void **state)
 	assert_null(menu_choose(&m, NULL));
 	extlinux("label a\nlinux /a\ninitrd 1,2,3,4,5\n");
 	assert_int_equal(m.nr, 0);
+	/* Whatever comes first. */
+	extlinux("label a\ninitrd 1,2,3,4,5\nlinux /a\n");
+	assert_int_equal(m.nr, 0);
+	snprintf(text, sizeof(text), "label a\nappend %01500d\nlinux /a\n", 0);
+	extlinux(text);
+	assert_int_equal(m.nr, 0);
+	snprintf(text, sizeof(text), "label a\nlinux /a\nappend %02500d\n", 0);
+	extlinux(text);
+	assert_int_equal(m.nr, 0);
+	snprintf(text, sizeof(text), "append %01500d\nlabel a\nlinux /a\n", 0);
+	extlinux(text);
+	assert_int_equal(m.nr, 0);
+	memset(&m, 0, sizeof(m));
+	snprintf(text, sizeof(text), "linux /a\noptions %02500d\n", 0);
+	menu_bls(&m, text, strlen(text), "a.conf", NULL);
+	assert_int_equal(m.nr, 0);
 }
 
 static void many_entries(void **state)
@@ -310,6 +326,12 @@ static void grub_broken(void **state)
 	strcpy(text + n + 2000, " }\nmenuentry b { linux /b }\n");
 	grub(text, NULL);
 	assert_string_equal(chosen(NULL)->kernel, "/b");
+	snprintf(
+		text, sizeof(text),
+		"set v=%0600d\nmenuentry a { linux /a $v }\nmenuentry b { initrd 1 2 3 4 5\nlinux /b }\n",
+		0);
+	grub(text, NULL);
+	assert_int_equal(m.nr, 0);
 	/* Words without end */
 	n = sprintf(text, "menuentry a { linux /k ");
 	memset(text + n, 'y', 60000);
