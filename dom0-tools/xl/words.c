@@ -157,7 +157,6 @@ static const char *const verbs[] = {
 	"suspend",
 	"suspend-to-ram",
 	"sysrq",
-	"top",
 	"trigger",
 	"usb-list",
 	"usbdev-attach",
