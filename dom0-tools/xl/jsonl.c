@@ -229,7 +229,9 @@ static int rotate(int fd, const char *path)
 		return fd;
 	if (!stat(path, &now) && now.st_ino == st.st_ino && now.st_dev == st.st_dev) {
 		old = xl_sprintf("%s.1", path);
-		rename(path, old);
+		/* Rather nothing of the past than no bound. */
+		if (rename(path, old) && ftruncate(fd, 0))
+			errno = 0;
 		free(old);
 	}
 	fresh = open_log(path);
@@ -255,8 +257,16 @@ bool jsonl_append(const char *path, const char *line)
 	fd = open_log(path);
 	if (fd < 0)
 		return false;
+	/* A pipe in its place could make us wait. */
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return false;
+	}
 	fd = rotate(fd, path);
-	/* A full disk has left half a line: that one is lost, and not this one as well. */
+	/*
+	 * A full disk has left half a line: that one is lost, and not this one as well. If it is only another's that is
+	 * being written, there is an empty line between the two, which readers leave out.
+	 */
 	if (!fstat(fd, &st) && st.st_size && pread(fd, &last, 1, st.st_size - 1) != 1)
 		last = '\n';
 	text = xl_sprintf("%s%s\n", last == '\n' ? "" : "\n", line);

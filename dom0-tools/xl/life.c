@@ -476,13 +476,14 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }
 
-/* It does not run: it never has, or it is paused. */
 static int unmake(struct xl *xl, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
 	int64_t end;
 	int rc, ms = 1;
 
+	/* Stop it first: a running guest could keep its devices busy. */
+	pv_domain_pause(xl->pv, domid);
 	device_remove_all(xl, domid);
 	remove_nodes(xl, domid);
 	/* As long as it is there the rest can be found and removed. */
@@ -520,7 +521,7 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 
 	if (!domid)
 		return xl_error("domain 0 cannot be destroyed");
-	/* Stop it first: a running guest could keep its devices busy. */
+	/* What it has used is final then. Pauses nest, and nobody takes this one back. */
 	pv_domain_pause(xl->pv, domid);
 	usage_end(xl, domid);
 	name = domain_name(xl, domid);

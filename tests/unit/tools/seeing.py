@@ -9,6 +9,7 @@
     seeing.py syslog SOCKET FILE       what comes to SOCKET, until SIGTERM
 """
 import csv
+import datetime
 import http.client
 import json
 import os
@@ -42,6 +43,10 @@ def lines(schema, path):
 def document(schema, path):
     with open(path, encoding="utf-8") as f:
         validator(schema).validate(json.load(f))
+
+
+def when(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse(text):

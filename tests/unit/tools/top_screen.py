@@ -223,9 +223,7 @@ def test_sizes():
         for line in top.lines()[1 if rows > 5 else 0:]:
             assert re.match(r"$| *[\w>-]|\d+ domains|Mem|Delay", line), line
         top.key("d")
-        top.key("\x1b")
-        while top.read(0.2):
-            pass
+        top.key("x")
         assert top.p.poll() is None
     assert len(top.names()) == 55
     quit_(top)
