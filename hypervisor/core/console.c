@@ -62,7 +62,10 @@ static void unlock_console(bool held)
 		spin_unlock(&console_lock);
 }
 
-/* Each line begins with the machine's time, as Linux's do: seconds and microseconds. Not on the UART, which shows lines as they come. */
+/*
+ * Each line begins with the machine's time, as Linux's do: seconds and microseconds. Not on the UART, which shows lines
+ * as they come.
+ */
 static size_t time_stamp(char *buf, size_t size)
 {
 	u64 us = arch_time_ns() / 1000;
