@@ -10,6 +10,7 @@
 #include "pavise.h"
 
 #include <xen/sched.h>
+#include <xen/vcpu.h>
 
 static long domctl(struct pv *pv, struct xen_domctl *op)
 {
@@ -148,6 +149,24 @@ int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl
 	rc = domctl(pv, &op);
 	if (!rc)
 		*info = op.u.getvcpuinfo;
+	return rc;
+}
+
+int pv_vcpu_steal(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *ns)
+{
+	struct vcpu_runstate_info *info;
+	int rc;
+
+	/* Each domain may ask for its own; of another's Xen's interface has nothing. */
+	if (domid)
+		return -ENOSYS;
+	info = pv_buf_alloc(pv, sizeof(*info));
+	if (!info)
+		return errno ? -errno : -ENOMEM;
+	rc = pv_hypercall(pv, __HYPERVISOR_vcpu_op, VCPUOP_get_runstate_info, vcpu,
+			  (uintptr_t)info);
+	*ns = info->time[RUNSTATE_runnable];
+	pv_buf_free(pv, info, sizeof(*info));
 	return rc;
 }
 

@@ -101,6 +101,27 @@ int pv_sched_id(struct pv *pv, uint32_t *id)
 	return rc;
 }
 
+int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getcpuinfo };
+	size_t bytes = max * sizeof(struct xen_sysctl_cpuinfo);
+	struct xen_sysctl_cpuinfo *buf = pv_buf_alloc(pv, bytes);
+	uint32_t i;
+	int rc;
+
+	if (!buf)
+		return errno ? -errno : -ENOMEM;
+	op.u.getcpuinfo.max_cpus = max;
+	set_xen_guest_handle(op.u.getcpuinfo.info, buf);
+	rc = sysctl_op(pv, &op);
+	if (!rc && op.u.getcpuinfo.nr_cpus > max)
+		rc = -EINVAL;
+	for (i = 0; !rc && i < op.u.getcpuinfo.nr_cpus; i++)
+		ns[i] = buf[i].idletime;
+	pv_buf_free(pv, buf, bytes);
+	return rc ? rc : (int)op.u.getcpuinfo.nr_cpus;
+}
+
 int pv_debug_keys(struct pv *pv, const char *keys)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_debug_keys };

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "events.h"
+#include "jsonl.h"
 #include "xl.h"
 
 #include <xen/io/xenbus.h>
@@ -77,13 +79,18 @@ static void check_one(struct xl *xl, uint32_t domid, const char *kind, const cha
 {
 	char *known = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%s", domid, kind, devid);
 	char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%s", domid, kind, devid);
-	char *why = known || !be ? NULL : lost_because(xl, domid, kind, devid, be), *name, *dev;
+	char *why = known || !be ? NULL : lost_because(xl, domid, kind, devid, be), *name, *dev,
+	     *quoted;
 
 	if (why) {
 		name = domain_name(xl, domid);
 		dev = st_read(xl, XBT_NULL, "%s/dev", be);
 		say("domain %u ('%s'): the back end of %s %s%s%s is lost: %s", domid,
 		    name ? name : "", kind, devid, dev ? ", " : "", dev ? dev : "", why);
+		quoted = json_quote(why);
+		xl_event(EVENT_LOST, domid, name, ", \"kind\": \"%s\", \"devid\": %ld, \"why\": %s",
+			 kind, strtol(devid, NULL, 10), quoted);
+		free(quoted);
 		/* The guest's front end goes by this. */
 		st_replace(xl, "6", "%s/state", be);
 		st_write(xl, XBT_NULL, why, XL_PRIVATE "/%u/lost/%s/%s", domid, kind, devid);

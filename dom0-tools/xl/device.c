@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "events.h"
+#include "usage.h"
 
 #include <xen/io/xenbus.h>
 
@@ -248,6 +250,14 @@ static int claim(struct xl *xl, struct xl_config *cfg, const struct device *d,
 	return rc;
 }
 
+/* The devices that a guest is made with belong to its creation, and those it has at its end to that. */
+static void tell(struct xl *xl, const char *event, const struct device *d)
+{
+	if (usage_is_open(d->domid))
+		xl_event_of(xl, event, d->domid, ", \"kind\": \"%s\", \"devid\": %u", d->kind->name,
+			    d->devid);
+}
+
 int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
 	       const struct device_spec *spec)
 {
@@ -277,6 +287,8 @@ int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struc
 			config_error(cfg, kind->key, spec->line, "%s: %s failed, see " HOTPLUG_LOG,
 				     spec->label, spec->script);
 		rc = -1;
+	} else {
+		tell(xl, EVENT_ATTACHED, &d);
 	}
 out:
 	free(status);
@@ -431,6 +443,7 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 	}
 	disconnect(xl, &d, true);
 	finish(xl, &d);
+	tell(xl, EVENT_DETACHED, &d);
 	free(d.be);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "xl.h"
 
 #include <xen/sched.h>
@@ -151,6 +152,8 @@ int domain_start(struct xl *xl, uint32_t domid)
 	if (rc == -EINVAL && !pv_domain_info(xl->pv, domid, &info) &&
 	    !(info.flags & (XEN_DOMINF_paused | XEN_DOMINF_dying)))
 		rc = 0;
+	if (!rc)
+		xl_event_of(xl, EVENT_STARTED, domid, "%s", "");
 	return rc;
 }
 

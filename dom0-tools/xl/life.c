@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "events.h"
+#include "usage.h"
 #include "xl.h"
 
 #define FREE_WAIT_MS 10000
@@ -426,6 +428,8 @@ static int build(struct creation *k)
 	return xl_interrupted ? xl_error("interrupted") : 0;
 }
 
+static int unmake(struct xl *xl, uint32_t domid);
+
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid, int *domain_lock)
 {
 	struct creation k = {
@@ -442,8 +446,12 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 	if (!rc) {
 		*domid = k.guest.domid;
 		*domain_lock = k.domain_lock;
+		usage_begin(xl, *domid);
+		xl_event(EVENT_CREATED, *domid, cfg->name,
+			 ", \"uuid\": \"%s\", \"memory_kib\": %lu, \"vcpus\": %u", k.uuid_text,
+			 cfg->memory * 1024, cfg->vcpus);
 	} else if (k.guest.domid) {
-		domain_destroy(xl, k.guest.domid);
+		unmake(xl, k.guest.domid);
 		xl_unlock_domain(k.domain_lock, k.guest.domid);
 	}
 out:
@@ -487,14 +495,12 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }
 
-int domain_destroy(struct xl *xl, uint32_t domid)
+static int unmake(struct xl *xl, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
 	int64_t end;
 	int rc, ms = 1;
 
-	if (!domid)
-		return xl_error("domain 0 cannot be destroyed");
 	/* Stop it first: a running guest could keep its devices busy. */
 	pv_domain_pause(xl->pv, domid);
 	device_remove_all(xl, domid);
@@ -523,4 +529,29 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 			ms *= 2;
 	}
 	return 0;
+}
+
+int domain_destroy(struct xl *xl, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	bool known = !pv_domain_info(xl->pv, domid, &info), gone;
+	char *name, uuid[37] = "";
+	int rc;
+
+	if (!domid)
+		return xl_error("domain 0 cannot be destroyed");
+	/* What it has used is final then. Pauses nest, and nobody takes this one back. */
+	pv_domain_pause(xl->pv, domid);
+	usage_end(xl, domid);
+	name = domain_name(xl, domid);
+	rc = unmake(xl, domid);
+	gone = known && !(info.flags & XEN_DOMINF_dying);
+	if (known)
+		uuid_format(info.handle, uuid);
+	/* Of one whose pages are still in use, too: nobody gets it back. */
+	if (gone && (!domain_is(xl, domid, info.handle) ||
+		     (!pv_domain_info(xl->pv, domid, &info) && info.flags & XEN_DOMINF_dying)))
+		xl_event(EVENT_DESTROYED, domid, name, ", \"uuid\": \"%s\"", uuid);
+	free(name);
+	return rc;
 }

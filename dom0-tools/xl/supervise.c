@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "bootloader.h"
+#include "events.h"
+#include "usage.h"
 #include "xl.h"
 
 #include <xen/sched.h>
@@ -36,6 +38,12 @@
 #define QUICK_CRASHES 5
 /* A next life for which there is no memory is tried so often again, ever more slowly: for five minutes. */
 #define MEMORY_TRIES 10
+/* How often at most what the guest uses is looked at, and its ballooning told. */
+#define STOCK_MS 200
+#ifndef BALLOON_EVENT_MS
+#define BALLOON_EVENT_MS 60000
+#endif
+#define BALLOON_PAGES 256 /* less is not told: tables and rings come and go */
 /* So many dead guests of rename-restart's are kept; the oldest goes for the next. */
 #define MAX_CORPSES 4
 
@@ -55,6 +63,9 @@ struct life {
 	bool last; /* of those, too many */
 	struct corpse corpse[MAX_CORPSES]; /* the oldest first */
 	int nr_corpses, aside; /* there are, and have been */
+	int64_t stock, told; /* when it was looked at, and its ballooning told */
+	uint64_t pages, pages_told; /* that it had then */
+	long target; /* KiB; -1: not known */
 };
 
 static void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -102,6 +113,16 @@ static void report(struct life *l, char what, unsigned int reason, enum next nex
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
+/* The node is dom0's: no guest can keep us busy with it. */
+static bool watch_target(struct life *l)
+{
+	char *path = xl_sprintf("/local/domain/%u/memory/target", l->domid);
+	bool ok = xs_watch(l->xl->xs, path, "memory");
+
+	free(path);
+	return ok;
+}
+
 static void reconnect(struct life *l)
 {
 	if (l->xl->xs) {
@@ -109,8 +130,8 @@ static void reconnect(struct life *l)
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = st_open(-1);
-	if (l->xl->xs &&
-	    (!xs_watch(l->xl->xs, "@releaseDomain", "end") || !backends_watch(l->xl, l->domid))) {
+	if (l->xl->xs && (!xs_watch(l->xl->xs, "@releaseDomain", "end") ||
+			  !backends_watch(l->xl, l->domid) || !watch_target(l))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
@@ -149,6 +170,43 @@ static void look_at_backends(struct life *l)
 	if (is_ours(l))
 		backends_check(l->xl, l->domid, note);
 	xl_unlock_domain(lock, l->domid);
+}
+
+/*
+ * A guest that balloons without end does not decide how much is written: what it has is told when it has stayed the same
+ * over a look, and not more often than that.
+ */
+static void look_at_memory(struct life *l, const struct xen_domctl_getdomaininfo *info)
+{
+	long target = st_read_long(l->xl, "/local/domain/%u/memory/target", l->domid);
+	uint64_t pages = info->tot_pages;
+	uint64_t moved = pages > l->pages_told ? pages - l->pages_told : l->pages_told - pages;
+
+	if (target > 0 && l->target > 0 && target != l->target)
+		xl_event(EVENT_TARGET, l->domid, l->cfg->name,
+			 ", \"target_kib\": %ld, \"before_kib\": %ld", target, l->target);
+	l->target = target > 0 ? target : l->target;
+	if (moved >= BALLOON_PAGES && pages == l->pages && xl_now() >= l->told) {
+		xl_event(EVENT_BALLOON, l->domid, l->cfg->name,
+			 ", \"memory_kib\": %llu, \"before_kib\": %llu",
+			 (unsigned long long)pages * 4, (unsigned long long)l->pages_told * 4);
+		l->pages_told = pages;
+		l->told = xl_now() + BALLOON_EVENT_MS;
+	}
+	l->pages = pages;
+}
+
+/* What it uses, and what has become of its memory. */
+static void take_stock(struct life *l)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	if (xl_now() < l->stock + STOCK_MS || pv_domain_info(l->xl->pv, l->domid, &info) ||
+	    memcmp(info.handle, l->handle, 16))
+		return;
+	l->stock = xl_now();
+	usage_sample(l->xl, l->domid);
+	look_at_memory(l, &info);
 }
 
 /* 1: gone or being destroyed by someone else; 0: shut down, with the reason; -1: still alive. */
@@ -191,8 +249,10 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 			note("xenstored is away, trying again");
 			xl_sleep(RECONNECT_MS);
 			reconnect(l);
-		} else if (backends && look(l, reason) < 0) {
-			look_at_backends(l);
+		} else {
+			take_stock(l);
+			if (backends && look(l, reason) < 0)
+				look_at_backends(l);
 		}
 	}
 	return rc;
@@ -348,8 +408,11 @@ static void remember_handle(struct life *l)
 {
 	struct xen_domctl_getdomaininfo info;
 
-	if (!pv_domain_info(l->xl->pv, l->domid, &info))
+	if (!pv_domain_info(l->xl->pv, l->domid, &info)) {
 		memcpy(l->handle, info.handle, 16);
+		l->pages = l->pages_told = info.tot_pages;
+	}
+	l->target = -1;
 	l->began = xl_now();
 }
 
@@ -448,6 +511,17 @@ static enum xl_action stay_down(struct life *l, enum xl_action action)
 	return action == ACTION_RESTART ? ACTION_DESTROY : action;
 }
 
+static void tell_end(const struct life *l, unsigned int reason)
+{
+	const char *event = EVENT_CRASHED;
+
+	if (reason == SHUTDOWN_poweroff)
+		event = EVENT_SHUTDOWN;
+	else if (reason == SHUTDOWN_reboot)
+		event = EVENT_REBOOTED;
+	xl_event(event, l->domid, l->cfg->name, ", \"reason\": \"%s\"", shutdown_reason(reason));
+}
+
 static enum xl_action decide(struct life *l, unsigned int reason)
 {
 	enum xl_action action = action_for(l, reason);
@@ -456,6 +530,7 @@ static enum xl_action decide(struct life *l, unsigned int reason)
 
 	l->quick = quick ? l->quick + 1 : 0;
 	l->quick_crashes = quick && crash ? l->quick_crashes + 1 : 0;
+	tell_end(l, reason);
 	note("domain %u ('%s') ended with %s: %s", l->domid, l->cfg->name, shutdown_reason(reason),
 	     action_name(action));
 	if (restarts(action) && !access(XL_NO_RESTART, F_OK)) {
@@ -506,6 +581,7 @@ static enum xl_action hold_back(struct life *l, enum xl_action action)
 	announce(l, s);
 	note("'%s' has ended %d times within %d s of its start: it starts again in %d s",
 	     l->cfg->name, l->quick, QUICK_MS / 1000, s);
+	xl_event(EVENT_RESTARTING, l->domid, l->cfg->name, ", \"seconds\": %d", s);
 	while (xl_now() < end && !xl_interrupted && is_ours(l)) {
 		if (unwanted(l))
 			break;

@@ -23,6 +23,29 @@ static const char shutdown_options[] =
 	"-F                      Accepted, as Xen's xl has it: there is no other way to ask.\n";
 
 static const char json_option[] = "--json                  As JSON.\n";
+static const char top_options[] =
+	"-d, --delay=SECONDS     Seconds between updates; default 3.\n"
+	"-n, --networks          Output network interfaces.\n"
+	"-x, --vbds              Output block devices.\n"
+	"-v, --vcpus             Output VCPUs, with the time that each waited for a CPU.\n"
+	"-r, --repeat-header     Repeat the table's header before each domain.\n"
+	"-f, --full-name         Output the full name of each domain (not truncated).\n"
+	"-b, --batch             Redirect output data to stdout (batch mode).\n"
+	"-i, --iterations=N      End after N updates.\n"
+	"--csv                   Batch mode with exact figures, comma separated.\n"
+	"Keys: D delay, N networks, B block devices, V VCPUs, R repeat header, S sort order,\n"
+	"arrows, Page Up, Page Down, Home and End scroll, Q quits.\n";
+static const char metrics_options[] =
+	"--textfile FILE         Into FILE, in one step, for node_exporter's textfile collector.\n"
+	"--interval SECONDS      Again and again.\n"
+	"--listen [ADDR:]PORT    Answer GET /metrics there; ADDR is 127.0.0.1 unless given.\n"
+	"--any                   Allow an ADDR that other hosts can reach.\n";
+static const char events_options[] =
+	"--json                  As the log has them, an object a line.\n"
+	"-n N, --last=N          The last N events.\n"
+	"--since=TIME            Those since then: 2026-11-28T05:00:00Z (UTC), @seconds, or 30s,\n"
+	"                        10m, 2h, 1d ago.\n"
+	"-f, --follow            Then follow what comes; without -n and --since it always does.\n";
 
 const struct command commands[] = {
 	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
@@ -102,6 +125,14 @@ const struct command commands[] = {
 	{ "dmesg", cmd_dmesg, "[-c]", "Read and/or clear dmesg buffer",
 	  "-c                      Clear dmesg buffer as well as printing it.\n" },
 	{ "debug-keys", cmd_debug_keys, "<Keys>", "Send debug keys to Xen", NULL },
+	{ "top", cmd_top, "[options]", "Monitor a host and its domains in realtime", top_options },
+	{ "metrics", cmd_metrics, "[--textfile FILE [--interval S] | --listen [ADDR:]PORT [--any]]",
+	  "Print the host's figures for Prometheus", metrics_options },
+	{ "events", cmd_events, "[--json] [-n N] [--since TIME] [-f]",
+	  "Show what happens to guests", events_options },
+	{ "usage", cmd_usage, "[--json] [Domain ...]",
+	  "Show what guests use, and what past ones have used",
+	  "--json                  As a list of objects.\n" },
 	{ "init-dom0", cmd_init_dom0, "", "Write dom0's own nodes to xenstore (at dom0's start)",
 	  NULL },
 	{ "help", cmd_help, "[Command]", "Print this list, or the options of one command", NULL },

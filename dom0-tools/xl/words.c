@@ -172,7 +172,6 @@ static const struct {
 	{ "shutdown-all", "it is called shutdown -a" },
 	{ "suspend", NULL },
 	{ "suspend-to-ram", "a guest has no ACPI sleep states; see xl pause" },
-	{ "top", NULL },
 	{ "usb-list", no_usb },
 	{ "usbctrl-attach", no_usb },
 	{ "usbctrl-detach", no_usb },

@@ -309,6 +309,10 @@ int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
+int cmd_events(int argc, char **argv);
+int cmd_usage(int argc, char **argv);
 int cmd_init_dom0(int argc, char **argv);
 
 #endif /* XL_H */

@@ -15,6 +15,7 @@ static struct spinlock console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static enum loglevel console_level = LOG_INFO;
 static char ring[RING_SIZE];
 static u32 ring_prod, ring_cons; /* free-running */
+static bool ring_in_line; /* its last line has no end yet */
 
 /* Whose line the UART's cursor is in. */
 static enum { LINE_START, LINE_OURS, LINE_PROMPT, LINE_DOM0 } line;
@@ -61,11 +62,33 @@ static void unlock_console(bool held)
 		spin_unlock(&console_lock);
 }
 
+/*
+ * Each line begins with the machine's time, as Linux's do: seconds and microseconds. Not on the UART, which shows lines
+ * as they come.
+ */
+static size_t time_stamp(char *buf, size_t size)
+{
+	u64 us = arch_time_ns() / 1000;
+
+	pv_snprintf(buf, size, "[%5lu.%06lu] ", us / 1000000, us % 1000000);
+	return strlen(buf);
+}
+
 /* console_lock held */
 static void ring_put(const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	char stamp[40];
+	size_t len;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!ring_in_line) {
+			len = time_stamp(stamp, sizeof(stamp));
+			for (size_t j = 0; j < len; j++)
+				ring[ring_prod++ & (RING_SIZE - 1)] = stamp[j];
+		}
 		ring[ring_prod++ & (RING_SIZE - 1)] = s[i];
+		ring_in_line = s[i] != '\n';
+	}
 	if (ring_prod - ring_cons > RING_SIZE)
 		ring_cons = ring_prod - RING_SIZE;
 }

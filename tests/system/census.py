@@ -13,7 +13,7 @@ echo '#backends'; ls /sys/bus/xen-backend/devices
 echo '#processes'; ps -o args
 echo '#mounts'; cat /proc/mounts
 echo '#dom0'; xl debug-keys q
-xl dmesg | grep '^d0: refs' | tail -1
+xl dmesg | grep '\] d0: refs' | tail -1
 """
 
 # Comes and goes with the load: kernel workers, what asks here, the DHCP client's tries, a test's timeout until init has

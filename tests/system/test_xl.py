@@ -126,6 +126,9 @@ def test_dmesg(dom0):
     text = dom0.run("xl dmesg")
     assert "Pavise" in text
     assert "engine: hext" in text
+    times = [float(t) for t in re.findall(r"^\[ *(\d+\.\d{6})\] ", text, re.M)]
+    assert len(times) == len(text.splitlines()) > 5
+    assert times == sorted(times) and times[-1] > 0
 
 
 def test_rename(demo):

@@ -92,6 +92,8 @@ int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_
 /* The harts that a vCPU may use, and those that it should, one bit each. */
 int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft);
 int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info);
+/* Nanoseconds that a vCPU wanted to run and had no hart. */
+int pv_vcpu_steal(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *ns);
 
 /* --- sysctl.c -------------------------------------------------------------------------------- */
 
@@ -101,6 +103,8 @@ int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info);
 /* The harts into a malloc'd array; returns their number. */
 int pv_cputopo(struct pv *pv, struct xen_sysctl_cputopo **out);
 int pv_sched_id(struct pv *pv, uint32_t *id);
+/* Nanoseconds that each of the first @max harts was idle; returns their number. */
+int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max);
 int pv_debug_keys(struct pv *pv, const char *keys);
 /* The hypervisor's log into a malloc'd string. */
 int pv_console_read(struct pv *pv, bool clear, char **out, size_t *len);

@@ -159,6 +159,9 @@ static void dom0_line_is_whole(void **state)
 	assert_string_equal(host.console, ".\n");
 }
 
+/* The time in front of a line */
+#define STAMP 15
+
 static void log_ring(void **state)
 {
 	char buf[CONFIG_CONSOLE_RING_SIZE];
@@ -167,15 +170,31 @@ static void log_ring(void **state)
 
 	console_ring_read(buf, 0, &index, false, true);
 	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, false, false), 0);
+	host.now = 12345678901234;
 	printk("one\n");
 	from = index;
-	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), 4);
-	assert_memory_equal(buf, "one\n", 4);
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), STAMP + 4);
+	assert_memory_equal(buf, "[12345.678901] one\n", STAMP + 4);
+	/* A line has one, however many pieces it comes in; on the UART it has none. */
+	console_clear();
+	printk("t");
+	printk("wo\nand three\n");
+	assert_string_equal(host.console, "(pavise) two\r\nand three\r\n");
+	n = console_ring_read(buf, sizeof(buf), &index, true, false);
+	assert_int_equal(n, 2 * STAMP + 14);
+	assert_memory_equal(buf, "[12345.678901] two\n[12345.678901] and three\n", n);
+	host.now = 1002003999;
+	console_ring_read(buf, 0, &index, false, true);
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, false, false), 0);
+	printk("one\n");
+	from = index;
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), STAMP + 4);
+	assert_memory_equal(buf, "[    1.002003] one\n", STAMP + 4);
 	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), 0);
 	assert_int_equal(console_ring_read(buf, 2, &from, true, false), 2);
-	assert_int_equal(console_ring_read(buf, 9, &from, true, false), 2);
+	assert_int_equal(console_ring_read(buf, STAMP + 9, &from, true, false), STAMP + 2);
 	index = from + 1000; /* not written yet: from the start */
-	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), 4);
+	assert_int_equal(console_ring_read(buf, sizeof(buf), &index, true, false), STAMP + 4);
 	for (unsigned int i = 0; i < CONFIG_CONSOLE_RING_SIZE / 8 + 10; i++)
 		pr_debug("%07u\n", i);
 	n = console_ring_read(buf, sizeof(buf), &index, false, false);

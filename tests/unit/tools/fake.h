@@ -18,7 +18,7 @@
 
 #include <xen/domctl.h>
 
-#define FAKE_DOMAINS 16
+#define FAKE_DOMAINS 256
 #define FAKE_PAGES (1u << 20) /* 4 GiB */
 
 struct fake_domain {
@@ -29,6 +29,7 @@ struct fake_domain {
 	uint64_t pages, max_pages;
 	uint32_t ports, started;
 	uint32_t pauses; /* by the toolstack; they nest, as Xen's */
+	uint64_t cpu_ns; /* beside what all have */
 	uint32_t held; /* its pages are mapped by somebody: destroyed, it stays as dying */
 };
 

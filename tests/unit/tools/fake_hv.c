@@ -7,6 +7,9 @@
  *	fake-hv let-go DOMID	and has them no more
  *	fake-hv list 0|1	listing the domains fails, or works
  *	fake-hv take N		takes N pages of the free memory; less than 0: gives them back
+ *	fake-hv cpu DOMID MS	the domain has run so much longer
+ *	fake-hv memory DOMID KIB	it has so much memory now
+ *	fake-hv add N		N running domains that have nothing but a number
  */
 #include <string.h>
 
@@ -40,10 +43,53 @@ static int hold(struct fake *f, uint32_t domid, bool held)
 	return 1;
 }
 
+static int change(struct fake *f, const char *what, uint32_t domid, uint64_t n)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++) {
+		struct fake_domain *d = &f->dom[i];
+
+		if (!d->used || d->domid != domid)
+			continue;
+		if (!strcmp(what, "cpu"))
+			__atomic_fetch_add(&d->cpu_ns, n * 1000000, __ATOMIC_SEQ_CST);
+		else
+			__atomic_store_n(&d->pages, n / 4, __ATOMIC_SEQ_CST);
+		return 0;
+	}
+	return 1;
+}
+
+static int add(struct fake *f, int n)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS && n; i++) {
+		struct fake_domain *d = &f->dom[i];
+
+		if (d->used)
+			continue;
+		memset(d, 0, sizeof(*d));
+		d->domid = f->next_domid++;
+		d->flags = XEN_DOMINF_blocked;
+		d->vcpus = 1;
+		d->pages = d->max_pages = 256;
+		d->cpu_ns = (n % 7) * 1000000000ULL;
+		d->used = 1;
+		n--;
+	}
+	return n != 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct fake *f = fake_map();
 
+	if (argc == 3 && !strcmp(argv[1], "add"))
+		return add(f, atoi(argv[2]));
+	if (argc == 4)
+		return change(f, argv[1], atoi(argv[2]), strtoull(argv[3], NULL, 10));
 	if (argc == 2 && !strcmp(argv[1], "unpause")) {
 		for (;; usleep(200))
 			unpause_all(f);

@@ -140,7 +140,7 @@ static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *i
 	info->max_pages = d->max_pages;
 	info->nr_online_vcpus = d->online ? d->online : !!d->vcpus;
 	info->max_vcpu_id = d->vcpus - 1;
-	info->cpu_time = 1500000000;
+	info->cpu_time = 1500000000 + d->cpu_ns;
 	memcpy(info->handle, d->handle, 16);
 }
 
@@ -211,6 +211,14 @@ int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl
 	return 0;
 }
 
+int pv_vcpu_steal(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *ns)
+{
+	(void)pv;
+	(void)vcpu;
+	*ns = 250000000;
+	return domid ? -ENOSYS : 0;
+}
+
 int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft)
 {
 	(void)pv;
@@ -244,6 +252,16 @@ int pv_sched_id(struct pv *pv, uint32_t *id)
 	(void)pv;
 	*id = XEN_SCHEDULER_CREDIT2;
 	return 0;
+}
+
+int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max)
+{
+	(void)pv;
+	if (max < 2)
+		return -EINVAL;
+	ns[0] = 7000000000;
+	ns[1] = 9500000000;
+	return 2;
 }
 
 int pv_debug_keys(struct pv *pv, const char *keys)

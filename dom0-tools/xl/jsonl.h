@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Logs that programs read: one flat JSON object a line, appended by whoever has something to say.
+ * They have a bound, and writing one never makes a guest wait or fail: what cannot be written is lost.
+ */
+#ifndef XL_JSONL_H
+#define XL_JSONL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes; the older half, FILE.1, has as much. */
+#ifndef JSONL_MAX
+#define JSONL_MAX (1 << 20)
+#endif
+/* No line is longer, its end included; longer ones are neither written nor read. */
+#define JSONL_LINE 4096
+
+/* @s as a JSON string, quotes included; never a byte that controls a terminal, always valid UTF-8. The caller frees. */
+char *json_quote(const char *s);
+/* UTC, RFC 3339 with milliseconds; @ms since 1970. */
+#define JSON_TIME 40
+void json_time(long long ms, char text[JSON_TIME]);
+/* The same backwards; -1: it is none. */
+long long json_time_parse(const char *text);
+/* Milliseconds since 1970. */
+long long json_now(void);
+
+/* One member of a flat object. */
+struct json_field {
+	char *key, *value; /* without quotes and escapes */
+	bool string; /* or a number, true, false or null */
+};
+/*
+ * Takes a line apart; *n fields, for json_free(). NULL: it is no flat object (half a line that a full disk has left, say).
+ */
+struct json_field *json_parse(const char *line, size_t *n);
+void json_free(struct json_field *f, size_t n);
+/* The member's value or NULL. */
+const char *json_get(const struct json_field *f, size_t n, const char *key);
+/* 0 when it is none, or no number. */
+double json_number(const struct json_field *f, size_t n, const char *key);
+
+/* Appends "@line\n" in one piece. False, without a message, when it could not. */
+bool jsonl_append(const char *path, const char *line);
+/* Calls @fn for each whole line, oldest first, the older half included. */
+void jsonl_each(const char *path, void (*fn)(const char *line, void *ctx), void *ctx);
+
+#endif /* XL_JSONL_H */
