@@ -237,7 +237,7 @@ hypervisor-latency: headers $(libfdt)/libfdt.h
 	@$(top)/scripts/kconfig sync $(latency_dir)/config
 	@$(MAKE) -C $(top)/hypervisor O=$(latency_dir)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) XENINC=$(include_dir) \
 		LIBFDT=$(libfdt) AUTOCONF=$(latency_dir)/config/autoconf.h
-test-debug: all guest-tests hypervisor-debug
+test-debug: all guest-tests hypervisor-debug hypervisor-latency
 	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
 	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k "test_demo or test_debug_build" $(ARGS)
 
