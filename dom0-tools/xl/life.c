@@ -335,7 +335,7 @@ static int make_domain(struct creation *k)
 	if (rc) {
 		k->guest.domid = 0;
 		xl_error("the hypervisor creates no domain: %s", strerror(-rc));
-		return rc == -ENOMEM ? rc : -1;
+		return rc;
 	}
 	k->domain_lock = xl_lock_domain(k->guest.domid);
 	if (k->domain_lock < 0)
@@ -397,7 +397,7 @@ static int build(struct creation *k)
 	rc = pv_guest_build(k->xl->pv, g, &err);
 	if (rc) {
 		xl_error("%s: %s", k->cfg->name, err.text);
-		return rc == -ENOMEM ? rc : -1;
+		return rc;
 	}
 	/* It has its name, UUID and memory: others may look for theirs. */
 	xl_unlock(k->lock);
