@@ -185,8 +185,8 @@ static void disconnect(struct loop *l)
 	l->store.fd = -1;
 	if (store_lost != ETIMEDOUT)
 		l->retry_ms = RETRY_MS;
-	else if (l->retry_ms < RETRY_MAX_MS)
-		l->retry_ms *= 2;
+	else
+		l->retry_ms = l->retry_ms < RETRY_MAX_MS / 2 ? l->retry_ms * 2 : RETRY_MAX_MS;
 	l->retry_at = now_ms() + l->retry_ms;
 	store_lost = 0;
 }
@@ -260,8 +260,12 @@ static void store_event(struct loop *l)
 		store_lost = errno;
 		return;
 	}
-	if (any)
-		scan(l);
+	if (!any)
+		return;
+	scan(l);
+	/* It answers again: how often it did not is over. */
+	if (!store_lost)
+		l->retry_ms = RETRY_MS;
 }
 
 /* --- the loop -------------------------------------------------------------------------------- */

@@ -168,7 +168,7 @@ static int check_memory(struct creation *k)
 	config_error(k->cfg, k->cfg->maxmem > k->cfg->memory ? "maxmem" : "memory", 0,
 		     "not enough free memory: %lu MiB wanted, %llu MiB free", k->cfg->maxmem,
 		     (unsigned long long)(room * PV_PAGE_SIZE / PV_MIB));
-	return -1;
+	return -ENOMEM;
 }
 
 static int check_identity(struct creation *k)
@@ -355,7 +355,8 @@ static int make_domain(struct creation *k)
 	rc = pv_domain_create(pv, &create, &k->guest.domid, NULL);
 	if (rc) {
 		k->guest.domid = 0;
-		return xl_error("the hypervisor creates no domain: %s", strerror(-rc));
+		xl_error("the hypervisor creates no domain: %s", strerror(-rc));
+		return rc;
 	}
 	k->domain_lock = xl_lock_domain(k->guest.domid);
 	if (k->domain_lock < 0)
@@ -404,6 +405,7 @@ static int build(struct creation *k)
 	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings, NULL };
 	struct pv_guest *g = &k->guest;
 	struct pv_err err = { "" };
+	int rc;
 
 	if (in_transaction(k, early))
 		return -1;
@@ -413,8 +415,11 @@ static int build(struct creation *k)
 	g->ramdisk_path = k->cfg->ramdisk;
 	g->cmdline = k->cfg->cmdline;
 	g->name = k->cfg->name;
-	if (pv_guest_build(k->xl->pv, g, &err))
-		return xl_error("%s: %s", k->cfg->name, err.text);
+	rc = pv_guest_build(k->xl->pv, g, &err);
+	if (rc) {
+		xl_error("%s: %s", k->cfg->name, err.text);
+		return rc;
+	}
 	/* It has its name, UUID and memory: others may look for theirs. */
 	xl_unlock(k->lock);
 	k->lock = -1;
@@ -438,7 +443,10 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 	int rc = -1;
 
 	k.guest.ramdisk_fd = -1;
-	if (check_files(&k) || check_identity(&k) || check_memory(&k))
+	if (check_files(&k) || check_identity(&k))
+		goto out;
+	rc = check_memory(&k);
+	if (rc)
 		goto out;
 	rc = make_domain(&k);
 	if (!rc)

@@ -441,16 +441,17 @@ static bool gone(const struct life *l, const char *why)
  */
 static bool make(struct life *l, int lock, int *domain_lock)
 {
-	int tries, s;
+	int tries, s, rc;
 	int64_t end;
 
 	for (tries = 1;; tries++) {
 		while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
 			drop_oldest(l, "its memory is wanted for the next life");
 		adapt_memory(l);
-		if (!domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock))
+		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
+		if (!rc)
 			return true;
-		if (domain_fits(l->xl, l->cfg) || tries > MEMORY_TRIES)
+		if (rc != -ENOMEM || tries > MEMORY_TRIES)
 			return gone(l, "");
 		s = pause_of(QUICK_LIVES + tries);
 		note("'%s' is not there now, for lack of memory: it is tried again in %d s (%d of "

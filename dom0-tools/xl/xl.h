@@ -188,7 +188,7 @@ void device_remove_directories(struct xl *xl, uint32_t domid);
 /* --- life.c ---------------------------------------------------------------------------------- */
 
 /*
- * Makes the guest, whole but paused; nothing is left of it on failure.
+ * Makes the guest, whole but paused; nothing is left of it on failure, which is negative: -ENOMEM for lack of memory.
  * @lock: from xl_lock(); given back as soon as others may create again, in any case.
  * @domain_lock: the new domain's, held; for xl_unlock_domain() once it runs.
  */

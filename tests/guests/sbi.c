@@ -50,32 +50,27 @@ static const struct extension extensions[] = {
 #define HSM_STATUS 2
 enum { STARTED, STOPPED, SUSPENDED = 4 };
 
+/* Retentive; takes a0 to a2, a6 and a7. */
+#define HART_SUSPEND \
+	"	li	a7, 0x48534d\n" \
+	"	li	a6, 3\n" \
+	"	li	a0, 0\n" \
+	"	li	a1, 0\n" \
+	"	li	a2, 0\n" \
+	"	ecall\n"
+
 /* Entries of a hart: a1 = a word that says how far it is. Each ends in hart_stop. */
 extern const char suspends[], passes[], waits[], runs[];
 __asm__(".text\n"
 	".balign 4\n"
 	"suspends:\n"
 	"	mv	s1, a1\n"
-	"	csrwi	sie, 2\n"
-	"	li	a7, 0x48534d\n"
-	"	li	a6, 3\n"
-	"	li	a0, 0\n"
-	"	li	a1, 0\n"
-	"	li	a2, 0\n"
-	"	ecall\n"
-	"	mv	a1, s1\n"
+	"	csrwi	sie, 2\n" HART_SUSPEND "	mv	a1, s1\n"
 	"	j	runs\n"
 	"passes:\n"
 	"	mv	s1, a1\n"
 	"	csrwi	sie, 2\n"
-	"	csrwi	sip, 2\n"
-	"	li	a7, 0x48534d\n"
-	"	li	a6, 3\n"
-	"	li	a0, 0\n"
-	"	li	a1, 0\n"
-	"	li	a2, 0\n"
-	"	ecall\n"
-	"	csrwi	sip, 0\n"
+	"	csrwi	sip, 2\n" HART_SUSPEND "	csrwi	sip, 0\n"
 	"	li	t0, 1\n"
 	"	sd	t0, (s1)\n"
 	"	li	a7, 0x0a000007\n" /* PAVISE_HYPERCALL_EID, sched_op */

@@ -120,6 +120,15 @@ static int client(const struct guest *g)
 	return fd;
 }
 
+/* A client that has its place. */
+static int joined(struct guest *g)
+{
+	int fd = client(g);
+
+	guest_accept(&d, g);
+	return fd;
+}
+
 static size_t receive(int fd, char *buf, size_t size)
 {
 	ssize_t n = recv(fd, buf, size - 1, MSG_DONTWAIT);
@@ -157,13 +166,11 @@ static void test_output(void **state)
 	guest_serve(&d, g, 0);
 	assert_true(notified >= 2);
 	assert_int_equal(unmasked, 1);
-	a = client(g);
-	guest_accept(&d, g);
+	a = joined(g);
 	receive(a, buf, sizeof(buf));
 	assert_string_equal(buf, "first second ");
 	/* The next one sees only what comes. */
-	b = client(g);
-	guest_accept(&d, g);
+	b = joined(g);
 	print("third", 5);
 	guest_serve(&d, g, 1);
 	receive(a, buf, sizeof(buf));
@@ -260,8 +267,7 @@ static void test_backlog(void **state)
 		print(line, 12);
 		guest_serve(&d, g, i);
 	}
-	fd = client(g);
-	guest_accept(&d, g);
+	fd = joined(g);
 	i = 0;
 	for (;;) {
 		size_t n = receive(fd, buf + i, sizeof(buf) - i);
@@ -286,8 +292,7 @@ static void test_replay(void **state)
 	(void)state;
 	print("\x1b[31mred\x1b[m \x1b[6n\x1b[?1000hlogin: ", 31);
 	guest_serve(&d, g, 0);
-	fd = client(g);
-	guest_accept(&d, g);
+	fd = joined(g);
 	receive(fd, buf, sizeof(buf));
 	assert_string_equal(buf, "\x1b[31mred\x1b[m login: ");
 	print("\x1b[6n", 4);
@@ -467,8 +472,7 @@ static void test_nobody_is_waited_for(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		fd[i] = client(g);
-		guest_accept(&d, g);
+		fd[i] = joined(g);
 	}
 	memset(chunk, 'x', sizeof(chunk));
 	for (i = 0; i < 4000; i++) {
@@ -563,8 +567,7 @@ static void test_many_clients(void **state)
 
 	(void)state;
 	for (i = 0; i <= CLIENTS_MAX; i++) {
-		fd[i] = client(g);
-		guest_accept(&d, g);
+		fd[i] = joined(g);
 	}
 	receive(fd[CLIENTS_MAX], buf, sizeof(buf));
 	assert_string_equal(buf, "xenconsoled: too many are connected already\r\n");
@@ -583,16 +586,14 @@ static void test_leavers_keep_nobody_out(void **state)
 	(void)state;
 	memset(typed, 't', sizeof(typed));
 	for (i = 0; i < CLIENTS_MAX; i++) {
-		fd = client(g);
-		guest_accept(&d, g);
+		fd = joined(g);
 		assert_int_equal(send(fd, typed, sizeof(typed), 0), sizeof(typed));
 		while (!g->client[i].stopped)
 			guest_client_input(&d, &g->client[i]);
 		close(fd);
 		assert_true(g->client[i].fd >= 0);
 	}
-	fd = client(g);
-	guest_accept(&d, g);
+	fd = joined(g);
 	print("hello", 5);
 	guest_serve(&d, g, 1);
 	receive(fd, buf, sizeof(buf));
@@ -619,8 +620,7 @@ static void test_deaf_keep_nobody_out(void **state)
 
 	(void)state;
 	for (i = 0; i < CLIENTS_MAX; i++) {
-		fd[i] = client(g);
-		guest_accept(&d, g);
+		fd[i] = joined(g);
 	}
 	memset(chunk, 'x', sizeof(chunk));
 	for (round = 0; round < 4000; round++) {
@@ -630,8 +630,7 @@ static void test_deaf_keep_nobody_out(void **state)
 		assert_int_equal(receive(fd[1], buf, sizeof(buf)), sizeof(chunk));
 	}
 	for (i = 0; i < 3; i++) {
-		late = client(g);
-		guest_accept(&d, g);
+		late = joined(g);
 		print("hello", 5);
 		guest_serve(&d, g, (round + i) * 10);
 		assert_int_equal(receive(late, buf, sizeof(buf)), 5);
