@@ -48,7 +48,7 @@ def keep_disk(path, *more):
     """What make images-disk does, with the tests' small guests beside."""
     tree = os.path.join(OUT, "kept-tree")
     os.makedirs(tree, exist_ok=True)
-    shutil.copy(payloads()["farewell"], os.path.join(tree, "farewell"))
+    shutil.copy(payloads()["idle"], os.path.join(tree, "idle"))
     return subprocess.run([KEEP_DISK, path, "images", "1G", os.path.join(BUILD, "disk"), tree, "--dir", "auto", "--dir", "etc",
                            "--dir", "log", *more], capture_output=True, text=True, check=False)
 
@@ -99,13 +99,12 @@ def test_host_that_stays(boot, kept, free_port):
     with open(key + ".pub", encoding="ascii") as f:
         m.shell.write_file("/images/etc/authorized_keys", "not a key\n" + f.read())
     m.run("echo rock > /data/etc/hostname; rm /images/demo.img; echo mine > /images/boot/mine")
-    m.run("printf 'START_DELAY=0.5\\nrm -rf /\\n' > /data/etc/guests.conf; printf 'NIC=eth0\\nexit 1\\nwhile :\\n' > /data/etc/network.conf")
+    m.run("printf 'START_DELAY=0.5\\nSHUTDOWN_GRACE=2\\nrm -rf /\\n' > /data/etc/guests.conf; printf 'NIC=eth0\\nexit 1\\nwhile :\\n' > /data/etc/network.conf")
     m.run("printf 'log_limit = 30\\n' > /data/etc/xl.conf")
     for name in ("30-last", "10-first", "20-middle"):
         m.shell.write_file(f"/images/auto/{name}.cfg", f"""name = "{name[3:]}"
-kernel = "/images/farewell"
-memory = 16
-on_crash = "preserve" """)
+kernel = "/images/idle"
+memory = 16 """)
     m.run("echo 'kernel = /nowhere' > /images/auto/15-bad.cfg; : > /images/auto/demo.cfg; echo > /images/auto/README")
     m.send("passwd\n")
     for _ in range(2):
@@ -159,7 +158,8 @@ xl list > /dev/null""")
     m.send("exit\n")
     login(m, PASSWORD)
     m.shell.attach(30)
-    assert m.poweroff() == 0
+    # The guests know of no shutdown.
+    assert m.poweroff() == 0 and "it has not shut down within 2 s" in m.seen(0)
 
 
 def test_damaged_settings(boot, kept):
