@@ -28,7 +28,12 @@ QEMU ?= qemu-system-riscv64
 QEMU_EXTRA ?=
 CMDLINE ?=
 DOM0_CMDLINE ?=
-export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE
+KEEP ?=
+IMAGES ?=
+IMAGES_SIZE ?=
+SSH_KEY ?=
+SSH_PORT ?=
+export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE KEEP IMAGES_SIZE SSH_KEY SSH_PORT
 
 include_dir := $(BUILD)/include
 libfdt := $(BUILD)/libfdt
@@ -36,12 +41,17 @@ autoconf := $(BUILD)/config/autoconf.h
 hypervisor := $(BUILD)/hypervisor/pavise
 kernel := $(BUILD)/linux/Image
 busybox := $(BUILD)/busybox/busybox
+dropbear := $(BUILD)/dropbear
 tools_root := $(BUILD)/rootfs-tools
 initrd := $(BUILD)/dom0.cpio.gz
 disk_tree := $(BUILD)/disk
 disk := $(BUILD)/run/images.img
-# What is kept from run to run
+# What is kept from run to run: /data; or /images with KEEP=1 (IMAGES= names it), which then is /data, too
 DATA ?= $(BUILD)/run/data.img
+images := $(or $(IMAGES),$(if $(filter 1,$(KEEP)),$(BUILD)/run/kept.img))
+data := $(if $(and $(images),$(filter file,$(origin DATA))),,$(DATA))
+run_disks := $(if $(images),images-disk,disk) $(if $(data),data-disk)
+run_env = IMAGES="$(images)" DATA="$(data)" DISK=$(disk)
 # Guests without Linux: pvabi/runtime
 runtime_make = $(MAKE) -C $(top)/pvabi/runtime O=$(BUILD)/runtime XENINC=$(include_dir) LIBFDT=$(libfdt)
 boot_script := $(BUILD)/uboot/boot.scr
@@ -49,16 +59,16 @@ boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
-	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk boot-disk guest guest-tests bench-files \
+	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk images-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
 ##@ To begin with
-## run		install what is missing, build all, boot: ends at dom0's shell with a guest running
+## run		install what is missing, build all, boot: ends at dom0's shell with a guest running (KEEP=1, SSH_KEY=: README.md)
 run:
-	@DATA="$(DATA)" $(top)/scripts/machine.py --check
+	@$(run_env) $(top)/scripts/machine.py --check
 	@$(top)/scripts/deps
-	@$(MAKE) all disk data-disk
-	@DISK=$(disk) DATA=$(DATA) $(top)/scripts/machine.py
+	@$(MAKE) all $(run_disks)
+	@$(run_env) $(top)/scripts/machine.py
 
 ## test		the same set-up, then all tests below but test-full's
 # What this machine tests itself is mostly one processor's work, and so are the machines with one hart that test-guests begins with.
@@ -70,10 +80,10 @@ test:
 
 ## run-uboot	the same, but U-Boot loads everything from a disk as on a board (docs/boards.md)
 run-uboot:
-	@DATA="$(DATA)" $(top)/scripts/machine.py --check
+	@$(run_env) $(top)/scripts/machine.py --check
 	@$(top)/scripts/deps
-	@$(MAKE) all disk data-disk boot-disk
-	@DISK=$(disk) DATA=$(DATA) BOOT_DISK=$(boot_disk) $(top)/scripts/machine.py --uboot
+	@$(MAKE) all $(run_disks) boot-disk
+	@$(run_env) BOOT_DISK=$(boot_disk) $(top)/scripts/machine.py --uboot
 
 ##@ Building
 ## all		everything that make run boots (this is what plain "make" does)
@@ -129,8 +139,12 @@ tools: headers $(libfdt)/libfdt.h
 $(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-busybox $@
 
-rootfs: tools $(busybox)
-	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(top)/dom0-tools/rootfs \
+$(dropbear)/.stamp: $(top)/scripts/fetch-dropbear $(top)/scripts/unpack-debian
+	@$(top)/scripts/fetch-dropbear $(dropbear)
+	@touch $@
+
+rootfs: tools $(busybox) $(dropbear)/.stamp
+	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(dropbear) $(top)/dom0-tools/rootfs --without .stamp \
 		--without 'usr/include*' --without 'usr/lib*' \
 		--add $(busybox):/bin/busybox --dir proc --dir sys --dir dev --dir root \
 		--strip $(CROSS_COMPILE)strip
@@ -160,20 +174,18 @@ disk: disk-tree
 
 ## data-disk	the disk for /data, which make run keeps; repairs one that is there
 data-disk:
-	@DATA="$(DATA)" $(top)/scripts/machine.py --check
-	@if [ ! -e "$(DATA)" ]; then \
-		mkdir -p "$(dir $(DATA))" && $(top)/scripts/mkimage ext4 "$(DATA)" --label data --size 1G --always; \
-	else \
-		PATH=$$PATH:/sbin:/usr/sbin e2fsck -p "$(DATA)" > "$(DATA).fsck" 2>&1; \
-		[ $$? -lt 4 ] || { cat "$(DATA).fsck"; \
-			echo "$(DATA) is damaged: e2fsck repairs it, make new-data-disk makes it anew." >&2; exit 1; }; \
-	fi
+	@$(top)/scripts/keep-disk "$(DATA)" data 1G
 
 ## new-data-disk	an empty one in its place
 new-data-disk:
 	@DATA="$(DATA)" $(top)/scripts/machine.py --check
 	@rm -f "$(DATA)"
 	@$(MAKE) data-disk
+
+## images-disk	the disk for /images that make run KEEP=1 keeps: made, repaired, and given what it lacks
+images-disk: disk-tree
+	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),4G) $(disk_tree) $(top)/images \
+		$(if $(IMAGES_SIZE),--grow $(IMAGES_SIZE)) --dir auto --dir etc --dir log
 
 $(boot_script): $(top)/scripts/uboot/boot.cmd
 	@mkdir -p $(@D)
@@ -182,12 +194,12 @@ $(boot_script): $(top)/scripts/uboot/boot.cmd
 # What U-Boot loads, as it lies on a board's disk
 boot-disk: hypervisor kernel rootfs $(boot_script)
 	@mkdir -p $(BUILD)/run
-	@$(top)/scripts/machine.py --uboot-args > $(BUILD)/uboot/pavise.new
+	@$(run_env) $(top)/scripts/machine.py --uboot-args > $(BUILD)/uboot/pavise.new
 	@cmp -s $(BUILD)/uboot/pavise.new $(BUILD)/uboot/pavise.txt || cp $(BUILD)/uboot/pavise.new $(BUILD)/uboot/pavise.txt
 	@$(top)/scripts/mkimage ext4 $(boot_disk) --label pavise-boot --partition --slack 16M \
 		--add $(boot_script):/boot/boot.scr --add $(BUILD)/uboot/pavise.txt:/boot/pavise.txt \
 		--add $(hypervisor).bin:/boot/pavise.bin --add $(kernel):/boot/Image \
-		--add $(initrd):/boot/dom0.cpio.gz
+		--add "$$($(run_env) $(top)/scripts/machine.py --keys)":/boot/dom0.cpio.gz
 
 ##@ Testing
 ## test-unit	the parts that run on this machine: hypervisor core, xenstored, tools
@@ -313,3 +325,4 @@ help:
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
 	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= DATA= (the disk that is kept); V=1 shows the kernel build's output."
+	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."

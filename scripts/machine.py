@@ -2,25 +2,32 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine that Pavise boots on: its QEMU command line, and a run of it on this terminal.
 
-usage: scripts/machine.py [--print | --check] [--native | --uboot | --uboot-args]
+usage: scripts/machine.py [--print | --check | --keys] [--native | --uboot | --uboot-args]
 
 --print    show the command line instead of running it
 --check    only look at the environment
+--keys     print the initramfs to boot with: one with SSH_KEY's keys behind it when there are any
 --native   the same kernel and initramfs without the hypervisor, on the serial port
 --uboot    U-Boot starts the hypervisor from the disk BOOT_DISK (docs/boards.md)
 --uboot-args   print pavise.txt of such a disk: the options from CMDLINE and DOM0_CMDLINE
 
-Environment: BUILD (directory), DISK (image for /images), DATA (image for /data, which is kept), SMP, MEM, CPU, QEMU, QEMU_EXTRA,
-CMDLINE (hypervisor), DOM0_CMDLINE, HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the
-machine ends. tests/system builds its machines with command() as well.
+Environment: BUILD (directory), DISK (image for /images), DATA (image for /data, which is kept), KEEP, IMAGES (image for /images that is
+kept), SSH_KEY (public keys that may log in to dom0), SSH_PORT, SMP, MEM, CPU, QEMU, QEMU_EXTRA, CMDLINE (hypervisor), DOM0_CMDLINE,
+HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the machine ends. tests/system builds its
+machines with command() as well.
 """
+import errno
 import fcntl
 import os
 import re
 import shlex
+import shutil
+import socket
+import stat
 import struct
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 
 BIOS = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
@@ -54,11 +61,15 @@ class Config:
     dom0_cmdline: str = ""
     disk: str = ""
     data: str = ""  # keeps what is written to it, snapshot or not
+    kept: bool = False  # so does the disk
+    console_log: str = ""  # a file that gets a copy of what the console says
     native: bool = False
     boot_disk: str = ""  # U-Boot finds hypervisor and modules on it, and their options too
     hypervisor: str = ""
     kernel: str = ""
     initrd: str = ""
+    keys: str = ""  # a file with public keys that may log in to dom0
+    ssh_port: int = 0  # the port of 127.0.0.1 that leads to dom0's ssh; 0: none
     hostfwd: tuple = ()  # pairs: 127.0.0.1's port, dom0's port (or "ADDRESS:PORT", a guest's)
     netdev: str = "user,id=net,restrict=on"  # what the network card is plugged into; "": no card
     snapshot: bool = False  # throw away what is written to the disk
@@ -97,8 +108,10 @@ def uboot_args(c):
             f"dom0_args={options(DOM0_CMDLINE, c.dom0_cmdline)}\n")
 
 
-def virtio_disk(name, path, snapshot):
-    return ["-drive", f"if=none,id={name},format=raw,cache=unsafe,file={quote(path)}" + (",snapshot=on" if snapshot else ""),
+def virtio_disk(name, path, snapshot=False, kept=False):
+    """What is kept is on the host's disk when the guest was told so, and gives back there what was discarded."""
+    how = "cache=writeback,discard=unmap" if kept else "cache=unsafe"
+    return ["-drive", f"if=none,id={name},format=raw,{how},file={quote(path)}" + (",snapshot=on" if snapshot else ""),
             "-device", f"virtio-blk-pci,drive={name},disable-legacy=on"]
 
 
@@ -108,7 +121,8 @@ def command(c):
         "-M", "virt", "-cpu", c.cpu, "-smp", str(c.smp), "-m", c.mem, "-bios", BIOS,
         "-display", "none", "-monitor", "none",
         # signal=off: Ctrl-C and the like belong to the guest
-        "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+        "-chardev", "stdio,id=console,signal=off" + (f",logfile={quote(c.console_log)}" if c.console_log else ""),
+        "-serial", "chardev:console",
     ]
     if c.native:
         argv += ["-kernel", c.kernel, "-initrd", c.initrd,
@@ -123,15 +137,28 @@ def command(c):
         if c.initrd:
             argv += ["-device", f"guest-loader,addr={initrd_addr(c):#x},initrd={quote(c.initrd)}"]
     if c.disk:
-        argv += virtio_disk("images", c.disk, c.snapshot)
+        argv += virtio_disk("images", c.disk, c.snapshot and not c.kept, c.kept)
     if c.data:
-        argv += virtio_disk("data", c.data, False)
+        argv += virtio_disk("data", c.data, kept=True)
     if c.netdev:
         targets = ((host, guest if ":" in str(guest) else f":{guest}") for host, guest in c.hostfwd)
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-{target}" for host, target in targets)
         # romfile=: no boot ROM, which would need ipxe-qemu
         argv += ["-netdev", c.netdev + forwards, "-device", "e1000e,netdev=net,romfile="]
     return argv + list(c.extra)
+
+
+def fail(sentence):
+    sys.exit(f"machine.py: {sentence}")
+
+
+# --- disks that are kept -----------------------------------------------------------------------------
+
+SIZE = re.compile(r"[1-9][0-9]*[kKMGT]?")
+
+
+def bytes_of(size):
+    return int(size.rstrip("kKMGT")) << {"k": 10, "K": 10, "M": 20, "G": 30, "T": 40}.get(size[-1], 0)
 
 
 def in_use(path):
@@ -142,37 +169,221 @@ def in_use(path):
     return struct.unpack("hhqqi4x", found)[0] != fcntl.F_UNLCK
 
 
+def lock(path):
+    """The image is this process's for as long as the descriptor that it returns is open; ends this when it is another's."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        busy = in_use(path)
+    except BlockingIOError:
+        busy = True
+    except OSError as e:
+        fail(f"{path}: {e.strerror}")
+    if busy:
+        fail(f"{path} is another machine's at the moment: end that one, or give this one its own (IMAGES=FILE, DATA=FILE)")
+    return fd
+
+
+def check_kept(variable, path, label):
+    """Can this be the disk of that label? One that is not there will be made."""
+    say = f"{variable}={path}: "
+    if not os.path.lexists(path):
+        parent = os.path.dirname(os.path.abspath(path))
+        ours = os.path.abspath(os.environ.get("BUILD") or "build") + os.sep
+        if (parent + os.sep).startswith(ours):
+            return
+        if not os.path.isdir(parent):
+            fail(say + f"there is no directory {parent}")
+        try:
+            tempfile.TemporaryFile(dir=parent).close()
+        except OSError as e:
+            fail(say + f"it is not there, and cannot be made in {parent}: {e.strerror}")
+        return
+    try:
+        with open(path, "rb+") as f:
+            if not os.path.isfile(path) and not stat.S_ISBLK(os.fstat(f.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is neither a file nor a block device")
+            f.seek(1024)
+            superblock = f.read(1024)
+    except OSError as e:
+        fail(say + e.strerror)
+    if superblock[56:58] != b"\x53\xef" or not superblock[92] & 4:  # s_magic; has_journal: ext2 has none
+        fail(say + "it is no ext4 image. One that is not there will be made: give another name, or take this file away")
+    there = superblock[120:136].split(b"\0")[0].decode(errors="replace")
+    if there != label:
+        fail(say + f"its label is '{there}', but dom0 looks for '{label}'. If it is meant: /sbin/e2label {path} {label}")
+    os.close(lock(path))
+
+
+def has_keys(path):
+    """Is there an authorized_keys on the kept disk? Then dom0 answers ssh."""
+    tool = shutil.which("debugfs", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not tool or not path or not os.path.exists(path):
+        return False
+    done = subprocess.run([tool, "-R", "stat /etc/authorized_keys", path], check=False, capture_output=True)
+    return b"Inode: " in done.stdout
+
+
+# --- ssh ---------------------------------------------------------------------------------------------
+
+KEY = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ AAAA[A-Za-z0-9+/]+=*( .*)?")
+
+
+def check_keys(path):
+    """Public keys, one a line. What is said here is what dom0 could only say after the boot."""
+    say = f"SSH_KEY={path}: "
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            text = f.read(1 << 20)
+    except OSError as e:
+        fail(say + e.strerror + ("; ssh-keygen -t ed25519 makes a pair of keys" if e.errno == errno.ENOENT else ""))
+    if "PRIVATE KEY-----" in text or text.startswith("PuTTY-User-Key-File"):
+        beside = path + ".pub" if os.path.exists(path + ".pub") else "ssh-keygen -y prints it"
+        fail(say + f"this is the private key, which stays where it is. The public one is wanted: {beside}")
+    keys = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    wrong = [line for line in keys if not KEY.fullmatch(line)]
+    if wrong or not keys:
+        fail(say + "no public key of ssh's" + (f": '{wrong[0][:40]}…'" if wrong and wrong[0].isprintable() else "")
+             + "; a line begins with ssh-ed25519, ssh-rsa or the like")
+    return path
+
+
+def initrd_with_keys(c, keys):
+    """dom0's initramfs and behind it another one with the keys: Linux unpacks all that there are."""
+    out = os.path.join(c.build, "run")
+    os.makedirs(out, exist_ok=True)
+    more, both = os.path.join(out, "keys.cpio.gz"), os.path.join(out, "dom0-keys.cpio.gz")
+    mkimage = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mkimage")
+    subprocess.run([mkimage, "cpio", more, "--add", f"{keys}:/etc/dropbear/authorized_keys", "--always"], check=True,
+                   stdout=subprocess.DEVNULL)
+    with open(both, "wb") as f:
+        for part in (c.initrd, more):
+            with open(part, "rb") as g:
+                shutil.copyfileobj(g, f)
+    return both
+
+
+def port_is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def check_port(text, wanted):
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text) or int(text) > 65535:
+        fail(f"SSH_PORT={text}: want a TCP port of this machine, such as SSH_PORT=2222")
+    if wanted and not port_is_free(int(text)):
+        fail(f"SSH_PORT={text}: that port of 127.0.0.1 is taken, or needs root. Another one: SSH_PORT={(int(text) + 1) % 65536 or 2222}")
+    return int(text)
+
+
+# --- what the user gives -----------------------------------------------------------------------------
+
+def kept_images(env):
+    """The file that is kept for /images; "" when it is made anew for each run."""
+    keep, images = env.get("KEEP", ""), env.get("IMAGES", "")
+    if keep not in ("", "0", "1"):
+        fail(f"KEEP={keep}: want KEEP=1, which keeps the disk /images from run to run, or nothing")
+    if keep == "0" and images:
+        fail(f"IMAGES={images} names a disk to keep, KEEP=0 says that none is kept: leave out one of them")
+    return images
+
+
 def from_environment(flags):
     env = os.environ
     if "--uboot" in flags and not env.get("BOOT_DISK"):
-        sys.exit("machine.py: --uboot needs the disk to boot from in BOOT_DISK (make run-uboot makes one)")
+        fail("--uboot needs the disk to boot from in BOOT_DISK (make run-uboot makes one)")
     smp, mem = env.get("SMP") or "2", env.get("MEM") or "2G"
     if not re.fullmatch(r"[1-9][0-9]{0,2}", smp):
-        sys.exit(f"machine.py: SMP={smp}: want a number of harts, such as SMP=2")
-    if not re.fullmatch(r"[1-9][0-9]*[kKMGT]?", mem):
-        sys.exit(f"machine.py: MEM={mem}: want a size, such as MEM=2G")
-    data = env.get("DATA", "")
-    try:
-        busy = data and os.path.exists(data) and in_use(data)
-    except OSError as e:
-        sys.exit(f"machine.py: DATA={data}: {e.strerror}")
-    if busy:
-        sys.exit(f"machine.py: {data} is another machine's at the moment: end that one, or give this one its own (DATA=FILE)")
+        fail(f"SMP={smp}: want a number of harts, such as SMP=2")
+    if not SIZE.fullmatch(mem):
+        fail(f"MEM={mem}: want a size, such as MEM=2G")
+    images, data = kept_images(env), env.get("DATA", "")
+    for variable, path, label in ("IMAGES", images, "images"), ("DATA", data, "data"):
+        if path:
+            check_kept(variable, path, label)
+    grow = env.get("IMAGES_SIZE", "")
+    if grow and (not SIZE.fullmatch(grow) or not 64 << 20 <= bytes_of(grow) <= 16 << 40):
+        fail(f"IMAGES_SIZE={grow}: want a size from 64M to 16T, such as IMAGES_SIZE=20G")
     try:
         extra = shlex.split(env.get("QEMU_EXTRA", ""))
     except ValueError as e:
-        sys.exit(f"machine.py: QEMU_EXTRA: {e}")
-    return Config(build=env.get("BUILD", "build"), smp=int(smp), mem=mem, data=data,
-                  cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
-                  dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=env.get("DISK", ""), native="--native" in flags,
-                  boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "",
-                  qemu=env.get("QEMU") or "qemu-system-riscv64",
-                  extra=extra)
+        fail(f"QEMU_EXTRA: {e}")
+    config = Config(build=env.get("BUILD", "build"), smp=int(smp), mem=mem, data=data, kept=bool(images),
+                    cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
+                    dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=images or env.get("DISK", ""), native="--native" in flags,
+                    boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "",
+                    qemu=env.get("QEMU") or "qemu-system-riscv64",
+                    extra=extra)
+    if not config.native:
+        ssh_from_environment(config, env)
+    return config
+
+
+def ssh_from_environment(config, env):
+    """The forwarded port and the keys: none unless somebody may log in."""
+    keys = os.path.expanduser(env.get("SSH_KEY", ""))
+    if keys:
+        config.keys = check_keys(keys)
+    disks = [config.data, config.disk if config.kept else ""]
+    if not keys and not env.get("SSH_PORT") and not any(map(has_keys, disks)):
+        return
+    config.ssh_port = check_port(env.get("SSH_PORT") or "2222", wanted=True)
+    config.hostfwd = ((config.ssh_port, 22),)
+    config.dom0_cmdline += f" pavise.ssh={config.ssh_port}"
+
+
+def ssh_command(c):
+    private = c.keys[:-len(".pub")] if c.keys.endswith(".pub") else ""
+    return "ssh " + (f"-i {shlex.quote(private)} " if private else "") + f"-p {c.ssh_port} root@127.0.0.1"
+
+
+def tell(c):
+    """What differs from run to run, before the boot's messages."""
+    if c.kept:
+        print(f"/images is {os.path.relpath(c.disk)}, which is kept" + ("." if c.data else ", with dom0's settings and logs."))
+    elif c.disk:
+        print("/images is made anew by each run: KEEP=1 keeps it."
+              + (f" What is in /data stays, in {os.path.relpath(c.data)}." if c.data else ""))
+    if c.ssh_port:
+        print(f"Once dom0 is up: {ssh_command(c)}")
+    if c.console_log:
+        print(f"The console's text is in {os.path.relpath(c.console_log)}, the last run's beside it in .1.")
+    sys.stdout.flush()
+
+
+def run(config):
+    """Boots it; QEMU's exit status. What is kept is ours until then."""
+    held = [lock(path) for path in (config.disk if config.kept else "", config.data) if path]
+    if config.disk:
+        config.console_log = os.path.join(config.build, "run", "console.log")
+        os.makedirs(os.path.dirname(config.console_log), exist_ok=True)
+        if os.path.exists(config.console_log):
+            os.replace(config.console_log, config.console_log + ".1")
+    if config.keys and not config.boot_disk:
+        config.initrd = initrd_with_keys(config, config.keys)
+    tell(config)
+    argv = command(config)
+    try:
+        status = subprocess.run(argv, check=False).returncode
+    except FileNotFoundError:
+        fail(f"there is no {argv[0]}: install it (make deps) or name another (QEMU=)")
+    except KeyboardInterrupt:
+        status = 130
+    for fd in held:
+        os.close(fd)
+    words = EXIT_WORDS.get(status, "QEMU itself ended" if status != 0 else "")
+    print(f"\nQEMU's exit status is {status}: {words}.", flush=True)
+    return status if status >= 0 else 128 - status
 
 
 def main():
     flags = set(sys.argv[1:])
-    if flags - {"--print", "--check", "--native", "--uboot", "--uboot-args"}:
+    if flags - {"--print", "--check", "--native", "--uboot", "--uboot-args", "--keys"}:
         sys.exit(__doc__)
     config = from_environment(flags)
     if "--uboot-args" in flags:
@@ -180,22 +391,16 @@ def main():
         return 0
     if "--check" in flags:
         return 0
+    if "--keys" in flags:
+        print(initrd_with_keys(config, config.keys) if config.keys else config.initrd)
+        return 0
     if sys.stdin.isatty() and sys.stdout.isatty() and "pavise.tty" not in config.dom0_cmdline:
         size = os.get_terminal_size()
         config.dom0_cmdline += f" pavise.tty={size.lines}x{size.columns}"
-    argv = command(config)
     if "--print" in flags:
-        print(shlex.join(argv))
+        print(shlex.join(command(config)))
         return 0
-    try:
-        status = subprocess.run(argv, check=False).returncode
-    except FileNotFoundError:
-        sys.exit(f"machine.py: there is no {argv[0]}: install it (make deps) or name another (QEMU=)")
-    except KeyboardInterrupt:
-        status = 130
-    words = EXIT_WORDS.get(status, "QEMU itself ended" if status != 0 else "")
-    print(f"\nQEMU's exit status is {status}: {words}.", flush=True)
-    return status if status >= 0 else 128 - status
+    return run(config)
 
 
 if __name__ == "__main__":

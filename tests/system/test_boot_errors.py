@@ -2,6 +2,7 @@
 """Machines that Pavise cannot start on: it says what is missing and what to do, and ends visibly."""
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -60,10 +61,33 @@ def test_misspelt_option(boot):
 
 @pytest.mark.parametrize("variable, message", [
     ("SMP=abc", "SMP=abc: want a number of harts"), ("SMP=0", "SMP=0: want a number"), ("MEM=much", "MEM=much: want a size"),
-    ("QEMU_EXTRA='", "QEMU_EXTRA: No closing quotation"), ("DATA=/", "DATA=/: Is a directory")])
+    ("QEMU_EXTRA='", "QEMU_EXTRA: No closing quotation"), ("DATA=/", "DATA=/: Is a directory"),
+    ("KEEP=abc", "KEEP=abc: want KEEP=1"), ("IMAGES_SIZE=3x", "IMAGES_SIZE=3x: want a size"),
+    ("IMAGES=/nowhere/x", "IMAGES=/nowhere/x: there is no directory /nowhere"), ("IMAGES=/proc/x", "IMAGES=/proc/x: it is not there, and cannot be made in /proc: "),
+    ("IMAGES=/etc/passwd", "IMAGES=/etc/passwd: it is no ext4 image"), ("IMAGES=/dev/null", "neither a file nor a block device"),
+    ("SSH_KEY=/nowhere", "SSH_KEY=/nowhere: No such file or directory; ssh-keygen"), ("SSH_KEY=/etc/passwd", "no public key of ssh's: 'root:"),
+    ("SSH_PORT=ssh", "SSH_PORT=ssh: want a TCP port"), ("SSH_PORT=65536", "SSH_PORT=65536: want a TCP port")])
 def test_bad_variable(variable, message):
     """Before anything is built, in one sentence."""
-    name, value = variable.split("=", 1)
-    done = subprocess.run([sys.executable, machine.__file__, "--check"], env=dict(os.environ, **{name: value}),
-                          capture_output=True, text=True, check=False)
+    refused(message, variable)
+
+
+def refused(message, *variables):
+    env = dict(os.environ, **dict(v.split("=", 1) for v in variables))
+    done = subprocess.run([sys.executable, machine.__file__, "--check"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_bad_files(tmp_path):
+    """The private key by mistake; a disk of another label; a port that is taken; two that contradict one another."""
+    key, disk = tmp_path / "key", tmp_path / "disk.img"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    refused(f"SSH_KEY={key}: this is the private key, which stays where it is. The public one is wanted: {key}.pub", f"SSH_KEY={key}")
+    refused(f"KEEP=0 says that none is kept", "KEEP=0", f"IMAGES={disk}")
+    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-L", "mine", disk, "8M"], check=True)
+    refused("its label is 'mine', but dom0 looks for 'images'", f"IMAGES={disk}")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        refused("that port of 127.0.0.1 is taken", f"SSH_PORT={s.getsockname()[1]}")

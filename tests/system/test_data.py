@@ -18,16 +18,16 @@ def test_data_is_kept(boot):
     assert m.run("echo word | cat /dev/stdin").strip() == "word"
     assert "xl.cfg" in m.run("man xl | cat") and "maxmem=MIB" in m.run("man xl.cfg | cat")
     m.fails("man nothing")
-    m.shell.write_file("/data/xen/auto/mine.cfg", """name = "mine"
+    m.shell.write_file("/data/auto/mine.cfg", """name = "mine"
 kernel = "/images/boot/Image"
 ramdisk = "/images/test/initrd.gz"
 memory = 96
 extra = "console=hvc0" """)
-    m.run("echo 'log_limit = 7' > /data/xl.conf; echo once > /data/word")
+    m.run("echo 'log_limit = 7' > /data/etc/xl.conf; echo once > /data/word")
     # Nobody else gets it, nor repairs it, meanwhile.
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     assert done.returncode and "is another machine's at the moment" in done.stderr, done.stderr
-    m.run("xl create -q /data/xen/auto/mine.cfg", 60)
+    m.run("xl create -q /data/auto/mine.cfg", 60)
     m.run("until grep -q 'Linux version' /data/log/console/guest-mine.log; do sleep 1; done; xl destroy mine", 60)
     assert m.poweroff() == 0
     # It is not made anew by what makes it.

@@ -95,7 +95,7 @@ def test_events_and_usage(dom0):
     assert told == [("created", first), ("started", first), ("rebooted", first), ("destroyed", first),
                     ("created", second), ("started", second), ("shutdown", second), ("destroyed", second)]
     assert dom0.run("xl events --json -n 3").splitlines() == dom0.run("tail -n 3 /tmp/events").splitlines()
-    assert "rebooted        demo" in dom0.run("grep 'daemon.info xl' /var/log/messages")
+    assert "rebooted        demo" in dom0.run("grep 'daemon.info xl' /var/log/xen/dom0.log")
     lives = [u for u in json.loads(dom0.run("xl usage --json demo")) if u["domid"] in (first, second)]
     seeing.validator("usage").validate(lives)
     assert [(u["domid"], u["reason"]) for u in lives] == [(first, "reboot"), (second, "poweroff")]
