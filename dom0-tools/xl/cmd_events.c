@@ -48,11 +48,11 @@ static void print(const char *line, bool json)
 static bool is_since(const char *line, long long since)
 {
 	size_t n;
-	struct json_field *f = json_parse(line, &n);
-	const char *time = f ? json_get(f, n, "time") : NULL;
+	struct jsonl_field *f = jsonl_parse(line, &n);
+	const char *time = f ? jsonl_get(f, n, "time") : NULL;
 	bool ok = time && json_time_parse(time) >= since;
 
-	json_free(f, n);
+	jsonl_free(f, n);
 	return ok;
 }
 

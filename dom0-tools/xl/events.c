@@ -72,16 +72,16 @@ void xl_event(const char *event, uint32_t domid, const char *name, const char *m
 char *event_text(const char *line)
 {
 	size_t n, i, size = 0;
-	struct json_field *f = json_parse(line, &n);
-	const char *time = f ? json_get(f, n, "time") : NULL;
-	const char *event = f ? json_get(f, n, "event") : NULL;
-	const char *domid = f ? json_get(f, n, "domid") : NULL;
-	const char *name = f ? json_get(f, n, "name") : NULL;
+	struct jsonl_field *f = jsonl_parse(line, &n);
+	const char *time = f ? jsonl_get(f, n, "time") : NULL;
+	const char *event = f ? jsonl_get(f, n, "event") : NULL;
+	const char *domid = f ? jsonl_get(f, n, "domid") : NULL;
+	const char *name = f ? jsonl_get(f, n, "name") : NULL;
 	char *text = NULL;
 	FILE *out;
 
 	if (!time || !event || !domid || !name) {
-		json_free(f, n);
+		jsonl_free(f, n);
 		return NULL;
 	}
 	out = open_memstream(&text, &size);
@@ -93,6 +93,6 @@ char *event_text(const char *line)
 		    f[i].value != name)
 			fprintf(out, " %s=%s", f[i].key, f[i].value);
 	fclose(out);
-	json_free(f, n);
+	jsonl_free(f, n);
 	return text;
 }

@@ -140,7 +140,7 @@ static const char *parse_bare(const char *p, char **out)
 	return p + n;
 }
 
-static const char *parse_field(const char *p, struct json_field *f)
+static const char *parse_field(const char *p, struct jsonl_field *f)
 {
 	f->value = NULL;
 	p = parse_string(skip(p), &f->key);
@@ -153,9 +153,9 @@ static const char *parse_field(const char *p, struct json_field *f)
 	return p ? skip(p) : NULL;
 }
 
-struct json_field *json_parse(const char *line, size_t *n)
+struct jsonl_field *jsonl_parse(const char *line, size_t *n)
 {
-	struct json_field *f = malloc(sizeof(*f)), *more;
+	struct jsonl_field *f = malloc(sizeof(*f)), *more;
 	const char *p = skip(line);
 	bool ok = f && *p++ == '{';
 
@@ -174,11 +174,11 @@ struct json_field *json_parse(const char *line, size_t *n)
 	}
 	if (ok && !*skip(p))
 		return f;
-	json_free(f, *n);
+	jsonl_free(f, *n);
 	return NULL;
 }
 
-void json_free(struct json_field *f, size_t n)
+void jsonl_free(struct jsonl_field *f, size_t n)
 {
 	size_t i;
 
@@ -189,7 +189,7 @@ void json_free(struct json_field *f, size_t n)
 	free(f);
 }
 
-const char *json_get(const struct json_field *f, size_t n, const char *key)
+const char *jsonl_get(const struct jsonl_field *f, size_t n, const char *key)
 {
 	size_t i;
 
@@ -199,9 +199,9 @@ const char *json_get(const struct json_field *f, size_t n, const char *key)
 	return NULL;
 }
 
-double json_number(const struct json_field *f, size_t n, const char *key)
+double jsonl_number(const struct jsonl_field *f, size_t n, const char *key)
 {
-	const char *v = json_get(f, n, key);
+	const char *v = jsonl_get(f, n, key);
 	char *end = "";
 	double d = v ? strtod(v, &end) : 0;
 

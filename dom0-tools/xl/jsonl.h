@@ -27,19 +27,19 @@ long long json_time_parse(const char *text);
 long long json_now(void);
 
 /* One member of a flat object. */
-struct json_field {
+struct jsonl_field {
 	char *key, *value; /* without quotes and escapes */
 	bool string; /* or a number, true, false or null */
 };
 /*
- * Takes a line apart; *n fields, for json_free(). NULL: it is no flat object (half a line that a full disk has left, say).
+ * Takes a line apart; *n fields, for jsonl_free(). NULL: it is no flat object (half a line that a full disk has left, say).
  */
-struct json_field *json_parse(const char *line, size_t *n);
-void json_free(struct json_field *f, size_t n);
+struct jsonl_field *jsonl_parse(const char *line, size_t *n);
+void jsonl_free(struct jsonl_field *f, size_t n);
 /* The member's value or NULL. */
-const char *json_get(const struct json_field *f, size_t n, const char *key);
+const char *jsonl_get(const struct jsonl_field *f, size_t n, const char *key);
 /* 0 when it is none, or no number. */
-double json_number(const struct json_field *f, size_t n, const char *key);
+double jsonl_number(const struct jsonl_field *f, size_t n, const char *key);
 
 /* Appends "@line\n" in one piece. False, without a message, when it could not. */
 bool jsonl_append(const char *path, const char *line);

@@ -303,31 +303,31 @@ static char *copy(const char *s)
 bool usage_parse(const char *line, struct usage *u)
 {
 	size_t n;
-	struct json_field *f = json_parse(line, &n);
-	const char *created = f ? json_get(f, n, "created") : NULL;
-	const char *ended = f ? json_get(f, n, "ended") : NULL;
-	const char *uuid = f ? json_get(f, n, "uuid") : NULL;
+	struct jsonl_field *f = jsonl_parse(line, &n);
+	const char *created = f ? jsonl_get(f, n, "created") : NULL;
+	const char *ended = f ? jsonl_get(f, n, "ended") : NULL;
+	const char *uuid = f ? jsonl_get(f, n, "uuid") : NULL;
 
 	memset(u, 0, sizeof(*u));
 	u->created = created ? json_time_parse(created) : -1;
 	if (u->created < 0 || !uuid || strlen(uuid) >= sizeof(u->uuid)) {
-		json_free(f, n);
+		jsonl_free(f, n);
 		return false;
 	}
 	strcpy(u->uuid, uuid);
 	u->ended = ended ? json_time_parse(ended) : 0;
 	u->ended = u->ended < 0 ? 0 : u->ended;
-	u->name = copy(json_get(f, n, "name"));
-	u->reason = copy(json_get(f, n, "reason"));
-	u->domid = json_number(f, n, "domid");
-	u->cpu_seconds = json_number(f, n, "cpu_seconds");
-	u->memory_byte_seconds = json_number(f, n, "memory_byte_seconds");
-	u->disk_read_bytes = json_number(f, n, "disk_read_bytes");
-	u->disk_written_bytes = json_number(f, n, "disk_written_bytes");
-	u->disk_reads = json_number(f, n, "disk_reads");
-	u->disk_writes = json_number(f, n, "disk_writes");
-	u->net_sent_bytes = json_number(f, n, "net_sent_bytes");
-	u->net_received_bytes = json_number(f, n, "net_received_bytes");
-	json_free(f, n);
+	u->name = copy(jsonl_get(f, n, "name"));
+	u->reason = copy(jsonl_get(f, n, "reason"));
+	u->domid = jsonl_number(f, n, "domid");
+	u->cpu_seconds = jsonl_number(f, n, "cpu_seconds");
+	u->memory_byte_seconds = jsonl_number(f, n, "memory_byte_seconds");
+	u->disk_read_bytes = jsonl_number(f, n, "disk_read_bytes");
+	u->disk_written_bytes = jsonl_number(f, n, "disk_written_bytes");
+	u->disk_reads = jsonl_number(f, n, "disk_reads");
+	u->disk_writes = jsonl_number(f, n, "disk_writes");
+	u->net_sent_bytes = jsonl_number(f, n, "net_sent_bytes");
+	u->net_received_bytes = jsonl_number(f, n, "net_received_bytes");
+	jsonl_free(f, n);
 	return true;
 }

@@ -81,17 +81,17 @@ static void quoting(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char *q = json_quote(cases[i].in), *line = NULL;
-		struct json_field *f;
+		struct jsonl_field *f;
 
 		assert_string_equal(q, cases[i].out);
 		/* And back: the same but for what has been made text. */
 		assert_true(asprintf(&line, "{\"k\": %s}", q) > 0);
-		f = json_parse(line, &n);
+		f = jsonl_parse(line, &n);
 		assert_non_null(f);
 		assert_int_equal(n, 1);
 		if (i < 4 || i == 6)
-			assert_string_equal(json_get(f, n, "k"), cases[i].in);
-		json_free(f, n);
+			assert_string_equal(jsonl_get(f, n, "k"), cases[i].in);
+		jsonl_free(f, n);
 		free(line);
 		free(q);
 	}
@@ -130,22 +130,22 @@ static void parsing(void **state)
 		"{\"a\": truth}",
 		"[1]",
 	};
-	struct json_field *f;
+	struct jsonl_field *f;
 	size_t i, n;
 
 	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		assert_null(json_parse(bad[i], &n));
-	f = json_parse(" { \"a\":1.5, \"b\" : \"x\\u0041\\/\" , \"c\": null, \"d\": true } ", &n);
+		assert_null(jsonl_parse(bad[i], &n));
+	f = jsonl_parse(" { \"a\":1.5, \"b\" : \"x\\u0041\\/\" , \"c\": null, \"d\": true } ", &n);
 	assert_non_null(f);
 	assert_int_equal(n, 4);
 	assert_true(json_number(f, n, "a") == 1.5);
-	assert_string_equal(json_get(f, n, "b"), "xA/");
+	assert_string_equal(jsonl_get(f, n, "b"), "xA/");
 	assert_true(f[1].string && !f[2].string);
-	assert_string_equal(json_get(f, n, "d"), "true");
-	assert_null(json_get(f, n, "e"));
+	assert_string_equal(jsonl_get(f, n, "d"), "true");
+	assert_null(jsonl_get(f, n, "e"));
 	assert_true(json_number(f, n, "b") == 0);
-	json_free(f, n);
+	jsonl_free(f, n);
 }
 
 static unsigned int seen, last_number;
@@ -153,14 +153,14 @@ static unsigned int seen, last_number;
 static void count(const char *line, void *ctx)
 {
 	size_t n;
-	struct json_field *f = json_parse(line, &n);
+	struct jsonl_field *f = jsonl_parse(line, &n);
 
 	if (!f)
 		return;
 	seen++;
 	if (ctx)
 		last_number = json_number(f, n, "n");
-	json_free(f, n);
+	jsonl_free(f, n);
 }
 
 /* However much is written, the two files have their bound, and the newest is there. */
@@ -224,16 +224,16 @@ static void at_once(void **state)
 		assert_non_null(f);
 		while (fgets(line, sizeof(line), f)) {
 			size_t n;
-			struct json_field *fields;
+			struct jsonl_field *fields;
 
 			assert_non_null(strchr(line, '\n'));
 			*strchr(line, '\n') = '\0';
 			/* Between two: another was in the middle of its line when this one looked. */
 			if (!*line)
 				continue;
-			fields = json_parse(line, &n);
+			fields = jsonl_parse(line, &n);
 			assert_non_null(fields);
-			json_free(fields, n);
+			jsonl_free(fields, n);
 		}
 		fclose(f);
 	}
