@@ -139,12 +139,12 @@ static void parsing(void **state)
 	f = jsonl_parse(" { \"a\":1.5, \"b\" : \"x\\u0041\\/\" , \"c\": null, \"d\": true } ", &n);
 	assert_non_null(f);
 	assert_int_equal(n, 4);
-	assert_true(json_number(f, n, "a") == 1.5);
+	assert_true(jsonl_number(f, n, "a") == 1.5);
 	assert_string_equal(jsonl_get(f, n, "b"), "xA/");
 	assert_true(f[1].string && !f[2].string);
 	assert_string_equal(jsonl_get(f, n, "d"), "true");
 	assert_null(jsonl_get(f, n, "e"));
-	assert_true(json_number(f, n, "b") == 0);
+	assert_true(jsonl_number(f, n, "b") == 0);
 	jsonl_free(f, n);
 }
 
@@ -159,7 +159,7 @@ static void count(const char *line, void *ctx)
 		return;
 	seen++;
 	if (ctx)
-		last_number = json_number(f, n, "n");
+		last_number = jsonl_number(f, n, "n");
 	jsonl_free(f, n);
 }
 
