@@ -277,6 +277,11 @@ int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struc
 			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver);
 		goto out;
 	}
+	if (kind->offered && !kind->offered(xl, spec->of_kind, d.be)) {
+		xl_error("cannot write %s %s to xenstore: %s", kind->key, spec->label,
+			 strerror(errno));
+		goto out;
+	}
 	rc = run_script(&d, spec->script, kind->start);
 	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d.be);
 	if (rc || !status || strcmp(status, "connected")) {
