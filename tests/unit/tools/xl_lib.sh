@@ -132,7 +132,7 @@ if [ "$have_nodes" ]; then
 	cat >scripts/block <<-END
 		#!/bin/sh
 		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
-		export LOOPS=$root/loops LOOPDEV=$root/dev XEN_RUN_DIR=$root/run
+		export LOOPS=$root/loops LOOPDEV=$root/dev
 		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/block "\$@"
 	END
 else
