@@ -97,9 +97,7 @@ static void check_one(struct xl *xl, uint32_t domid, const char *kind, const cha
 		free(name);
 		free(dev);
 	}
-	/* Not one that was asked to go: its nodes are another's business. */
-	if (be && !known && !strcmp(kind, "vif") &&
-	    st_read_long(xl, "%s/state", be) == XenbusStateConnected)
+	if (be && !known && !strcmp(kind, "vif"))
 		device_hold_rate(xl, domid, strtoul(devid, NULL, 10), be, say);
 	free(why);
 	free(be);

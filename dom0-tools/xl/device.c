@@ -96,12 +96,12 @@ static void exec_script(const struct device *d, const char *script, const char *
 		dup2(fd, 2);
 	}
 	fd = strcmp(script, BLOCK_SCRIPT) ? -1 : wait_for_turn();
+	close(go);
 	/* The lock stays with the script; without one it runs all the same. */
 	if (fd >= 0 && fd != 3)
 		dup2(fd, 3);
 	else if (fd == 3)
 		fcntl(fd, F_SETFD, 0);
-	close(go);
 	closefrom(fd < 0 ? 3 : 4);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);

@@ -13,6 +13,8 @@
 #include "device.h"
 #include "stats.h"
 
+#include <xen/io/xenbus.h>
+
 static char *script_path(const struct xl_nic *n)
 {
 	return *n->script == '/' ? xl_sprintf("%s", n->script) :
@@ -83,7 +85,9 @@ void device_hold_rate(struct xl *xl, uint32_t domid, uint32_t devid, const char 
 		      void (*say)(const char *fmt, ...))
 {
 	char *all = st_read(xl, XBT_NULL, "%s/rate-of-all", be), *now = NULL, rate[40];
-	unsigned int queues = all ? stats_vif_queues(domid, devid) : 0;
+	/* While it connects or goes its queues are not what they will be. */
+	bool connected = all && st_read_long(xl, "%s/state", be) == XenbusStateConnected;
+	unsigned int queues = connected ? stats_vif_queues(domid, devid) : 0;
 	uint64_t bytes, share;
 	uint32_t usec;
 
