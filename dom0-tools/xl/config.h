@@ -32,6 +32,7 @@ struct xl_config {
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
+	int max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	bool have_uuid;
 	uint8_t uuid[16];
 	struct xl_disk *disk;

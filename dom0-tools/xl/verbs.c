@@ -115,7 +115,7 @@ const struct command commands[] = {
 	{ "network-attach", cmd_network_attach, "<Domain> [key=value ...]",
 	  "Create a new virtual network device",
 	  "key=value               As in the vif line of xl.cfg(5): mac=, bridge=, script=, ip=,\n"
-	  "                        vifname=, rate=.\n" },
+	  "                        vifname=, rate=, mtu=, gatewaydev=, untrusted.\n" },
 	{ "network-detach", cmd_network_detach, "[-f] <Domain> <DevId|Mac>",
 	  "Destroy a domain's virtual network device",
 	  "-f                      Do not ask the guest first.\n" },

@@ -74,6 +74,7 @@ struct pv_create {
 	uint8_t handle[16]; /* UUID */
 	uint32_t max_vcpus;
 	uint32_t max_evtchn_port; /* the highest event channel that it may have */
+	int32_t max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	uint32_t engine; /* XEN_DOMCTL_CONFIG_ENGINE_* */
 };
 /* @timebase (Hz) may be NULL. */
