@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """xl's verbs on guests that run, and their listings: what a real Linux guest and a real hypervisor make of them."""
+import base64
+import gzip
 import json
 import os
 import re
+import subprocess
 
 import jsonschema
 
@@ -154,3 +157,47 @@ def test_signals(demo):
     m.run("until xl list demo | grep -q -- '---sc-'; do sleep 0.3; done", 30)
     for verb in ("sysrq demo h", "trigger demo reset", "mem-set demo 64", "mem-max demo 64", "vcpu-set demo 1"):
         assert "'demo' has ended" in m.fails("xl " + verb), verb
+
+
+def gdb(path, *commands):
+    """What gdb says about a core of the bare guest core."""
+    elf = os.path.join(conftest.OUT, "payloads", "core.elf")
+    args = [x for c in commands for x in ("-ex", c)]
+    done = subprocess.run(["gdb-multiarch", "-nx", "-batch", elf, "-ex", f"core-file {path}", *args], check=True, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    return done.stdout
+
+
+def take(m, path, name):
+    """A (sparse) file from dom0, through its console; where it is."""
+    there = os.path.join(conftest.OUT, name)
+    data = gzip.decompress(base64.b64decode(m.run(f"gzip -c {path} | base64", 60)))
+    with open(there, "wb") as f:
+        f.write(data)
+    return there
+
+
+def test_core(dom0):
+    """gdb opens a guest's core: registers, symbols, memory by both kinds of addresses; whatever fails leaves nothing."""
+    m = dom0
+    m.run('xl create -q name=\\"bare\\" memory=16 kernel=\\"/images/test/core\\" on_crash=\\"preserve\\"', 60)  # back after a second of its time
+    m.run("xl dump-core bare /tmp/bare.core")
+    assert m.run("stat -c %a /tmp/bare.core").strip() == "600"
+    said = gdb(take(m, "/tmp/bare.core", "bare.core"), "info symbol $pc", "print/x $s1", "print/x $s11",
+               "print/x *(unsigned long *)((char *)&page + 4088) - (unsigned long)&page",
+               "print/x *(unsigned long *)((char *)&page - 0x80000000 + 0xffffffe000000000 + 16) - (unsigned long)&page",
+               "info threads")
+    assert "spin in section .image" in said, said
+    values = re.findall(r"^\$\d+ = (.*)$", said, re.M)
+    assert values == ["0x1111111111111111", "0x123456789abcdef", "0xff8", "0x10"], said
+    assert "p" not in m.domains()["bare"][3]
+    # No room: nothing is left, and the guest goes on.
+    m.run("mkdir -p /tmp/small && mount -t tmpfs -o size=8k none /tmp/small")
+    assert "No space left" in m.fails("xl dump-core bare /tmp/small/core")
+    assert m.run("ls /tmp/small; umount /tmp/small && rmdir /tmp/small") == ""
+    assert "p" not in m.domains()["bare"][3]
+    assert "'nobody' is an invalid" in m.fails("xl dump-core nobody /tmp/x")
+    assert "cannot dump domain 0" in m.fails("xl dump-core 0 /tmp/x")
+    m.run("xl dump-core -C bare /tmp/bare.core && until xl list bare | grep -q -- '---sc-'; do sleep 0.2; done")
+    assert "has ended already" in m.fails("xl dump-core -R bare /tmp/bare.core")
+    m.run("xl dump-core bare /tmp/bare.core && rm /tmp/bare.core && ! ls /tmp/*.core* 2>/dev/null")
