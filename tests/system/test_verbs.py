@@ -201,3 +201,8 @@ def test_core(dom0):
     m.run("xl dump-core -C bare /tmp/bare.core && until xl list bare | grep -q -- '---sc-'; do sleep 0.2; done")
     assert "has ended already" in m.fails("xl dump-core -R bare /tmp/bare.core")
     m.run("xl dump-core bare /tmp/bare.core && rm /tmp/bare.core && ! ls /tmp/*.core* 2>/dev/null")
+    # By itself, onto the disk
+    m.run('xl destroy bare && xl create -q name=\\"bare\\" memory=16 kernel=\\"/images/test/core\\" on_crash=\\"coredump-destroy\\"', 60)
+    m.run("xl dump-core -C bare /tmp/bare.core")
+    m.wait_gone("bare")
+    m.run("cmp /tmp/bare.core /images/dump/bare && rm /tmp/bare.core /images/dump/bare")

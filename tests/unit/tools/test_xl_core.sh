@@ -73,6 +73,29 @@ check "the old one is whole" cmp a.core old
 check "and the guest has not been ended" sh -c "'$out/fake-xl' list a | grep -q -- -b----"
 xl destroy a
 
+# --- on_crash = "coredump-*" ---
+
+mkdir dump
+xl create -q crash.cfg on_crash=coredump-destroy >output 2>&1
+check "it is gone" gone crash
+says 0 "pc             0xffffffff80000000" gdb dump/crash -ex "info registers pc"
+check "for its owner only" [ "$(stat -c %a dump/crash)" = 600 ]
+says 0 "memory is in $root/dump/crash" cat log/xl-crash.log
+rm -r dump
+check "create" xl create -q a.cfg on_crash=coredump-restart
+id=$(xl domid a)
+check "a crash, with no place for the core" xl sysrq a c
+check "its next life all the same" wait_for next_life
+says 0 "dump/a.part-" cat log/xl-a.log
+mkdir dump
+id=$(xl domid a)
+check "another one" xl sysrq a c
+check "its next life" wait_for next_life
+check "with a core of the last" [ -s dump/a ]
+says 0 'on_crash = "coredump-restart"' xl create -n a.cfg on_crash=coredump-restart
+xl destroy a
+rm -r dump
+
 # Whatever fails, nothing is left, and the guest goes on.
 check "create" xl create -q a.cfg memory=16
 rm b.core old
