@@ -305,6 +305,8 @@ static const char *const actions[] = {
 	[ACTION_RESTART] = "restart",
 	[ACTION_PRESERVE] = "preserve",
 	[ACTION_RENAME_RESTART] = "rename-restart",
+	[ACTION_COREDUMP_DESTROY] = "coredump-destroy",
+	[ACTION_COREDUMP_RESTART] = "coredump-restart",
 };
 
 const char *action_name(enum xl_action a)
@@ -326,12 +328,13 @@ static void get_action(struct xl_config *c, const struct cfg_setting *s, enum xl
 			return;
 		}
 	}
-	if (!strcmp(text, "coredump-destroy") || !strcmp(text, "coredump-restart") ||
-	    !strcmp(text, "soft-reset"))
+	if (!strcmp(text, "soft-reset"))
 		cfg_error(&c->tree, s, 0, "'%s' is not supported", text);
 	else
 		cfg_error(&c->tree, s, 0,
-			  "'%s' is none of destroy, restart, preserve, rename-restart", text);
+			  "'%s' is none of destroy, restart, preserve, rename-restart, "
+			  "coredump-destroy, coredump-restart",
+			  text);
 	free(text);
 }
 

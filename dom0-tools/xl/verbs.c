@@ -66,6 +66,10 @@ const struct command commands[] = {
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
 	  "-n 0                    The console's number; there is no other.\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
+	{ "dump-core", cmd_dump_core, "[-L|-C|-R] <Domain> <filename>", "Core dump a domain",
+	  "-L, --live              Do not stop the guest meanwhile.\n"
+	  "-C, --crash             End it as crashed afterwards.\n"
+	  "-R, --reset             End its present life afterwards, as a reboot.\n" },
 	{ "sysrq", cmd_sysrq, "<Domain> <letter>", "Send a sysrq to a domain", NULL },
 	{ "trigger", cmd_trigger, "<Domain> <nmi|reset|init|power|sleep|s3resume> [<VCPU>]",
 	  "Send a trigger to a domain",

@@ -192,7 +192,6 @@ static const struct {
 	{ "cpupool-rename", NULL },
 	{ "devd", NULL },
 	{ "dt-overlay", "devices are dom0's: no device tree is changed while the machine runs" },
-	{ "dump-core", NULL },
 	{ "getenforce",
 	  "there is no FLASK policy: access is checked by the rules of xsm=dummy or xsm=silo" },
 	{ "list-vm", "it is called vm-list" },

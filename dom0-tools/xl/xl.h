@@ -288,6 +288,7 @@ int cmd_mem_set(int argc, char **argv);
 int cmd_mem_max(int argc, char **argv);
 int cmd_sysrq(int argc, char **argv);
 int cmd_trigger(int argc, char **argv);
+int cmd_dump_core(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

@@ -157,11 +157,10 @@ static void test_mistakes(void **state)
 		  "t.cfg:4: vif: mac 00:16:3e:00:00:01 is given twice\n" },
 		{ "vif = [ 'vifname=a', 'vifname=a' ]",
 		  "t.cfg:3: vif: vifname a is given twice\n" },
-		{ "on_crash = 'coredump-destroy'",
-		  "t.cfg:3: on_crash: 'coredump-destroy' is not supported\n" },
+		{ "on_crash = 'soft-reset'", "t.cfg:3: on_crash: 'soft-reset' is not supported\n" },
 		{ "on_poweroff = 'explode'",
 		  "t.cfg:3: on_poweroff: 'explode' is none of destroy, restart, preserve, "
-		  "rename-restart\n" },
+		  "rename-restart, coredump-destroy, coredump-restart\n" },
 		{ "max_event_channels = 131072",
 		  "t.cfg:3: max_event_channels: 131072 is not between 2 and 131071\n" },
 		{ "max_grant_frames = 0",
