@@ -9,6 +9,7 @@
  *	fake-hv take N		takes N pages of the free memory; less than 0: gives them back
  *	fake-hv cpu DOMID MS	the domain has run so much longer
  *	fake-hv memory DOMID KIB	it has so much memory now
+ *	fake-hv end DOMID	the domain powers off
  *	fake-hv add N		N running domains that have nothing but a number
  */
 #include <string.h>
@@ -52,7 +53,9 @@ static int change(struct fake *f, const char *what, uint32_t domid, uint64_t n)
 
 		if (!d->used || d->domid != domid)
 			continue;
-		if (!strcmp(what, "cpu"))
+		if (!strcmp(what, "end"))
+			d->flags = XEN_DOMINF_shutdown;
+		else if (!strcmp(what, "cpu"))
 			__atomic_fetch_add(&d->cpu_ns, n * 1000000, __ATOMIC_SEQ_CST);
 		else
 			__atomic_store_n(&d->pages, n / 4, __ATOMIC_SEQ_CST);
@@ -98,6 +101,8 @@ int main(int argc, char **argv)
 		return f->no_list = !atoi(argv[2]), 0;
 	if (argc == 3 && !strcmp(argv[1], "take"))
 		return __atomic_sub_fetch(&f->free_pages, atoi(argv[2]), __ATOMIC_SEQ_CST), 0;
+	if (argc == 3 && !strcmp(argv[1], "end"))
+		return change(f, argv[1], atoi(argv[2]), 0);
 	if (argc == 3)
 		return hold(f, atoi(argv[2]), !strcmp(argv[1], "hold"));
 	f->fail_at = argc > 1 ? atoi(argv[1]) : 0;
