@@ -321,14 +321,43 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 	return rc ? 1 : 0;
 }
 
-/* Before a boot loader runs for nothing: domain_create() looks again, with the lock. */
+/* Before a boot loader runs for nothing: domain_create() looks again. */
 static int may_be_made(struct xl *xl, struct xl_config *cfg)
 {
-	if (cfg->bootloader && domain_name_used(xl, cfg->name, DOMID_INVALID)) {
+	if (!cfg->bootloader)
+		return 0;
+	if (domain_name_used(xl, cfg->name, DOMID_INVALID)) {
 		config_error(cfg, "name", 0, "a domain called '%s' exists already", cfg->name);
 		return -1;
 	}
+	if (bootloader_reads_for(xl, cfg->name)) {
+		config_error(cfg, "name", 0,
+			     "a domain called '%s' is being made already: its disk is being read",
+			     cfg->name);
+		return -1;
+	}
 	return 0;
+}
+
+/* Whole but paused, with *@domain_lock held. */
+static int make(struct xl *xl, struct xl_config *cfg, uint32_t *domid, int *domain_lock)
+{
+	int lock, rc;
+
+	bootloader_sweep(xl);
+	lock = xl_lock();
+	if (lock < 0)
+		return -1;
+	xl_logs_prune(xl, cfg->name);
+	if (may_be_made(xl, cfg)) {
+		xl_unlock(lock);
+		return -1;
+	}
+	if (bootloader_fetch(xl, cfg, &lock))
+		return -1;
+	rc = domain_create(xl, cfg, lock, domid, domain_lock);
+	bootloader_discard(cfg);
+	return rc;
 }
 
 int cmd_create(int argc, char **argv)
@@ -363,16 +392,8 @@ int cmd_create(int argc, char **argv)
 		goto out;
 	xl_catch_signals();
 	signal(SIGPIPE, SIG_IGN);
-	if (!may_be_made(&xl, &cfg) && !bootloader_fetch(&xl, &cfg)) {
-		lock = xl_lock();
-		if (lock >= 0)
-			xl_logs_prune(&xl, cfg.name);
-		if (lock >= 0 && !domain_create(&xl, &cfg, lock, &domid, &lock)) {
-			bootloader_discard(&cfg);
-			rc = start(&xl, &cfg, &o, domid, lock);
-		}
-		bootloader_discard(&cfg);
-	}
+	if (!make(&xl, &cfg, &domid, &lock))
+		rc = start(&xl, &cfg, &o, domid, lock);
 	xl_close(&xl);
 out:
 	config_free(&cfg);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "xl.h"
 
 /* A guest that has not taken the request by then is named, and is no longer a reason to wait. */
@@ -315,6 +316,10 @@ static int end_guests(int argc, char **argv, const char *what)
 	xl_catch_signals();
 	r.xl = &xl;
 	if (all) {
+		/* They are nobody's guests, and end those that are about to be. */
+		if (!r.reboot)
+			bootloader_end(&xl, NULL);
+		bootloader_sweep(&xl);
 		c = pv_domain_list(xl.pv, &list);
 		if (c < 0) {
 			xl_error("cannot list the domains: %s; nobody has been asked",
@@ -322,12 +327,15 @@ static int end_guests(int argc, char **argv, const char *what)
 			failed = 1;
 		}
 		for (i = 0; i < c; i++)
-			if (list[i].domain)
+			if (list[i].domain && !bootloader_is_reader(&xl, list[i].domain))
 				add_target(&r, list[i].domain, true);
 		free(list);
 	}
 	for (; optind < argc; optind++) {
-		if (domain_find_guest(&xl, argv[optind], argv[0], &domid))
+		if (!r.reboot && bootloader_end(&xl, argv[optind]))
+			printf("'%s' does not start: its disk was just being read for that\n",
+			       argv[optind]);
+		else if (domain_find_guest(&xl, argv[optind], argv[0], &domid))
 			failed = 1;
 		else
 			add_target(&r, domid, false);

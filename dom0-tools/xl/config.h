@@ -23,6 +23,8 @@ enum xl_action {
 	ACTION_COREDUMP_RESTART,
 };
 
+struct boot_dir;
+
 struct xl_config {
 	struct cfg tree; /* for messages about keys, also later */
 	char *name, *kernel, *ramdisk;
@@ -30,7 +32,8 @@ struct xl_config {
 	bool bootloader; /* kernel, ramdisk and cmdline come from the first disk: bootloader.c sets them */
 	char *bootloader_entry; /* of the menu there, or NULL: its own choice */
 	char *bootloader_extra; /* what the configuration adds to the menu's command line */
-	char *bootloader_files; /* the directory of what was fetched, or NULL */
+	struct boot_dir *bootloader_files; /* what was fetched, or NULL; bootloader_discard() frees it */
+	char *reader_dir, *reader_for; /* of a guest that is bootloader.c's: its files, and whose kernel it reads */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;

@@ -264,6 +264,10 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 
 	ok = st_write(k->xl, t, vm, "/local/domain/%u/vm", id);
 	ok = ok && st_write(k->xl, t, cfg->name, "/local/domain/%u/name", id);
+	/* From its first moment on: whoever finds it later knows what it is (bootloader.c). */
+	if (cfg->reader_dir)
+		ok = ok && st_write(k->xl, t, cfg->reader_dir, XL_PRIVATE "/%u/bootloader", id) &&
+		     st_write(k->xl, t, cfg->reader_for, XL_PRIVATE "/%u/bootloader-for", id);
 	ok = ok && write_number(k, t, id, "domid");
 	/* It starts with all that it may have; its balloon driver goes down to the target. */
 	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/target");

@@ -437,6 +437,29 @@ static bool gone(const struct life *l, const char *why)
 }
 
 /*
+ * One try, with its kernel read anew where that comes from its disk. As domain_create(); also -ENOSPC: there was no room for
+ * what is on that disk.
+ */
+static int try_to_make(struct life *l, int lock, int *domain_lock)
+{
+	struct sigaction was;
+	int rc;
+
+	while (l->nr_corpses && !(bootloader_fits(l->xl, l->cfg) && domain_fits(l->xl, l->cfg)))
+		drop_oldest(l, "its memory is wanted for the next life");
+	/* Whoever ends us while the disk is read does not leave its reader behind. */
+	xl_catch_signal(SIGTERM, &was);
+	rc = bootloader_fetch(l->xl, l->cfg, &lock);
+	if (!rc) {
+		adapt_memory(l);
+		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
+	}
+	bootloader_discard(l->cfg);
+	sigaction(SIGTERM, &was, NULL);
+	return rc;
+}
+
+/*
  * Makes the next life, for which there may be no memory for a while; meanwhile nothing of the guest is there, and nothing is
  * locked. True with *@domain_lock held. @lock: from xl_lock(), given back.
  */
@@ -446,18 +469,17 @@ static bool make(struct life *l, int lock, int *domain_lock)
 	int64_t end;
 
 	for (tries = 1;; tries++) {
-		while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
-			drop_oldest(l, "its memory is wanted for the next life");
-		adapt_memory(l);
-		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
+		bootloader_sweep(l->xl);
+		rc = try_to_make(l, lock, domain_lock);
 		if (!rc)
 			return true;
-		if (rc != -ENOMEM || tries > MEMORY_TRIES)
+		if ((rc != -ENOMEM && rc != -ENOSPC) || tries > MEMORY_TRIES)
 			return gone(l, "");
 		s = pause_of(QUICK_LIVES + tries);
-		note("'%s' is not there now, for lack of memory: it is tried again in %d s (%d of "
-		     "%d); ending process %d ends this",
-		     l->cfg->name, s, tries, MEMORY_TRIES, getpid());
+		note("'%s' is not there now, for lack of %s: it is tried again in %d s (%d of %d); "
+		     "ending process %d ends this",
+		     l->cfg->name, rc == -ENOMEM ? "memory" : "room", s, tries, MEMORY_TRIES,
+		     getpid());
 		for (end = xl_now() + s * 1000LL; xl_now() < end; xl_sleep(PAUSE_LOOK_MS))
 			if (xl_interrupted || !access(XL_NO_RESTART, F_OK))
 				return gone(l, "it is to stay down, and ");
@@ -476,11 +498,8 @@ static bool make(struct life *l, int lock, int *domain_lock)
 static bool restart(struct life *l, int lock)
 {
 	int domain_lock, rc;
-	bool made;
 
-	made = make(l, lock, &domain_lock);
-	bootloader_discard(l->cfg);
-	if (!made)
+	if (!make(l, lock, &domain_lock))
 		return false;
 	remember_handle(l);
 	/* For the watches of its back ends. */
@@ -635,26 +654,6 @@ static enum next act(struct life *l, enum xl_action action)
 	return NEXT_GONE;
 }
 
-/*
- * The next life's kernel, where it comes from the guest's disk: before anything is locked, as others must not wait for
- * what is on that disk. The dead guest lets go of its disks for it. False: there is none.
- */
-static bool read_next_kernel(struct life *l)
-{
-	int lock;
-
-	if (!l->cfg->bootloader)
-		return true;
-	lock = xl_lock_domain(l->domid);
-	if (is_ours(l))
-		device_remove_all(l->xl, l->domid);
-	xl_unlock_domain(lock, l->domid);
-	if (!bootloader_fetch(l->xl, l->cfg))
-		return true;
-	note("'%s' has no kernel for its next life", l->cfg->name);
-	return false;
-}
-
 /* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
 static enum next after_the_end(struct life *l, unsigned int reason)
 {
@@ -664,8 +663,6 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 
 	open_log();
 	action = hold_back(l, decide(l, reason));
-	if (restarts(action) && !l->last && !read_next_kernel(l))
-		action = stay_down(l, action);
 	/* Over destruction and creation, so that nobody takes the name in between. */
 	lock = restarts(action) ? xl_lock() : -1;
 	domain_lock = xl_lock_domain(l->domid);
@@ -686,7 +683,6 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	if (next == NEXT_LIFE)
 		return restart(l, lock) ? NEXT_LIFE : NEXT_FAILED;
 	xl_unlock(lock);
-	bootloader_discard(l->cfg);
 	return next;
 }
 

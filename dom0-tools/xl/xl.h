@@ -8,6 +8,7 @@
 #ifndef XL_H
 #define XL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -59,6 +60,8 @@ void xl_sleep(int ms);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
+/* One of them, for a while; *@was: what is to be restored by sigaction(). */
+void xl_catch_signal(int sig, struct sigaction *was);
 /* dom0's kernel does not end this process, nor its children, when memory is short. */
 void xl_spare_me(void);
 int xl_mkdir(const char *path);

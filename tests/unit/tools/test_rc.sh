@@ -27,6 +27,7 @@ list)
 	[ $n -lt "$FAILS" ] || [ $n -ge $((FAILS + TIMES)) ] || exit 1
 	echo 'Name ID Mem VCPUs State Time'
 	echo 'Domain-0 0 1 1 r----- 1'
+	[ ! -e reader ] || echo 'g1.abcdef.boot 12 96 1 -b---- 1'
 	case $DOWN in
 	never) ;;
 	asked) [ ! -e asked ] || exit 0 ;;
@@ -44,9 +45,19 @@ destroy) echo "destroyed $2" ;;
 esac
 END
 printf '#!/bin/sh\nexec %s 0.05\n' "$(command -v sleep)" >bin/sleep
-chmod +x bin/xl bin/sleep
+printf '#!/bin/sh\n[ ! -s reader ] || cat reader\n' >bin/xenstore-ls
+chmod +x bin/*
 
 failures=0
+verdict() {
+	if [ "$1" = 0 ]; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		sed 's/^/# /' "$3"
+		failures=1
+	fi
+}
 # run NAME GRACE FAILS TIMES DOWN [DIES HOW]: until the guest is down it is waited for, and only one that is not is destroyed
 run() {
 	echo 0 >calls
@@ -77,6 +88,14 @@ run "nor when it fails for a while" 60 3 9 20
 run "one that does not is destroyed when its time is over" 1 99 0 never
 run "who asks is killed, and it is asked again" 60 99 0 asked 1 kill
 run "who asks cannot, and it is asked again" 60 99 0 asked 3 1
+# Who reads a guest's disk is no guest; a guest may be called as it likes.
+echo '/tool/pavise/12/bootloader = "/images/.bootloader/g1.abcdef"' >reader
+run "a boot loader's reader is not waited for" 60 99 0 6
+verdict $((1 - $(grep -q 'abcdef' output; echo $?))) "and not destroyed" output
+echo '/tool/pavise/1/bootloader-for = "12"' >reader
+run "a guest that is called so is one" 1 99 0 6
+verdict "$(grep -q '^destroyed g1.abcdef.boot' output; echo $?)" "and has the time that others have" output
+rm reader
 
 # --- xenconsoled's part of log_limit ---
 
@@ -109,16 +128,6 @@ rm xl.conf
 part "-F" ''
 
 # --- rc.guests: who starts, in which order ---------------------------------------------------------
-
-verdict() {
-	if [ "$1" = 0 ]; then
-		echo "ok - $2"
-	else
-		echo "not ok - $2"
-		sed 's/^/# /' "$3"
-		failures=1
-	fi
-}
 
 cat >bin/xl <<'END'
 #!/bin/sh
