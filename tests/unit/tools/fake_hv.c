@@ -109,8 +109,6 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "take"))
 		return __atomic_sub_fetch(&f->free_pages, atoi(argv[2]), __ATOMIC_SEQ_CST), 0;
 	if (argc == 3 && !strcmp(argv[1], "end"))
-		return change(f, argv[1], atoi(argv[2]), 0);
-	if (argc == 3 && !strcmp(argv[1], "end"))
 		return power_off(f, atoi(argv[2]));
 	if (argc == 3)
 		return hold(f, atoi(argv[2]), !strcmp(argv[1], "hold"));
