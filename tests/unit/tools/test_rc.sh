@@ -93,7 +93,7 @@ echo '/tool/pavise/12/bootloader = "/images/.bootloader/g1.abcdef"' >reader
 run "a boot loader's reader is not waited for" 60 99 0 6
 verdict $((1 - $(grep -q 'abcdef' output; echo $?))) "and not destroyed" output
 echo '/tool/pavise/1/bootloader-for = "12"' >reader
-run "a guest that is called so is one" 1 99 0 6
+run "a guest that is called so is one" 10 99 0 6
 verdict "$(grep -q '^destroyed g1.abcdef.boot' output; echo $?)" "and has the time that others have" output
 rm reader
 
