@@ -97,6 +97,8 @@ static void check_one(struct xl *xl, uint32_t domid, const char *kind, const cha
 		free(name);
 		free(dev);
 	}
+	if (be && !known && !strcmp(kind, "vif"))
+		device_hold_rate(xl, domid, strtoul(devid, NULL, 10), be, say);
 	free(why);
 	free(be);
 	free(known);

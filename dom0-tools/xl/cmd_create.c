@@ -102,6 +102,12 @@ static void show_nic(const struct xl_nic *n)
 	if (n->rate_bytes)
 		printf(", rate=%lluB/s@%uus",
 		       (unsigned long long)(n->rate_bytes * 1000000 / n->rate_usec), n->rate_usec);
+	if (n->mtu)
+		printf(", mtu=%u", n->mtu);
+	if (n->gatewaydev[0])
+		printf(", gatewaydev=%s", n->gatewaydev);
+	if (n->untrusted)
+		printf(", untrusted");
 	putchar('\'');
 }
 
@@ -146,6 +152,10 @@ static int dry_run(const struct xl_config *c)
 	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n"
 	       "max_event_channels = %u\n",
 	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus, c->max_event_channels);
+	if (c->max_grant_frames >= 0)
+		printf("max_grant_frames = %d\n", c->max_grant_frames);
+	if (c->max_maptrack_frames >= 0)
+		printf("max_maptrack_frames = %d\n", c->max_maptrack_frames);
 	printf("on_poweroff = \"%s\"\non_reboot = \"%s\"\non_crash = \"%s\"\n"
 	       "on_watchdog = \"%s\"\ndisk = [",
 	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash),

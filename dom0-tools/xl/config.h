@@ -19,6 +19,8 @@ enum xl_action {
 	ACTION_RESTART,
 	ACTION_PRESERVE,
 	ACTION_RENAME_RESTART,
+	ACTION_COREDUMP_DESTROY,
+	ACTION_COREDUMP_RESTART,
 };
 
 struct xl_config {
@@ -32,6 +34,7 @@ struct xl_config {
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
+	int max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	bool have_uuid;
 	uint8_t uuid[16];
 	struct xl_disk *disk;

@@ -347,7 +347,9 @@ static int in_transaction(struct creation *k,
 static int make_domain(struct creation *k)
 {
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
-				    .max_evtchn_port = k->cfg->max_event_channels };
+				    .max_evtchn_port = k->cfg->max_event_channels,
+				    .max_grant_frames = k->cfg->max_grant_frames,
+				    .max_maptrack_frames = k->cfg->max_maptrack_frames };
 	struct pv *pv = k->xl->pv;
 	int rc;
 

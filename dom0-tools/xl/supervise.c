@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bootloader.h"
+#include "core.h"
 #include "events.h"
 #include "usage.h"
 #include "xl.h"
@@ -523,6 +524,23 @@ static void tell_end(const struct life *l, unsigned int reason)
 	xl_event(event, l->domid, l->cfg->name, ", \"reason\": \"%s\"", shutdown_reason(reason));
 }
 
+/* on_crash="coredump-*". Not behind the back of whoever destroys it; that there is no core changes nothing of what follows. */
+static enum xl_action save_core(struct life *l, enum xl_action action)
+{
+	char *path;
+	int lock;
+
+	if (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)
+		return action;
+	path = xl_sprintf(XL_DUMP_DIR "/%s", l->cfg->name);
+	lock = xl_lock_domain(l->domid);
+	if (is_ours(l) && !core_write(l->xl, l->domid, path))
+		note("domain %u's memory is in %s", l->domid, path);
+	xl_unlock_domain(lock, l->domid);
+	free(path);
+	return action == ACTION_COREDUMP_RESTART ? ACTION_RESTART : ACTION_DESTROY;
+}
+
 static enum xl_action decide(struct life *l, unsigned int reason)
 {
 	enum xl_action action = action_for(l, reason);
@@ -534,6 +552,7 @@ static enum xl_action decide(struct life *l, unsigned int reason)
 	tell_end(l, reason);
 	note("domain %u ('%s') ended with %s: %s", l->domid, l->cfg->name, shutdown_reason(reason),
 	     action_name(action));
+	action = save_core(l, action);
 	if (restarts(action) && !access(XL_NO_RESTART, F_OK)) {
 		note("the host is going down: '%s' is not started again", l->cfg->name);
 		return stay_down(l, action);
@@ -610,9 +629,8 @@ static enum next act(struct life *l, enum xl_action action)
 		/* Somebody may hold pages of the old one: no reason to lose the guest. */
 		domain_destroy(l->xl, l->domid);
 		return NEXT_LIFE;
-	case ACTION_DESTROY:
+	default:
 		domain_destroy(l->xl, l->domid);
-		break;
 	}
 	return NEXT_GONE;
 }

@@ -66,6 +66,10 @@ const struct command commands[] = {
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
 	  "-n 0                    The console's number; there is no other.\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
+	{ "dump-core", cmd_dump_core, "[-L|-C|-R] <Domain> <filename>", "Core dump a domain",
+	  "-L, --live              Do not stop the guest meanwhile.\n"
+	  "-C, --crash             End it as crashed afterwards.\n"
+	  "-R, --reset             End its present life afterwards, as a reboot.\n" },
 	{ "sysrq", cmd_sysrq, "<Domain> <letter>", "Send a sysrq to a domain", NULL },
 	{ "trigger", cmd_trigger, "<Domain> <nmi|reset|init|power|sleep|s3resume> [<VCPU>]",
 	  "Send a trigger to a domain",
@@ -115,7 +119,7 @@ const struct command commands[] = {
 	{ "network-attach", cmd_network_attach, "<Domain> [key=value ...]",
 	  "Create a new virtual network device",
 	  "key=value               As in the vif line of xl.cfg(5): mac=, bridge=, script=, ip=,\n"
-	  "                        vifname=, rate=.\n" },
+	  "                        vifname=, rate=, mtu=, gatewaydev=, untrusted.\n" },
 	{ "network-detach", cmd_network_detach, "[-f] <Domain> <DevId|Mac>",
 	  "Destroy a domain's virtual network device",
 	  "-f                      Do not ask the guest first.\n" },

@@ -175,6 +175,12 @@ int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const 
 int device_check_nic(struct xl_config *cfg, const struct xl_nic *n);
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n);
 /*
+ * An interface with a limit that sends in several queues: each gets its share of it. @be: the back end's directory. The
+ * domain's lock is held.
+ */
+void device_hold_rate(struct xl *xl, uint32_t domid, uint32_t devid, const char *be,
+		      void (*say)(const char *fmt, ...));
+/*
  * Takes one device from a domain that may run, and whose lock is held. The guest is asked first, but
  * for @force; if it does not answer, an interface goes all the same and a disk stays, and that is an error.
  */
@@ -282,6 +288,7 @@ int cmd_mem_set(int argc, char **argv);
 int cmd_mem_max(int argc, char **argv);
 int cmd_sysrq(int argc, char **argv);
 int cmd_trigger(int argc, char **argv);
+int cmd_dump_core(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

@@ -8,7 +8,6 @@
  *	fake-hv list 0|1	listing the domains fails, or works
  *	fake-hv take N		takes N pages of the free memory; less than 0: gives them back
  *	fake-hv cpu DOMID MS	the domain has run so much longer
- *	fake-hv memory DOMID KIB	it has so much memory now
  *	fake-hv add N		N running domains that have nothing but a number
  */
 #include <string.h>
@@ -43,19 +42,14 @@ static int hold(struct fake *f, uint32_t domid, bool held)
 	return 1;
 }
 
-static int change(struct fake *f, const char *what, uint32_t domid, uint64_t n)
+static int run_longer(struct fake *f, uint32_t domid, uint64_t ms)
 {
 	int i;
 
 	for (i = 0; i < FAKE_DOMAINS; i++) {
-		struct fake_domain *d = &f->dom[i];
-
-		if (!d->used || d->domid != domid)
+		if (!f->dom[i].used || f->dom[i].domid != domid)
 			continue;
-		if (!strcmp(what, "cpu"))
-			__atomic_fetch_add(&d->cpu_ns, n * 1000000, __ATOMIC_SEQ_CST);
-		else
-			__atomic_store_n(&d->pages, n / 4, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&f->dom[i].cpu_ns, ms * 1000000, __ATOMIC_SEQ_CST);
 		return 0;
 	}
 	return 1;
@@ -88,8 +82,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "add"))
 		return add(f, atoi(argv[2]));
-	if (argc == 4)
-		return change(f, argv[1], atoi(argv[2]), strtoull(argv[3], NULL, 10));
+	if (argc == 4 && !strcmp(argv[1], "cpu"))
+		return run_longer(f, atoi(argv[2]), strtoull(argv[3], NULL, 10));
 	if (argc == 2 && !strcmp(argv[1], "unpause")) {
 		for (;; usleep(200))
 			unpause_all(f);

@@ -45,11 +45,11 @@ says 1 "the hypervisor does not reset 'a': Operation not permitted" xl trigger a
 "$out/fake-hv" 0
 id=$(xl domid a)
 check "reset" xl trigger a reset
-next_life() { n=$("$out/fake-xl" domid a) && [ "$n" != "$id" ]; }
+next_life() { now=$("$out/fake-xl" domid a) && [ "$now" != "$id" ]; }
 check "its next life" wait_for next_life
 id=$(xl domid deaf)
 check "reset needs no answer" xl trigger deaf reset
-other_life() { n=$("$out/fake-xl" domid deaf) && [ "$n" != "$id" ]; }
+other_life() { now=$("$out/fake-xl" domid deaf) && [ "$now" != "$id" ]; }
 check "its next life" wait_for other_life
 check "power" xl trigger a power
 check "that was its end" wait_for gone a
