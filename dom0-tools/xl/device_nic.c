@@ -164,7 +164,9 @@ int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const s
 	};
 	int rc;
 
-	warn_of_twin(xl, cfg, domid, n);
+	/* Which is to look at all interfaces that there are. */
+	if (n->have_mac)
+		warn_of_twin(xl, cfg, domid, n);
 	rc = device_add(xl, cfg, domid, &device_vif, &spec);
 
 	free(script);

@@ -3,11 +3,16 @@
 import json
 import os
 import re
+import subprocess
 import sys
+import warnings
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../unit/tools"))
+from conftest import OUT
+
+TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../unit/tools")
+sys.path.insert(0, TOOLS)
 import seeing  # noqa: E402 pylint: disable=wrong-import-position
 
 
@@ -56,6 +61,16 @@ def test_top_on_the_console(demo):
     assert demo.run("echo back").strip() == "back"
 
 
+def lint(text):
+    """promtool has nothing to say about it."""
+    found = subprocess.run(["sh", os.path.join(TOOLS, "promtool.sh"), os.path.join(OUT, "prometheus")], capture_output=True, text=True, check=False)
+    if found.returncode:
+        warnings.warn("Debian's package prometheus cannot be had: without promtool")
+        return
+    done = subprocess.run([found.stdout.strip(), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stdout + done.stderr, done
+
+
 def test_metrics(demo, tmp_path):
     demo.wait_prompt("demo")
     domid = demo.run("xl domid demo").strip()
@@ -65,6 +80,7 @@ def test_metrics(demo, tmp_path):
     demo.run("pid=$(cat /tmp/metrics.pid); kill $pid; while [ -e /proc/$pid ]; do sleep 0.1; done")
     for name in "/tmp/pavise.prom", "/tmp/metrics":
         text = demo.run(f"cat {name}", 60).replace("\r", "")
+        lint(text)
         file = tmp_path / "metrics"
         file.write_text(text)
         seeing.metrics(file, "pavise_domains=2", "pavise_cpus=2", "pavise_xenstored_up=1", "pavise_heap_free_bytes",

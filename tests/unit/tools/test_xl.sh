@@ -382,6 +382,13 @@ xl create -q a.cfg
 check "the oldest of the dead go" test ! -e log/xl-dead1.log -a ! -e log/console/guest-dead1.log
 check "and no more than must" test -e log/console/guest-dead3.log -a -e log/xl-dead3.log
 check "the living keep theirs" test -e log/console/guest-b.log.1 -a -e log/xen-hotplug.log
+head -c 600000 /dev/zero | tr '\0' x >log/dom0.log
+touch -d 2018-01-01 log/dom0.log
+xl destroy a
+xl create -q a.cfg
+check "what syslog has is counted" test ! -e log/console/guest-dead2.log
+check "and stays" test -e log/dom0.log
+rm log/dom0.log
 echo "log_limit = 'much'" >xl.conf
 xl destroy a
 says 0 "xl.conf:1: log_limit: not a number of MiB; 48 is used" xl create -q a.cfg

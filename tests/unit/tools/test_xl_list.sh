@@ -118,6 +118,15 @@ xl vcpu-set -i a 4 >/dev/null 2>&1
 wait $first
 either() { case "$(online) $(availability)" in "1 online offline offline offline " | "4 online online online online ") ;; *) false ;; esac; }
 check "two at once: one of them wins, whole" wait_for either
+# A name is looked for where it was first, in one command; each way round it is the same domain's.
+for names in "a b" "b a" "b b a a b"; do
+	want=
+	for n in $names; do want="$want$(xl list "$n" | awk 'NR == 2 { print $2 }') "; done
+	# shellcheck disable=SC2086
+	check "list $names" [ "$(xl vcpu-list $names | awk 'NR > 1 { print $2 }' | uniq | tr '\n' ' ')" = \
+		"$(echo "$want" | tr ' ' '\n' | uniq | tr '\n' ' ' | sed 's/ $//')" ]
+done
+says 1 "'nobody' is an invalid domain identifier" xl vcpu-list a nobody b
 for n in a "$b" deaf crash; do xl destroy "$n"; done
 check "nothing is left" clean
 

@@ -19,16 +19,8 @@ counters() {
 	for f in rx_bytes rx_packets rx_errors rx_dropped tx_packets tx_errors tx_dropped; do echo 5 >"$vif/$f"; done
 	echo "$3" >"$vif/tx_bytes"
 }
-# promtool of the machine, or of Debian's package, which is not installed for it: it would bring a server that starts
 lint() {
-	if [ -z "${promtool:-}" ]; then
-		promtool=$(command -v promtool) || {
-			(cd "$sockets" && apt-get -q download prometheus >/dev/null 2>&1 &&
-				dpkg-deb -x prometheus_*.deb prometheus) 2>/dev/null
-			promtool=$sockets/prometheus/usr/bin/promtool
-			[ -x "$promtool" ] || promtool=none
-		}
-	fi
+	promtool=${promtool:-$(sh "$here/promtool.sh" "$out/prometheus" 2>/dev/null || echo none)}
 	if [ "$promtool" = none ]; then
 		echo "# Debian's package prometheus cannot be had: without promtool" >&3
 		return 0
