@@ -407,9 +407,10 @@ bool bootloader_fits(struct xl *xl, const struct xl_config *cfg)
 bool bootloader_is_reader(struct xl *xl, uint32_t domid)
 {
 	char *dir = st_read(xl, XBT_NULL, READER_DIR, domid);
+	bool is = dir;
 
 	free(dir);
-	return dir;
+	return is;
 }
 
 /* Does it read for @name (NULL: for anybody)? */

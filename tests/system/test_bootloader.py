@@ -134,3 +134,20 @@ def test_grub(own):
     out = m.fails(config(m, "/images/own/empty"), 120)
     assert "no kernel: none of its 1 partitions has extlinux.conf" in out, out
     assert [name for name in m.domains() if name.startswith("own")] == []
+
+
+def test_left_behind(own):
+    """Its xl is killed while the disk is read: the next one takes away what is left. Whoever destroys the guest ends the reading."""
+    m = own
+    m.script("mkdir -p /images/own /tmp/mnt; truncate -s 4M /images/own/empty")
+    create = config(m, "/images/own/empty")
+    begin = create + """ >/tmp/said 2>&1 &
+pid=$!
+until xenstore-ls -f /tool/pavise | grep -q /bootloader; do :; done
+"""
+    m.script(begin + "kill -9 $pid; wait $pid; :")
+    assert m.run("ls /images/.bootloader").startswith("own.")
+    out = m.fails(create, 120)
+    assert "was killed: both go" in out and "no kernel: none of its" in out, out
+    m.script(begin + "xl destroy own; wait $pid; :")
+    assert re.search(r"bootloader: 'own\.\w{6}\.boot' was destroyed", m.run("cat /tmp/said; rm /tmp/said"))
