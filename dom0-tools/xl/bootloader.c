@@ -277,7 +277,8 @@ static int read_result(struct reader *r)
 		xl_error("%s: %s", path, strerror(errno));
 	} else if (memcmp(res->magic, BOOT_RESULT_MAGIC, sizeof(res->magic)) ||
 		   !memchr(res->cmdline, 0, sizeof(res->cmdline)) ||
-		   !memchr(res->what, 0, sizeof(res->what)) || res->kernel_bytes > r->limit ||
+		   !memchr(res->what, 0, sizeof(res->what)) ||
+		   !memchr(res->kernel, 0, sizeof(res->kernel)) || res->kernel_bytes > r->limit ||
 		   res->ramdisk_bytes > r->limit || (res->found && !res->kernel_bytes)) {
 		xl_error("%s: bootloader: what '%s' left makes no sense", r->cfg->name,
 			 r->own.name);
@@ -329,6 +330,9 @@ static int set_cmdline(struct reader *r)
 	}
 	free(cfg->cmdline);
 	cfg->cmdline = line;
+	/* The file is gone when somebody asks: xl list -l shows where it was from. */
+	free(cfg->bootloader_kernel);
+	cfg->bootloader_kernel = shown(*r->result.kernel ? r->result.kernel : r->result.what);
 	what = shown(r->result.what);
 	fprintf(stderr, "%s: boots %s\n", cfg->name, what);
 	free(what);
@@ -403,9 +407,10 @@ bool bootloader_fits(struct xl *xl, const struct xl_config *cfg)
 bool bootloader_is_reader(struct xl *xl, uint32_t domid)
 {
 	char *dir = st_read(xl, XBT_NULL, READER_DIR, domid);
+	bool is = dir;
 
 	free(dir);
-	return dir;
+	return is;
 }
 
 /* Does it read for @name (NULL: for anybody)? */
@@ -433,10 +438,16 @@ bool bootloader_reads_for(struct xl *xl, const char *name)
 int bootloader_end(struct xl *xl, const char *name)
 {
 	struct xen_domctl_getdomaininfo *list = NULL;
-	int n = pv_domain_list(xl->pv, &list), i, lock, ended = 0;
+	int n, i, lock, ended = 0;
 	uint32_t domid;
 
-	for (i = 0; i < n && !(name && domain_named(xl, name, &domid)); i++) {
+	if (name && domain_named(xl, name, &domid))
+		return 0;
+	/* One that is just being made has its nodes by then. */
+	lock = xl_lock();
+	n = pv_domain_list(xl->pv, &list);
+	xl_unlock(lock);
+	for (i = 0; i < n; i++) {
 		domid = list[i].domain;
 		if (!domid || list[i].flags & XEN_DOMINF_dying || !reads_for(xl, domid, name))
 			continue;
@@ -460,8 +471,8 @@ static bool end_stale(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 
 	/* Without its directory, too: whoever waits has it. */
 	if (!rc || rc == -ENOENT) {
-		xl_error("%s: the xl that waited for what domain %u finds was killed: both go", path,
-			 info->domain);
+		xl_error("%s: the xl that waited for what domain %u finds was killed: both go",
+			 path, info->domain);
 		ended = !end_reader(xl, info->domain, info->handle);
 		if (ended)
 			boot_dir_remove(&dir);
@@ -471,15 +482,6 @@ static bool end_stale(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 	free(dir.path);
 	free(path);
 	return ended;
-}
-
-static void remove_stale(const char *path, void *arg)
-{
-	struct boot_dir dir;
-
-	(void)arg;
-	if (!boot_dir_claim(path, &dir))
-		boot_dir_remove(&dir);
 }
 
 void bootloader_sweep(struct xl *xl)
@@ -497,7 +499,7 @@ void bootloader_sweep(struct xl *xl)
 			all &= !list[i].domain || end_stale(xl, &list[i]);
 		/* Then no domain uses what nobody has locked. */
 		if (n >= 0 && all && !xl_store_lost)
-			boot_dir_each(set.dir, remove_stale, NULL);
+			boot_dir_each(set.dir, boot_dir_remove_left, NULL);
 		free(list);
 	}
 	free_settings(&set);

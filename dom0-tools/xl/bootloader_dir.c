@@ -4,6 +4,7 @@
  * Owns their locks and their files; who reads what is bootloader.c's.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,9 @@
 /* And so much stays for others. */
 #define ROOM_LEFT (16 * PV_MIB)
 
-static const char *const files[BOOT_FILES] = { "kernel", "ramdisk", "result" };
+/* The last is there before the others and goes after them: what has none is no directory of ours. */
+static const char *const files[BOOT_FILES] = { "kernel", "ramdisk", ".pavise-result" };
+#define NAME_OWN 6 /* mkdtemp()'s */
 
 /* --- who uses it ----------------------------------------------------------------------------- */
 
@@ -74,6 +77,37 @@ void boot_dir_remove(struct boot_dir *d)
 	d->path = NULL;
 }
 
+void boot_dir_remove_left(const char *path, void *arg)
+{
+	struct boot_dir d;
+	char *result;
+
+	(void)arg;
+	if (boot_dir_claim(path, &d))
+		return;
+	result = boot_dir_file(&d, BOOT_FILE_RESULT);
+	if (!access(result, F_OK)) {
+		boot_dir_remove(&d);
+	} else {
+		/* Killed before it made a file; with anything in it, it stays. */
+		rmdir(path);
+		xl_unlock(d.fd);
+		free(d.path);
+	}
+	free(result);
+}
+
+/* bootloader_dir may have other things in it. */
+static bool may_be_ours(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	size_t n = dot ? strlen(dot + 1) : 0, i;
+
+	for (i = 0; i < n && isalnum((unsigned char)dot[1 + i]); i++)
+		;
+	return n == NAME_OWN && i == n && dot > name;
+}
+
 bool boot_dir_each(const char *root, void (*fn)(const char *path, void *arg), void *arg)
 {
 	DIR *dir = opendir(root);
@@ -83,7 +117,7 @@ bool boot_dir_each(const char *root, void (*fn)(const char *path, void *arg), vo
 	while (dir && (e = readdir(dir))) {
 		char *path;
 
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+		if (!may_be_ours(e->d_name))
 			continue;
 		path = xl_sprintf("%s/%s", root, e->d_name);
 		if (fn)
@@ -138,7 +172,7 @@ int boot_dir_make(const char *root, const char *name, uint64_t bytes, struct boo
 
 	d->path = NULL;
 	rc = make_dir(root, name, d);
-	for (i = 0; !rc && i < BOOT_FILES; i++) {
+	for (i = BOOT_FILES - 1; !rc && i >= 0; i--) {
 		char *path = boot_dir_file(d, i);
 
 		rc = make_file(path, i == BOOT_FILE_RESULT ? BOOT_RESULT_BYTES : (off_t)bytes);

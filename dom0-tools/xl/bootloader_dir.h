@@ -31,7 +31,9 @@ char *boot_dir_file(const struct boot_dir *d, int file);
 int boot_dir_claim(const char *path, struct boot_dir *d);
 /* With its files, then the lock. One that is not there (path NULL) is fine. */
 void boot_dir_remove(struct boot_dir *d);
-/* Calls @fn with each one's path; false: there is none. */
+/* One that was left, with its files, unless somebody uses it; for boot_dir_each(). What is no such directory stays. */
+void boot_dir_remove_left(const char *path, void *arg);
+/* Calls @fn with each one's path, as far as its name can tell; false: there is none. */
 bool boot_dir_each(const char *root, void (*fn)(const char *path, void *arg), void *arg);
 
 #endif /* XL_BOOTLOADER_DIR_H */

@@ -171,9 +171,10 @@ static unsigned long long memory_node(struct xl *xl, uint32_t domid, const char 
 
 static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = domain_name(xl, info->domain), uuid[37], *kernel;
+	char *name = domain_name(xl, info->domain), uuid[37], *kernel, *bootloader;
 
 	uuid_format(info->handle, uuid);
+	bootloader = st_read(xl, XBT_NULL, "/vm/%s/image/bootloader", uuid);
 	kernel = st_read(xl, XBT_NULL, "/vm/%s/image/kernel", uuid);
 	json_object(j, "config");
 	json_object(j, "c_info");
@@ -186,10 +187,14 @@ static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_g
 	json_number(j, "max_memkb", memory_node(xl, info->domain, "static-max", info->max_pages));
 	json_number(j, "target_memkb", memory_node(xl, info->domain, "target", info->tot_pages));
 	json_text(j, "kernel", kernel);
+	/* Then the kernel is a file on the guest's own disk. */
+	if (bootloader)
+		json_text(j, "bootloader", bootloader);
 	json_end(j);
 	long_disks(xl, j, info->domain);
 	long_nics(xl, j, info->domain);
 	json_end(j);
+	free(bootloader);
 	free(kernel);
 	free(name);
 }

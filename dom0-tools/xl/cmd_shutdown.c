@@ -223,6 +223,17 @@ static bool attend_all(struct request *r)
 	return more;
 }
 
+/* The next life of one that is gone may be about to begin: its kernel is being read from its disk. */
+static bool being_read(const struct request *r)
+{
+	int i;
+
+	for (i = 0; i < r->nr; i++)
+		if (r->target[i].gone && bootloader_reads_for(r->xl, r->target[i].name))
+			return true;
+	return false;
+}
+
 /*
  * The end of a life is not the guest's when its supervisor starts it again, under the same name. Until
  * that has its name the lock is held.
@@ -236,6 +247,11 @@ static bool lives_again(struct request *r)
 	for (i = 0; i < r->nr && !r->target[i].gone; i++)
 		;
 	lock = i < r->nr ? xl_lock() : -1;
+	while (lock >= 0 && !xl_interrupted && being_read(r)) {
+		xl_unlock(lock);
+		xl_sleep(LOOK_MAX_MS);
+		lock = xl_lock();
+	}
 	if (lock < 0)
 		return false;
 	for (i = 0; i < r->nr; i++) {

@@ -613,6 +613,7 @@ void config_free(struct xl_config *c)
 	free(c->cmdline);
 	free(c->bootloader_entry);
 	free(c->bootloader_extra);
+	free(c->bootloader_kernel);
 	free(c->reader_dir);
 	free(c->reader_for);
 	cfg_free(&c->tree);

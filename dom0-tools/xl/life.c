@@ -204,6 +204,7 @@ static int check_identity(struct creation *k)
 
 static bool write_vm(struct creation *k, xs_transaction_t t)
 {
+	const char *fetched = k->cfg->bootloader_kernel;
 	char start[32];
 	bool ok;
 
@@ -211,7 +212,10 @@ static bool write_vm(struct creation *k, xs_transaction_t t)
 	ok = st_dir(k->xl, t, 0, k->guest.domid, "/vm/%s", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->cfg->name, "/vm/%s/name", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->uuid_text, "/vm/%s/uuid", k->uuid_text);
-	ok = ok && st_write(k->xl, t, k->cfg->kernel, "/vm/%s/image/kernel", k->uuid_text);
+	ok = ok && st_write(k->xl, t, fetched ? fetched : k->cfg->kernel, "/vm/%s/image/kernel",
+			    k->uuid_text);
+	if (fetched)
+		ok = ok && st_write(k->xl, t, "pygrub", "/vm/%s/image/bootloader", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->cfg->cmdline, "/vm/%s/image/cmdline", k->uuid_text);
 	ok = ok && st_write(k->xl, t, "linux", "/vm/%s/image/ostype", k->uuid_text);
 	return ok && st_write(k->xl, t, start, "/vm/%s/start_time", k->uuid_text);

@@ -133,16 +133,27 @@ cat >bin/xl <<'END'
 #!/bin/sh
 [ "$1" != init-dom0 ] || exit 0
 [ -n "$(cat "$3")" ] && echo "$3" >>created
+case $3 in
+*slow*) while [ ! -e free ]; do $SLEEP 0.05; done ;;
+*last*) ls run >meanwhile; : >free ;;
+esac
 case $3 in *bad*) echo "a reason" >&2; exit 1 ;; esac
 END
-printf '#!/bin/sh\necho "$1" >>pauses\n' >bin/sleep
+# Between two looks there is a pause; those between guests are noted.
+SLEEP=$(PATH=${PATH#"$dir/bin:"} command -v sleep)
+export SLEEP
+cat >bin/sleep <<'END'
+#!/bin/sh
+[ "$1" != 0.1 ] || exec "$SLEEP" 0.1
+echo "$1" >>pauses
+END
 printf '#!/bin/sh\n:\n' >bin/dmesg
 chmod +x bin/*
 rm -rf etc images data run log
 mkdir -p etc images data run log
 sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/etc/settings,$dir/settings," -e "s,/run/,$dir/run/,g" -e "s,/var/log/xen/,$dir/log/,g" \
 	-e "s,^	dirs=.*,	dirs='$dir/etc $dir/images $dir/data'," -e "s,places guests.conf,echo $dir/guests.conf,g" \
-	-e 's/^	*ulimit .*//; s/^if wait_for_xenstored; then/if :; then/' "$here/../../../dom0-tools/rootfs/etc/rc.guests" >rc.guests
+	-e 's/^PATIENCE=100/PATIENCE=10/' -e 's/^	*ulimit .*//; s/^if wait_for_xenstored; then/if :; then/' "$here/../../../dom0-tools/rootfs/etc/rc.guests" >rc.guests
 
 for name in etc/demo etc/50-e images/20-b images/30-bad data/10-a data/50-e data/60-f; do
 	echo "name = 1" >$name.cfg
@@ -161,6 +172,31 @@ grep -q "30-bad.cfg: does not start" log/auto.log && grep -q "a reason" log/auto
 verdict $? "with a log, and those that failed on the console" log/auto.log
 grep -q 'guests.conf: no setting: touch ran' output && [ ! -e ran ]
 verdict $? "a line of guests.conf that is no setting is named and not run" output
+# What takes long goes on beside the others, which do not wait for it.
+rm -f etc/* images/* data/* created log/auto.log
+for name in 10-slow 20-b 30-slow 40-slow-bad 50-last; do
+	echo "name = 1" >data/$name.cfg
+done
+sh rc.guests >output 2>&1
+printf '%s\n' 10-slow 20-b 30-slow 40-slow-bad 50-last | sed "s,.*,$dir/data/&.cfg," | cmp -s - created &&
+	[ "$(grep -c ': started' log/auto.log)" = 4 ] && grep -q '^\*\*\* not started: 40-slow-bad.cfg' output &&
+	[ "$(grep -c 'auto.*cfg' meanwhile)" = 4 ] && ! ls run | grep -q 'auto\.'
+verdict $? "one that takes long does not hold up the next, and all are waited for" log/auto.log
+# Not more than four, of which one gives up its place.
+rm -f free created data/*
+for n in 1 2 3 4 5 6; do
+	echo "name = 1" >data/$n-slow.cfg
+done
+sh rc.guests >output 2>&1 &
+guests=$!
+until [ "$(grep -c slow created 2>/dev/null)" = 4 ]; do "$SLEEP" 0.1; done
+"$SLEEP" 3
+[ "$(grep -c slow created)" = 4 ]
+verdict $? "but not more than four at a time" created
+: >free
+wait $guests
+[ "$(grep -c slow created)" = 6 ]
+verdict $? "and all have begun in the end" created
 printf 'START_DELAY=soon\n' >guests.conf
 sh rc.guests >output 2>&1
 grep -q "START_DELAY='soon' in guests.conf is no number" output && grep -qx 1 pauses

@@ -25,14 +25,15 @@ cat >own.cfg <<-END
 	disk = [ "format=raw, vdev=xvda, access=rw, target=$root/a.img" ]
 END
 
-# result FOUND KERNEL_BYTES RAMDISK_BYTES CMDLINE WHAT: dom0-tools/boot/result.h
+# result FOUND KERNEL_BYTES RAMDISK_BYTES CMDLINE WHAT [KERNEL]: dom0-tools/boot/result.h
 result() {
 	python3 - "$@" <<-'END'
 		import os, struct, sys
 		found, kernel, ramdisk = map(int, sys.argv[1:4])
-		cmdline, what = (a.encode().decode("unicode_escape").encode("latin-1") for a in sys.argv[4:6])
+		cmdline, what, *path = (a.encode().decode("unicode_escape").encode("latin-1") for a in sys.argv[4:])
 		with open("wanted", "wb") as f:
-		    f.write(struct.pack("<8sIIQQ", b"PVBOOT1", found, 0, kernel, ramdisk) + cmdline.ljust(1024, b"\0") + what.ljust(512, b"\0"))
+		    f.write(struct.pack("<8sIIQQ", b"PVBOOT1", found, 0, kernel, ramdisk) + cmdline.ljust(1024, b"\0") + what.ljust(512, b"\0") +
+		            (path or [b""])[0].ljust(300, b"\0"))
 	END
 }
 # The guest: what is in "wanted" goes to its disks
@@ -41,7 +42,7 @@ cat >hook <<-END
 	set -- boot/\${1%.boot}
 	cat Image | dd of=\$1/kernel conv=notrunc 2>/dev/null
 	echo ramdisk | dd of=\$1/ramdisk conv=notrunc 2>/dev/null
-	dd if=wanted of=\$1/result conv=notrunc 2>/dev/null
+	dd if=wanted of=\$1/.pavise-result conv=notrunc 2>/dev/null
 	ls -s \$1 >>seen
 	exit \$(cat status 2>/dev/null || echo 0)
 END
@@ -58,15 +59,17 @@ begin() {
 	wait_for reader
 }
 
-result 1 "$size" 8 "root=/dev/xvda1" "xvda1: extlinux.conf: First\\x1b[6n"
+result 1 "$size" 8 "root=/dev/xvda1" "xvda1: extlinux.conf: First\\x1b[6n" "xvda1:/vmlinuz\\x1b[6n"
 says 0 "own: boots xvda1: extlinux.conf: First^[[6n" xl create -q own.cfg
 check "menu's command line, and the configuration's" sh -c 'xenstore-ls -f /vm | grep -q "image/cmdline = \"root=/dev/xvda1 more\""'
+says 0 '"kernel": "xvda1:/vmlinuz^[[6n"' xl list -l own
+says 0 '"bootloader": "pygrub"' xl list -l own
 check "as much is left as was found" grep -q "^1024 kernel" seen
 check "the files are gone once the guest is built" [ -z "$(ls boot)" ]
 says 1 "own.cfg:1: name: a domain called 'own' exists already" xl create -q own.cfg
 # Its next life's kernel is read again.
 result 1 "$size" 0 "second" "another"
-xl reboot -w own >output 2>&1
+says 0 "'own' has started again as domain" xl reboot -w own
 check "second life" wait_for sh -c 'xenstore-ls -f /vm | grep -q "image/cmdline = \"second more\""'
 wait_for sh -c "$out/fake-xl list own | grep -q -- -b----"
 # And if there is none it stays down.
@@ -93,6 +96,8 @@ makes_no_sense
 result 1 "$size" 0 "$(head -c 1024 /dev/zero | tr '\0' x)" ""
 makes_no_sense
 result 0 0 0 "" "$(head -c 512 /dev/zero | tr '\0' x)"
+makes_no_sense
+result 1 "$size" 0 "" "" "$(head -c 300 /dev/zero | tr '\0' x)"
 makes_no_sense
 result 1 "$size" 0 "$(head -c 1020 /dev/zero | tr '\0' x)" ""
 says 1 "own: bootloader: the command line is longer than 1023 bytes" xl create -q own.cfg
@@ -136,10 +141,13 @@ wait $pid
 xl destroy b
 check "nothing is left" nothing_left
 # What was left over dom0's end, and what somebody uses
-mkdir boot/old.abcdef boot/used.abcdef
-echo 1 >boot/old.abcdef/kernel
-flock boot/used.abcdef sh -c "$out/fake-xl init-dom0; ls $root/boot >left"
-check "dom0's start removes what was left" [ "$(cat left)" = used.abcdef ]
+mkdir boot/old.abcdef boot/used.abcdef boot/empty.abcdef boot/log boot/web.backup
+touch boot/old.abcdef/kernel boot/old.abcdef/.pavise-result boot/used.abcdef/.pavise-result boot/log/kernel boot/log/.pavise-result \
+	boot/web.backup/kernel
+flock boot/used.abcdef sh -c "$out/fake-xl init-dom0; ls $root/boot | xargs >left"
+check "dom0's start removes what was left, and nobody else's" [ "$(cat left)" = "log used.abcdef web.backup" ]
+check "with what is in it" [ -e boot/log/kernel -a -e boot/web.backup/kernel ]
+rm -r boot/log boot/web.backup
 check "and again" xl init-dom0
 check "nothing is left" nothing_left
 
@@ -252,6 +260,7 @@ check "each file has half of the room for all" [ "$(tail -n 1 sizes)" = 20971520
 xl destroy own
 mkdir boot/used.abcdef
 truncate -s 20M boot/used.abcdef/kernel
+touch boot/used.abcdef/.pavise-result
 says 1 "$root/boot: others that are being read have most of the MiB that bootloader_total" flock boot/used.abcdef "$out/fake-xl" create -q own.cfg
 xl create -q own.cfg >output 2>&1 && xl destroy own
 check "what nobody uses any more is no promise" nothing_left
