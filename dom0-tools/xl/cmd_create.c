@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "bootloader.h"
-#include "xl.h"
+#include "next.h"
 
 #include <xen/io/xenbus.h>
 #include <xen/sched.h>
@@ -109,30 +109,6 @@ static void show_nic(const struct xl_nic *n)
 	if (n->untrusted)
 		printf(", untrusted");
 	putchar('\'');
-}
-
-/*
- * Relative to where xl create was called, also in the lives to come: the supervisor works in "/". Targets of
- * disks are absolute anyway.
- */
-static int make_absolute(struct xl_config *c)
-{
-	char **path[] = { &c->kernel, &c->ramdisk }, *cwd, *whole;
-	unsigned int i;
-
-	for (i = 0; i < pv_container_size(path); i++) {
-		if (!*path[i] || **path[i] == '/')
-			continue;
-		cwd = getcwd(NULL, 0);
-		if (!cwd)
-			return xl_error("%s: it is unknown where this is: %s", *path[i],
-					strerror(errno));
-		whole = xl_sprintf("%s/%s", strcmp(cwd, "/") ? cwd : "", *path[i]);
-		free(cwd);
-		free(*path[i]);
-		*path[i] = whole;
-	}
-	return 0;
 }
 
 static int dry_run(const struct xl_config *c)
@@ -381,7 +357,7 @@ int cmd_create(int argc, char **argv)
 	rc = config_read(&cfg, o.file, o.args, o.nr_args, stderr);
 	free(o.args);
 	if (!rc)
-		rc = make_absolute(&cfg);
+		rc = next_make_absolute(&cfg);
 	if (rc || o.dryrun) {
 		rc = rc ? 1 : dry_run(&cfg);
 		config_free(&cfg);

@@ -18,8 +18,8 @@
 #include "bootloader.h"
 #include "core.h"
 #include "events.h"
+#include "next.h"
 #include "usage.h"
-#include "xl.h"
 
 #include <xen/sched.h>
 
@@ -272,47 +272,6 @@ static enum xl_action action_for(struct life *l, unsigned int reason)
 		return l->cfg->on_watchdog;
 	}
 	return l->cfg->on_crash;
-}
-
-/* The administrator may have renamed it; the next life keeps that name. */
-static void adopt_name(struct life *l)
-{
-	char *name = domain_name(l->xl, l->domid);
-
-	if (name && !config_bad_name(name)) {
-		free(l->cfg->name);
-		l->cfg->name = name;
-	} else {
-		free(name);
-	}
-}
-
-/* What mem-set and mem-max have said is the next life's as well. The nodes are not the guest's to write. */
-static void adopt_memory(struct life *l)
-{
-	long target = st_read_long(l->xl, "/local/domain/%u/memory/target", l->domid);
-	long max = st_read_long(l->xl, "/local/domain/%u/memory/static-max", l->domid);
-
-	if (target <= 0 || max < target)
-		return;
-	l->cfg->memory = (target + 1023) / 1024;
-	l->cfg->maxmem = (max + 1023) / 1024;
-}
-
-/* And what vcpu-set has. */
-static void adopt_vcpus(struct life *l)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < l->cfg->maxvcpus; i++) {
-		char *v = st_read(l->xl, XBT_NULL, "/local/domain/%u/cpu/%u/availability", l->domid,
-				  i);
-
-		n += v && !strcmp(v, "online");
-		free(v);
-	}
-	if (n)
-		l->cfg->vcpus = n;
 }
 
 /* Others may have what it gave back: a guest is not lost for that. */
@@ -668,9 +627,9 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	domain_lock = xl_lock_domain(l->domid);
 	/* Meanwhile another xl may have destroyed or renamed it. */
 	if (is_ours(l)) {
-		adopt_name(l);
-		adopt_memory(l);
-		adopt_vcpus(l);
+		if (restarts(action) && next_take(l->domid, l->cfg, note))
+			note("'%s' is as xl config-update has said in its next life", l->cfg->name);
+		next_adopt(l->xl, l->domid, l->cfg);
 		if (restarts(action) && !l->last && unwanted(l)) {
 			note("'%s' is to stay down: it is not started again", l->cfg->name);
 			action = stay_down(l, action);

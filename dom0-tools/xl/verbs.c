@@ -50,6 +50,11 @@ static const char events_options[] =
 const struct command commands[] = {
 	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
 	  "Create a domain from config file <ConfigFile>", create_options },
+	{ "config-update", cmd_config_update, "<Domain> [<ConfigFile>] [options] [key=value ...]",
+	  "Update a running domain's saved configuration, used when rebuilding the domain after reboot",
+	  "-f FILE, --defconfig=FILE  Use the given configuration file.\n"
+	  "-q, --quiet             Quiet.\n"
+	  "key=value               Overrides the key of the file, or of the present configuration.\n" },
 	{ "list", cmd_list, "[options] [Domain ...]", "List information about all/some domains",
 	  "-l, --long              Output all domain details, as Xen's JSON.\n"
 	  "-v, --verbose           Print also UUIDs and shutdown reasons.\n"

@@ -181,7 +181,6 @@ static const struct {
 } verbs[] = {
 	{ "button-press", "a guest has no ACPI buttons; xl trigger has power and reset" },
 	{ "channel-list", "guests have no channels beside their console" },
-	{ "config-update", NULL },
 	{ "cpupool-cpu-add", NULL },
 	{ "cpupool-cpu-remove", NULL },
 	{ "cpupool-create", NULL },

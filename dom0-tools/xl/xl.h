@@ -203,6 +203,8 @@ void device_remove_directories(struct xl *xl, uint32_t domid);
  */
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid,
 		  int *domain_lock);
+/* Could it be made from this: are kernel, ramdisk, disks and scripts there, and does it fit its memory? */
+int domain_check(struct xl_config *cfg);
 /* Is there memory for it now, without waiting for what is being freed? */
 bool domain_fits(struct xl *xl, const struct xl_config *cfg);
 /* Will there be, once what is being freed is free? Waits for that. */
@@ -291,6 +293,7 @@ int cmd_mem_set(int argc, char **argv);
 int cmd_mem_max(int argc, char **argv);
 int cmd_sysrq(int argc, char **argv);
 int cmd_trigger(int argc, char **argv);
+int cmd_config_update(int argc, char **argv);
 int cmd_dump_core(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);

@@ -91,12 +91,13 @@ def test_vcpus_and_the_next_life(dom0):
     assert "'demo' has 3 at most" in m.fails("xl vcpu-set -i demo 4")
     m.run("xl vcpu-set demo 1", 60)
     assert "--ignore-host does it all the same" in m.fails("xl vcpu-set demo 3")
-    m.run("xl vcpu-set demo 2; xl mem-set demo 100; xl mem-max demo 144", 90)
+    m.run("xl config-update demo maxvcpus=4 && xl vcpu-set demo 2; xl mem-set demo 100; xl mem-max demo 144", 90)
     domid = m.domains()["demo"][0]
     m.run("xl trigger demo reset", 60)
     m.wait_restarted("demo", domid)
     with m.guest("demo") as guest:
         assert guest.run("nproc").strip() == "2"
+    assert len(listing(m, "vcpu-list demo")[0]["vcpus"]) == 4
     m.run("until [ $(xl list demo | awk 'NR == 2 { print $3 }') = 100 ]; do sleep 0.3; done", 60)
     m.run("xl mem-set demo 144", 90)
     assert memory(m) == 144
