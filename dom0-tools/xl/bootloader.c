@@ -141,8 +141,7 @@ static void describe(struct reader *r)
 	char *word = encode(entry ? entry : "");
 	unsigned int i;
 
-	memset(own, 0, sizeof(*own));
-	cfg_init(&own->tree, stderr);
+	config_init(own, stderr);
 	own->name = xl_sprintf("%s%s", strrchr(r->dir.path, '/') + 1, NAME_END);
 	own->reader_dir = xl_sprintf("%s", r->dir.path);
 	own->reader_for = xl_sprintf("%s", r->cfg->name);
@@ -151,7 +150,7 @@ static void describe(struct reader *r)
 	own->cmdline =
 		xl_sprintf("console=hvc0 quiet rdinit=/init%s%s", entry ? " -- entry=" : "", word);
 	own->memory = own->maxmem = MEMORY;
-	own->vcpus = own->maxvcpus = 1;
+	own->maxvcpus = own->vcpus;
 	own->max_event_channels = 64;
 	own->disk = calloc(4, sizeof(*own->disk));
 	if (!own->disk)

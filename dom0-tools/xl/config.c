@@ -515,13 +515,8 @@ static void check_whole(struct xl_config *c)
 			  "%lu is less than memory, which is %lu", c->maxmem, c->memory);
 }
 
-int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log)
+void config_init(struct xl_config *c, FILE *log)
 {
-	const struct cfg_setting *s;
-	const char *file;
-	unsigned int i;
-	int n;
-
 	memset(c, 0, sizeof(*c));
 	cfg_init(&c->tree, log);
 	c->memory = 32; /* as Xen's xl */
@@ -532,6 +527,16 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 	c->on_reboot = ACTION_RESTART;
 	c->on_crash = ACTION_DESTROY;
 	c->on_watchdog = ACTION_DESTROY;
+}
+
+int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log)
+{
+	const struct cfg_setting *s;
+	const char *file;
+	unsigned int i;
+	int n;
+
+	config_init(c, log);
 	if (path && cfg_parse_file(&c->tree, path))
 		return -1;
 	file = c->tree.file;

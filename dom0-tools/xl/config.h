@@ -48,6 +48,8 @@ struct xl_config {
 	enum xl_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 
+/* What a guest is of which nothing is said: xl.cfg(5)'s defaults. Complaints about it go to @log. */
+void config_init(struct xl_config *c, FILE *log);
 /* @args: "key=value" from the command line. 0, or -1 with messages in @log. */
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log);
 void config_free(struct xl_config *c);
