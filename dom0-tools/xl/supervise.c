@@ -18,6 +18,7 @@
 #include "bootloader.h"
 #include "core.h"
 #include "events.h"
+#include "minder.h"
 #include "next.h"
 #include "usage.h"
 
@@ -461,6 +462,7 @@ static bool restart(struct life *l, int lock)
 	if (!make(l, lock, &domain_lock))
 		return false;
 	remember_handle(l);
+	minder_is_me(l->xl, l->domid);
 	/* For the watches of its back ends. */
 	for (reconnect(l); !l->xl->xs && !xl_interrupted; reconnect(l))
 		xl_sleep(RECONNECT_MS);
@@ -652,6 +654,7 @@ int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_f
 	unsigned int reason = 0;
 
 	remember_handle(&l);
+	minder_is_me(xl, domid);
 	reconnect(&l);
 	report(&l, REPORT_READY, 0, next);
 	while (next == NEXT_LIFE) {

@@ -366,6 +366,28 @@ says 0 "--p---" xl list a
 check "destroy" xl destroy a
 check "nothing is left" clean
 
+# --- a guest without its supervisor ---
+
+supervisor() { xl list --json "$1" | sed -n 's/.*"supervisor": "*\([a-z]*\).*/\1/p'; }
+xl create -q a.cfg
+check "there is one" [ "$(supervisor a)" = alive ]
+check "of which nothing is said" sh -c "! '$out/fake-xl' list 2>&1 | grep supervisor"
+pid=$(xenstore-read "/tool/pavise/$(xl domid a)/supervisor" | cut -d' ' -f1)
+kill -9 "$pid"
+lost() { [ "$(supervisor a)" = lost ]; }
+check "it was killed" wait_for lost
+says 0 "the supervisor of 'a' is gone" xl list
+says 0 "a " sh -c "'$out/fake-xl' list a 2>/dev/null"
+check "the columns are as ever" sh -c "! '$out/fake-xl' list 2>/dev/null | grep supervisor"
+# Its number is another process's.
+xenstore-write "/tool/pavise/$(xl domid a)/supervisor" "$$ 1"
+check "who has its number now is not it" lost
+xl destroy a
+xl create -q -e a.cfg
+check "nobody is to wait for its end" [ "$(supervisor a)" = null ]
+xl destroy a
+check "nothing is left" clean
+
 # --- logs of the dead, and a limit for all ---
 
 for n in 1 2 3; do
