@@ -33,8 +33,10 @@ struct xl_config {
 	char *bootloader_entry; /* of the menu there, or NULL: its own choice */
 	char *bootloader_kernel; /* what was fetched, in words for the administrator */
 	char *bootloader_extra; /* what the configuration adds to the menu's command line */
-	struct boot_dir *bootloader_files; /* what was fetched, or NULL; bootloader_discard() frees it */
-	char *reader_dir, *reader_for; /* of a guest that is bootloader.c's: its files, and whose kernel it reads */
+	struct boot_dir
+		*bootloader_files; /* what was fetched, or NULL; bootloader_discard() frees it */
+	char *reader_dir,
+		*reader_for; /* of a guest that is bootloader.c's: its files, and whose kernel it reads */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
