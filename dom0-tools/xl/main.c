@@ -109,6 +109,8 @@ int cmd_help(int argc, char **argv)
 		print_list(stdout);
 		return 0;
 	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return command_usage("help", true);
 	c = command_find(argv[1]);
 	if (!c)
 		return no_command(argv[1]);
