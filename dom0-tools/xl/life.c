@@ -121,6 +121,15 @@ static uint64_t pages_for(const struct xl_config *cfg)
 	return need + need / 256 + 256;
 }
 
+bool domain_can_fit(struct xl *xl, const struct xl_config *cfg)
+{
+	struct xen_sysctl_physinfo info;
+	struct xen_domctl_getdomaininfo dom0;
+
+	return pv_physinfo(xl->pv, &info) || pv_domain_info(xl->pv, 0, &dom0) ||
+	       info.total_pages >= pages_for(cfg) + dom0.tot_pages;
+}
+
 bool domain_fits(struct xl *xl, const struct xl_config *cfg)
 {
 	struct xen_sysctl_physinfo info;

@@ -67,6 +67,10 @@ says 0 '"bootloader": "pygrub"' xl list -l own
 check "as much is left as was found" grep -q "^1024 kernel" seen
 check "the files are gone once the guest is built" [ -z "$(ls boot)" ]
 says 1 "own.cfg:1: name: a domain called 'own' exists already" xl create -q own.cfg
+# A title of GRUB's may have several lines; a message has one.
+xl destroy own
+result 1 "$size" 8 "root=/dev/xvda1" "xvda1: grub.cfg: X\\n2026-11-28 09:00:00 domain 1 ('a') was destroyed"
+says 0 "own: boots xvda1: grub.cfg: X 2026-11-28 09:00:00 domain 1" xl create -q own.cfg
 # Its next life's kernel is read again.
 result 1 "$size" 0 "second" "another"
 says 0 "'own' has started again as domain" xl reboot -w own
@@ -285,6 +289,8 @@ check "nothing is left" nothing_left
 # --- the configuration ---
 
 says 1 "own.cfg:2: bootloader: kernel is given as well; the kernel comes from one of the two" xl create -n own.cfg "kernel='$root/Image'"
+says 1 "own.cfg:2: bootloader: there is no medium in xvdc, the first disk" xl create -n own.cfg "disk=['vdev=xvdc,devtype=cdrom,target=']"
+says 1 "own.cfg:2: bootloader: xvda, the first disk, has a script of its own" xl create -n own.cfg "disk=['vdev=xvda,script=silent,target=x']"
 says 1 "bootloader: 'grub2' is not supported, only pygrub" xl create -n own.cfg bootloader=grub2
 says 1 "bootloader_args: '--kernel=x' is not supported, only --entry=" xl create -n own.cfg "bootloader_args=['--kernel=x']"
 says 1 "there is no disk to boot from" xl create -n own.cfg "disk=[]"
