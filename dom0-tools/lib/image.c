@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "pavise.h"
+#include "unpack.h"
 
 #define OFF_TEXT_OFFSET 8
 #define OFF_IMAGE_SIZE 16
@@ -71,14 +72,14 @@ static const char *describe(const uint8_t *h, size_t len)
 	if (!len)
 		return "the file is empty";
 	if (len >= 2 && h[0] == 0x1f && h[1] == 0x8b)
-		return "it is compressed with gzip; unpack it first (gunzip)";
+		return "it is compressed with gzip once more, and only once is unpacked";
 	if (len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4))
-		return "it is compressed with zstd; unpack it first";
+		return "it is compressed with zstd, which is not unpacked here; do so first (unzstd)";
 	if (len >= 6 && !memcmp(h,
 				"\xfd"
 				"7zXZ",
 				5))
-		return "it is compressed with xz; unpack it first";
+		return "it is compressed with xz, which is not unpacked here; do so first (unxz)";
 	if (len >= 4 && !memcmp(h,
 				"\x7f"
 				"ELF",
@@ -123,37 +124,62 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 	return 0;
 }
 
-int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err)
+/* What the head of @fd says, which is the file @path or what was in it. */
+static int look(int fd, const char *path, struct pv_image *img, struct pv_err *err)
 {
 	uint8_t head[PV_IMAGE_HEAD];
 	struct stat st;
 	ssize_t n;
+
+	if (fstat(fd, &st))
+		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+	n = pread(fd, head, sizeof(head), 0);
+	if (n < 0)
+		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+	return pv_image_parse(head, n, st.st_size, path, img, err);
+}
+
+/* *fd becomes what is in it, if it is compressed. 1: it was; or 0, or a negative errno. */
+static int unpacked(int *fd, const char *path, const struct pv_unpack *how, struct pv_err *err)
+{
+	uint8_t magic[2];
+	int in;
+
+	if (pread(*fd, magic, 2, 0) != 2 || magic[0] != 0x1f || magic[1] != 0x8b)
+		return 0;
+	in = pv_unpack(*fd, path, how, err);
+	if (in < 0)
+		return in;
+	close(*fd);
+	*fd = in;
+	return 1;
+}
+
+int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
+		  struct pv_err *err)
+{
+	char name[400];
+	struct stat st;
 	int fd, rc;
 
 	img->fd = -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-	if (fstat(fd, &st)) {
+	if (fstat(fd, &st))
 		rc = pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-		goto fail;
-	}
-	if (!S_ISREG(st.st_mode)) {
+	else if (!S_ISREG(st.st_mode))
 		rc = pv_fail(err, -EINVAL, "%s: not a regular file", path);
-		goto fail;
+	else
+		rc = unpacked(&fd, path, how, err);
+	if (rc >= 0) {
+		snprintf(name, sizeof(name), "%s%s", path, rc ? ", unpacked" : "");
+		rc = look(fd, name, img, err);
 	}
-	n = pread(fd, head, sizeof(head), 0);
-	if (n < 0) {
-		rc = pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-		goto fail;
-	}
-	rc = pv_image_parse(head, n, st.st_size, path, img, err);
 	if (rc)
-		goto fail;
-	img->fd = fd;
-	return 0;
-fail:
-	close(fd);
+		close(fd);
+	else
+		img->fd = fd;
 	return rc;
 }
 

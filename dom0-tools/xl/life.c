@@ -95,7 +95,7 @@ static int check_files(struct creation *k)
 	uint64_t ramdisk_size;
 	int bad = 0;
 
-	if (pv_image_open(cfg->kernel, &k->image, &err)) {
+	if (kernel_open(cfg, &k->image, &err)) {
 		config_error(cfg, "kernel", 0, "%s", err.text);
 		bad = 1;
 	} else {

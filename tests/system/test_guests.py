@@ -50,14 +50,21 @@ def test_two_guests_at_once(dom0, disk):
 
 
 def test_initramfs_guest(dom0):
-    """No disk at all: a ramdisk from the configuration, and the root console in it."""
-    dom0.run("xl create -q name=\\\"mini\\\" kernel=\\\"/images/boot/Image\\\" memory=128 "
+    """No disk at all: a ramdisk from the configuration, and the root console in it. Kernel and ramdisk are compressed."""
+    dom0.run("gzip -c /images/boot/Image > /tmp/Image.gz", 60)
+    dom0.run("xl create -q name=\\\"mini\\\" kernel=\\\"/tmp/Image.gz\\\" memory=128 "
              "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
     with dom0.guest("mini", prompt="guest") as guest:
         assert guest.run("cat /sys/hypervisor/type").strip() == "xen"
         assert "control_d" not in guest.run("cat /proc/xen/capabilities")
         assert not re.search("xvd", guest.run("cat /proc/partitions"))
     dom0.run("xl shutdown -w mini", 60)
+    # Half of it, and with something behind it: dom0's gzip is busybox's
+    dom0.run("head -c 1000000 /tmp/Image.gz > /tmp/half.gz; echo more >> /tmp/Image.gz", 60)
+    for name, reason in {"half": "cannot be unpacked beyond its first", "Image": "trailing garbage"}.items():
+        out = dom0.fails(f"xl create -q name=\\\"mini\\\" memory=128 kernel=\\\"/tmp/{name}.gz\\\"", 60)
+        assert f"/tmp/{name}.gz: {reason}" in out, out
+    dom0.run("rm /tmp/Image.gz /tmp/half.gz")
     assert "mini" not in dom0.domains()
 
 

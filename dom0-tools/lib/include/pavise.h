@@ -133,7 +133,7 @@ struct pv_image {
 	uint64_t text_offset; /* from the start of RAM */
 	uint64_t size; /* in memory, bss included */
 	uint64_t file_size;
-	int fd; /* -1 unless opened by pv_image_open */
+	int fd; /* the file, unpacked; -1 unless opened by pv_image_open */
 };
 #define PV_IMAGE_HEADER 64
 #define PV_IMAGE_HEAD 4096 /* has an EFI stub's PE header, too */
@@ -141,7 +141,15 @@ struct pv_image {
 /* @head: the file's first @len bytes, up to PV_IMAGE_HEAD. The text in @err names @path and what it is instead. */
 int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char *path,
 		   struct pv_image *img, struct pv_err *err);
-int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err);
+/* What unpacking may cost; what it takes to do so is freed with the image. */
+struct pv_unpack {
+	uint64_t limit; /* bytes of a compressed kernel when unpacked */
+	const char *limit_is; /* for the message: "the guest's memory" */
+	const volatile int *stop; /* gives up once this is not 0; may be NULL */
+};
+/* A file compressed with gzip is unpacked first, once, in a process of its own. */
+int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
+		  struct pv_err *err);
 void pv_image_close(struct pv_image *img);
 
 /* --- guest_fdt.c ----------------------------------------------------------------------------- */

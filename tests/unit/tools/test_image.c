@@ -56,8 +56,7 @@ static void test_bad(void **state)
 	expect(h, 64, 64, "/k: not a RISC-V Image: there is no \"RSC\\x05\" at offset 56");
 	memcpy(h, "\x1f\x8b", 2);
 	expect(h, 64, 64,
-	       "/k: not a RISC-V Image: it is compressed with gzip; unpack it first "
-	       "(gunzip)");
+	       "/k: not a RISC-V Image: it is compressed with gzip once more, and only once is unpacked");
 	memcpy(h,
 	       "\x7f"
 	       "ELF",
@@ -130,26 +129,66 @@ static void test_cut_short(void **state)
 
 static void test_open(void **state)
 {
+	const struct pv_unpack how = { .limit = PV_MIB, .limit_is = "test" };
 	struct pv_err err = { "" };
 	struct pv_image img;
 
 	(void)state;
-	assert_true(pv_image_open("/does/not/exist", &img, &err) < 0);
+	assert_true(pv_image_open("/does/not/exist", &how, &img, &err) < 0);
 	assert_string_equal(err.text, "/does/not/exist: No such file or directory");
 	assert_int_equal(img.fd, -1);
 	err.text[0] = '\0';
-	assert_true(pv_image_open("/tmp", &img, &err) < 0);
+	assert_true(pv_image_open("/tmp", &how, &img, &err) < 0);
 	assert_string_equal(err.text, "/tmp: not a regular file");
 	assert_int_equal(img.fd, -1);
+}
+
+/* What is in a compressed file is what is loaded, and nobody can change it any more. */
+static void test_unpacked(void **state)
+{
+	const struct pv_unpack how = { .limit = 4 * PV_MIB, .limit_is = "test" };
+	uint8_t *want = malloc(3 * PV_MIB), *got = malloc(3 * PV_MIB);
+	char dir[] = "/tmp/pv-image-XXXXXX", path[64], command[160];
+	struct pv_err err = { "" };
+	struct pv_image img;
+	FILE *f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3 * PV_MIB; i++)
+		want[i] = i * i >> 7;
+	header(want, 0x200000, 0x500000, 0);
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/Image", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(want, PV_MIB, 3, f), 3);
+	fclose(f);
+	snprintf(command, sizeof(command), "gzip %s", path);
+	assert_int_equal(system(command), 0);
+	strcat(path, ".gz");
+	assert_int_equal(pv_image_open(path, &how, &img, &err), 0);
+	assert_string_equal(err.text, "");
+	assert_int_equal(img.text_offset, 0x200000);
+	assert_int_equal(img.size, 0x500000);
+	assert_int_equal(img.file_size, 3 * PV_MIB);
+	assert_int_equal(pread(img.fd, got, 3 * PV_MIB, 0), 3 * PV_MIB);
+	assert_memory_equal(got, want, 3 * PV_MIB);
+	assert_int_equal(pwrite(img.fd, got, 1, 0), -1);
+	assert_int_equal(ftruncate(img.fd, PV_MIB), -1);
+	pv_image_close(&img);
+	unlink(path);
+	rmdir(dir);
+	free(want);
+	free(got);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_cut_short),
-		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_good),	  cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_cut_short), cmocka_unit_test(test_open),
+		cmocka_unit_test(test_unpacked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
