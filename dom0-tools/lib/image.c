@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The RISC-V Image header (Linux, Documentation/arch/riscv/boot-image-header.rst).
- * Owns the verdict whether a file can be a guest's kernel, and says what it is when it cannot.
+ * Owns the verdict whether a file can be a guest's kernel (elf.c: an ELF file), and says what it is when it cannot.
  * No hypervisor needed: tested on the host.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "pavise.h"
 #include "unpack.h"
 
@@ -24,8 +25,6 @@
 #define PE_SECTION 40
 
 #define FLAG_BIG_ENDIAN 1u
-/* Nothing sane is larger; it keeps sums of sizes far from wrapping. */
-#define SIZE_LIMIT (1ULL << 31)
 
 static uint64_t le64(const uint8_t *p)
 {
@@ -80,11 +79,6 @@ static const char *describe(const uint8_t *h, size_t len)
 				"7zXZ",
 				5))
 		return "it is compressed with xz, which is not unpacked here; do so first (unxz)";
-	if (len >= 4 && !memcmp(h,
-				"\x7f"
-				"ELF",
-				4))
-		return "it is an ELF file; use arch/riscv/boot/Image instead of vmlinux";
 	if (len >= PV_IMAGE_HEADER && !memcmp(h + OFF_MAGIC2, "ARM\x64", 4))
 		return "it is an arm64 Image";
 	if (len < PV_IMAGE_HEADER)
@@ -106,13 +100,13 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 	img->text_offset = le64(h + OFF_TEXT_OFFSET);
 	img->size = le64(h + OFF_IMAGE_SIZE);
 	img->file_size = file_size;
-	if (img->text_offset % PV_PAGE_SIZE || img->text_offset >= SIZE_LIMIT)
+	if (img->text_offset % PV_PAGE_SIZE || img->text_offset >= PV_IMAGE_LIMIT)
 		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad text_offset (0x%llx)",
 			       path, (unsigned long long)img->text_offset);
-	if (img->size >= SIZE_LIMIT || file_size >= SIZE_LIMIT)
+	if (img->size >= PV_IMAGE_LIMIT || file_size >= PV_IMAGE_LIMIT)
 		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad size (0x%llx)", path,
-			       (unsigned long long)(img->size >= SIZE_LIMIT ? img->size :
-									      file_size));
+			       (unsigned long long)(img->size >= PV_IMAGE_LIMIT ? img->size :
+										  file_size));
 	if (file_size < pe_size(h, len))
 		return pv_fail(err, -ENOEXEC,
 			       "%s: the file is cut short: it has %llu of at least %llu bytes",
@@ -121,6 +115,43 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 	/* Old kernels leave image_size 0; then the file is all we know. */
 	if (img->size < file_size)
 		img->size = file_size;
+	img->entry = 0;
+	img->elf = false;
+	img->nr_segments = 1;
+	img->segment[0] = (struct pv_segment){ .size = file_size };
+	return 0;
+}
+
+static bool is_elf(const uint8_t *head, size_t len)
+{
+	return len >= 4 && !memcmp(head,
+				   "\x7f"
+				   "ELF",
+				   4);
+}
+
+/*
+ * vmlinux is made for virtual addresses, and can be anywhere; where it wants to be is in its first segment, which begins as its
+ * Image does.
+ */
+static int place_linux(int fd, const char *path, struct pv_image *img, struct pv_err *err)
+{
+	const struct pv_segment *s = img->segment;
+	uint8_t head[PV_IMAGE_HEADER];
+	struct pv_image inner;
+
+	while (s->place)
+		s++;
+	if (s->size < sizeof(head) ||
+	    pread(fd, head, sizeof(head), (off_t)s->offset) != (ssize_t)sizeof(head) ||
+	    memcmp(head + OFF_MAGIC2, "RSC\x05", 4))
+		return pv_fail(err, -ENOEXEC,
+			       "%s: ELF file for addresses where a guest's memory is not, and not "
+			       "Linux's vmlinux",
+			       path);
+	if (pv_image_parse(head, sizeof(head), s->size, path, &inner, err))
+		return -ENOEXEC;
+	img->text_offset = inner.text_offset;
 	return 0;
 }
 
@@ -136,7 +167,10 @@ static int look(int fd, const char *path, struct pv_image *img, struct pv_err *e
 	n = pread(fd, head, sizeof(head), 0);
 	if (n < 0)
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-	return pv_image_parse(head, n, st.st_size, path, img, err);
+	if (!is_elf(head, n))
+		return pv_image_parse(head, n, st.st_size, path, img, err);
+	n = pv_elf_parse(head, n, st.st_size, path, img, err);
+	return n == 1 ? place_linux(fd, path, img, err) : (int)n;
 }
 
 /* *fd becomes what is in it, if it is compressed. 1: it was; or 0, or a negative errno. */
@@ -173,7 +207,7 @@ int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image
 	else
 		rc = unpacked(&fd, path, how, err);
 	if (rc >= 0) {
-		snprintf(name, sizeof(name), "%s%s", path, rc ? ", unpacked" : "");
+		snprintf(name, sizeof(name), "%s%s", path, rc ? ", unpacked with gzip" : "");
 		rc = look(fd, name, img, err);
 	}
 	if (rc)

@@ -88,7 +88,7 @@ run_gzip(int in, int out, int say, uint64_t limit, pid_t parent)
 static int await(pid_t pid, int say, const volatile int *stop, struct words *w)
 {
 	struct pollfd p = { .fd = say, .events = POLLIN };
-	char rest[256];
+	char more[256];
 	int status;
 	pid_t got;
 
@@ -97,11 +97,13 @@ static int await(pid_t pid, int say, const volatile int *stop, struct words *w)
 			kill(pid, SIGKILL);
 		if (poll(&p, 1, p.fd < 0 ? 2 : LOOK_MS) > 0) {
 			size_t room = sizeof(w->text) - 1 - w->n;
-			ssize_t n =
-				read(say, room ? w->text + w->n : rest, room ? room : sizeof(rest));
+			ssize_t n = read(say, more, sizeof(more));
 
-			if (n > 0 && room)
-				w->n += n;
+			if (n > 0) {
+				room = (size_t)n < room ? (size_t)n : room;
+				memcpy(w->text + w->n, more, room);
+				w->n += room;
+			}
 			/* It has ended, as a rule. */
 			if (!n)
 				p.fd = -1;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Several guests and larger ones: disks side by side, an initramfs, more vCPUs."""
+import base64
 import re
+import struct
 
 import pytest
 
@@ -47,6 +49,30 @@ def test_two_guests_at_once(dom0, disk):
             assert dom0.run(f"sha256sum /images/test/{data}.img", 60).split()[0] == disk.sha256[data]
     finally:
         dom0.shell.try_run("xl destroy one two 2>/dev/null; rm -f /images/one.* /images/two.*", 60)
+
+
+def elf_headers(size, memory):
+    """Those of a vmlinux: Linux's addresses, code and data in segments that meet within a page."""
+    first = 0x200800
+    segments = [(5, 4096, 0, first, first), (6, 4096 + first, first, size - first, memory - first)]
+    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 243, 1, 0xffffffff80000000, 64, 0, 0, 64, 56,
+                                                    len(segments), 0, 0, 0)
+    for flags, offset, place, filesz, memsz in segments:
+        head += struct.pack("<IIQQQQQQ", 1, flags, offset, 0xffffffff80000000 + place, place, filesz, memsz, 4096)
+    return head
+
+
+def test_elf_guest(dom0):
+    """A vmlinux, made of the Image that is there."""
+    size = int(dom0.run("stat -c %s /images/boot/Image"))
+    memory = struct.unpack("<Q", base64.b64decode(dom0.run("dd if=/images/boot/Image bs=8 skip=2 count=1 2>/dev/null | base64")))[0]
+    dom0.run(f"echo {base64.b64encode(elf_headers(size, memory)).decode()} | base64 -d > /tmp/vmlinux")
+    dom0.run("dd if=/images/boot/Image of=/tmp/vmlinux bs=4096 seek=1 2>/dev/null", 60)
+    dom0.run("xl create -q name=\\\"elf\\\" kernel=\\\"/tmp/vmlinux\\\" memory=128 "
+             "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
+    with dom0.guest("elf", prompt="guest") as guest:
+        assert guest.run("cat /sys/hypervisor/type").strip() == "xen"
+    dom0.run("xl shutdown -w elf; rm /tmp/vmlinux", 60)
 
 
 def test_initramfs_guest(dom0):

@@ -51,6 +51,28 @@ printf '\037\213 is not gzip' >ramdisk
 check "a ramdisk" xl create -q a.cfg "$kernel" "ramdisk='$root/ramdisk'"
 xl destroy a
 
+# --- ELF ---
+
+python3 "$here/image_seeds.py" seeds
+for n in elf vmlinux; do
+	check "$n" xl create -q a.cfg "kernel='$root/seeds/$n'"
+	xl destroy a
+done
+gzip -c seeds/vmlinux >kernel
+check "compressed" xl create -q a.cfg "$kernel"
+xl destroy a
+check "nothing is left" clean
+head -c 580 seeds/vmlinux >kernel
+refused ": the file is cut short: its segment 1 ends behind its 580 bytes"
+gzip -c kernel >kernel.gz
+mv kernel.gz kernel
+refused ", unpacked with gzip: the file is cut short: its segment 1 ends behind its 580 bytes"
+cp "$out/fake-hv" kernel
+refused ": ELF file, but not of a 64-bit little-endian RISC-V"
+# More memory than the guest has
+says 1 "16 MiB is too little memory: with this kernel (32.0 MiB)" xl create -q a.cfg "kernel='$root/seeds/large'"
+gzip -c Image >kernel
+
 # --- bad files ---
 
 cp kernel good
@@ -69,13 +91,13 @@ refused ": trailing garbage: the file goes on behind its compressed 2097152 byte
 refused ": cannot be unpacked beyond its first "
 check "a wrong sum" grep -q "crc error" "$sockets/kept"
 gzip -c good >kernel
-refused ", unpacked: not a RISC-V Image: it is compressed with gzip once more, and only once is unpacked"
+refused ", unpacked with gzip: not a RISC-V Image: it is compressed with gzip once more, and only once is unpacked"
 gzip -c text >kernel
-refused ", unpacked: not a RISC-V Image: the file is shorter than the header"
+refused ", unpacked with gzip: not a RISC-V Image: the file is shorter than the header"
 gzip -c /dev/null >kernel
-refused ", unpacked: not a RISC-V Image: the file is empty"
+refused ", unpacked with gzip: not a RISC-V Image: the file is empty"
 head -c 4096 /dev/zero | gzip -c >kernel
-refused ', unpacked: not a RISC-V Image: there is no "RSC\x05" at offset 56'
+refused ', unpacked with gzip: not a RISC-V Image: there is no "RSC\x05" at offset 56'
 { printf '\375' && printf '7zXZ' && head -c 100 /dev/zero; } >kernel
 refused ": not a RISC-V Image: it is compressed with xz, which is not unpacked here"
 { printf '\050\265\057\375' && head -c 100 /dev/zero; } >kernel
