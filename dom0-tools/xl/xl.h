@@ -198,6 +198,11 @@ void device_remove_all(struct xl *xl, uint32_t domid);
 /* The domain's directories below its back ends', once it has no devices. */
 void device_remove_directories(struct xl *xl, uint32_t domid);
 
+/* --- kernel.c -------------------------------------------------------------------------------- */
+
+/* The configuration's kernel, unpacked if it is compressed, until pv_image_close(). As pv_image_open(), but knows the limits. */
+int kernel_open(const struct xl_config *cfg, struct pv_image *img, struct pv_err *err);
+
 /* --- life.c ---------------------------------------------------------------------------------- */
 
 /*

@@ -108,6 +108,21 @@ says 1 "own: bootloader: the command line is longer than 1023 bytes" xl create -
 # A kernel that is none is what it always is.
 result 1 32 0 "" "half a header"
 says 1 "not a RISC-V Image: the file is shorter" xl create -q own.cfg
+# One that is compressed is unpacked, within the same limits.
+cp Image plain
+gzip -c plain >Image
+result 1 "$(stat -c %s Image)" 0 "" "gz"
+check "compressed" xl create -q own.cfg
+xl destroy own
+head -c 33554432 /dev/zero | gzip -c >Image.new
+result 1 "$(stat -c %s Image.new)" 0 "" "bomb"
+sed 's/cat Image/cat Image.new/' hook >hook.new
+cp hook hook.old
+cat hook.new >hook
+says 1 "unpacks to more than 16 MiB (the guest's memory)" xl create -q own.cfg
+cat hook.old >hook
+cp plain Image
+check "nothing is left" nothing_left
 echo 1 >status
 says 1 "the guest that reads its disk ended (crash)" xl create -q own.cfg
 echo 3 >status
