@@ -27,6 +27,9 @@ static uint64_t available(void)
 	return got * 1024;
 }
 
+/* From the guest's own disk: others wait for it (xl_lock()), so it is done within seconds whatever is there. */
+#define FROM_DISK_MAX (128ULL << 20)
+
 int kernel_open(const struct xl_config *cfg, struct pv_image *img, struct pv_err *err)
 {
 	/* Not the memory that dom0's services need, however large the guest is. */
@@ -40,6 +43,10 @@ int kernel_open(const struct xl_config *cfg, struct pv_image *img, struct pv_err
 	if (half < how.limit) {
 		how.limit = half;
 		how.limit_is = "half of what dom0 has free";
+	}
+	if (cfg->bootloader && how.limit > FROM_DISK_MAX) {
+		how.limit = FROM_DISK_MAX;
+		how.limit_is = "the most for a kernel from a guest's disk";
 	}
 	return pv_image_open(cfg->kernel, &how, img, err);
 }

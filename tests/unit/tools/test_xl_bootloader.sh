@@ -120,6 +120,9 @@ sed 's/cat Image/cat Image.new/' hook >hook.new
 cp hook hook.old
 cat hook.new >hook
 says 1 "unpacks to more than 16 MiB (the guest's memory)" xl create -q own.cfg
+head -c 150000000 /dev/zero | gzip -c >Image.new
+result 1 "$(stat -c %s Image.new)" 0 "" "bomb"
+says 1 "unpacks to more than 128 MiB (the most for a kernel from a guest's disk)" xl create -q own.cfg memory=512
 cat hook.old >hook
 cp plain Image
 check "nothing is left" nothing_left
