@@ -12,6 +12,7 @@
 
 #include "bootloader.h"
 #include "json.h"
+#include "stats.h"
 #include "xl.h"
 
 #include <xen/version.h>
@@ -46,20 +47,14 @@ static void thousandths(const char *key, unsigned long long n)
 
 static const char *scheduler(struct pv *pv, char *buf, size_t size)
 {
+	const char *name;
 	uint32_t id;
 
 	if (pv_sched_id(pv, &id))
 		return "unknown";
-	switch (id) {
-	case XEN_SCHEDULER_CREDIT:
-		return "credit";
-	case XEN_SCHEDULER_CREDIT2:
-		return "credit2";
-	case XEN_SCHEDULER_RTDS:
-		return "rtds";
-	case XEN_SCHEDULER_NULL:
-		return "null";
-	}
+	name = stats_scheduler(id);
+	if (name)
+		return name;
 	snprintf(buf, size, "unknown (%u)", id);
 	return buf;
 }

@@ -50,12 +50,13 @@ static void sample(FILE *out, const char *name, const struct stats_domain *d, co
 
 static void print_machine(FILE *out, const struct stats *st)
 {
+	const char *scheduler = stats_scheduler(st->scheduler);
 	uint32_t i;
 
 	family(out, "info", "gauge", "The hypervisor's version and its scheduler.");
 	fputs("pavise_info{version=\"", out);
 	metrics_label(out, st->version);
-	fprintf(out, "\",scheduler=\"%s\"} 1\n", stats_scheduler(st->scheduler));
+	fprintf(out, "\",scheduler=\"%s\"} 1\n", scheduler ? scheduler : "unknown");
 	one(out, "cpus", "gauge", "Harts that the hypervisor schedules on.", st->cpus);
 	if (st->idle_ns) {
 		family(out, "cpu_idle_seconds_total", "counter",

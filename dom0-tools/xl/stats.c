@@ -104,7 +104,7 @@ const char *stats_scheduler(uint32_t id)
 	case XEN_SCHEDULER_NULL:
 		return "null";
 	}
-	return "unknown";
+	return NULL;
 }
 
 /* --- domains --------------------------------------------------------------------------------- */

@@ -103,6 +103,7 @@ unsigned int stats_vif_queues(uint32_t domid, uint32_t devid);
 void stats_each_device(void (*fn)(const char *kind, uint32_t domid, uint32_t devid, void *ctx),
 		       void *ctx);
 
+/* The name of XEN_SCHEDULER_* as Xen's xl has it; NULL: none that is known. */
 const char *stats_scheduler(uint32_t id);
 
 #endif /* XL_STATS_H */
