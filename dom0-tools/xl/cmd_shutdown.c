@@ -44,7 +44,7 @@ struct target {
 struct request {
 	struct xl *xl;
 	const char *what; /* for control/shutdown */
-	bool reboot, wait;
+	bool reboot, wait, all;
 	int64_t begin;
 	struct target *target;
 	int nr;
@@ -195,9 +195,17 @@ static void look_for_end(struct request *r, struct target *t)
 	}
 }
 
+/* Of all a driver domain is asked last: who has its disks writes to them until it is down. */
+static bool is_needed(struct request *r, struct target *t)
+{
+	return r->all && r->wait && driver_in_use(r->xl, t->domid);
+}
+
 /* One look. False: there is nothing (more) to wait for. */
 static bool attend(struct request *r, struct target *t)
 {
+	if (t->stage == TO_ASK && is_needed(r, t))
+		return true;
 	if (t->stage == TO_ASK)
 		ask(r, t);
 	if (t->stage == ASKED)
@@ -298,23 +306,22 @@ static int end_guests(int argc, char **argv, const char *what)
 	struct request r = { .what = what, .reboot = !strcmp(what, "reboot") };
 	struct xen_domctl_getdomaininfo *list = NULL;
 	int rc = 0, failed = 0, c, i;
-	bool all = false;
 	uint32_t domid;
 	struct xl xl;
 
 	while ((c = command_option(argc, argv, "awF", &rc)) != -1) {
 		if (c == '?')
 			return rc;
-		all |= c == 'a';
+		r.all |= c == 'a';
 		r.wait |= c == 'w';
 	}
-	if (all ? optind != argc : optind == argc)
+	if (r.all ? optind != argc : optind == argc)
 		return command_usage(argv[0], false);
 	if (xl_open(&xl))
 		return 1;
 	xl_catch_signals();
 	r.xl = &xl;
-	if (all) {
+	if (r.all) {
 		c = pv_domain_list(xl.pv, &list);
 		if (c < 0) {
 			xl_error("cannot list the domains: %s; nobody has been asked",

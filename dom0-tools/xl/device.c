@@ -6,11 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -25,96 +22,22 @@
 #ifndef FRONTEND_WAIT_MS
 #define FRONTEND_WAIT_MS 10000 /* a guest that is asked to let go */
 #endif
-#define HOTPLUG_WAIT_MS 30000
 
 static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
 
-/* One device that exists. */
-struct device {
-	const struct device_kind *kind;
-	uint32_t domid;
-	unsigned int devid;
-	char *be; /* the back end's directory */
-	bool probed;
-};
+/* A driver domain that has not answered in time is not waited for again by this process. */
+static uint32_t silent;
 
-static char *backend_path(const struct device_kind *kind, uint32_t domid, unsigned int devid)
+static char *backend_path(const struct device *d)
 {
-	return xl_sprintf("/local/domain/0/backend/%s/%u/%u", kind->name, domid, devid);
-}
-
-/* --- hotplug scripts ------------------------------------------------------------------------- */
-
-/* Environment and arguments are those that Xen's toolstack gives to a script. */
-static void exec_script(const struct device *d, const char *script, const char *verb)
-{
-	char *env[] = { xl_sprintf("XENBUS_PATH=%s", d->be),
-			xl_sprintf("XENBUS_TYPE=%s", d->kind->name), "XENBUS_BASE_PATH=backend",
-			xl_sprintf("script=%s", script),
-			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-			/* what Linux's back end calls its interface */
-			d->kind->net ? xl_sprintf("vif=vif%u.%u", d->domid, d->devid) : NULL,
-			NULL };
-	char *argv[] = { (char *)script, (char *)verb, d->kind->net ? "type_if=vif" : NULL, NULL };
-	sigset_t none;
-	int fd;
-
-	setpgid(0, 0);
-	fd = open("/dev/null", O_RDONLY);
-	dup2(fd, 0);
-	fd = xl_log_open(HOTPLUG_LOG);
-	if (fd >= 0) {
-		dup2(fd, 1);
-		dup2(fd, 2);
-	}
-	closefrom(3);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	execve(script, argv, env);
-	_exit(127);
-}
-
-/* Runs a script to its end. Its own report is in xenstore; this is about running at all. */
-static int run_script(const struct device *d, const char *script, const char *verb)
-{
-	int64_t end = xl_now() + HOTPLUG_WAIT_MS;
-	int status, ms = 1;
-	pid_t pid, got;
-
-	pid = fork();
-	if (pid < 0)
-		return xl_error("%s: cannot start: %s", script, strerror(errno));
-	if (!pid)
-		exec_script(d, script, verb);
-	for (;;) {
-		got = waitpid(pid, &status, WNOHANG);
-		if (got == pid)
-			break;
-		if (got < 0 && errno != EINTR)
-			return xl_error("%s: lost: %s", script, strerror(errno));
-		if (xl_now() > end) {
-			kill(-pid, SIGKILL);
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return xl_error("%s %s: still not done after %d s, killed", script, verb,
-					HOTPLUG_WAIT_MS / 1000);
-		}
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return xl_error("%s: cannot be run", script);
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+	return xl_sprintf("/local/domain/%u/backend/%s/%u/%u", d->backend, d->kind->name, d->domid,
+			  d->devid);
 }
 
 /* --- states ---------------------------------------------------------------------------------- */
 
 /*
- * dom0's kernel has unregistered the device (or never had it), or no driver serves it. A back end that
+ * This kernel has unregistered the device (or never had it), or no driver serves it. A back end that
  * was just connecting when it was told to close may have written Connected over Closing; then the node
  * never says Closed, although all is done.
  */
@@ -122,6 +45,9 @@ static bool backend_done(const struct device *d)
 {
 	char devid[16];
 
+	/* Of another kernel only the nodes are seen. */
+	if (d->backend)
+		return false;
 	snprintf(devid, sizeof(devid), "%u", d->devid);
 	return backend_unbound(d->kind->name, d->domid, devid);
 }
@@ -134,6 +60,8 @@ static bool backend_going(const struct device *d)
 {
 	char path[128];
 
+	if (d->backend)
+		return false;
 	snprintf(path, sizeof(path), "/sys/devices/%s-%u-%u", d->kind->name, d->domid, d->devid);
 	if (access(path, F_OK))
 		return false;
@@ -155,6 +83,8 @@ static long wait_state(struct xl *xl, const struct device *d, long state, int ti
 			return now;
 		if (state == XenbusStateClosed && backend_done(d))
 			return state;
+		if (d->backend && !driver_alive(xl, d->backend))
+			return -1;
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
 			return now;
@@ -175,32 +105,59 @@ static void wait_gone(const struct device *d)
 
 /* --- setting up ------------------------------------------------------------------------------ */
 
+/* The back end's nodes, in dom0. */
+static bool write_backend(struct xl *xl, xs_transaction_t t, const struct device *d,
+			  const struct device_spec *spec, const char *fe, const char *dom,
+			  const char *dev)
+{
+	bool ok;
+
+	ok = st_dir(xl, t, 0, d->domid, "%s", d->be);
+	ok = ok && st_write(xl, t, fe, "%s/frontend", d->be);
+	ok = ok && st_write(xl, t, dom, "%s/frontend-id", d->be);
+	ok = ok && st_write(xl, t, spec->script, "%s/script", d->be);
+	ok = ok && st_write(xl, t, "1", "%s/online", d->be);
+	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, d->be, dev);
+	return ok && st_write(xl, t, "1", "%s/state", d->be);
+}
+
+/* In a driver domain: what dom0 keeps of it, then what that domain gets. */
+static bool write_foreign(struct xl *xl, xs_transaction_t t, const struct device *d,
+			  const struct device_spec *spec, const char *fe, const char *dev)
+{
+	char *own = xl_sprintf(XL_FOREIGN, d->domid, d->kind->name, d->devid);
+	char *name = domain_name(xl, d->backend);
+	bool ok;
+
+	ok = st_write(xl, t, name ? name : "", "%s/backend-name", own);
+	ok = ok && st_write(xl, t, spec->script, "%s/script", own);
+	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, own, dev);
+	ok = ok && driver_offer(xl, t, d);
+	free(name);
+	free(own);
+	return ok;
+}
+
 static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *d,
 			const struct device_spec *spec)
 {
-	char fe[80], dom[16], dev[16];
+	char fe[80], dom[16], dev[16], back[16];
 	bool ok;
 
 	snprintf(fe, sizeof(fe), "/local/domain/%u/device/%s/%u", d->domid, d->kind->name,
 		 d->devid);
 	snprintf(dom, sizeof(dom), "%u", d->domid);
 	snprintf(dev, sizeof(dev), "%u", d->devid);
+	snprintf(back, sizeof(back), "%u", d->backend);
 	ok = st_write(xl, t, d->be, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name,
 		      d->devid);
 
-	ok = ok && st_dir(xl, t, d->domid, 0, "%s", fe);
+	ok = ok && st_dir(xl, t, d->domid, d->backend, "%s", fe);
 	ok = ok && st_write(xl, t, d->be, "%s/backend", fe);
-	ok = ok && st_write(xl, t, "0", "%s/backend-id", fe);
-
-	ok = ok && st_dir(xl, t, 0, d->domid, "%s", d->be);
-	ok = ok && st_write(xl, t, fe, "%s/frontend", d->be);
-	ok = ok && st_write(xl, t, dom, "%s/frontend-id", d->be);
-	ok = ok && st_write(xl, t, spec->script, "%s/script", d->be);
-	ok = ok && st_write(xl, t, "1", "%s/online", d->be);
-	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, d->be, dev);
-
-	ok = ok && st_write(xl, t, "1", "%s/state", fe);
-	return ok && st_write(xl, t, "1", "%s/state", d->be);
+	ok = ok && st_write(xl, t, back, "%s/backend-id", fe);
+	ok = ok && (d->backend ? write_foreign(xl, t, d, spec, fe, dev) :
+				 write_backend(xl, t, d, spec, fe, dom, dev));
+	return ok && st_write(xl, t, "1", "%s/state", fe);
 }
 
 static int create_nodes(struct xl *xl, const struct device *d, const struct device_spec *spec)
@@ -258,41 +215,63 @@ static void tell(struct xl *xl, const char *event, const struct device *d)
 			    d->devid);
 }
 
+/* The script has been run, here or in the driver domain. 0, or -1 after a message. */
+static int connect_script(struct xl *xl, struct xl_config *cfg, const struct device *d,
+			  const struct device_spec *spec)
+{
+	char *status = NULL, *why = NULL;
+	int rc = 0;
+
+	if (d->backend) {
+		why = driver_await_script(xl, d);
+		if (why)
+			config_error(cfg, d->kind->key, spec->line, "%s: %s", spec->label, why);
+		rc = why ? -1 : 0;
+		free(why);
+		return rc;
+	}
+	rc = hotplug_run(d, spec->script, d->kind->start);
+	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d->be);
+	if (rc || !status || strcmp(status, "connected")) {
+		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d->be);
+		if (why)
+			config_error(cfg, d->kind->key, spec->line, "%s: %s", spec->label, why);
+		else
+			config_error(cfg, d->kind->key, spec->line,
+				     "%s: %s failed, see " HOTPLUG_LOG, spec->label, spec->script);
+		rc = -1;
+	}
+	free(status);
+	free(why);
+	return rc;
+}
+
 int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
 	       const struct device_spec *spec)
 {
-	struct device d = { .kind = kind, .domid = domid, .devid = spec->devid };
-	char *status = NULL, *why = NULL;
+	struct device d = {
+		.kind = kind, .domid = domid, .devid = spec->devid, .backend = spec->backend
+	};
 	long state;
 	int rc = -1;
 
-	d.be = backend_path(kind, domid, spec->devid);
+	d.be = backend_path(&d);
 	if (claim(xl, cfg, &d, spec))
 		goto out;
 	state = wait_state(xl, &d, XenbusStateInitWait, BACKEND_WAIT_MS);
-	if (state != XenbusStateInitWait) {
+	/* In a driver domain a front end that is quick may be connected before we look. */
+	if (state != XenbusStateInitWait && !(d.backend && state > XenbusStateInitWait)) {
 		config_error(cfg, kind->key, spec->line,
 			     "the back end of %s does not answer (state %ld after %d s): is %s in "
-			     "dom0's kernel?",
-			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver);
+			     "%s kernel?",
+			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver,
+			     d.backend ? "the driver domain's" : "dom0's");
 		goto out;
 	}
-	rc = run_script(&d, spec->script, kind->start);
-	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d.be);
-	if (rc || !status || strcmp(status, "connected")) {
-		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d.be);
-		if (why)
-			config_error(cfg, kind->key, spec->line, "%s: %s", spec->label, why);
-		else
-			config_error(cfg, kind->key, spec->line, "%s: %s failed, see " HOTPLUG_LOG,
-				     spec->label, spec->script);
-		rc = -1;
-	} else {
+	rc = connect_script(xl, cfg, &d, spec);
+	if (!rc)
 		tell(xl, EVENT_ATTACHED, &d);
-	}
 out:
-	free(status);
-	free(why);
 	free(d.be);
 	return rc;
 }
@@ -329,26 +308,50 @@ static int disconnect(struct xl *xl, const struct device *d, bool force)
 	return before;
 }
 
+/* Undoes what the script did, or waits until the driver domain has. */
+static void undo_script(struct xl *xl, const struct device *d)
+{
+	char *script;
+
+	if (d->backend) {
+		if (silent != d->backend && !driver_await_release(xl, d, BACKEND_WAIT_MS)) {
+			silent = d->backend;
+			xl_error("%s: the driver domain has not undone its script (does xl devd "
+				 "run there?); removed all the same",
+				 d->be);
+		}
+		return;
+	}
+	script = st_read(xl, XBT_NULL, "%s/script", d->be);
+	if (script)
+		hotplug_run(d, script, d->kind->stop);
+	free(script);
+}
+
 /* After disconnect(): waits for it, undoes what the script did, and removes what is left. */
 static void finish(struct xl *xl, struct device *d)
 {
 	/* Not probed: no back end has ever looked at it, so none will close it. */
-	long state = wait_state(xl, d, XenbusStateClosed, d->probed ? BACKEND_WAIT_MS : 500);
-	char *script;
+	int ms = !d->probed ? 500 : d->backend && silent == d->backend ? 0 : BACKEND_WAIT_MS;
+	long state = wait_state(xl, d, XenbusStateClosed, ms);
+	char *top;
 
-	if (d->probed && state >= 0 && state != XenbusStateClosed)
+	if (d->probed && state >= 0 && state != XenbusStateClosed) {
 		xl_error("%s: the back end does not let go (state %ld); removed all the same",
 			 d->be, state);
-	else
+		if (d->backend)
+			silent = d->backend;
+	} else {
 		wait_gone(d);
-	script = st_read(xl, XBT_NULL, "%s/script", d->be);
-	if (script)
-		run_script(d, script, d->kind->stop);
-	free(script);
-	st_prune(xl, d->be, "/local/domain/0/backend");
+	}
+	undo_script(xl, d);
+	top = xl_sprintf("/local/domain/%u/backend", d->backend);
+	st_prune(xl, d->be, top);
+	free(top);
 	xs_rm(xl->xs, XBT_NULL, d->be);
 	/* See backends.c: another device may get the same number. */
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%u", d->domid, d->kind->name, d->devid);
+	st_remove(xl, XBT_NULL, XL_FOREIGN, d->domid, d->kind->name, d->devid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name, d->devid);
 }
 
@@ -362,6 +365,7 @@ static bool look_up(struct xl *xl, uint32_t domid, const struct device_kind *kin
 	d->be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", domid, kind->name, devid);
 	if (!d->be)
 		return false;
+	d->backend = backend_domid(d->be);
 	d->probed = st_read_long(xl, "%s/state", d->be) > XenbusStateInitialising;
 	return true;
 }
@@ -428,6 +432,13 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 
 	if (!look_up(xl, domid, kind, devid, &d))
 		return xl_error("domain %u has no %s %u", domid, kind->key, devid);
+	if (!force && kind->stays && d.backend && !driver_alive(xl, d.backend) && !unused(xl, &d)) {
+		free(d.be);
+		return xl_error(
+			"the driver domain of %s %u is gone: start it again, or take the device "
+			"away with -f, and what is not written yet is lost",
+			kind->key, devid);
+	}
 	if (!force && !(kind->stays && unused(xl, &d))) {
 		before = disconnect(xl, &d, false);
 		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed) {

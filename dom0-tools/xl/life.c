@@ -243,6 +243,12 @@ static bool write_dirs(struct creation *k, xs_transaction_t t)
 		ok = st_dir(k->xl, t, 0, id, "/local/domain/%u/%s", id, read_only[i]);
 	for (i = 0; ok && i < pv_container_size(own); i++)
 		ok = st_dir(k->xl, t, id, id, "/local/domain/%u/%s", id, own[i]);
+	/* In libxl its tools, which find out by it where they are, may keep what they like; it is Xen's name. */
+	if (k->cfg->driver_domain) {
+		ok = ok && st_write(k->xl, t, "1", XL_DRIVER, id);
+		ok = ok && st_dir(k->xl, t, 0, id, "/local/domain/%u/backend", id);
+		ok = ok && st_dir(k->xl, t, id, id, "/local/domain/%u/libxl", id);
+	}
 	return ok;
 }
 
@@ -344,6 +350,27 @@ static int in_transaction(struct creation *k,
 
 /* --- making ---------------------------------------------------------------------------------- */
 
+/* The number for a driver domain whose last life guests still wait for, once nothing is left of that; else 0. */
+static uint32_t await_number(struct creation *k)
+{
+	uint32_t domid = driver_number(k->xl, k->cfg->name);
+	int64_t end = xl_now() + GONE_WAIT_MS;
+	struct xen_domctl_getdomaininfo info;
+
+	while (domid && !pv_domain_info(k->xl->pv, domid, &info)) {
+		if (xl_now() > end) {
+			xl_error(
+				"warning: something still has pages of domain %u: '%s' cannot have "
+				"that number, and the guests that had disks or interfaces of it do "
+				"not get them back",
+				domid, k->cfg->name);
+			return 0;
+		}
+		xl_sleep(20);
+	}
+	return domid;
+}
+
 static int make_domain(struct creation *k)
 {
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
@@ -351,6 +378,8 @@ static int make_domain(struct creation *k)
 	struct pv *pv = k->xl->pv;
 	int rc;
 
+	if (k->cfg->driver_domain)
+		create.domid = await_number(k);
 	memcpy(create.handle, k->uuid, 16);
 	rc = pv_domain_create(pv, &create, &k->guest.domid, NULL);
 	if (rc) {
@@ -511,6 +540,8 @@ static int unmake(struct xl *xl, uint32_t domid)
 
 	/* Stop it first: a running guest could keep its devices busy. */
 	pv_domain_pause(xl->pv, domid);
+	/* From here on nobody offers it devices. */
+	st_remove(xl, XBT_NULL, XL_DRIVER, domid);
 	device_remove_all(xl, domid);
 	remove_nodes(xl, domid);
 	/* As long as it is there the rest can be found and removed. */

@@ -22,6 +22,7 @@ struct xl_nic {
 	char bridge[NIC_NAME_LEN];
 	char *script; /* absolute, or relative to the directory of hotplug scripts */
 	char vifname[NIC_NAME_LEN]; /* in dom0; "" = vifDOMID.DEVID */
+	char *backend; /* a driver domain's name or number; NULL: dom0 */
 	char *ip; /* for the script; NULL = none */
 	uint64_t rate_bytes; /* in each interval; 0 = no limit */
 	uint32_t rate_usec;

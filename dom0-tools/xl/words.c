@@ -14,7 +14,6 @@ static const struct xen_key keys[] = {
 	/* Refused: the guest would not be the one that is described. */
 	{ "channel", "there are no channels" },
 	{ "device_tree", "a guest's device tree is made for it" },
-	{ "driver_domain", "back ends are dom0's only" },
 	{ "dtdev", "no device can be given to a guest" },
 	{ "gfx_passthru", "no device can be given to a guest" },
 	{ "init_seclabel", "there is no XSM policy but dummy and silo" },
@@ -126,7 +125,6 @@ static const struct {
 	{ "cpupool-migrate", NULL },
 	{ "cpupool-numa-split", "all CPUs and all memory are one NUMA node (xl info -n)" },
 	{ "cpupool-rename", NULL },
-	{ "devd", NULL },
 	{ "dt-overlay", "devices are dom0's: no device tree is changed while the machine runs" },
 	{ "dump-core", NULL },
 	{ "getenforce",

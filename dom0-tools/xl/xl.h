@@ -185,6 +185,20 @@ void device_remove_all(struct xl *xl, uint32_t domid);
 /* The domain's directories below its back ends', once it has no devices. */
 void device_remove_directories(struct xl *xl, uint32_t domid);
 
+/* The domain in the path of a back end's directory. */
+uint32_t backend_domid(const char *be);
+/* Where a device's configuration can be read and believed; the caller frees. @be: its back end's directory. */
+char *device_nodes(uint32_t domid, const char *kind, unsigned int devid, const char *be);
+/*
+ * The number that a driver domain of this name has to have, for guests that wait for it: the one that its last life
+ * had. 0: nobody waits for it.
+ */
+uint32_t driver_number(struct xl *xl, const char *name);
+/* Does a device of some domain, but of a dead one that is kept, have its back end there? */
+bool driver_in_use(struct xl *xl, uint32_t domid);
+/* "1": this domain may have back ends for others. */
+#define XL_DRIVER XL_PRIVATE "/%u/driver-domain"
+
 /* --- life.c ---------------------------------------------------------------------------------- */
 
 /*
@@ -307,6 +321,7 @@ int cmd_cd_eject(int argc, char **argv);
 int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
+int cmd_devd(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_top(int argc, char **argv);
