@@ -23,10 +23,10 @@ vif = [ "mac=00:16:3e:00:00:02" ]
 # Writes what it has never written before, and reads it back from the disk, round after round.
 IO = """
 n=0
-while dd if=/dev/urandom of=/tmp/x bs=64k count=32 2>/dev/null; do
-	dd if=/tmp/x of=/dev/xvdb bs=64k seek=$((n % 8 * 32)) conv=fsync 2>/dev/null || echo "round $n: write" >> /tmp/bad
+while dd if=/dev/urandom of=/tmp/x bs=64k count=16 2>/dev/null; do
+	dd if=/tmp/x of=/dev/xvdb bs=64k seek=$((n % 8 * 16)) conv=fsync 2>/dev/null || echo "round $n: write" >> /tmp/bad
 	echo 3 > /proc/sys/vm/drop_caches
-	dd if=/dev/xvdb bs=64k skip=$((n % 8 * 32)) count=32 2>/dev/null | cmp -s - /tmp/x || echo "round $n: read" >> /tmp/bad
+	dd if=/dev/xvdb bs=64k skip=$((n % 8 * 16)) count=16 2>/dev/null | cmp -s - /tmp/x || echo "round $n: read" >> /tmp/bad
 	n=$((n + 1))
 	echo $n > /tmp/rounds.new && mv /tmp/rounds.new /tmp/rounds
 done
@@ -50,7 +50,7 @@ def await_(shell, condition, timeout=60):
     shell.run(f"until {condition}; do usleep 100000; done", timeout)
 
 
-def goes_on(m, rounds=3):
+def goes_on(m, rounds=2):
     """demo's I/O on the disk, and nothing that it has read was wrong."""
     with m.guest("demo") as g:
         g.run("cp /tmp/rounds /tmp/before")
