@@ -44,6 +44,7 @@ struct grub {
 	/* the command being read */
 	char *word[WORDS], text[WORDS_BYTES];
 	int nr_words;
+	bool env_loaded; /* grubenv is the same each time */
 	size_t used;
 	bool too_long;
 	struct frame stack[DEPTH];
@@ -113,6 +114,9 @@ static void load_env(struct grub *g)
 	size_t left = data ? g->env->size : 0;
 	char line[VALUE];
 
+	if (g->env_loaded)
+		return;
+	g->env_loaded = true;
 	while (menu_line(&data, &left, line, sizeof(line), NULL))
 		/* Meant for one boot, and nobody here can take it out again. */
 		if (line[0] != '#' && strncmp(line, "next_entry=", 11))
@@ -156,7 +160,8 @@ static void expand(struct grub *g)
 	memcpy(name, from, n);
 	name[n] = 0;
 	v = find(g, name);
-	for (value = v ? v->value : ""; *value; value++)
+	/* What does not fit anyway may be a long list of long values. */
+	for (value = v && !g->too_long ? v->value : ""; *value; value++)
 		put(g, *value);
 	g->too_long |= v && v->too_long;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The only process of the guest that finds another guest's kernel: it mounts that guest's disk, reads its boot menu,
- * copies kernel and ramdisk to disks of its own, and ends (xl.cfg(5), "bootloader").
+ * The only program of the guest that finds another guest's kernel: it mounts that guest's disk, reads its boot menu,
+ * copies kernel and ramdisk to disks of its own, and ends (xl.cfg(5), "bootloader"). A process of its own does that, and
+ * the first one says what came of it, or that nothing did in time (watch.h).
  * Owns the order in which partitions and menus are tried. Whatever a disk makes of this guest, it has nothing but that
  * disk and the three that xl throws away.
  */
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -24,14 +26,27 @@
 
 #include "menu.h"
 #include "result.h"
+#include "watch.h"
 
-#define PARTITIONS 32
-#define BLS_FILES 256
+#define PARTITIONS 32 /* that are looked at, of those that there may be */
+#define PARTITIONS_MAX 256
+/* Of a directory so many names are looked at, whatever they are, and an entry is a short text. */
+#define BLS_FILES 4096
+#define BLS_BYTES (64 << 10)
+/* All menus of all partitions together. */
+#define MENUS_FILES 1024
+#define MENUS_BYTES (16 << 20)
 #define DISK_WAIT_MS 10000
 #define MOUNT_POINT "/mnt"
 
-static struct boot_result result;
+/* Of the process that reads and the one that watches. */
+static struct shared {
+	struct boot_result result;
+	uint64_t copied; /* bytes of kernel and ramdisks */
+} * shared;
 static struct menu menu;
+static int menus_files = MENUS_FILES;
+static size_t menus_bytes = MENUS_BYTES;
 static char menu_data[MENU_FILE_MAX], env_data[4096];
 static const char *wanted; /* an entry, or NULL */
 static int root_fd = -1; /* of the file system that is mounted */
@@ -40,15 +55,15 @@ static int root_fd = -1; /* of the file system that is mounted */
 static void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static void complain(const char *fmt, ...)
 {
-	char text[sizeof(result.what)];
+	char text[sizeof(shared->result.what)];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	printf("boot: %s\n", text);
-	if (!result.what[0])
-		memcpy(result.what, text, sizeof(text));
+	if (!shared->result.what[0])
+		memcpy(shared->result.what, text, sizeof(text));
 }
 
 /* --- files of the disk ----------------------------------------------------------------------- */
@@ -65,6 +80,18 @@ static int open_file(const char *path, int flags)
 	return syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
+/* Is there one more file of that many bytes to be read? */
+static bool within_bounds(const char *path, uint64_t bytes)
+{
+	if (!menus_files || bytes > menus_bytes) {
+		complain("%s: there are more boot menus than anybody needs: it is not read", path);
+		return false;
+	}
+	menus_files--;
+	menus_bytes -= bytes;
+	return true;
+}
+
 /* The file's length, at most @size; -1: it is not there, is no file or is too long. */
 static ssize_t read_file(const char *path, char *buf, size_t size)
 {
@@ -74,7 +101,8 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return -1;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size <= size) {
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size <= size &&
+	    within_bounds(path, st.st_size)) {
 		for (n = 0; n < st.st_size; n += got) {
 			got = read(fd, buf + n, st.st_size - n);
 			if (got <= 0)
@@ -118,8 +146,10 @@ static int64_t copy_file(const char *path, int to, uint64_t room, uint64_t *have
 		goto fail;
 	}
 	if ((uint64_t)st.st_size > room) {
-		complain("%s: %llu MiB are more than bootloader_limit in xl.conf allows", path,
-			 (unsigned long long)st.st_size >> 20);
+		complain("%s: %llu MiB are more than the %llu MiB that there are for it "
+			 "(bootloader_limit in xl.conf, and what is free in dom0)",
+			 path, (unsigned long long)st.st_size >> 20,
+			 (unsigned long long)room >> 20);
 		goto fail;
 	}
 	while (total < (uint64_t)st.st_size && (n = read(fd, buf, sizeof(buf))) > 0) {
@@ -128,6 +158,7 @@ static int64_t copy_file(const char *path, int to, uint64_t room, uint64_t *have
 			goto fail;
 		}
 		total += n;
+		shared->copied += n;
 	}
 	if (n < 0 || total != (uint64_t)st.st_size) {
 		complain("%s: cannot be read: %s", path, n < 0 ? strerror(errno) : "it ends early");
@@ -202,8 +233,9 @@ static int copy_kernel(const struct menu_entry *e)
 
 	if (fd < 0)
 		return -1;
-	result.kernel_bytes = 0;
-	rc = copy_file(place_of(e->kernel, other, sizeof(other)), fd, room, &result.kernel_bytes);
+	shared->result.kernel_bytes = 0;
+	rc = copy_file(place_of(e->kernel, other, sizeof(other)), fd, room,
+		       &shared->result.kernel_bytes);
 	return close_disk(fd) || rc ? -1 : 0;
 }
 
@@ -217,18 +249,18 @@ static int copy_ramdisks(const struct menu_entry *e)
 
 	if (fd < 0)
 		return -1;
-	result.ramdisk_bytes = 0;
+	shared->result.ramdisk_bytes = 0;
 	for (i = 0; !rc && i < e->nr_ramdisks; i++) {
-		unsigned int pad = -result.ramdisk_bytes & 3;
+		unsigned int pad = -shared->result.ramdisk_bytes & 3;
 
-		if (result.ramdisk_bytes + pad > room || write_all(fd, "\0\0\0", pad)) {
+		if (shared->result.ramdisk_bytes + pad > room || write_all(fd, "\0\0\0", pad)) {
 			complain("%s: there is no room for it", e->ramdisk[i]);
 			rc = -1;
 			break;
 		}
-		result.ramdisk_bytes += pad;
+		shared->result.ramdisk_bytes += pad;
 		rc = copy_file(place_of(e->ramdisk[i], other, sizeof(other)), fd,
-			       room - result.ramdisk_bytes, &result.ramdisk_bytes);
+			       room - shared->result.ramdisk_bytes, &shared->result.ramdisk_bytes);
 	}
 	return close_disk(fd) || rc ? -1 : 0;
 }
@@ -245,9 +277,12 @@ static bool take(const char *partition, const char *file)
 	}
 	if (copy_kernel(e) || copy_ramdisks(e))
 		return false;
-	strcpy(result.cmdline, e->cmdline);
-	snprintf(result.what, sizeof(result.what), "%s: %s: %s", partition, file, e->title);
-	result.found = 1;
+	strcpy(shared->result.cmdline, e->cmdline);
+	snprintf(shared->result.what, sizeof(shared->result.what), "%s: %s: %s", partition, file,
+		 e->title);
+	snprintf(shared->result.kernel, sizeof(shared->result.kernel), "%s:%s", partition,
+		 e->kernel);
+	shared->result.found = 1;
 	return true;
 }
 
@@ -287,28 +322,43 @@ static bool try_extlinux(const char *partition)
 	return false;
 }
 
-static bool read_entries(const char *dir, const struct menu_env *env)
+/* The names that are an entry's; the caller frees them. */
+static int list_entries(const char *dir, char **name)
 {
-	int fd = open_file(dir, O_DIRECTORY), files = 0;
+	int fd = open_file(dir, O_DIRECTORY), seen = 0, nr = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	char path[512];
-	ssize_t n;
 
-	while (d && (entry = readdir(d)) && files < BLS_FILES) {
+	while (d && seen < BLS_FILES && (entry = readdir(d))) {
 		size_t len = strlen(entry->d_name);
 
-		if (len < 6 || strcmp(entry->d_name + len - 5, ".conf"))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-		n = read_file(path, menu_data, sizeof(menu_data));
-		if (n >= 0)
-			menu_bls(&menu, menu_data, n, entry->d_name, env);
-		files++;
+		if (len >= 6 && !strcmp(entry->d_name + len - 5, ".conf") &&
+		    (name[nr] = strdup(entry->d_name)))
+			nr++;
+		seen++;
 	}
 	if (d)
 		closedir(d);
-	return files;
+	return nr;
+}
+
+static bool read_entries(const char *dir, const struct menu_env *env)
+{
+	static char *name[BLS_FILES];
+	int nr = list_entries(dir, name), i;
+	char path[512];
+	ssize_t n;
+
+	/* The newest, however many there are. */
+	menu_bls_sort(name, nr);
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, name[i]);
+		n = menu.nr < MENU_ENTRIES ? read_file(path, menu_data, BLS_BYTES) : -1;
+		if (n >= 0)
+			menu_bls(&menu, menu_data, n, name[i], env);
+		free(name[i]);
+	}
+	return nr;
 }
 
 static bool try_bls(const char *partition, const struct menu_env *env)
@@ -412,20 +462,20 @@ static int by_number(const void *a, const void *b)
 static void look(void)
 {
 	static const char sys[] = "/sys/class/block";
-	char *name[PARTITIONS];
+	char *name[PARTITIONS_MAX];
 	DIR *d = opendir(sys);
 	struct dirent *e;
 	int n = 0, i;
 
-	while (d && (e = readdir(d)) && n < PARTITIONS)
-		if (!strncmp(e->d_name, BOOT_DISK, 4))
-			name[n++] = strdup(e->d_name);
+	while (d && (e = readdir(d)) && n < PARTITIONS_MAX)
+		if (!strncmp(e->d_name, BOOT_DISK, 4) && (name[n] = strdup(e->d_name)))
+			n++;
 	if (d)
 		closedir(d);
 	/* A partition's name is the disk's and a number, so the whole disk is the first. */
 	qsort(name, n, sizeof(*name), by_number);
-	for (i = 0; i < n; i++)
-		if (name[i] && try_partition(name[i]))
+	for (i = 0; i < n && i < PARTITIONS; i++)
+		if (try_partition(name[i]))
 			return;
 	complain("none of its %d partitions has extlinux.conf, loader/entries or grub.cfg in a "
 		 "file system that can be read here",
@@ -453,17 +503,53 @@ static char *decode(const char *text)
 	return out;
 }
 
+/* Once it can be opened its partitions are known, too. */
+static bool is_ready(const char *name)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static void wait_for_disks(void)
 {
-	int ms;
+	static const char *const name[] = { BOOT_DISK, BOOT_DISK_KERNEL, BOOT_DISK_RAMDISK,
+					    BOOT_DISK_RESULT };
+	unsigned int i;
+	int ms = 0;
 
-	for (ms = 0; ms < DISK_WAIT_MS && access("/dev/" BOOT_DISK_RESULT, F_OK); ms += 20)
-		usleep(20000);
+	for (i = 0; i < sizeof(name) / sizeof(*name); i++)
+		for (; ms < DISK_WAIT_MS && !is_ready(name[i]); ms += 20)
+			usleep(20000);
+}
+
+/* What the reader has left goes to the disk, unless it did not end as it should. */
+static void leave_result(const char *why)
+{
+	static struct boot_result result;
+	uint64_t room;
+	int fd;
+
+	result = shared->result;
+	if (why) {
+		result.found = 0;
+		snprintf(result.what, sizeof(result.what), "%s", why);
+	}
+	memcpy(result.magic, BOOT_RESULT_MAGIC, sizeof(result.magic));
+	printf("boot: %s\n", result.what);
+	fd = open_disk(BOOT_DISK_RESULT, &room);
+	if (fd >= 0 && !write_all(fd, (const char *)&result, sizeof(result)))
+		close_disk(fd);
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t room;
+	char why[128];
 	int fd, i;
 
 	mkdir(MOUNT_POINT, 0700);
@@ -477,13 +563,12 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc; i++)
 		if (!strncmp(argv[i], "entry=", 6))
 			wanted = decode(argv[i] + 6);
-	wait_for_disks();
-	look();
-	memcpy(result.magic, BOOT_RESULT_MAGIC, sizeof(result.magic));
-	fd = open_disk(BOOT_DISK_RESULT, &room);
-	if (fd >= 0 && !write_all(fd, (const char *)&result, sizeof(result)))
-		close_disk(fd);
-	printf("boot: %s\n", result.what);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared != MAP_FAILED) {
+		wait_for_disks();
+		leave_result(watch_run(look, &shared->copied, why, sizeof(why)) ? why : NULL);
+	}
 	reboot(RB_POWER_OFF);
 	return 1;
 }

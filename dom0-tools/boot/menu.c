@@ -217,20 +217,36 @@ static bool add_options(struct menu_entry *e, char *value, const struct menu_env
 }
 
 /* Without ".conf", and without the "+tries" of boot counting. */
-static void bls_id(struct menu_entry *e, const char *name)
+static void bls_id(char id[MENU_NAME], const char *name)
 {
 	size_t n = strlen(name);
 	const char *plus;
+
+	id[0] = 0;
 
 	if (n > 5 && !strcmp(name + n - 5, ".conf"))
 		n -= 5;
 	plus = memrchr(name, '+', n);
 	if (plus && plus[1] && strspn(plus + 1, "0123456789-") == n - (plus + 1 - name))
 		n = plus - name;
-	if (n < sizeof(e->id)) {
-		memcpy(e->id, name, n);
-		e->id[n] = 0;
+	if (n < MENU_NAME) {
+		memcpy(id, name, n);
+		id[n] = 0;
 	}
+}
+
+static int newest_name_first(const void *a, const void *b)
+{
+	char one[MENU_NAME], other[MENU_NAME];
+
+	bls_id(one, *(char *const *)a);
+	bls_id(other, *(char *const *)b);
+	return -strverscmp(one, other);
+}
+
+void menu_bls_sort(char **name, int nr)
+{
+	qsort(name, nr, sizeof(*name), newest_name_first);
 }
 
 void menu_bls(struct menu *m, const char *data, size_t size, const char *name,
@@ -241,7 +257,7 @@ void menu_bls(struct menu *m, const char *data, size_t size, const char *name,
 
 	if (!e)
 		return;
-	bls_id(e, name);
+	bls_id(e->id, name);
 	m->sorted = true;
 	while (menu_line(&data, &size, line, sizeof(line), &e->bad)) {
 		value = menu_word(line, word, sizeof(word));

@@ -52,6 +52,8 @@ void menu_extlinux(struct menu *m, const char *data, size_t size, const char *di
 /* One entry of the Boot Loader Specification (type #1). @name: the file's, "debian-6.12.conf". */
 void menu_bls(struct menu *m, const char *data, size_t size, const char *name,
 	      const struct menu_env *env);
+/* Such files' names, of which menu_choose() would put the first first. */
+void menu_bls_sort(char **name, int nr);
 /* loader.conf of the same specification, after the entries. */
 void menu_bls_default(struct menu *m, const char *data, size_t size);
 /*

@@ -26,6 +26,7 @@ struct boot_result {
 		ramdisk_bytes; /* from the beginnings of their disks; no ramdisk: 0 */
 	char cmdline[BOOT_CMDLINE]; /* NUL-terminated, as all texts here */
 	char what[512]; /* which entry of which file on which partition, or what is wrong */
+	char kernel[300]; /* the file that it was: "xvda1:/boot/vmlinuz"; older readers say "" */
 };
 
 #endif /* BOOT_RESULT_H */

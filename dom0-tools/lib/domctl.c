@@ -35,8 +35,8 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 	d->flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
 	d->max_vcpus = c->max_vcpus;
 	d->max_evtchn_port = c->max_evtchn_port;
-	d->max_grant_frames = -1;
-	d->max_maptrack_frames = -1;
+	d->max_grant_frames = c->max_grant_frames;
+	d->max_maptrack_frames = c->max_maptrack_frames;
 	d->grant_opts = XEN_DOMCTL_GRANT_version(1);
 	d->arch.engine = c->engine;
 	rc = domctl(pv, &op);

@@ -144,6 +144,37 @@ out:
 	return addr == MAP_FAILED ? NULL : addr;
 }
 
+void *pv_map_present(struct pv *pv, uint32_t domid, uint64_t gfn, size_t n, bool *there)
+{
+	struct privcmd_mmapbatch_v2 batch = { .num = n, .dom = domid };
+	uint64_t *frames = calloc(n, sizeof(*frames));
+	int *errors = calloc(n, sizeof(*errors));
+	void *addr = MAP_FAILED;
+	int rc = ENOMEM;
+	size_t i;
+
+	if (frames && errors) {
+		addr = mmap(NULL, n * PV_PAGE_SIZE, PROT_READ, MAP_SHARED, pv_fd(pv), 0);
+		rc = addr == MAP_FAILED ? errno : 0;
+	}
+	for (i = 0; !rc && i < n; i++)
+		frames[i] = gfn + i;
+	batch.addr = (uintptr_t)addr;
+	batch.arr = frames;
+	batch.err = errors;
+	/* ENOENT: some are paged out, which is not known here, or missing: each has its own error. */
+	if (!rc && ioctl(pv_fd(pv), IOCTL_PRIVCMD_MMAPBATCH_V2, &batch) < 0 && errno != ENOENT)
+		rc = errno;
+	for (i = 0; !rc && i < n; i++)
+		there[i] = !errors[i];
+	if (rc && addr != MAP_FAILED)
+		munmap(addr, n * PV_PAGE_SIZE);
+	free(frames);
+	free(errors);
+	errno = rc;
+	return rc ? NULL : addr;
+}
+
 void *pv_map_grant_table(struct pv *pv, uint32_t domid, uint32_t first, uint32_t n)
 {
 	struct privcmd_mmap_resource res = {

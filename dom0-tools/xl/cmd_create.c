@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "bootloader.h"
-#include "xl.h"
+#include "next.h"
 
 #include <xen/io/xenbus.h>
 #include <xen/sched.h>
@@ -104,31 +104,13 @@ static void show_nic(const struct xl_nic *n)
 	if (n->rate_bytes)
 		printf(", rate=%lluB/s@%uus",
 		       (unsigned long long)(n->rate_bytes * 1000000 / n->rate_usec), n->rate_usec);
+	if (n->mtu)
+		printf(", mtu=%u", n->mtu);
+	if (n->gatewaydev[0])
+		printf(", gatewaydev=%s", n->gatewaydev);
+	if (n->untrusted)
+		printf(", untrusted");
 	putchar('\'');
-}
-
-/*
- * Relative to where xl create was called, also in the lives to come: the supervisor works in "/". Targets of
- * disks are absolute anyway.
- */
-static int make_absolute(struct xl_config *c)
-{
-	char **path[] = { &c->kernel, &c->ramdisk }, *cwd, *whole;
-	unsigned int i;
-
-	for (i = 0; i < pv_container_size(path); i++) {
-		if (!*path[i] || **path[i] == '/')
-			continue;
-		cwd = getcwd(NULL, 0);
-		if (!cwd)
-			return xl_error("%s: it is unknown where this is: %s", *path[i],
-					strerror(errno));
-		whole = xl_sprintf("%s/%s", strcmp(cwd, "/") ? cwd : "", *path[i]);
-		free(cwd);
-		free(*path[i]);
-		*path[i] = whole;
-	}
-	return 0;
 }
 
 static int dry_run(const struct xl_config *c)
@@ -150,6 +132,10 @@ static int dry_run(const struct xl_config *c)
 	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus, c->max_event_channels);
 	if (c->driver_domain)
 		printf("driver_domain = 1\n");
+	if (c->max_grant_frames >= 0)
+		printf("max_grant_frames = %d\n", c->max_grant_frames);
+	if (c->max_maptrack_frames >= 0)
+		printf("max_maptrack_frames = %d\n", c->max_maptrack_frames);
 	printf("on_poweroff = \"%s\"\non_reboot = \"%s\"\non_crash = \"%s\"\n"
 	       "on_watchdog = \"%s\"\ndisk = [",
 	       action_name(c->on_poweroff), action_name(c->on_reboot), action_name(c->on_crash),
@@ -318,14 +304,43 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 	return rc ? 1 : 0;
 }
 
-/* Before a boot loader runs for nothing: domain_create() looks again, with the lock. */
+/* Before a boot loader runs for nothing: domain_create() looks again. */
 static int may_be_made(struct xl *xl, struct xl_config *cfg)
 {
-	if (cfg->bootloader && domain_name_used(xl, cfg->name, DOMID_INVALID)) {
+	if (!cfg->bootloader)
+		return 0;
+	if (domain_name_used(xl, cfg->name, DOMID_INVALID)) {
 		config_error(cfg, "name", 0, "a domain called '%s' exists already", cfg->name);
 		return -1;
 	}
+	if (bootloader_reads_for(xl, cfg->name)) {
+		config_error(cfg, "name", 0,
+			     "a domain called '%s' is being made already: its disk is being read",
+			     cfg->name);
+		return -1;
+	}
 	return 0;
+}
+
+/* Whole but paused, with *@domain_lock held. */
+static int make(struct xl *xl, struct xl_config *cfg, uint32_t *domid, int *domain_lock)
+{
+	int lock, rc;
+
+	bootloader_sweep(xl);
+	lock = xl_lock();
+	if (lock < 0)
+		return -1;
+	xl_logs_prune(xl, cfg->name);
+	if (may_be_made(xl, cfg)) {
+		xl_unlock(lock);
+		return -1;
+	}
+	if (bootloader_fetch(xl, cfg, &lock))
+		return -1;
+	rc = domain_create(xl, cfg, lock, domid, domain_lock);
+	bootloader_discard(cfg);
+	return rc;
 }
 
 int cmd_create(int argc, char **argv)
@@ -349,7 +364,7 @@ int cmd_create(int argc, char **argv)
 	rc = config_read(&cfg, o.file, o.args, o.nr_args, stderr);
 	free(o.args);
 	if (!rc)
-		rc = make_absolute(&cfg);
+		rc = next_make_absolute(&cfg);
 	if (rc || o.dryrun) {
 		rc = rc ? 1 : dry_run(&cfg);
 		config_free(&cfg);
@@ -360,16 +375,8 @@ int cmd_create(int argc, char **argv)
 		goto out;
 	xl_catch_signals();
 	signal(SIGPIPE, SIG_IGN);
-	if (!may_be_made(&xl, &cfg) && !bootloader_fetch(&xl, &cfg)) {
-		lock = xl_lock();
-		if (lock >= 0)
-			xl_logs_prune(&xl, cfg.name);
-		if (lock >= 0 && !domain_create(&xl, &cfg, lock, &domid, &lock)) {
-			bootloader_discard(&cfg);
-			rc = start(&xl, &cfg, &o, domid, lock);
-		}
-		bootloader_discard(&cfg);
-	}
+	if (!make(&xl, &cfg, &domid, &lock))
+		rc = start(&xl, &cfg, &o, domid, lock);
 	xl_close(&xl);
 out:
 	config_free(&cfg);

@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "json.h"
 #include "xl.h"
 
@@ -315,7 +316,10 @@ int cmd_init_dom0(int argc, char **argv)
 	}
 	/* Nobody else's business. */
 	ok = ok && st_dir(&xl, XBT_NULL, 0, 0, XL_PRIVATE);
-	if (!ok)
+	/* What a host that went down in the midst of it has left */
+	if (ok)
+		bootloader_sweep(&xl);
+	else
 		xl_error("cannot write dom0's nodes to xenstore: %s", strerror(errno));
 	xl_close(&xl);
 	return ok ? 0 : 1;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "xl.h"
 
 #define TTY_WAIT_MS 5000
@@ -96,6 +97,9 @@ static int each_guest(int argc, char **argv, const char *options, const char *ve
 	if (xl_open(&xl))
 		return 1;
 	for (; optind < argc; optind++) {
+		/* One whose disk is being read is not there, and is about to be. */
+		if (fn == domain_destroy && bootloader_end(&xl, argv[optind]))
+			continue;
 		lock = domain_lock(&xl, argv[optind], verb, &domid);
 		if (lock < 0 || fn(&xl, domid))
 			failed = 1;

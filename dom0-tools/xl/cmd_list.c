@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "minder.h"
 #include "show.h"
 
 #include <xen/sched.h>
@@ -16,6 +17,8 @@
 /* --- list ------------------------------------------------------------------------------------ */
 
 static bool list_verbose, list_context, list_pool, list_numa, list_claims;
+static domid_t *list_lost; /* those whose supervisors are gone; they are told below the table */
+static unsigned int list_nr_lost;
 
 static unsigned long mib_of(const struct xen_domctl_getdomaininfo *info)
 {
@@ -77,15 +80,41 @@ static int list_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 		printf(" all");
 	putchar('\n');
 	free(name);
+	if (!list_claims && minder_of(xl, info->domain) == MINDER_LOST) {
+		list_lost = realloc(list_lost, (list_nr_lost + 1) * sizeof(*list_lost));
+		if (!list_lost)
+			abort();
+		list_lost[list_nr_lost++] = info->domain;
+	}
 	return 0;
+}
+
+/* Not in the columns, which scripts cut. */
+static void tell_lost(struct xl *xl)
+{
+	unsigned int i;
+
+	fflush(stdout);
+	for (i = 0; i < list_nr_lost; i++) {
+		char *name = show_name(xl, list_lost[i]);
+
+		xl_error(
+			"warning: the supervisor of '%s' is gone: nobody acts on its end. When it has "
+			"shut down, xl destroy and xl create give it another one",
+			name);
+		free(name);
+	}
+	free(list_lost);
+	list_lost = NULL;
+	list_nr_lost = 0;
 }
 
 static int list_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	bool shutdown = info->flags & XEN_DOMINF_shutdown;
+	enum minder minder = minder_of(xl, info->domain);
 	char uuid[37], state[7];
 
-	(void)xl;
 	uuid_format(info->handle, uuid);
 	state_letters(info, state);
 	json_text(&show_json, "uuid", uuid);
@@ -100,6 +129,10 @@ static int list_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 	json_thousandths(&show_json, "cpu_seconds", info->cpu_time / 1000000);
 	json_text(&show_json, "security_label", NULL);
 	json_text(&show_json, "cpupool", "Pool-0");
+	json_text(&show_json, "supervisor",
+		  minder == MINDER_NONE	 ? NULL :
+		  minder == MINDER_ALIVE ? "alive" :
+					   "lost");
 	return 0;
 }
 
@@ -175,9 +208,10 @@ static unsigned long long memory_node(struct xl *xl, uint32_t domid, const char 
 
 static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = domain_name(xl, info->domain), uuid[37], *kernel;
+	char *name = domain_name(xl, info->domain), uuid[37], *kernel, *bootloader;
 
 	uuid_format(info->handle, uuid);
+	bootloader = st_read(xl, XBT_NULL, "/vm/%s/image/bootloader", uuid);
 	kernel = st_read(xl, XBT_NULL, "/vm/%s/image/kernel", uuid);
 	json_object(j, "config");
 	json_object(j, "c_info");
@@ -190,10 +224,14 @@ static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_g
 	json_number(j, "max_memkb", memory_node(xl, info->domain, "static-max", info->max_pages));
 	json_number(j, "target_memkb", memory_node(xl, info->domain, "target", info->tot_pages));
 	json_text(j, "kernel", kernel);
+	/* Then the kernel is a file on the guest's own disk. */
+	if (bootloader)
+		json_text(j, "bootloader", bootloader);
 	json_end(j);
 	long_disks(xl, j, info->domain);
 	long_nics(xl, j, info->domain);
 	json_end(j);
+	free(bootloader);
 	free(kernel);
 	free(name);
 }
@@ -248,6 +286,7 @@ int cmd_list(int argc, char **argv)
 	} else {
 		list_header();
 		rc = show_domains(&xl, argc, argv, false, list_line);
+		tell_lost(&xl);
 	}
 	xl_close(&xl);
 	return rc;

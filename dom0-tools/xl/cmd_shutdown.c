@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "xl.h"
 
 /* A guest that has not taken the request by then is named, and is no longer a reason to wait. */
@@ -230,6 +231,17 @@ static bool attend_all(struct request *r)
 	return more;
 }
 
+/* The next life of one that is gone may be about to begin: its kernel is being read from its disk. */
+static bool being_read(const struct request *r)
+{
+	int i;
+
+	for (i = 0; i < r->nr; i++)
+		if (r->target[i].gone && bootloader_reads_for(r->xl, r->target[i].name))
+			return true;
+	return false;
+}
+
 /*
  * The end of a life is not the guest's when its supervisor starts it again, under the same name. Until
  * that has its name the lock is held.
@@ -243,6 +255,11 @@ static bool lives_again(struct request *r)
 	for (i = 0; i < r->nr && !r->target[i].gone; i++)
 		;
 	lock = i < r->nr ? xl_lock() : -1;
+	while (lock >= 0 && !xl_interrupted && being_read(r)) {
+		xl_unlock(lock);
+		xl_sleep(LOOK_MAX_MS);
+		lock = xl_lock();
+	}
 	if (lock < 0)
 		return false;
 	for (i = 0; i < r->nr; i++) {
@@ -322,6 +339,10 @@ static int end_guests(int argc, char **argv, const char *what)
 	xl_catch_signals();
 	r.xl = &xl;
 	if (r.all) {
+		/* They are nobody's guests, and end those that are about to be. */
+		if (!r.reboot)
+			bootloader_end(&xl, NULL);
+		bootloader_sweep(&xl);
 		c = pv_domain_list(xl.pv, &list);
 		if (c < 0) {
 			xl_error("cannot list the domains: %s; nobody has been asked",
@@ -329,12 +350,15 @@ static int end_guests(int argc, char **argv, const char *what)
 			failed = 1;
 		}
 		for (i = 0; i < c; i++)
-			if (list[i].domain)
+			if (list[i].domain && !bootloader_is_reader(&xl, list[i].domain))
 				add_target(&r, list[i].domain, true);
 		free(list);
 	}
 	for (; optind < argc; optind++) {
-		if (domain_find_guest(&xl, argv[optind], argv[0], &domid))
+		if (!r.reboot && bootloader_end(&xl, argv[optind]))
+			printf("'%s' does not start: its disk was just being read for that\n",
+			       argv[optind]);
+		else if (domain_find_guest(&xl, argv[optind], argv[0], &domid))
 			failed = 1;
 		else
 			add_target(&r, domid, false);

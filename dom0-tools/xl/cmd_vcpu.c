@@ -2,11 +2,13 @@
 /*
  * Virtual CPUs: vcpu-list, vcpu-set.
  * Owns the agreement with the guest about which of its CPUs are on: cpu/N/availability in xenstore is what is asked,
- * what the guest has made of it the hypervisor knows.
+ * what the guest has made of it the hypervisor knows. Linux turns off what it is asked to by itself, and leaves turning on
+ * to its administrator: in dom0 that is done here.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,7 +21,14 @@
 #ifndef VCPU_MS
 #define VCPU_MS 8000
 #endif
+/* And so long, to turn one on that it may have now: most leave that to their administrators. */
+#ifndef VCPU_MORE_MS
+#define VCPU_MORE_MS 3000
+#endif
 #define VCPU_LOOK_MS 50
+#ifndef XL_CPU_DIR
+#define XL_CPU_DIR "/sys/devices/system/cpu"
+#endif
 
 /* --- vcpu-list ------------------------------------------------------------------------------- */
 
@@ -183,10 +192,45 @@ static int ask(struct xl *xl, uint32_t domid, unsigned int n, unsigned int max)
 	return xl_error("cannot ask domain %u: %s", domid, strerror(errno));
 }
 
+/* dom0's own, once its kernel has seen that it may: before that it refuses, and is asked again at the next look. */
+static void turn_on(unsigned int n)
+{
+	unsigned int i;
+	char *path;
+	int fd;
+
+	for (i = 1; i < n; i++) {
+		path = xl_sprintf(XL_CPU_DIR "/cpu%u/online", i);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		free(path);
+		/* What comes of it the hypervisor tells. */
+		if (fd >= 0 && write(fd, "1", 1) < 0)
+			errno = 0;
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/* It has not come to @n. Less than it has it was to give up by itself. */
+static int say_count(const char *name, unsigned int has, unsigned int n)
+{
+	if (has > n)
+		return xl_error(
+			"'%s' has %u vCPUs now, not %u: it has not answered for %d s (does it know "
+			"CPU hotplug?); the request stays",
+			name, has, n, VCPU_MS / 1000);
+	xl_error(
+		"'%s' may have %u vCPUs now, and has %u on: the others its administrator turns on, "
+		"with Linux: echo 1 >/sys/devices/system/cpu/cpu%u/online",
+		name, n, has, has);
+	return 0;
+}
+
 static int await_vcpus(struct xl *xl, const char *name, uint32_t domid, unsigned int n)
 {
-	int64_t end = xl_now() + VCPU_MS;
 	struct xen_domctl_getdomaininfo info;
+	int64_t begin = xl_now();
+	bool more;
 
 	for (;;) {
 		if (pv_domain_info(xl->pv, domid, &info))
@@ -198,13 +242,14 @@ static int await_vcpus(struct xl *xl, const char *name, uint32_t domid, unsigned
 				 n);
 			return 0;
 		}
-		if (xl_now() > end || xl_interrupted)
+		more = info.nr_online_vcpus < n;
+		if (xl_now() > begin + (more && domid ? VCPU_MORE_MS : VCPU_MS) || xl_interrupted)
 			break;
+		if (more && !domid)
+			turn_on(n);
 		xl_sleep(VCPU_LOOK_MS);
 	}
-	return xl_error("'%s' has %u vCPUs now, not %u: it has not answered for %d s (does it know "
-			"CPU hotplug?); the request stays",
-			name, info.nr_online_vcpus, n, VCPU_MS / 1000);
+	return say_count(name, info.nr_online_vcpus, n);
 }
 
 /* dom0's kernel listens as a guest's does; it needs no lock, since nobody takes dom0 away. */

@@ -20,6 +20,9 @@
 #define MIN_EVENT_CHANNELS 2
 #define MAX_EVENT_CHANNELS 131071
 #define DEFAULT_EVENT_CHANNELS 1023
+/* More is cut down to these by the hypervisor (grant.c). */
+#define MAX_GRANT_FRAMES 1024
+#define MAX_MAPTRACK_FRAMES 4096
 #define MAX_MEMORY (1ul << 30) /* MiB: a pebibyte */
 #define NAME_MAX_LEN 64
 
@@ -186,6 +189,30 @@ static void key_max_event_channels(struct xl_config *c, const struct cfg_setting
 		c->max_event_channels = n;
 }
 
+static void key_max_grant_frames(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 1, MAX_GRANT_FRAMES, &n))
+		c->max_grant_frames = n;
+}
+
+static void key_max_maptrack_frames(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 0, MAX_MAPTRACK_FRAMES, &n))
+		c->max_maptrack_frames = n;
+}
+
+/* Version 1 is all there is, so a guest may be limited to it; a limit of none would be a guest without grants. */
+static void key_max_grant_version(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	get_number(c, s, 1, 2, &n);
+}
+
 static void key_uuid(struct xl_config *c, const struct cfg_setting *s)
 {
 	char *text = get_string(c, s);
@@ -224,10 +251,16 @@ static void key_disk(struct xl_config *c, const struct cfg_setting *s)
 	}
 }
 
-static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n)
+static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n,
+		      const char *text)
 {
 	int j;
 
+	if (nic_ip_is_idle(n))
+		cfg_warn(
+			&c->tree, s, n->line,
+			"ip is without effect with the script vif-bridge; vif-route holds a guest to it in '%s'",
+			text);
 	if (!n->have_mac && nic_random_mac(n->mac))
 		cfg_error(&c->tree, s, n->line, "no random numbers for a MAC address: %s",
 			  strerror(errno));
@@ -262,7 +295,7 @@ static void key_vif(struct xl_config *c, const struct cfg_setting *s)
 		}
 		n->line = s->v[i].line;
 		n->devid = i;
-		check_nic(c, s, n);
+		check_nic(c, s, n, s->v[i].text);
 		c->nr_nics++;
 	}
 }
@@ -272,6 +305,8 @@ static const char *const actions[] = {
 	[ACTION_RESTART] = "restart",
 	[ACTION_PRESERVE] = "preserve",
 	[ACTION_RENAME_RESTART] = "rename-restart",
+	[ACTION_COREDUMP_DESTROY] = "coredump-destroy",
+	[ACTION_COREDUMP_RESTART] = "coredump-restart",
 };
 
 const char *action_name(enum xl_action a)
@@ -293,12 +328,13 @@ static void get_action(struct xl_config *c, const struct cfg_setting *s, enum xl
 			return;
 		}
 	}
-	if (!strcmp(text, "coredump-destroy") || !strcmp(text, "coredump-restart") ||
-	    !strcmp(text, "soft-reset"))
+	if (!strcmp(text, "soft-reset"))
 		cfg_error(&c->tree, s, 0, "'%s' is not supported", text);
 	else
 		cfg_error(&c->tree, s, 0,
-			  "'%s' is none of destroy, restart, preserve, rename-restart", text);
+			  "'%s' is none of destroy, restart, preserve, rename-restart, "
+			  "coredump-destroy, coredump-restart",
+			  text);
 	free(text);
 }
 
@@ -372,6 +408,9 @@ static const struct {
 	{ "vcpus", key_vcpus },
 	{ "maxvcpus", key_maxvcpus },
 	{ "max_event_channels", key_max_event_channels },
+	{ "max_grant_frames", key_max_grant_frames },
+	{ "max_maptrack_frames", key_max_maptrack_frames },
+	{ "max_grant_version", key_max_grant_version },
 	{ "uuid", key_uuid },
 	{ "disk", key_disk },
 	{ "vif", key_vif },
@@ -462,8 +501,9 @@ static void check_bootloader(struct xl_config *c)
 	if (!c->nr_disks)
 		cfg_error(&c->tree, s, 0, "there is no disk to boot from");
 	else if (c->disk[0].backend)
-		cfg_error(&c->tree, s, 0, "the first disk is a driver domain's: only dom0's can be "
-					  "booted from");
+		cfg_error(&c->tree, s, 0,
+			  "the first disk is a driver domain's: only dom0's can be "
+			  "booted from");
 	c->bootloader_extra = strdup(c->cmdline);
 	if (!c->bootloader_extra)
 		abort();
@@ -488,6 +528,20 @@ static void check_whole(struct xl_config *c)
 			  "%lu is less than memory, which is %lu", c->maxmem, c->memory);
 }
 
+void config_init(struct xl_config *c, FILE *log)
+{
+	memset(c, 0, sizeof(*c));
+	cfg_init(&c->tree, log);
+	c->memory = 32; /* as Xen's xl */
+	c->vcpus = 1;
+	c->max_event_channels = DEFAULT_EVENT_CHANNELS;
+	c->max_grant_frames = c->max_maptrack_frames = -1;
+	c->on_poweroff = ACTION_DESTROY;
+	c->on_reboot = ACTION_RESTART;
+	c->on_crash = ACTION_DESTROY;
+	c->on_watchdog = ACTION_DESTROY;
+}
+
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log)
 {
 	const struct cfg_setting *s;
@@ -495,15 +549,7 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 	unsigned int i;
 	int n;
 
-	memset(c, 0, sizeof(*c));
-	cfg_init(&c->tree, log);
-	c->memory = 32; /* as Xen's xl */
-	c->vcpus = 1;
-	c->max_event_channels = DEFAULT_EVENT_CHANNELS;
-	c->on_poweroff = ACTION_DESTROY;
-	c->on_reboot = ACTION_RESTART;
-	c->on_crash = ACTION_DESTROY;
-	c->on_watchdog = ACTION_DESTROY;
+	config_init(c, log);
 	if (path && cfg_parse_file(&c->tree, path))
 		return -1;
 	file = c->tree.file;
@@ -585,7 +631,9 @@ void config_free(struct xl_config *c)
 	free(c->cmdline);
 	free(c->bootloader_entry);
 	free(c->bootloader_extra);
-	free(c->bootloader_files);
+	free(c->bootloader_kernel);
+	free(c->reader_dir);
+	free(c->reader_for);
 	cfg_free(&c->tree);
 	memset(c, 0, sizeof(*c));
 }

@@ -19,7 +19,11 @@ enum xl_action {
 	ACTION_RESTART,
 	ACTION_PRESERVE,
 	ACTION_RENAME_RESTART,
+	ACTION_COREDUMP_DESTROY,
+	ACTION_COREDUMP_RESTART,
 };
+
+struct boot_dir;
 
 struct xl_config {
 	struct cfg tree; /* for messages about keys, also later */
@@ -28,11 +32,16 @@ struct xl_config {
 	bool driver_domain; /* others may have their back ends in it */
 	bool bootloader; /* kernel, ramdisk and cmdline come from the first disk: bootloader.c sets them */
 	char *bootloader_entry; /* of the menu there, or NULL: its own choice */
+	char *bootloader_kernel; /* what was fetched, in words for the administrator */
 	char *bootloader_extra; /* what the configuration adds to the menu's command line */
-	char *bootloader_files; /* the directory of what was fetched, or NULL */
+	struct boot_dir
+		*bootloader_files; /* what was fetched, or NULL; bootloader_discard() frees it */
+	char *reader_dir,
+		*reader_for; /* of a guest that is bootloader.c's: its files, and whose kernel it reads */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
+	int max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	bool have_uuid;
 	uint8_t uuid[16];
 	struct xl_disk *disk;
@@ -42,6 +51,8 @@ struct xl_config {
 	enum xl_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 
+/* What a guest is of which nothing is said: xl.cfg(5)'s defaults. Complaints about it go to @log. */
+void config_init(struct xl_config *c, FILE *log);
 /* @args: "key=value" from the command line. 0, or -1 with messages in @log. */
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log);
 void config_free(struct xl_config *c);

@@ -268,6 +268,11 @@ int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struc
 			     d.backend ? "the driver domain's" : "dom0's");
 		goto out;
 	}
+	if (kind->offered && !kind->offered(xl, spec->of_kind, d.be)) {
+		xl_error("cannot write %s %s to xenstore: %s", kind->key, spec->label,
+			 strerror(errno));
+		goto out;
+	}
 	rc = connect_script(xl, cfg, &d, spec);
 	if (!rc)
 		tell(xl, EVENT_ATTACHED, &d);

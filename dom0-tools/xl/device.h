@@ -28,6 +28,8 @@ struct device_kind {
 	 */
 	bool (*write)(struct xl *xl, xs_transaction_t t, const void *of_kind, const char *fe,
 		      const char *be, const char *devid);
+	/* The back end has written what it offers, and nobody has read it: before the script. May be NULL. */
+	bool (*offered)(struct xl *xl, const void *of_kind, const char *be);
 };
 
 /* A device to be made. */

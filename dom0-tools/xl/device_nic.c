@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "stats.h"
+
+#include <xen/io/xenbus.h>
 
 static char *script_path(const struct xl_nic *n)
 {
@@ -39,7 +42,7 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 			const char *be, const char *devid)
 {
 	const struct xl_nic *n = of_kind;
-	char mac[NIC_MAC_LEN], rate[40];
+	char mac[NIC_MAC_LEN], rate[40], mtu[12];
 	bool ok;
 
 	nic_mac_format(n->mac, mac);
@@ -54,11 +57,57 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 		ok = ok && st_write(xl, t, n->vifname, "%s/vifname", be);
 	if (n->ip)
 		ok = ok && st_write(xl, t, n->ip, "%s/ip", be);
+	if (n->gatewaydev[0])
+		ok = ok && st_write(xl, t, n->gatewaydev, "%s/gatewaydev", be);
+	if (n->mtu) {
+		snprintf(mtu, sizeof(mtu), "%u", n->mtu);
+		ok = ok && st_write(xl, t, mtu, "%s/mtu", be);
+		ok = ok && st_write(xl, t, mtu, "%s/mtu", fe);
+	}
+	if (n->untrusted)
+		ok = ok && st_write(xl, t, "0", "%s/trusted", fe);
 	if (n->rate_bytes) {
 		snprintf(rate, sizeof(rate), "%" PRIu64 ",%" PRIu32, n->rate_bytes, n->rate_usec);
 		ok = ok && st_write(xl, t, rate, "%s/rate", be);
+		ok = ok && st_write(xl, t, rate, "%s/rate-of-all", be);
 	}
 	return ok;
+}
+
+/*
+ * netback has each queue send as much as rate says. One queue is enough for an interface with a limit, and one stream gets
+ * all of it then. A guest may choose more all the same: device_hold_rate().
+ */
+static bool offered(struct xl *xl, const void *of_kind, const char *be)
+{
+	const struct xl_nic *n = of_kind;
+
+	return !n->rate_bytes || st_replace(xl, "1", "%s/multi-queue-max-queues", be) ||
+	       errno == ENOENT;
+}
+
+void device_hold_rate(struct xl *xl, uint32_t domid, uint32_t devid, const char *be,
+		      void (*say)(const char *fmt, ...))
+{
+	char *all = st_read(xl, XBT_NULL, "%s/rate-of-all", be), *now = NULL, rate[40];
+	/* While it connects or goes its queues are not what they will be. */
+	bool connected = all && st_read_long(xl, "%s/state", be) == XenbusStateConnected;
+	unsigned int queues = connected ? stats_vif_queues(domid, devid) : 0;
+	uint64_t bytes, share;
+	uint32_t usec;
+
+	if (queues && sscanf(all, "%" SCNu64 ",%" SCNu32, &bytes, &usec) == 2) {
+		share = bytes / queues ? bytes / queues : 1;
+		snprintf(rate, sizeof(rate), "%" PRIu64 ",%" PRIu32, share, usec);
+		now = st_read(xl, XBT_NULL, "%s/rate", be);
+		/* The back end looks at it when it changes. */
+		if (now && strcmp(now, rate) && st_replace(xl, rate, "%s/rate", be))
+			say("interface %u of domain %u sends in %u queues: each has its share of the "
+			    "limit",
+			    devid, domid, queues);
+	}
+	free(now);
+	free(all);
 }
 
 const struct device_kind device_vif = {
@@ -69,6 +118,7 @@ const struct device_kind device_vif = {
 	.stop = "offline",
 	.net = true,
 	.write = write_nodes,
+	.offered = offered,
 };
 
 /*
@@ -121,7 +171,7 @@ int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const s
 
 	if (n->backend)
 		rc = driver_find(xl, cfg, "vif", n->line, n->backend, &spec.backend);
-	else
+	else if (n->have_mac) /* Which is to look at all interfaces that there are. */
 		warn_of_twin(xl, cfg, domid, n);
 	if (!rc)
 		rc = device_add(xl, cfg, domid, &device_vif, &spec);

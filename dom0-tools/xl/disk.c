@@ -188,12 +188,16 @@ static int set_devtype(struct parse *p, const char *v)
 static int set_vdev(struct parse *p, const char *v)
 {
 	struct xl_disk *d = p->d;
-	const char *colon = strchr(v, ':');
-	size_t len = colon ? (size_t)(colon - v) : strlen(v);
+	const char *colon;
+	size_t len;
 
 	if (d->vdev[0])
 		return FAIL(p, "vdev given twice");
-	/* Xen's old spelling: hdc:cdrom */
+	/* Xen's old spellings: ioemu:hda, hdc:cdrom */
+	if (!strncmp(v, "ioemu:", 6))
+		v += 6;
+	colon = strchr(v, ':');
+	len = colon ? (size_t)(colon - v) : strlen(v);
 	if (colon && set_devtype(p, colon + 1))
 		return -1;
 	if (len < sizeof(d->vdev))

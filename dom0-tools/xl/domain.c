@@ -26,20 +26,85 @@ char *domain_name(struct xl *xl, uint32_t domid)
 	return name;
 }
 
+/*
+ * The names that this process has seen. Each costs a request, and a command may be given hundreds of them; so a name is
+ * looked for where it was first, and then among domains that were not looked at yet. Nothing here is believed.
+ */
+static struct seen {
+	uint32_t domid;
+	char *name;
+} * seen;
+static int nr_seen;
+
+static struct seen *seen_of(uint32_t domid)
+{
+	int i;
+
+	for (i = 0; i < nr_seen; i++)
+		if (seen[i].domid == domid)
+			return &seen[i];
+	return NULL;
+}
+
+/* Is this what the domain is called? */
+static bool is_called(struct xl *xl, uint32_t domid, const char *name)
+{
+	char *have = domain_name(xl, domid);
+	bool same = have && !strcmp(have, name);
+	struct seen *s = have ? seen_of(domid) : NULL;
+
+	if (have && !s) {
+		seen = realloc(seen, (nr_seen + 1) * sizeof(*seen));
+		if (!seen)
+			abort();
+		s = &seen[nr_seen++];
+		s->domid = domid;
+		s->name = NULL;
+	}
+	if (!have)
+		return false;
+	free(s->name);
+	s->name = have;
+	return same;
+}
+
+static int where_it_was(struct xl *xl, const char *name, uint32_t except)
+{
+	struct xen_domctl_getdomaininfo info;
+	int i;
+
+	for (i = 0; i < nr_seen; i++)
+		if (!strcmp(seen[i].name, name) && seen[i].domid != except &&
+		    !pv_domain_info(xl->pv, seen[i].domid, &info) &&
+		    is_called(xl, seen[i].domid, name))
+			return seen[i].domid;
+	return -1;
+}
+
 static int find_by_name(struct xl *xl, const char *name, uint32_t except)
 {
 	struct xen_domctl_getdomaininfo *list = NULL;
-	int n = pv_domain_list(xl->pv, &list), i, found = -1;
+	int found = where_it_was(xl, name, except), n, i;
+	bool *later;
 
+	if (found >= 0)
+		return found;
+	n = pv_domain_list(xl->pv, &list);
 	if (n < 0)
 		xl_error("cannot list the domains: %s", strerror(-n));
+	later = calloc(n > 0 ? n : 1, sizeof(*later));
+	if (!later)
+		abort();
 	for (i = 0; i < n && found < 0; i++) {
-		char *have = domain_name(xl, list[i].domain);
-
-		if (have && !strcmp(have, name) && list[i].domain != except)
+		later[i] = seen_of(list[i].domain);
+		if (!later[i] && is_called(xl, list[i].domain, name) && list[i].domain != except)
 			found = list[i].domain;
-		free(have);
 	}
+	/* They may have been renamed. */
+	for (i = 0; i < n && found < 0; i++)
+		if (later[i] && is_called(xl, list[i].domain, name) && list[i].domain != except)
+			found = list[i].domain;
+	free(later);
 	free(list);
 	return found;
 }

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "events.h"
+#include "next.h"
 #include "usage.h"
-#include "xl.h"
 
 #define FREE_WAIT_MS 10000
 #define GONE_WAIT_MS 5000
@@ -77,12 +77,23 @@ static void warn_if_short(const struct creation *k)
 			(unsigned long long)img->size);
 }
 
+static int check_devices(struct xl_config *cfg)
+{
+	int i, bad = 0;
+
+	for (i = 0; i < cfg->nr_disks; i++)
+		bad |= device_check_disk(cfg, &cfg->disk[i]) != 0;
+	for (i = 0; i < cfg->nr_nics; i++)
+		bad |= device_check_nic(cfg, &cfg->nic[i]) != 0;
+	return bad ? -1 : 0;
+}
+
 static int check_files(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
 	struct pv_err err = { "" };
 	uint64_t ramdisk_size;
-	int i, bad = 0;
+	int bad = 0;
 
 	if (pv_image_open(cfg->kernel, &k->image, &err)) {
 		config_error(cfg, "kernel", 0, "%s", err.text);
@@ -91,10 +102,7 @@ static int check_files(struct creation *k)
 		warn_if_short(k);
 	}
 	bad |= open_ramdisk(k, &ramdisk_size) != 0;
-	for (i = 0; i < cfg->nr_disks; i++)
-		bad |= device_check_disk(cfg, &cfg->disk[i]) != 0;
-	for (i = 0; i < cfg->nr_nics; i++)
-		bad |= device_check_nic(cfg, &cfg->nic[i]) != 0;
+	bad |= check_devices(cfg) != 0;
 	if (bad)
 		return -1;
 	if (pv_layout_plan(&k->image, ramdisk_size, cfg->maxmem * PV_MIB, cfg->maxvcpus,
@@ -204,6 +212,7 @@ static int check_identity(struct creation *k)
 
 static bool write_vm(struct creation *k, xs_transaction_t t)
 {
+	const char *fetched = k->cfg->bootloader_kernel;
 	char start[32];
 	bool ok;
 
@@ -211,7 +220,10 @@ static bool write_vm(struct creation *k, xs_transaction_t t)
 	ok = st_dir(k->xl, t, 0, k->guest.domid, "/vm/%s", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->cfg->name, "/vm/%s/name", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->uuid_text, "/vm/%s/uuid", k->uuid_text);
-	ok = ok && st_write(k->xl, t, k->cfg->kernel, "/vm/%s/image/kernel", k->uuid_text);
+	ok = ok && st_write(k->xl, t, fetched ? fetched : k->cfg->kernel, "/vm/%s/image/kernel",
+			    k->uuid_text);
+	if (fetched)
+		ok = ok && st_write(k->xl, t, "pygrub", "/vm/%s/image/bootloader", k->uuid_text);
 	ok = ok && st_write(k->xl, t, k->cfg->cmdline, "/vm/%s/image/cmdline", k->uuid_text);
 	ok = ok && st_write(k->xl, t, "linux", "/vm/%s/image/ostype", k->uuid_text);
 	return ok && st_write(k->xl, t, start, "/vm/%s/start_time", k->uuid_text);
@@ -270,6 +282,10 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 
 	ok = st_write(k->xl, t, vm, "/local/domain/%u/vm", id);
 	ok = ok && st_write(k->xl, t, cfg->name, "/local/domain/%u/name", id);
+	/* From its first moment on: whoever finds it later knows what it is (bootloader.c). */
+	if (cfg->reader_dir)
+		ok = ok && st_write(k->xl, t, cfg->reader_dir, XL_PRIVATE "/%u/bootloader", id) &&
+		     st_write(k->xl, t, cfg->reader_for, XL_PRIVATE "/%u/bootloader-for", id);
 	ok = ok && write_number(k, t, id, "domid");
 	/* It starts with all that it may have; its balloon driver goes down to the target. */
 	ok = ok && write_number(k, t, cfg->memory * 1024, "memory/target");
@@ -374,7 +390,9 @@ static uint32_t await_number(struct creation *k)
 static int make_domain(struct creation *k)
 {
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
-				    .max_evtchn_port = k->cfg->max_event_channels };
+				    .max_evtchn_port = k->cfg->max_event_channels,
+				    .max_grant_frames = k->cfg->max_grant_frames,
+				    .max_maptrack_frames = k->cfg->max_maptrack_frames };
 	struct pv *pv = k->xl->pv;
 	int rc;
 
@@ -464,6 +482,21 @@ static int build(struct creation *k)
 
 static int unmake(struct xl *xl, uint32_t domid);
 
+int domain_check(struct xl_config *cfg)
+{
+	struct creation k = { .cfg = cfg, .image = { .fd = -1 }, .guest = { .ramdisk_fd = -1 } };
+	int rc;
+
+	/* What is on its disk shows when it is read. */
+	if (cfg->bootloader)
+		return check_devices(cfg);
+	rc = check_files(&k);
+	pv_image_close(&k.image);
+	if (k.guest.ramdisk_fd >= 0)
+		close(k.guest.ramdisk_fd);
+	return rc;
+}
+
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid, int *domain_lock)
 {
 	struct creation k = {
@@ -484,6 +517,7 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 		*domid = k.guest.domid;
 		*domain_lock = k.domain_lock;
 		usage_begin(xl, *domid);
+		next_publish(*domid, cfg);
 		xl_event(EVENT_CREATED, *domid, cfg->name,
 			 ", \"uuid\": \"%s\", \"memory_kib\": %lu, \"vcpus\": %u", k.uuid_text,
 			 cfg->memory * 1024, cfg->vcpus);
@@ -529,6 +563,7 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	free(path);
 	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
+	next_forget(domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }
 

@@ -233,6 +233,33 @@ static int set_ip(struct parse *p, const char *v)
 	return rc;
 }
 
+static int set_gatewaydev(struct parse *p, const char *v)
+{
+	if (!good_name(v))
+		return FAIL(p, "gatewaydev '%s' cannot be the name of an interface", v);
+	snprintf(p->n->gatewaydev, NIC_NAME_LEN, "%s", v);
+	return 0;
+}
+
+static int set_mtu(struct parse *p, const char *v)
+{
+	const char *rest = v;
+	int64_t mtu = number(&rest, NIC_MAX_MTU);
+
+	if (mtu < NIC_MIN_MTU || *rest)
+		return FAIL(p, "mtu '%s' is not between %d and %d", v, NIC_MIN_MTU, NIC_MAX_MTU);
+	p->n->mtu = mtu;
+	return 0;
+}
+
+static int set_trusted(struct parse *p, const char *v)
+{
+	if (strcmp(v, "0") && strcmp(v, "1"))
+		return FAIL(p, "trusted '%s' is neither 0 nor 1", v);
+	p->n->untrusted = *v == '0';
+	return 0;
+}
+
 static int set_rate(struct parse *p, const char *v)
 {
 	if (nic_rate_parse(v, &p->n->rate_bytes, &p->n->rate_usec))
@@ -266,30 +293,48 @@ static const struct {
 	const char *key;
 	int (*set)(struct parse *p, const char *v);
 } words[] = {
-	{ "mac", set_mac },   { "bridge", set_bridge },	  { "script", set_script },
-	{ "ip", set_ip },     { "vifname", set_vifname }, { "rate", set_rate },
-	{ "type", set_type }, { "backend", set_backend }, { "model", set_model },
+	{ "mac", set_mac },   { "bridge", set_bridge },		{ "script", set_script },
+	{ "ip", set_ip },     { "vifname", set_vifname },	{ "rate", set_rate },
+	{ "mtu", set_mtu },   { "gatewaydev", set_gatewaydev }, { "trusted", set_trusted },
+	{ "type", set_type }, { "backend", set_backend },	{ "model", set_model },
 };
 
 static int parse_word(struct parse *p, char *word)
 {
-	static const char *const xen[] = { "accel", "devid",  "gatewaydev",
-					   "mtu",   "netdev", "trusted" };
-	char *eq = strchr(word, '=');
-	const char *near = NULL;
+	static const char *const xen[] = { "accel", "devid" };
+	/* Xen's flag words, and its older name of a key */
+	static const struct {
+		const char *word, *key, *value;
+	} aliases[] = {
+		{ "trusted", "trusted", "1" },
+		{ "untrusted", "trusted", "0" },
+		{ "netdev", "gatewaydev", NULL },
+	};
+	char *eq = strchr(word, '='), *value = NULL;
+	const char *near = NULL, *key;
 	unsigned int i;
 
-	if (!eq)
+	if (eq) {
+		*eq = '\0';
+		value = text_trim(eq + 1);
+	}
+	key = word = text_trim(word);
+	for (i = 0; i < sizeof(aliases) / sizeof(*aliases); i++) {
+		if (strcmp(aliases[i].word, word) || !eq == !aliases[i].value)
+			continue;
+		key = aliases[i].key;
+		if (!eq)
+			value = (char *)aliases[i].value;
+	}
+	if (!value)
 		return FAIL(p, "'%s' is not of the form key=value", word);
-	*eq = '\0';
-	word = text_trim(word);
 	for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		if (strcmp(words[i].key, word))
+		if (strcmp(words[i].key, key))
 			continue;
 		if (p->seen & 1u << i)
-			return FAIL(p, "%s given twice", word);
+			return FAIL(p, "%s given twice", key);
 		p->seen |= 1u << i;
-		return words[i].set(p, text_trim(eq + 1));
+		return words[i].set(p, value);
 	}
 	for (i = 0; i < sizeof(xen) / sizeof(*xen); i++)
 		if (!strcmp(xen[i], word))
@@ -322,6 +367,13 @@ int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)
 	if (!n->script)
 		n->script = copy(NIC_SCRIPT);
 	return 0;
+}
+
+bool nic_ip_is_idle(const struct xl_nic *n)
+{
+	const char *base = strrchr(n->script, '/');
+
+	return n->ip && !strcmp(base ? base + 1 : n->script, NIC_SCRIPT);
 }
 
 void nic_free(struct xl_nic *n)

@@ -97,6 +97,8 @@ bool stats_steal(const struct stats_domain *d, uint64_t *ns);
 bool stats_read_vbd(uint32_t domid, uint32_t devid, struct stats_vbd *vbd);
 /* The same; @vif->interface is for free(). */
 bool stats_read_vif(uint32_t domid, uint32_t devid, struct stats_vif *vif);
+/* In how many queues the guest sends on it, as dom0's kernel has it; 0: not known. */
+unsigned int stats_vif_queues(uint32_t domid, uint32_t devid);
 /* Calls @fn for each back end of dom0's kernel. @kind: "vbd" or "vif". */
 void stats_each_device(void (*fn)(const char *kind, uint32_t domid, uint32_t devid, void *ctx),
 		       void *ctx);

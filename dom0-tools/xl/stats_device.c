@@ -120,6 +120,29 @@ bool stats_read_vif(uint32_t domid, uint32_t devid, struct stats_vif *vif)
 	return vif->interface != NULL;
 }
 
+unsigned int stats_vif_queues(uint32_t domid, uint32_t devid)
+{
+	char net[sizeof(XL_BACKEND_DIR) + 64], *name, *path;
+	unsigned int n = 0;
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(net, sizeof(net), XL_BACKEND_DIR "/vif-%u-%u/net", domid, devid);
+	name = interface_of(net);
+	if (!name)
+		return 0;
+	/* The back end's receiving is the guest's sending, and there are as many queues of both. */
+	path = xl_sprintf("%s/%s/queues", net, name);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		n += !strncmp(e->d_name, "tx-", 3);
+	if (d)
+		closedir(d);
+	free(path);
+	free(name);
+	return n;
+}
+
 /* "vbd-3-51712" */
 static bool parse_device(const char *name, uint32_t *domid, uint32_t *devid)
 {

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 #include "bootloader.h"
+#include "core.h"
 #include "events.h"
+#include "minder.h"
+#include "next.h"
 #include "usage.h"
-#include "xl.h"
 
 #include <xen/sched.h>
 
@@ -273,47 +275,6 @@ static enum xl_action action_for(struct life *l, unsigned int reason)
 	return l->cfg->on_crash;
 }
 
-/* The administrator may have renamed it; the next life keeps that name. */
-static void adopt_name(struct life *l)
-{
-	char *name = domain_name(l->xl, l->domid);
-
-	if (name && !config_bad_name(name)) {
-		free(l->cfg->name);
-		l->cfg->name = name;
-	} else {
-		free(name);
-	}
-}
-
-/* What mem-set and mem-max have said is the next life's as well. The nodes are not the guest's to write. */
-static void adopt_memory(struct life *l)
-{
-	long target = st_read_long(l->xl, "/local/domain/%u/memory/target", l->domid);
-	long max = st_read_long(l->xl, "/local/domain/%u/memory/static-max", l->domid);
-
-	if (target <= 0 || max < target)
-		return;
-	l->cfg->memory = (target + 1023) / 1024;
-	l->cfg->maxmem = (max + 1023) / 1024;
-}
-
-/* And what vcpu-set has. */
-static void adopt_vcpus(struct life *l)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < l->cfg->maxvcpus; i++) {
-		char *v = st_read(l->xl, XBT_NULL, "/local/domain/%u/cpu/%u/availability", l->domid,
-				  i);
-
-		n += v && !strcmp(v, "online");
-		free(v);
-	}
-	if (n)
-		l->cfg->vcpus = n;
-}
-
 /* Others may have what it gave back: a guest is not lost for that. */
 static void adapt_memory(struct life *l)
 {
@@ -436,6 +397,29 @@ static bool gone(const struct life *l, const char *why)
 }
 
 /*
+ * One try, with its kernel read anew where that comes from its disk. As domain_create(); also -ENOSPC: there was no room for
+ * what is on that disk.
+ */
+static int try_to_make(struct life *l, int lock, int *domain_lock)
+{
+	struct sigaction was;
+	int rc;
+
+	while (l->nr_corpses && !(bootloader_fits(l->xl, l->cfg) && domain_fits(l->xl, l->cfg)))
+		drop_oldest(l, "its memory is wanted for the next life");
+	/* Whoever ends us while the disk is read does not leave its reader behind. */
+	xl_catch_signal(SIGTERM, &was);
+	rc = bootloader_fetch(l->xl, l->cfg, &lock);
+	if (!rc) {
+		adapt_memory(l);
+		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
+	}
+	bootloader_discard(l->cfg);
+	sigaction(SIGTERM, &was, NULL);
+	return rc;
+}
+
+/*
  * Makes the next life, for which there may be no memory for a while; meanwhile nothing of the guest is there, and nothing is
  * locked. True with *@domain_lock held. @lock: from xl_lock(), given back.
  */
@@ -445,18 +429,17 @@ static bool make(struct life *l, int lock, int *domain_lock)
 	int64_t end;
 
 	for (tries = 1;; tries++) {
-		while (l->nr_corpses && !domain_fits(l->xl, l->cfg))
-			drop_oldest(l, "its memory is wanted for the next life");
-		adapt_memory(l);
-		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
+		bootloader_sweep(l->xl);
+		rc = try_to_make(l, lock, domain_lock);
 		if (!rc)
 			return true;
-		if (rc != -ENOMEM || tries > MEMORY_TRIES)
+		if ((rc != -ENOMEM && rc != -ENOSPC) || tries > MEMORY_TRIES)
 			return gone(l, "");
 		s = pause_of(QUICK_LIVES + tries);
-		note("'%s' is not there now, for lack of memory: it is tried again in %d s (%d of "
-		     "%d); ending process %d ends this",
-		     l->cfg->name, s, tries, MEMORY_TRIES, getpid());
+		note("'%s' is not there now, for lack of %s: it is tried again in %d s (%d of %d); "
+		     "ending process %d ends this",
+		     l->cfg->name, rc == -ENOMEM ? "memory" : "room", s, tries, MEMORY_TRIES,
+		     getpid());
 		for (end = xl_now() + s * 1000LL; xl_now() < end; xl_sleep(PAUSE_LOOK_MS))
 			if (xl_interrupted || !access(XL_NO_RESTART, F_OK))
 				return gone(l, "it is to stay down, and ");
@@ -475,13 +458,11 @@ static bool make(struct life *l, int lock, int *domain_lock)
 static bool restart(struct life *l, int lock)
 {
 	int domain_lock, rc;
-	bool made;
 
-	made = make(l, lock, &domain_lock);
-	bootloader_discard(l->cfg);
-	if (!made)
+	if (!make(l, lock, &domain_lock))
 		return false;
 	remember_handle(l);
+	minder_is_me(l->xl, l->domid);
 	/* For the watches of its back ends. */
 	for (reconnect(l); !l->xl->xs && !xl_interrupted; reconnect(l))
 		xl_sleep(RECONNECT_MS);
@@ -523,6 +504,23 @@ static void tell_end(const struct life *l, unsigned int reason)
 	xl_event(event, l->domid, l->cfg->name, ", \"reason\": \"%s\"", shutdown_reason(reason));
 }
 
+/* on_crash="coredump-*". Not behind the back of whoever destroys it; that there is no core changes nothing of what follows. */
+static enum xl_action save_core(struct life *l, enum xl_action action)
+{
+	char *path;
+	int lock;
+
+	if (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)
+		return action;
+	path = xl_sprintf(XL_DUMP_DIR "/%s", l->cfg->name);
+	lock = xl_lock_domain(l->domid);
+	if (is_ours(l) && !core_write(l->xl, l->domid, path))
+		note("domain %u's memory is in %s", l->domid, path);
+	xl_unlock_domain(lock, l->domid);
+	free(path);
+	return action == ACTION_COREDUMP_RESTART ? ACTION_RESTART : ACTION_DESTROY;
+}
+
 static enum xl_action decide(struct life *l, unsigned int reason)
 {
 	enum xl_action action = action_for(l, reason);
@@ -534,6 +532,7 @@ static enum xl_action decide(struct life *l, unsigned int reason)
 	tell_end(l, reason);
 	note("domain %u ('%s') ended with %s: %s", l->domid, l->cfg->name, shutdown_reason(reason),
 	     action_name(action));
+	action = save_core(l, action);
 	if (restarts(action) && !access(XL_NO_RESTART, F_OK)) {
 		note("the host is going down: '%s' is not started again", l->cfg->name);
 		return stay_down(l, action);
@@ -610,31 +609,10 @@ static enum next act(struct life *l, enum xl_action action)
 		/* Somebody may hold pages of the old one: no reason to lose the guest. */
 		domain_destroy(l->xl, l->domid);
 		return NEXT_LIFE;
-	case ACTION_DESTROY:
+	default:
 		domain_destroy(l->xl, l->domid);
-		break;
 	}
 	return NEXT_GONE;
-}
-
-/*
- * The next life's kernel, where it comes from the guest's disk: before anything is locked, as others must not wait for
- * what is on that disk. The dead guest lets go of its disks for it. False: there is none.
- */
-static bool read_next_kernel(struct life *l)
-{
-	int lock;
-
-	if (!l->cfg->bootloader)
-		return true;
-	lock = xl_lock_domain(l->domid);
-	if (is_ours(l))
-		device_remove_all(l->xl, l->domid);
-	xl_unlock_domain(lock, l->domid);
-	if (!bootloader_fetch(l->xl, l->cfg))
-		return true;
-	note("'%s' has no kernel for its next life", l->cfg->name);
-	return false;
 }
 
 /* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
@@ -646,16 +624,14 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 
 	open_log();
 	action = hold_back(l, decide(l, reason));
-	if (restarts(action) && !l->last && !read_next_kernel(l))
-		action = stay_down(l, action);
 	/* Over destruction and creation, so that nobody takes the name in between. */
 	lock = restarts(action) ? xl_lock() : -1;
 	domain_lock = xl_lock_domain(l->domid);
 	/* Meanwhile another xl may have destroyed or renamed it. */
 	if (is_ours(l)) {
-		adopt_name(l);
-		adopt_memory(l);
-		adopt_vcpus(l);
+		if (restarts(action) && next_take(l->domid, l->cfg, note))
+			note("'%s' is as xl config-update has said in its next life", l->cfg->name);
+		next_adopt(l->xl, l->domid, l->cfg);
 		if (restarts(action) && !l->last && unwanted(l)) {
 			note("'%s' is to stay down: it is not started again", l->cfg->name);
 			action = stay_down(l, action);
@@ -668,7 +644,6 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 	if (next == NEXT_LIFE)
 		return restart(l, lock) ? NEXT_LIFE : NEXT_FAILED;
 	xl_unlock(lock);
-	bootloader_discard(l->cfg);
 	return next;
 }
 
@@ -679,6 +654,7 @@ int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_f
 	unsigned int reason = 0;
 
 	remember_handle(&l);
+	minder_is_me(xl, domid);
 	reconnect(&l);
 	report(&l, REPORT_READY, 0, next);
 	while (next == NEXT_LIFE) {

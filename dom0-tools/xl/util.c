@@ -74,13 +74,18 @@ static void on_signal(int sig)
 	xl_interrupted = 1;
 }
 
-void xl_catch_signals(void)
+void xl_catch_signal(int sig, struct sigaction *was)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	sigaction(sig, &sa, was);
+}
+
+void xl_catch_signals(void)
+{
+	xl_catch_signal(SIGINT, NULL);
+	xl_catch_signal(SIGTERM, NULL);
+	xl_catch_signal(SIGHUP, NULL);
 }
 
 void xl_spare_me(void)

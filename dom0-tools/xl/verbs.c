@@ -50,6 +50,11 @@ static const char events_options[] =
 const struct command commands[] = {
 	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
 	  "Create a domain from config file <ConfigFile>", create_options },
+	{ "config-update", cmd_config_update, "<Domain> [<ConfigFile>] [options] [key=value ...]",
+	  "Update a running domain's saved configuration, used when rebuilding the domain after reboot",
+	  "-f FILE, --defconfig=FILE  Use the given configuration file.\n"
+	  "-q, --quiet             Quiet.\n"
+	  "key=value               Overrides the key of the file, or of the present configuration.\n" },
 	{ "list", cmd_list, "[options] [Domain ...]", "List information about all/some domains",
 	  "-l, --long              Output all domain details, as Xen's JSON.\n"
 	  "-v, --verbose           Print also UUIDs and shutdown reasons.\n"
@@ -66,6 +71,10 @@ const struct command commands[] = {
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
 	  "-n 0                    The console's number; there is no other.\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
+	{ "dump-core", cmd_dump_core, "[-L|-C|-R] <Domain> <filename>", "Core dump a domain",
+	  "-L, --live              Do not stop the guest meanwhile.\n"
+	  "-C, --crash             End it as crashed afterwards.\n"
+	  "-R, --reset             End its present life afterwards, as a reboot.\n" },
 	{ "sysrq", cmd_sysrq, "<Domain> <letter>", "Send a sysrq to a domain", NULL },
 	{ "trigger", cmd_trigger, "<Domain> <nmi|reset|init|power|sleep|s3resume> [<VCPU>]",
 	  "Send a trigger to a domain",
@@ -115,7 +124,7 @@ const struct command commands[] = {
 	{ "network-attach", cmd_network_attach, "<Domain> [key=value ...]",
 	  "Create a new virtual network device",
 	  "key=value               As in the vif line of xl.cfg(5): mac=, bridge=, script=, ip=,\n"
-	  "                        vifname=, rate=.\n" },
+	  "                        vifname=, rate=, mtu=, gatewaydev=, untrusted.\n" },
 	{ "network-detach", cmd_network_detach, "[-f] <Domain> <DevId|Mac>",
 	  "Destroy a domain's virtual network device",
 	  "-f                      Do not ask the guest first.\n" },

@@ -8,6 +8,7 @@
 #ifndef XL_H
 #define XL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -59,6 +60,8 @@ void xl_sleep(int ms);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
+/* One of them, for a while; *@was: what is to be restored by sigaction(). */
+void xl_catch_signal(int sig, struct sigaction *was);
 /* dom0's kernel does not end this process, nor its children, when memory is short. */
 void xl_spare_me(void);
 int xl_mkdir(const char *path);
@@ -175,6 +178,12 @@ int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const 
 int device_check_nic(struct xl_config *cfg, const struct xl_nic *n);
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n);
 /*
+ * An interface with a limit that sends in several queues: each gets its share of it. @be: the back end's directory. The
+ * domain's lock is held.
+ */
+void device_hold_rate(struct xl *xl, uint32_t domid, uint32_t devid, const char *be,
+		      void (*say)(const char *fmt, ...));
+/*
  * Takes one device from a domain that may run, and whose lock is held. The guest is asked first, but
  * for @force; if it does not answer, an interface goes all the same and a disk stays, and that is an error.
  */
@@ -208,6 +217,8 @@ bool driver_in_use(struct xl *xl, uint32_t domid);
  */
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid,
 		  int *domain_lock);
+/* Could it be made from this: are kernel, ramdisk, disks and scripts there, and does it fit its memory? */
+int domain_check(struct xl_config *cfg);
 /* Is there memory for it now, without waiting for what is being freed? */
 bool domain_fits(struct xl *xl, const struct xl_config *cfg);
 /* Will there be, once what is being freed is free? Waits for that. */
@@ -296,6 +307,8 @@ int cmd_mem_set(int argc, char **argv);
 int cmd_mem_max(int argc, char **argv);
 int cmd_sysrq(int argc, char **argv);
 int cmd_trigger(int argc, char **argv);
+int cmd_config_update(int argc, char **argv);
+int cmd_dump_core(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

@@ -187,8 +187,11 @@ def test_killed_creations(dom0):
 @pytest.mark.grows
 def test_killed_supervisor(dom0):
     """Without it nobody acts on the guest's end; xl says so, and xl destroy cleans up."""
-    dom0.run("xl create -q /etc/xen/demo.cfg; kill -9 $(pidof xl)", 180)
+    dom0.run("xl create -q /etc/xen/demo.cfg", 180)
+    assert "supervisor" not in dom0.run("xl list 2>&1")
+    dom0.run("kill -9 $(pidof xl)")
     dom0.wait_prompt("demo")
+    assert "the supervisor of 'demo' is gone" in dom0.run("xl list 2>&1")
     dom0.run("xl shutdown demo; until xl list demo | grep -q -- '---s'; do usleep 200000; done", 180)
     dom0.run("xl destroy demo")
 

@@ -231,6 +231,69 @@ def test_attach_and_detach(demo):
         demo.run("ip addr del 192.168.78.1/24 dev xenbr0")
 
 
+def sent_in(m, vif, seconds):
+    """Bytes that came through an interface, and dom0's time around the reading of them."""
+    numbers = m.run(f"c=/sys/class/net/{vif}/statistics/rx_bytes; cut -d' ' -f1 /proc/uptime; cat $c; sleep {seconds}; cat $c; "
+                    "cut -d' ' -f1 /proc/uptime", 60 + 10 * seconds).split()
+    return int(numbers[2]) - int(numbers[1]), float(numbers[3]) - float(numbers[0])
+
+
+def within(m, vif, rate):
+    """However slow or fast the machine is: not more than the limit and a burst of each queue's; and something at all."""
+    octets, elapsed = sent_in(m, vif, 4)
+    queues = int(m.run(f"ls /sys/class/net/{vif}/queues | grep -c tx"))
+    assert 100000 < octets <= rate * elapsed + queues * (131072 + 65536), (octets, elapsed, queues)
+
+
+def spoofed(m):
+    """Packets that dom0 has dropped for their source."""
+    lines = [line.split() for line in m.run("grep TcpExt: /proc/net/netstat").splitlines()]
+    return int(dict(zip(*lines))["IPReversePathFilter"])
+
+
+@pytest.mark.grows
+def test_limit_and_route(dom0):
+    """Limits, one with a guest that takes more queues than it is offered; an MTU; a routed interface, held to its address."""
+    rate = 250000
+    create(dom0, "held", "rate=250KB/s", "rate=250KB/s,mtu=1400", "script=vif-route,ip=192.168.82.2,gatewaydev=xenbr0,vifname=routed",
+           options="-p vcpus=2 memory=192 max_grant_frames=40")
+    domid = dom0.domains()["held"][0]
+    cheated = f"/local/domain/0/backend/vif/{domid}/1"
+    assert dom0.run(f"xenstore-read {cheated}/multi-queue-max-queues {cheated}/rate").split() == ["1", "12500,50000"]
+    dom0.run(f"xenstore-write {cheated}/multi-queue-max-queues 2; xl unpause held")
+    dom0.run("ip addr add 192.168.81.1/24 dev xenbr0; ip addr add 192.168.83.1/24 dev xenbr0; "
+             "(nc -ll -p 5004 -e dd of=/dev/null & echo $! > /tmp/sink) > /dev/null 2>&1")
+    try:
+        with dom0.guest("held", prompt="guest") as guest:
+            address(guest)
+            guest.run("ip addr add 192.168.83.2/24 dev eth0; ip addr add 192.168.81.2/24 dev eth1; ip link set eth1 up; "
+                      "ip addr add 192.168.82.2/24 dev eth2; ip link set eth2 up; ip route add 10.0.2.15/32 dev eth2")
+        # Routed: both ways with its address, not at all with another one.
+        dom0.run("ping -c 1 -W 5 192.168.82.2")
+        before = spoofed(dom0)
+        with dom0.guest("held", prompt="guest") as guest:
+            guest.run("ping -c 1 -W 5 10.0.2.15 && ip addr add 192.168.82.3/24 dev eth2")
+            assert "0 packets received" in guest.fails("ping -c 2 -W 2 -I 192.168.82.3 10.0.2.15")
+            guest.run("ping -c 1 -W 5 -I 192.168.82.2 10.0.2.15")
+            # Several streams, so that each queue has some.
+            guest.run("for n in 1 2 3 4; do for to in 81 83; do (nc 192.168.$to.1 5004 < /dev/zero > /dev/null 2>&1 &); done; done")
+        assert spoofed(dom0) >= before + 2
+        for vif, queues in ((f"vif{domid}.0", 1), (f"vif{domid}.1", 2)):
+            assert int(dom0.run(f"ls /sys/class/net/{vif}/queues | grep -c tx")) == queues
+            within(dom0, vif, rate)
+        assert dom0.run(f"xenstore-read {cheated}/rate").split() == ["6250,50000"]
+        assert "sends in 2 queues" in dom0.run("cat /var/log/xen/xl-held.log")
+        assert dom0.run(f"cd /sys/class/net; cat vif{domid}.0/mtu vif{domid}.1/mtu xenbr0/mtu").split() == ["1500", "1400", "1500"]
+        dom0.run("xl debug-keys g")
+        assert f"d{domid}: " in (out := dom0.run("xl dmesg | tail -n 200")) and " of 40 grant frames" in out
+        dom0.run("xl destroy held")
+        assert "192.168.82.2" not in dom0.run("ip route")
+    finally:
+        dom0.shell.try_run("kill $(cat /tmp/sink); xl destroy held 2> /dev/null; cd /proc/sys/net/ipv4; "
+                           "echo 0 > conf/xenbr0/proxy_arp; echo 0 > ip_forward; "
+                           "ip addr del 192.168.81.1/24 dev xenbr0; ip addr del 192.168.83.1/24 dev xenbr0")
+
+
 def alone(boot, netdev, says):
     """Nobody serves DHCP: dom0 and demo are in 169.254/16 and reach each other."""
     m = boot(netdev=netdev).boot()

@@ -70,6 +70,18 @@ def test_tour(boot):
     tour(boot, False)
 
 
+def test_verbs():
+    """The table for those who know others has each verb that an administrator types."""
+    with open(os.path.join(TOP, "dom0-tools", "xl", "verbs.c"), encoding="utf-8") as f:
+        verbs = set(re.findall(r'^\t\{ "([a-z0-9-]+)",', f.read(), re.M)) - {"init-dom0"}
+    with open(DOCUMENT, encoding="utf-8") as f:
+        here = [line.rstrip(" |").rsplit("|", 1)[1] for line in f.read().split("| to do |")[1].splitlines()[2:] if line.startswith("| ")]
+    there = set()
+    for words in re.findall(r"`xl ([a-z-]+)[^`]*`((?:, `-[a-z]+`)*)", "\n".join(here)):
+        there |= {words[0]} | {words[0].split("-")[0] + more for more in re.findall(r"`(-[a-z]+)`", words[1])}
+    assert len(verbs) > 30 and verbs == there, verbs ^ there
+
+
 @pytest.mark.full
 def test_tour_of_ten(boot):
     tour(boot, True)

@@ -75,6 +75,7 @@ struct pv_create {
 	uint8_t handle[16]; /* UUID */
 	uint32_t max_vcpus;
 	uint32_t max_evtchn_port; /* the highest event channel that it may have */
+	int32_t max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	uint32_t engine; /* XEN_DOMCTL_CONFIG_ENGINE_* */
 };
 /* @timebase (Hz) may be NULL. */
@@ -118,6 +119,8 @@ long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes);
 int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages);
 /* Maps @n consecutive frames of a guest. NULL with errno on failure. */
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n);
+/* The same to read, of which some may be missing: those are not @there and must not be touched. */
+void *pv_map_present(struct pv *pv, uint32_t domid, uint64_t gfn, size_t n, bool *there);
 void *pv_map_grant_table(struct pv *pv, uint32_t domid, uint32_t first, uint32_t n);
 void pv_unmap(void *addr, size_t n);
 int pv_param_set(struct pv *pv, uint32_t domid, uint32_t index, uint64_t value);

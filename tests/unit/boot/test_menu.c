@@ -340,6 +340,37 @@ static void grub_broken(void **state)
 	assert_int_equal(m.nr, 0);
 }
 
+/* A file that loads it a thousand times is no more work than one that does so once. */
+static void grub_env_once(void **state)
+{
+	(void)state;
+	grub("load_env\nsaved_entry=1\nload_env\ndefault=saved\n"
+	     "menuentry a { linux /a }\nmenuentry b { linux /b }\nmenuentry c { linux /c }\n",
+	     "saved_entry=2\n");
+	assert_string_equal(chosen(NULL)->kernel, "/b");
+}
+
+/* There may be more than a menu has room for: the newest are it. */
+static void bls_sorted(void **state)
+{
+	char text[200][32], *name[200];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 200; i++) {
+		snprintf(text[i], sizeof(text[i]), "d-6.%d%s.conf", i * 7 % 200,
+			 i % 2 ? "+3-1" : "");
+		name[i] = text[i];
+	}
+	menu_bls_sort(name, 200);
+	for (i = 0; i < 200; i++) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "d-6.%d", 199 - i);
+		assert_true(!strncmp(name[i], id, strlen(id)) && strchr("+.", name[i][strlen(id)]));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +380,7 @@ int main(void)
 		cmocka_unit_test(bls_pattern),	     cmocka_unit_test(grub_debian),
 		cmocka_unit_test(grub_saved),	     cmocka_unit_test(grub_conditions),
 		cmocka_unit_test(grub_words),	     cmocka_unit_test(grub_broken),
+		cmocka_unit_test(grub_env_once),     cmocka_unit_test(bls_sorted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

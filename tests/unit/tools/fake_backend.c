@@ -112,6 +112,15 @@ static void give_up(const char *be, unsigned int domid)
 	put(be, "state", "5");
 }
 
+/* netback makes this node; all others that it writes are there. */
+static void offer(const char *be)
+{
+	char path[320];
+
+	snprintf(path, sizeof(path), "%s/multi-queue-max-queues", be);
+	xs_write(xs, XBT_NULL, path, "2", 1);
+}
+
 static void one_device(const char *kind, const char *be, unsigned int domid, const char *devid)
 {
 	char *fe = get(be, "frontend"), *state = fe ? get(fe, "state") : NULL;
@@ -130,6 +139,8 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 			put(fe, "state", "6");
 	} else if (is(be, "state", "1") && !called(domid, "mute")) {
 		interface(kind, domid, devid, true);
+		if (!strcmp(kind, "vif"))
+			offer(be);
 		put(be, "state", "2");
 	} else if (is(be, "state", "2") && is(be, "hotplug-status", "connected") && d &&
 		   d->started) {

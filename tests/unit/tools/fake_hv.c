@@ -8,7 +8,7 @@
  *	fake-hv list 0|1	listing the domains fails, or works
  *	fake-hv take N		takes N pages of the free memory; less than 0: gives them back
  *	fake-hv cpu DOMID MS	the domain has run so much longer
- *	fake-hv memory DOMID KIB	it has so much memory now
+ *	fake-hv end DOMID	the domain powers off
  *	fake-hv add N		N running domains that have nothing but a number
  */
 #include <string.h>
@@ -43,22 +43,32 @@ static int hold(struct fake *f, uint32_t domid, bool held)
 	return 1;
 }
 
-static int change(struct fake *f, const char *what, uint32_t domid, uint64_t n)
+static struct fake_domain *find(struct fake *f, uint32_t domid)
 {
 	int i;
 
-	for (i = 0; i < FAKE_DOMAINS; i++) {
-		struct fake_domain *d = &f->dom[i];
+	for (i = 0; i < FAKE_DOMAINS; i++)
+		if (f->dom[i].used && f->dom[i].domid == domid)
+			return &f->dom[i];
+	return NULL;
+}
 
-		if (!d->used || d->domid != domid)
-			continue;
-		if (!strcmp(what, "cpu"))
-			__atomic_fetch_add(&d->cpu_ns, n * 1000000, __ATOMIC_SEQ_CST);
-		else
-			__atomic_store_n(&d->pages, n / 4, __ATOMIC_SEQ_CST);
-		return 0;
-	}
-	return 1;
+static int run_longer(struct fake *f, uint32_t domid, uint64_t ms)
+{
+	struct fake_domain *d = find(f, domid);
+
+	if (d)
+		__atomic_fetch_add(&d->cpu_ns, ms * 1000000, __ATOMIC_SEQ_CST);
+	return !d;
+}
+
+static int power_off(struct fake *f, uint32_t domid)
+{
+	struct fake_domain *d = find(f, domid);
+
+	if (d)
+		d->flags = XEN_DOMINF_shutdown;
+	return !d;
 }
 
 static int add(struct fake *f, int n)
@@ -88,8 +98,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "add"))
 		return add(f, atoi(argv[2]));
-	if (argc == 4)
-		return change(f, argv[1], atoi(argv[2]), strtoull(argv[3], NULL, 10));
+	if (argc == 4 && !strcmp(argv[1], "cpu"))
+		return run_longer(f, atoi(argv[2]), strtoull(argv[3], NULL, 10));
 	if (argc == 2 && !strcmp(argv[1], "unpause")) {
 		for (;; usleep(200))
 			unpause_all(f);
@@ -98,6 +108,8 @@ int main(int argc, char **argv)
 		return f->no_list = !atoi(argv[2]), 0;
 	if (argc == 3 && !strcmp(argv[1], "take"))
 		return __atomic_sub_fetch(&f->free_pages, atoi(argv[2]), __ATOMIC_SEQ_CST), 0;
+	if (argc == 3 && !strcmp(argv[1], "end"))
+		return power_off(f, atoi(argv[2]));
 	if (argc == 3)
 		return hold(f, atoi(argv[2]), !strcmp(argv[1], "hold"));
 	f->fail_at = argc > 1 ? atoi(argv[1]) : 0;

@@ -300,18 +300,77 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 	return 0;
 }
 
+static void write_page(uint64_t *page, uint64_t gfn);
+
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n)
 {
 	void *p;
 
 	(void)domid;
-	(void)gfn;
 	if (broken(pv)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	p = mmap(NULL, n * PV_PAGE_SIZE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
+	p = mmap(NULL, n * PV_PAGE_SIZE, prot | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (prot == PROT_READ)
+		write_page(p, gfn);
+	return p;
+}
+
+#define FAKE_ROOT 0x80010ULL /* of the guests' page tables */
+
+/*
+ * What a guest's pages have in them: every fourth its number, and the tables Linux's two maps of memory. The last one is a
+ * hostile guest's: it points to itself, and its leaves all to the same page.
+ */
+static void write_page(uint64_t *page, uint64_t gfn)
+{
+	int i;
+
+	if (gfn == FAKE_ROOT) {
+		page[256] = 0x80000ULL << 10 | 0xf; /* 1 GiB */
+		page[510] = (FAKE_ROOT + 1) << 10 | 1;
+		page[511] = (FAKE_ROOT + 2) << 10 | 1;
+	} else if (gfn == FAKE_ROOT + 1) {
+		for (i = 0; i < 4; i++) /* 2 MiB each */
+			page[i] = (0x80200ULL + i * 512) << 10 | 0xf;
+	} else if (gfn == FAKE_ROOT + 2) {
+		for (i = 0; i < 512; i++)
+			page[i] = i & 1 ? (FAKE_ROOT + 2) << 10 | 1 : 0x80000ULL << 10 | 0xf;
+	} else if (!(gfn & 3)) {
+		page[0] = gfn;
+	}
+}
+
+void *pv_map_present(struct pv *pv, uint32_t domid, uint64_t gfn, size_t n, bool *there)
+{
+	uint64_t *p = pv_map_range(pv, domid, PROT_READ | PROT_WRITE, gfn, n);
+	size_t i;
+
+	for (i = 0; p && i < n; i++) {
+		there[i] = gfn + i < (GUEST_RAM0_BASE >> PV_PAGE_SHIFT) + find(pv, domid)->pages;
+		if (there[i])
+			write_page(p + i * 512, gfn + i);
+	}
+	return p;
+}
+
+int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_context *ctx)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	memset(ctx, 0, sizeof(*ctx));
+	if (broken(pv))
+		return -EFAULT;
+	if (vcpu >= (d->online ? d->online : 1))
+		return -ENODATA;
+	ctx->user_regs.pc = 0xffffffff80000000ULL + vcpu;
+	ctx->user_regs.sp = 0xffffffd600001000ULL;
+	ctx->user_regs.t6 = 31;
+	ctx->satp = 8ULL << 60 | FAKE_ROOT;
+	return 0;
 }
 
 void *pv_map_grant_table(struct pv *pv, uint32_t domid, uint32_t first, uint32_t n)

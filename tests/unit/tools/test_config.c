@@ -46,6 +46,8 @@ static void test_defaults(void **state)
 	assert_int_equal(c.vcpus, 1);
 	assert_int_equal(c.maxvcpus, 1);
 	assert_int_equal(c.max_event_channels, 1023);
+	assert_int_equal(c.max_grant_frames, -1);
+	assert_int_equal(c.max_maptrack_frames, -1);
 	assert_int_equal(c.nr_disks, 0);
 	assert_false(c.have_uuid);
 	assert_int_equal(c.on_poweroff, ACTION_DESTROY);
@@ -65,7 +67,8 @@ static void test_all_keys(void **state)
 			&c,
 			MINIMAL
 			"ramdisk = '/r'\nroot = '/dev/xvda ro'\nextra = 'quiet'\nmemory = \"256\"\n"
-			"maxmem = 512\nvcpus = 2\nmaxvcpus = 4\nmax_event_channels = 131071\nvif = [ ]\ntype = 'pvh'\n"
+			"maxmem = 512\nvcpus = 2\nmaxvcpus = 4\nmax_event_channels = 131071\nmax_grant_frames = 1024\n"
+			"max_maptrack_frames = 0\nmax_grant_version = 1\nvif = [ ]\ntype = 'pvh'\n"
 			"uuid = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'\n"
 			"disk = [ 'vdev=xvda,target=/a', '/b,raw,xvdb,ro' ]\n"
 			"on_poweroff = 'preserve'\non_reboot = 'destroy'\non_crash = 'rename-restart'\n",
@@ -77,6 +80,8 @@ static void test_all_keys(void **state)
 	assert_int_equal(c.maxmem, 512);
 	assert_int_equal(c.maxvcpus, 4);
 	assert_int_equal(c.max_event_channels, 131071);
+	assert_int_equal(c.max_grant_frames, 1024);
+	assert_int_equal(c.max_maptrack_frames, 0);
 	assert_int_equal(c.nr_disks, 2);
 	assert_string_equal(c.disk[1].target, "/b");
 	assert_true(c.disk[1].readonly);
@@ -152,13 +157,18 @@ static void test_mistakes(void **state)
 		  "t.cfg:4: vif: mac 00:16:3e:00:00:01 is given twice\n" },
 		{ "vif = [ 'vifname=a', 'vifname=a' ]",
 		  "t.cfg:3: vif: vifname a is given twice\n" },
-		{ "on_crash = 'coredump-destroy'",
-		  "t.cfg:3: on_crash: 'coredump-destroy' is not supported\n" },
+		{ "on_crash = 'soft-reset'", "t.cfg:3: on_crash: 'soft-reset' is not supported\n" },
 		{ "on_poweroff = 'explode'",
 		  "t.cfg:3: on_poweroff: 'explode' is none of destroy, restart, preserve, "
-		  "rename-restart\n" },
+		  "rename-restart, coredump-destroy, coredump-restart\n" },
 		{ "max_event_channels = 131072",
 		  "t.cfg:3: max_event_channels: 131072 is not between 2 and 131071\n" },
+		{ "max_grant_frames = 0",
+		  "t.cfg:3: max_grant_frames: 0 is not between 1 and 1024\n" },
+		{ "max_maptrack_frames = 4097",
+		  "t.cfg:3: max_maptrack_frames: 4097 is not between 0 and 4096\n" },
+		{ "max_grant_version = 0",
+		  "t.cfg:3: max_grant_version: 0 is not between 1 and 2\n" },
 		{ "type = 'hvm'", "t.cfg:3: type: type 'hvm' is not supported, only pv and pvh\n" },
 		{ "name = '17'",
 		  "t.cfg:3: warning: name: given again; the value of line 1 is ignored\n"
@@ -233,6 +243,11 @@ static void test_refused(void **state)
 		{ "bootloader = 'pypxeboot'",
 		  "t.cfg:3: bootloader: 'pypxeboot' is not supported, only pygrub: the boot menu on "
 		  "the guest's disk\n" },
+		{ "bootargs = '--entry=1'",
+		  "t.cfg:3: bootargs: not supported: Xen's xl calls it bootloader_args\n" },
+		{ "channel = [ 'name=a,connection=pty' ]",
+		  "t.cfg:3: channel: not supported: there are no channels beside the console; a "
+		  "guest's network can carry as much\n" },
 		{ "iomem = [ 'f000,1' ]",
 		  "t.cfg:3: iomem: not supported: no device can be given to a guest\n" },
 	};

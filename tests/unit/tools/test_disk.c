@@ -121,6 +121,7 @@ static void test_meaning(void **state)
 		  "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/x.iso" },
 		{ "file:/x.iso,hdc:cdrom,r",
 		  "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/x.iso" },
+		{ "phy:/x,ioemu:hda,w", "format=raw, vdev=hda, access=rw, target=/x" },
 		{ "vdev=hdc,cdrom", "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=" },
 		{ "vdev=hdc,cdrom,target=",
 		  "format=raw, vdev=hdc, access=ro, devtype=cdrom, target=" },

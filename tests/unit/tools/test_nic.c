@@ -46,6 +46,38 @@ static void test_all(void **state)
 	nic_free(&n);
 }
 
+static void test_words(void **state)
+{
+	struct xl_nic n;
+	char msg[256];
+
+	(void)state;
+	assert_int_equal(nic_parse("mtu=68,netdev=eth0,untrusted,script=/y/vif-bridge", &n, msg,
+				   sizeof(msg)),
+			 0);
+	assert_int_equal(n.mtu, 68);
+	assert_string_equal(n.gatewaydev, "eth0");
+	assert_true(n.untrusted);
+	assert_false(nic_ip_is_idle(&n));
+	nic_free(&n);
+	assert_int_equal(nic_parse("mtu=65517, gatewaydev=xenbr0, trusted, ip=10.0.0.1,"
+				   "script=/y/vif-bridge",
+				   &n, msg, sizeof(msg)),
+			 0);
+	assert_int_equal(n.mtu, 65517);
+	assert_string_equal(n.gatewaydev, "xenbr0");
+	assert_false(n.untrusted);
+	assert_true(nic_ip_is_idle(&n));
+	nic_free(&n);
+	assert_int_equal(nic_parse("ip=10.0.0.1,trusted=0,script=vif-route", &n, msg, sizeof(msg)),
+			 0);
+	assert_int_equal(n.mtu, 0);
+	assert_string_equal(n.gatewaydev, "");
+	assert_true(n.untrusted);
+	assert_false(nic_ip_is_idle(&n));
+	nic_free(&n);
+}
+
 static void test_mistakes(void **state)
 {
 	static const struct {
@@ -55,7 +87,17 @@ static void test_mistakes(void **state)
 		{ "=x", "unknown key ''" },
 		{ "colour=blue", "unknown key 'colour'" },
 		{ "brigde=xenbr0", "unknown key 'brigde'; did you mean 'bridge'?" },
-		{ "mtu=9000", "mtu is Xen's and not supported here" },
+		{ "devid=3", "devid is Xen's and not supported here" },
+		{ "mtu=67", "mtu '67' is not between 68 and 65517" },
+		{ "mtu=65518", "mtu '65518' is not between 68 and 65517" },
+		{ "mtu=1500x", "mtu '1500x' is not between 68 and 65517" },
+		{ "mtu=", "mtu '' is not between 68 and 65517" },
+		{ "gatewaydev=", "gatewaydev '' cannot be the name of an interface" },
+		{ "gatewaydev=a,netdev=b", "gatewaydev given twice" },
+		{ "netdev", "'netdev' is not of the form key=value" },
+		{ "trusted=maybe", "trusted 'maybe' is neither 0 nor 1" },
+		{ "trusted,untrusted", "trusted given twice" },
+		{ "untrusted=1", "unknown key 'untrusted'; did you mean 'trusted'?" },
 		{ "bridge=a,bridge=b", "bridge given twice" },
 		{ "mac=", "mac '' is no address (such as 00:16:3e:01:02:03)" },
 		{ "mac=00:16:3e:01:02",
@@ -176,7 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_rates),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random),	 cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ list)
 	[ $n -lt "$FAILS" ] || [ $n -ge $((FAILS + TIMES)) ] || exit 1
 	echo 'Name ID Mem VCPUs State Time'
 	echo 'Domain-0 0 1 1 r----- 1'
+	[ ! -e reader ] || echo 'g1.abcdef.boot 12 96 1 -b---- 1'
 	case $DOWN in
 	never) ;;
 	asked) [ ! -e asked ] || exit 0 ;;
@@ -44,9 +45,19 @@ destroy) echo "destroyed $2" ;;
 esac
 END
 printf '#!/bin/sh\nexec %s 0.05\n' "$(command -v sleep)" >bin/sleep
-chmod +x bin/xl bin/sleep
+printf '#!/bin/sh\n[ ! -s reader ] || cat reader\n' >bin/xenstore-ls
+chmod +x bin/*
 
 failures=0
+verdict() {
+	if [ "$1" = 0 ]; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		sed 's/^/# /' "$3"
+		failures=1
+	fi
+}
 # run NAME GRACE FAILS TIMES DOWN [DIES HOW]: until the guest is down it is waited for, and only one that is not is destroyed
 run() {
 	echo 0 >calls
@@ -77,6 +88,14 @@ run "nor when it fails for a while" 60 3 9 20
 run "one that does not is destroyed when its time is over" 1 99 0 never
 run "who asks is killed, and it is asked again" 60 99 0 asked 1 kill
 run "who asks cannot, and it is asked again" 60 99 0 asked 3 1
+# Who reads a guest's disk is no guest; a guest may be called as it likes.
+echo '/tool/pavise/12/bootloader = "/images/.bootloader/g1.abcdef"' >reader
+run "a boot loader's reader is not waited for" 60 99 0 6
+verdict $((1 - $(grep -q 'abcdef' output; echo $?))) "and not destroyed" output
+echo '/tool/pavise/1/bootloader-for = "12"' >reader
+run "a guest that is called so is one" 10 99 0 6
+verdict "$(grep -q '^destroyed g1.abcdef.boot' output; echo $?)" "and has the time that others have" output
+rm reader
 
 # --- xenconsoled's part of log_limit ---
 
@@ -110,30 +129,31 @@ part "-F" ''
 
 # --- rc.guests: who starts, in which order ---------------------------------------------------------
 
-verdict() {
-	if [ "$1" = 0 ]; then
-		echo "ok - $2"
-	else
-		echo "not ok - $2"
-		sed 's/^/# /' "$3"
-		failures=1
-	fi
-}
-
 cat >bin/xl <<'END'
 #!/bin/sh
 [ "$1" != init-dom0 ] || exit 0
 [ -n "$(cat "$3")" ] && echo "$3" >>created
+case $3 in
+*slow*) while [ ! -e free ]; do $SLEEP 0.05; done ;;
+*last*) ls run >meanwhile; : >free ;;
+esac
 case $3 in *bad*) echo "a reason" >&2; exit 1 ;; esac
 END
-printf '#!/bin/sh\necho "$1" >>pauses\n' >bin/sleep
+# Between two looks there is a pause; those between guests are noted.
+SLEEP=$(PATH=${PATH#"$dir/bin:"} command -v sleep)
+export SLEEP
+cat >bin/sleep <<'END'
+#!/bin/sh
+[ "$1" != 0.1 ] || exec "$SLEEP" 0.1
+echo "$1" >>pauses
+END
 printf '#!/bin/sh\n:\n' >bin/dmesg
 chmod +x bin/*
 rm -rf etc images data run log
 mkdir -p etc images data run log
 sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/etc/settings,$dir/settings," -e "s,/run/,$dir/run/,g" -e "s,/var/log/xen/,$dir/log/,g" \
 	-e "s,^	dirs=.*,	dirs='$dir/etc $dir/images $dir/data'," -e "s,places guests.conf,echo $dir/guests.conf,g" \
-	-e 's/^	*ulimit .*//; s/^if wait_for_xenstored; then/if :; then/' "$here/../../../dom0-tools/rootfs/etc/rc.guests" >rc.guests
+	-e 's/^PATIENCE=100/PATIENCE=10/' -e 's/^	*ulimit .*//; s/^if wait_for_xenstored; then/if :; then/' "$here/../../../dom0-tools/rootfs/etc/rc.guests" >rc.guests
 
 for name in etc/demo etc/50-e images/20-b images/30-bad data/10-a data/50-e data/60-f; do
 	echo "name = 1" >$name.cfg
@@ -152,6 +172,31 @@ grep -q "30-bad.cfg: does not start" log/auto.log && grep -q "a reason" log/auto
 verdict $? "with a log, and those that failed on the console" log/auto.log
 grep -q 'guests.conf: no setting: touch ran' output && [ ! -e ran ]
 verdict $? "a line of guests.conf that is no setting is named and not run" output
+# What takes long goes on beside the others, which do not wait for it.
+rm -f etc/* images/* data/* created log/auto.log
+for name in 10-slow 20-b 30-slow 40-slow-bad 50-last; do
+	echo "name = 1" >data/$name.cfg
+done
+sh rc.guests >output 2>&1
+printf '%s\n' 10-slow 20-b 30-slow 40-slow-bad 50-last | sed "s,.*,$dir/data/&.cfg," | cmp -s - created &&
+	[ "$(grep -c ': started' log/auto.log)" = 4 ] && grep -q '^\*\*\* not started: 40-slow-bad.cfg' output &&
+	[ "$(grep -c 'auto.*cfg' meanwhile)" = 4 ] && ! ls run | grep -q 'auto\.'
+verdict $? "one that takes long does not hold up the next, and all are waited for" log/auto.log
+# Not more than four, of which one gives up its place.
+rm -f free created data/*
+for n in 1 2 3 4 5 6; do
+	echo "name = 1" >data/$n-slow.cfg
+done
+sh rc.guests >output 2>&1 &
+guests=$!
+until [ "$(grep -c slow created 2>/dev/null)" = 4 ]; do "$SLEEP" 0.1; done
+"$SLEEP" 3
+[ "$(grep -c slow created)" = 4 ]
+verdict $? "but not more than four at a time" created
+: >free
+wait $guests
+[ "$(grep -c slow created)" = 6 ]
+verdict $? "and all have begun in the end" created
 printf 'START_DELAY=soon\n' >guests.conf
 sh rc.guests >output 2>&1
 grep -q "START_DELAY='soon' in guests.conf is no number" output && grep -qx 1 pauses

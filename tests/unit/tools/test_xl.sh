@@ -366,6 +366,28 @@ says 0 "--p---" xl list a
 check "destroy" xl destroy a
 check "nothing is left" clean
 
+# --- a guest without its supervisor ---
+
+supervisor() { xl list --json "$1" | sed -n 's/.*"supervisor": "*\([a-z]*\).*/\1/p'; }
+xl create -q a.cfg
+check "there is one" [ "$(supervisor a)" = alive ]
+check "of which nothing is said" sh -c "! '$out/fake-xl' list 2>&1 | grep supervisor"
+pid=$(xenstore-read "/tool/pavise/$(xl domid a)/supervisor" | cut -d' ' -f1)
+kill -9 "$pid"
+lost() { [ "$(supervisor a)" = lost ]; }
+check "it was killed" wait_for lost
+says 0 "the supervisor of 'a' is gone" xl list
+says 0 "a " sh -c "'$out/fake-xl' list a 2>/dev/null"
+check "the columns are as ever" sh -c "! '$out/fake-xl' list 2>/dev/null | grep supervisor"
+# Its number is another process's.
+xenstore-write "/tool/pavise/$(xl domid a)/supervisor" "$$ 1"
+check "who has its number now is not it" lost
+xl destroy a
+xl create -q -e a.cfg
+check "nobody is to wait for its end" [ "$(supervisor a)" = null ]
+xl destroy a
+check "nothing is left" clean
+
 # --- logs of the dead, and a limit for all ---
 
 for n in 1 2 3; do
@@ -382,6 +404,13 @@ xl create -q a.cfg
 check "the oldest of the dead go" test ! -e log/xl-dead1.log -a ! -e log/console/guest-dead1.log
 check "and no more than must" test -e log/console/guest-dead3.log -a -e log/xl-dead3.log
 check "the living keep theirs" test -e log/console/guest-b.log.1 -a -e log/xen-hotplug.log
+head -c 600000 /dev/zero | tr '\0' x >log/dom0.log
+touch -d 2018-01-01 log/dom0.log
+xl destroy a
+xl create -q a.cfg
+check "what syslog has is counted" test ! -e log/console/guest-dead2.log
+check "and stays" test -e log/dom0.log
+rm log/dom0.log
 echo "log_limit = 'much'" >xl.conf
 xl destroy a
 says 0 "xl.conf:1: log_limit: not a number of MiB; 48 is used" xl create -q a.cfg

@@ -89,10 +89,30 @@ check "26 disks in a row" sh -c "
 check "the configuration's own disk, by hexadecimal number" xl block-detach a 0xca00
 says 0 "Vdev  BE" xl block-list a
 check "no disk: an empty list" sh -c "'$out/fake-xl' block-list -l a | tr -d '\n' | grep -qx '\[\]'"
-printf 'QFI\373\0\0\0\003' | dd of=more.img conv=notrunc 2>/dev/null
-says 0 "$root/more.img begins as a qcow2 image does" xl block-attach a vdev=xvdb "target=$root/more.img"
+# What a guest has written onto its disk does not decide what its disk is: a header of qcow2 (or of what else has one) that
+# names another file as its backing file. The guest gets these bytes, and is nowhere given that file's.
+header() {
+	printf 'QFI\373\0\0\0\003\0\0\0\0\0\0\0\150\0\0\0\%03o\0\0\0\020\0\0\0\0\0\020\0\0' "${#1}"
+	head -c 72 /dev/zero
+	printf '%s' "$1"
+}
+header "$root/text" | dd of=more.img conv=notrunc 2>/dev/null
+sum=$(sha256sum <more.img)
+for form in "format=raw,vdev=xvdb,target=$root/more.img" "$root/more.img,,xvdb,w" "file:$root/more.img,xvdb,w" "phy:$root/more.img,xvdb,w"; do
+	says 0 "$root/more.img begins as a qcow2 image does, and the guest gets it as it is" xl block-attach a "$form"
+	check "the back end has that file" [ "$(xenstore-read "$(vbd a 51728)/params" "$(vbd a 51728)/type" | tr '\n' ' ')" = "$root/more.img phy " ]
+	if [ "$have_nodes" ]; then
+		check "as it is" [ "$(readlink loops/*)" = "$root/more.img" ]
+	fi
+	check "detach" xl block-detach a xvdb
+done
+check "and nobody wrote to it" [ "$(sha256sum <more.img)" = "$sum" ]
 cp disk.img more.img
-check "detach" xl block-detach a xvdb
+for format in qcow2 qcow qed vdi vmdk vhd; do
+	says 1 "format '$format' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" \
+		xl block-attach a "format=$format,vdev=xvdb,target=$root/more.img"
+	says 1 "format '$format' is not supported, only raw" xl block-attach a "tap:$format:$root/more.img,xvdb,w"
+done
 # one_of COMMAND...: of two of it at the same moment, one succeeds
 one_of() {
 	"$out/fake-xl" "$@" 2>first &
@@ -243,6 +263,40 @@ check "its back end gives up" wait_for sh -c "'$out/fake-xl' block-list lost | g
 says 1 "the back end of xvda is lost: pretended" xl block-resize lost xvda
 check "a lost disk can be detached" xl block-detach lost xvda
 xl destroy lost
+check "nothing is left" clean
+
+# --- scripts, one after the other ---
+
+cat >hold.py <<-END
+	import fcntl, sys, time
+	f = open("$root/run/block-script.lock", "w")
+	fcntl.flock(f, fcntl.LOCK_EX)
+	f.write("4242\n")
+	f.flush()
+	open("$root/holding", "w").close()
+	time.sleep(float(sys.argv[1]))
+END
+hold() {
+	rm -f holding
+	/usr/bin/python3 hold.py "$1" &
+	holder=$!
+	wait_for test -e holding
+}
+xl destroy a >output 2>&1
+check "create" xl create -q a.cfg
+hold 60
+says 1 "the scripts of other disks are still not done after 3 s (the last one is process 4242)" \
+	xl block-attach a "$root/more.img,raw,xvdb,w"
+check "that disk is not there" [ "$(xenstore-list "/local/domain/0/backend/vbd/$(xl domid a)")" = 51712 ]
+kill $holder
+check "a holder that died holds nothing" xl block-attach a "$root/more.img,raw,xvdb,w"
+hold 1
+check "one that ends is waited for" xl block-detach a xvdb
+wait $holder 2>/dev/null
+hold 60
+check "what has no loop device to choose does not wait" xl network-attach a
+kill $holder
+xl destroy a
 check "nothing is left" clean
 
 end_of_cases

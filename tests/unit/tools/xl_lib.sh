@@ -12,9 +12,10 @@ pids=
 
 rm -rf "$root"
 mkdir -p "$root/run" "$root/log/console" "$root/scripts" "$root/bin" "$root/dev" \
-	"$root/ipv6/lan-a" "$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
+	"$root/ipv6/lan-a" "$root/ipv4/conf/all" "$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
 echo 1500 >"$root/net/xenbr0/mtu"
 echo 0 >"$root/ipv6/lan-a/disable_ipv6"
+echo 0 >"$root/ipv4/conf/all/rp_filter"
 # A socket's path is at most 108 bytes long; the output directory's may be longer.
 sockets=$(mktemp -d) || exit 1
 export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
@@ -131,7 +132,7 @@ if [ "$have_nodes" ]; then
 	cat >scripts/block <<-END
 		#!/bin/sh
 		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
-		export LOOPS=$root/loops LOOPDEV=$root/dev XEN_RUN_DIR=$root/run
+		export LOOPS=$root/loops LOOPDEV=$root/dev
 		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/block "\$@"
 	END
 else
@@ -154,6 +155,30 @@ if [ "$fails" -gt 0 ]; then
 	echo $((fails - 1)) >"$SYS_CLASS_NET/../ip-fails"
 	[ "$fails" -gt 1 ] || { echo "ip: failed by order of the test" >&2; exit 1; }
 fi
+routes=$SYS_CLASS_NET/../routes
+case "$*" in
+"-4 route show "*)
+	grep "^${4%/32} " "$routes"
+	exit 0
+	;;
+"-o -4 addr show dev "*)
+	cat "$SYS_CLASS_NET/$6/addresses"
+	exit
+	;;
+"addr add "*)
+	echo "9: $5 inet $3 scope global" >>"$SYS_CLASS_NET/$5/addresses"
+	exit
+	;;
+"addr flush "*)
+	rm "$SYS_CLASS_NET/$4/addresses"
+	exit
+	;;
+"route add "*)
+	shift 2
+	echo "${1%/32} $2 $3 $4 $5" >>"$routes"
+	exit
+	;;
+esac
 [ "$1 $2 $3" = "link set dev" ] && cd "$SYS_CLASS_NET/$4" || exit 1
 shift 4
 while [ $# -gt 0 ]; do
@@ -161,7 +186,8 @@ while [ $# -gt 0 ]; do
 	name) mv "$PWD" "${PWD%/*}/$2" && shift ;;
 	master) [ -d "../$2/bridge" ] && mkdir brport && shift ;;
 	nomaster) rmdir brport ;;
-	arp | multicast | address | mtu) shift ;;
+	mtu) echo "$2" >mtu && shift ;;
+	arp | multicast | address) shift ;;
 	up | down) ;;
 	*) exit 1 ;;
 	esac || exit 1
@@ -169,11 +195,14 @@ while [ $# -gt 0 ]; do
 done
 END
 chmod +x bin/ip
-cat >scripts/vif-bridge <<-END
-	#!/bin/sh
-	export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH SYS_CLASS_NET=$root/net SYS_NET_IPV6=$root/ipv6
-	exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-bridge "\$@"
-END
+for n in bridge route; do
+	cat >scripts/vif-$n <<-END
+		#!/bin/sh
+		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
+		export SYS_CLASS_NET=$root/net SYS_NET_IPV4=$root/ipv4 SYS_NET_IPV6=$root/ipv6
+		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-$n "\$@"
+	END
+done
 printf '#!/bin/sh\necho no use >&2\nexit 3\n' >scripts/broken
 printf '#!/bin/sh\nexit 0\n' >scripts/silent
 chmod +x scripts/*

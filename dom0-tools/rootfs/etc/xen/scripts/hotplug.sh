@@ -6,6 +6,12 @@ log() { echo "$(date '+%Y-%m-%d %H:%M:%S') ${0##*/} $verb $XENBUS_PATH: $*"; }
 
 store() { xenstore-read "$XENBUS_PATH/$1" 2>/dev/null; }
 
+# Hundredths of a second since the machine started; bounds are times, not tries, which take long on a busy machine.
+now() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}${up#*.}"
+}
+
 # The xl that started us may be dead, and another may have destroyed the domain meanwhile.
 wanted() { [ "$(store online)" = 1 ]; }
 
