@@ -138,7 +138,8 @@ static void check_one(struct xl *xl, uint32_t domid, const char *kind, const cha
 		offer_again(xl, domid, strcmp(kind, "vif") ? &device_vbd : &device_vif, devid, be,
 			    say);
 	}
-	if (be && !known && !strcmp(kind, "vif"))
+	/* In a driver domain xl devd does it. */
+	if (be && !known && !backend_domid(be) && !strcmp(kind, "vif"))
 		device_hold_rate(xl, domid, strtoul(devid, NULL, 10), be, say);
 	free(why);
 	free(be);

@@ -10,6 +10,8 @@
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,8 +50,7 @@ static void start(struct xl *xl, const struct device *d, const char *script)
 {
 	char *status;
 
-	if (!hotplug_run(d, script, d->kind->start))
-		return;
+	hotplug_run(d, script, d->kind->start);
 	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d->be);
 	if (!status && is(xl, d->be, "online", "1")) {
 		st_write(xl, XBT_NULL,
@@ -65,6 +66,16 @@ static void stop(struct xl *xl, const struct device *d, const char *script)
 {
 	hotplug_run(d, script, d->kind->stop);
 	st_remove(xl, XBT_NULL, "%s/hotplug-status", d->be);
+}
+
+static void say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
 }
 
 static void look_at(struct devd *v, const struct device_kind *kind, const char *guest,
@@ -89,6 +100,8 @@ static void look_at(struct devd *v, const struct device_kind *kind, const char *
 	if (script && is(xl, d.be, "online", "1")) {
 		if (!status && state >= XenbusStateInitWait && state <= XenbusStateConnected)
 			start(xl, &d, script);
+		if (kind->net)
+			device_hold_rate(xl, d.domid, d.devid, d.be, say);
 	} else if (script && status) {
 		if (state == XenbusStateClosed || backend_unbound(kind->name, d.domid, devid))
 			stop(xl, &d, script);

@@ -25,8 +25,10 @@
 
 static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
 
-/* A driver domain that has not answered in time is not waited for again by this process. */
-static uint32_t silent;
+/* So long driver domains are waited for when devices are taken away, all of them and for all devices together. */
+#define PATIENCE_MS (2 * BACKEND_WAIT_MS)
+static int64_t patience_ends;
+static uint32_t silent; /* one that has not answered in time is not waited for again */
 
 static char *backend_path(const struct device *d)
 {
@@ -130,6 +132,7 @@ static bool write_foreign(struct xl *xl, xs_transaction_t t, const struct device
 	bool ok;
 
 	ok = st_write(xl, t, name ? name : "", "%s/backend-name", own);
+	ok = ok && driver_note_number(xl, t, d->domid, d->backend, name ? name : "");
 	ok = ok && st_write(xl, t, spec->script, "%s/script", own);
 	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, own, dev);
 	ok = ok && driver_offer(xl, t, d);
@@ -255,6 +258,11 @@ int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struc
 	long state;
 	int rc = -1;
 
+	if (d.backend && d.backend == domid) {
+		config_error(cfg, kind->key, spec->line, "%s: its back end would be its own domain",
+			     spec->label);
+		return -1;
+	}
 	d.be = backend_path(&d);
 	if (claim(xl, cfg, &d, spec))
 		goto out;
@@ -313,13 +321,30 @@ static int disconnect(struct xl *xl, const struct device *d, bool force)
 	return before;
 }
 
+static void begin_waiting(void)
+{
+	patience_ends = xl_now() + PATIENCE_MS;
+	silent = 0;
+}
+
+/* How long a back end is waited for. */
+static int patience(const struct device *d)
+{
+	int64_t left = d->backend ? patience_ends - xl_now() : BACKEND_WAIT_MS;
+
+	if (d->backend && d->backend == silent)
+		return 0;
+	return left > BACKEND_WAIT_MS ? BACKEND_WAIT_MS : left > 0 ? left : 0;
+}
+
 /* Undoes what the script did, or waits until the driver domain has. */
 static void undo_script(struct xl *xl, const struct device *d)
 {
+	int ms = patience(d);
 	char *script;
 
 	if (d->backend) {
-		if (silent != d->backend && !driver_await_release(xl, d, BACKEND_WAIT_MS)) {
+		if (!driver_await_release(xl, d, ms) && ms) {
 			silent = d->backend;
 			xl_error("%s: the driver domain has not undone its script (does xl devd "
 				 "run there?); removed all the same",
@@ -337,15 +362,14 @@ static void undo_script(struct xl *xl, const struct device *d)
 static void finish(struct xl *xl, struct device *d)
 {
 	/* Not probed: no back end has ever looked at it, so none will close it. */
-	int ms = !d->probed ? 500 : d->backend && silent == d->backend ? 0 : BACKEND_WAIT_MS;
-	long state = wait_state(xl, d, XenbusStateClosed, ms);
+	int ms = patience(d);
+	long state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
 	char *top;
 
 	if (d->probed && state >= 0 && state != XenbusStateClosed) {
 		xl_error("%s: the back end does not let go (state %ld); removed all the same",
 			 d->be, state);
-		if (d->backend)
-			silent = d->backend;
+		silent = d->backend;
 	} else {
 		wait_gone(d);
 	}
@@ -395,7 +419,8 @@ static int keep(struct xl *xl, const struct device *d, int before)
 {
 	const char *dom0s = "", *guests = "it stays, and the guest goes on using it";
 	char state[12];
-	char *dev = st_read(xl, XBT_NULL, "%s/dev", d->be);
+	char *nodes = device_nodes(d->domid, d->kind->name, d->devid, d->be);
+	char *dev = st_read(xl, XBT_NULL, "%s/dev", nodes);
 	struct xen_domctl_getdomaininfo info;
 	xs_transaction_t t;
 	char *fe, *be;
@@ -426,6 +451,7 @@ static int keep(struct xl *xl, const struct device *d, int before)
 		 "away, and what is not written yet is lost",
 		 d->domid, d->kind->key, dev ? dev : "", FRONTEND_WAIT_MS / 1000, dom0s, guests);
 	free(dev);
+	free(nodes);
 	return -1;
 }
 
@@ -457,6 +483,7 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 				      domid, kind->key, devid);
 		}
 	}
+	begin_waiting();
 	disconnect(xl, &d, true);
 	finish(xl, &d);
 	tell(xl, EVENT_DETACHED, &d);
@@ -464,7 +491,8 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 	return rc;
 }
 
-void device_remove_all(struct xl *xl, uint32_t domid)
+/* @all: not only those of driver domains. */
+static void remove_devices(struct xl *xl, uint32_t domid, bool all)
 {
 	struct device *list = NULL, *more;
 	unsigned int i, j, devs;
@@ -478,11 +506,16 @@ void device_remove_all(struct xl *xl, uint32_t domid)
 			if (!more)
 				abort();
 			list = more;
-			if (look_up(xl, domid, kinds[i], atoi(dev[j]), &list[nr]))
+			if (!look_up(xl, domid, kinds[i], atoi(dev[j]), &list[nr]))
+				continue;
+			if (all || list[nr].backend)
 				nr++;
+			else
+				free(list[nr].be);
 		}
 		free(dev);
 	}
+	begin_waiting();
 	/* All at once, so that their waits overlap. */
 	for (n = 0; n < nr; n++)
 		disconnect(xl, &list[n], true);
@@ -491,6 +524,16 @@ void device_remove_all(struct xl *xl, uint32_t domid)
 		free(list[n].be);
 	}
 	free(list);
+}
+
+void device_remove_all(struct xl *xl, uint32_t domid)
+{
+	remove_devices(xl, domid, true);
+}
+
+void device_remove_foreign(struct xl *xl, uint32_t domid)
+{
+	remove_devices(xl, domid, false);
 }
 
 void device_remove_directories(struct xl *xl, uint32_t domid)

@@ -72,12 +72,17 @@ int hotplug_run(const struct device *d, const char *script, const char *verb);
 
 /* What dom0 knows of such a device; the driver domain can write what it likes into its own nodes. */
 #define XL_FOREIGN XL_PRIVATE "/%u/foreign/%s/%u"
+/* The name that a domain had in which this one has had back ends: until this one ends it may have granted pages to it. */
+#define XL_NUMBER XL_PRIVATE "/%u/backends/%u"
 
 /* A driver domain that runs; message by config_error(). */
 int driver_find(struct xl *xl, struct xl_config *cfg, const char *key, int line, const char *arg,
 		uint32_t *domid);
 /* Is it there, a driver domain, and not dead? */
 bool driver_alive(struct xl *xl, uint32_t domid);
+/* XL_NUMBER is written. False with errno. */
+bool driver_note_number(struct xl *xl, xs_transaction_t t, uint32_t domid, uint32_t backend,
+			const char *name);
 /*
  * Writes the back end's nodes from what XL_FOREIGN has, for the driver domain to find: at first, and again
  * for the next life of that domain. False with errno.

@@ -35,7 +35,10 @@ char *device_nodes(uint32_t domid, const char *kind, unsigned int devid, const c
 
 static bool is_driver(struct xl *xl, uint32_t domid)
 {
-	return st_read_long(xl, XL_DRIVER, domid) == 1;
+	char *life = st_read(xl, XBT_NULL, XL_DRIVER, domid);
+
+	free(life);
+	return life != NULL;
 }
 
 bool driver_alive(struct xl *xl, uint32_t domid)
@@ -149,6 +152,24 @@ uint32_t driver_number(struct xl *xl, const char *name)
 	return s.found;
 }
 
+bool driver_note_number(struct xl *xl, xs_transaction_t t, uint32_t domid, uint32_t backend,
+			const char *name)
+{
+	return st_write(xl, t, name, XL_NUMBER, domid, backend);
+}
+
+bool driver_number_kept(struct xl *xl, uint32_t domid)
+{
+	unsigned int doms, i;
+	char **dom = st_list(xl, &doms, XL_PRIVATE), *name = NULL;
+
+	for (i = 0; !name && i < doms; i++)
+		name = st_read(xl, XBT_NULL, XL_NUMBER, (uint32_t)strtoul(dom[i], NULL, 10), domid);
+	free(dom);
+	free(name);
+	return name != NULL;
+}
+
 /* A driver domain's names for its disks are its own: only equal ones are known to be the same disk. */
 struct wanted {
 	uint32_t backend;
@@ -196,7 +217,7 @@ static bool copy_nodes(struct xl *xl, xs_transaction_t t, const struct device *d
 
 	name = xs_directory(xl->xs, t, from, &n);
 	for (i = 0; name && ok && i < n; i++) {
-		if (!strcmp(name[i], "backend-name"))
+		if (!strcmp(name[i], "backend-name") || !strcmp(name[i], "life"))
 			continue;
 		value = st_read(xl, t, "%s/%s", from, name[i]);
 		ok = value && st_write(xl, t, value, "%s/%s", d->be, name[i]);
@@ -239,16 +260,30 @@ static void readmit_frontend(struct xl *xl, const struct device *d)
 	free(fe);
 }
 
-/* Has the domain been made, is it not being destroyed, and has it not been offered the device yet? */
+/*
+ * Has the domain been made, is it not being destroyed, and has it not been offered the device yet? Its own nodes do not
+ * say: it could remove them again and again.
+ */
 static bool wants(struct xl *xl, xs_transaction_t t, const struct device *d)
 {
-	char *is = st_read(xl, t, XL_DRIVER, d->backend);
-	char *there = st_read(xl, t, "%s/frontend", d->be);
-	bool wants = is && !there;
+	char *life = st_read(xl, t, XL_DRIVER, d->backend);
+	char *offered = st_read(xl, t, XL_FOREIGN "/life", d->domid, d->kind->name, d->devid);
+	bool wants = life && offered && strcmp(life, offered);
 
-	free(is);
-	free(there);
+	free(life);
+	free(offered);
 	return wants;
+}
+
+/* Notes which life of the driver domain is offered the device. */
+static bool note_life(struct xl *xl, xs_transaction_t t, const struct device *d)
+{
+	char *life = st_read(xl, t, XL_DRIVER, d->backend);
+	bool ok = life &&
+		  st_write(xl, t, life, XL_FOREIGN "/life", d->domid, d->kind->name, d->devid);
+
+	free(life);
+	return ok;
 }
 
 bool driver_offer_again(struct xl *xl, const struct device *d)
@@ -282,7 +317,7 @@ bool driver_offer(struct xl *xl, xs_transaction_t t, const struct device *d)
 		 d->devid);
 	snprintf(dom, sizeof(dom), "%u", d->domid);
 	ok = st_dir(xl, t, d->backend, d->domid, "%s", d->be);
-	ok = ok && copy_nodes(xl, t, d);
+	ok = ok && copy_nodes(xl, t, d) && note_life(xl, t, d);
 	ok = ok && st_write(xl, t, fe, "%s/frontend", d->be);
 	ok = ok && st_write(xl, t, dom, "%s/frontend-id", d->be);
 	ok = ok && st_write(xl, t, "1", "%s/online", d->be);

@@ -247,6 +247,7 @@ static bool write_dirs(struct creation *k, xs_transaction_t t)
 					   "error" };
 	uint32_t id = k->guest.domid;
 	unsigned int i;
+	char life[24];
 	bool ok;
 
 	ok = st_dir(k->xl, t, 0, 0, XL_PRIVATE "/%u", id);
@@ -257,7 +258,8 @@ static bool write_dirs(struct creation *k, xs_transaction_t t)
 		ok = st_dir(k->xl, t, id, id, "/local/domain/%u/%s", id, own[i]);
 	/* In libxl its tools, which find out by it where they are, may keep what they like; it is Xen's name. */
 	if (k->cfg->driver_domain) {
-		ok = ok && st_write(k->xl, t, "1", XL_DRIVER, id);
+		snprintf(life, sizeof(life), "%lld", (long long)xl_now());
+		ok = ok && st_write(k->xl, t, life, XL_DRIVER, id);
 		ok = ok && st_dir(k->xl, t, 0, id, "/local/domain/%u/backend", id);
 		ok = ok && st_dir(k->xl, t, id, id, "/local/domain/%u/libxl", id);
 	}
@@ -387,6 +389,26 @@ static uint32_t await_number(struct creation *k)
 	return domid;
 }
 
+/*
+ * Numbers that others have granted pages to are passed over: the hypervisor goes round all that there are, so each comes up
+ * once at most.
+ */
+static int take_number(struct creation *k, const struct pv_create *create)
+{
+	uint32_t *domid = &k->guest.domid;
+	unsigned int tries = 0;
+	int rc;
+
+	for (;;) {
+		rc = pv_domain_create(k->xl->pv, create, domid, NULL);
+		if (rc || create->domid || !driver_number_kept(k->xl, *domid))
+			return rc;
+		pv_domain_destroy(k->xl->pv, *domid);
+		if (++tries > DOMID_FIRST_RESERVED)
+			return -ENOSPC;
+	}
+}
+
 static int make_domain(struct creation *k)
 {
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
@@ -399,7 +421,7 @@ static int make_domain(struct creation *k)
 	if (k->cfg->driver_domain)
 		create.domid = await_number(k);
 	memcpy(create.handle, k->uuid, 16);
-	rc = pv_domain_create(pv, &create, &k->guest.domid, NULL);
+	rc = take_number(k, &create);
 	if (rc) {
 		k->guest.domid = 0;
 		xl_error("the hypervisor creates no domain: %s", strerror(-rc));

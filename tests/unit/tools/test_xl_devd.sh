@@ -101,6 +101,7 @@ says 0 "(n0,r$driver)" perms "$driver" backend/vbd
 says 0 "(n$(xl domid a),r$driver)" perms "$(xl domid a)" device/vbd/51728/state
 says 1 "$root/more.img: in use by domain 'a'; only readers can share a disk" \
 	xl create -q b.cfg "disk=['vdev=xvda,backend=$driver,target=$root/more.img']"
+says 1 "its back end would be its own domain" xl block-attach driver vdev=xvdb backend=driver "target=$root/other.img"
 says 1 "is a disk of driver domain $driver: it is grown there" xl block-resize a xvdb
 # What the driver domain writes into its own nodes is not believed.
 xenstore-write "$(be vbd 51728)/params" /etc/shadow "$(be vbd 51728)/mode" r "$(be vbd 51728)/dev" xvdz
@@ -110,12 +111,27 @@ says 0 '"vdev": "xvdb"' cat json
 says 1 "in use by domain 'a'" xl create -q b.cfg "disk=['vdev=xvda,readonly,backend=driver,target=$root/more.img']"
 says 0 "\"pdev_path\": \"$root/more.img\"" xl list -l a
 
+check "one that gives nothing back" xl create -q deaf.cfg
+check "attach" xl block-attach deaf vdev=xvdb backend=driver "target=$root/other.img"
+xenstore-write "/local/domain/$driver/backend/vbd/$(xl domid deaf)/51728/dev" "$(printf '\033[2J')"
+says 1 "has not let go of disk xvdb in" xl block-detach deaf xvdb
+check "destroy" xl destroy deaf
+
 # --- interfaces ---
 
 check "attach" xl network-attach a backend=driver mac=00:16:3e:00:00:07
 says 0 "2   $driver  00:16:3e:00:00:07" xl network-list a
 "$out/fake-xl" network-list --json a >json
 check "its JSON is what the schema says" fits network-list.json <json
+says 1 "the script failed, see" xl network-attach a backend=driver script=silent
+check "attach with a limit" xl network-attach a backend=driver rate=1MB/s
+vif=$(xl network-list a | awk 'END { print $1 }')
+rate() { [ "$(xenstore-read "$(be vif "$vif")/rate")" = "$1" ]; }
+check "it is the interface's" rate 50000,50000
+mkdir -p "backends/vif-$(xl domid a)-$vif/net/x/queues/tx-0" "backends/vif-$(xl domid a)-$vif/net/x/queues/tx-1"
+check "two queues share it" wait_for rate 25000,50000
+check "detach" xl network-detach a "$vif"
+rm -r backends
 check "its interface is a port of the bridge" [ -e "net/vif$(xl domid a).2/brport" ]
 check "detach by MAC" xl network-detach a 00:16:3e:00:00:07
 check "its nodes are gone" sh -c "! xenstore-ls '$(be vif 2)'"
@@ -136,9 +152,15 @@ says 0 "backend-lost" xl events -n 20
 says 1 "the driver domain of disk 51728 is gone: start it again" xl block-detach a xvdb
 says 1 "backend 'driver': there is no such domain" xl block-attach a vdev=xvdc backend=driver "target=$root/other.img"
 sed 's/"driver"/"driver2"/' driver.cfg >driver2.cfg
+# As when all numbers have been given once: the guest's pages are still granted to the dead one's.
+"$out/fake-hv" next "$driver"
 check "another one has a number of its own" xl create -q driver2.cfg
 check "really" [ "$(xl domid driver2)" != "$driver" ]
 xl destroy driver2
+"$out/fake-hv" next "$driver"
+check "so has a guest" xl create -q b.cfg
+check "really" [ "$(xl domid b)" != "$driver" ]
+xl destroy b
 check "the next life" xl create -q driver.cfg
 says 0 "$driver" xl domid driver
 check "the disk is offered again, as dom0 knows it" wait_for xenstore-read "$(be vbd 51728)/params"
@@ -148,11 +170,22 @@ check "and used again" wait_for state vbd 51728 4
 check "the interface, too" wait_for state vif 2 4
 check "they are lost no more" sh -c "! '$out/fake-xl' block-list --json a | grep -q '\"lost\": \"'"
 says 0 "is offered to driver domain $driver again" cat log/xl-a.log
+offers=$(grep -c "is offered" log/xl-a.log)
+xenstore-rm "$(be vbd 51728)/frontend"
+sleep 0.5
+check "not again because the driver domain has removed its nodes" sh -c "! xenstore-read '$(be vbd 51728)/frontend'"
+check "nor is that said" [ "$(grep -c "is offered" log/xl-a.log)" = "$offers" ]
+xenstore-write "$(be vbd 51728)/frontend" "/local/domain/$(xl domid a)/device/vbd/51728"
 check "detach" xl block-detach a xvdb
-check "the number is anybody's again" sh -c "'$out/fake-xl' network-detach a 2 && '$out/fake-xl' destroy driver && '$out/fake-xl' create -q '$root/driver.cfg'"
+was=$driver
+check "nobody waits for the number" sh -c "'$out/fake-xl' network-detach a 2 && '$out/fake-xl' destroy driver && '$out/fake-xl' create -q '$root/driver.cfg'"
 check "really" [ "$(xl domid driver)" != "$driver" ]
 end_devd
 driver=$(xl domid driver)
+"$out/fake-hv" next "$was"
+check "but the guest may still have granted pages to it" xl create -q b.cfg
+check "really" [ "$(xl domid b)" != "$was" ]
+xl destroy b
 
 # --- ends of guests ---
 
@@ -160,9 +193,25 @@ devd "$driver"
 check "attach" xl block-attach a vdev=xvdb backend=driver "target=$root/more.img"
 check "attach" xl network-attach a backend=driver
 xl destroy a
+"$out/fake-hv" next "$was"
+check "create" xl create -q b.cfg
+check "the number is anybody's with the guest's end" [ "$(xl domid b)" = "$was" ]
+xl destroy b
 check "the guest's end takes its devices along" sh -c "! xenstore-list /local/domain/$driver/backend | grep -q ."
 check "the loop device, too" sh -c "! ls loops | grep -q ."
 check "create, with a driver domain's disk" xl create -q a.cfg "disk=['vdev=xvda,backend=driver,target=$root/more.img']"
+check "attach" xl block-attach a vdev=xvdb backend=driver "target=$root/other.img"
+end_devd
+# Its next life has to wait for the driver domain; others have not.
+a=$(xl domid a)
+check "reboot" xl reboot a
+check "its supervisor waits" wait_for grep -q "ended with reboot" log/xl-a.log
+check "with its lock" wait_for sh -c "! flock -n run/xl-$a.lock true"
+check "not with that of who makes a domain" flock -n run/xl.lock true
+rm -f loops/*
+devd "$driver"
+check "its next life" wait_for sh -c "n=\$('$out/fake-xl' domid a) && [ \$n != $a ]"
+check "its disks, too" wait_for state vbd 51712 4
 check "attach" xl block-attach a vdev=xvdb backend=driver "target=$root/other.img"
 end_devd
 says 0 "the driver domain has not undone its script" xl destroy a
