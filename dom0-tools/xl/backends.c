@@ -61,8 +61,10 @@ static void offer_again(struct xl *xl, uint32_t domid, const struct device_kind 
 			    .be = be };
 	char *name;
 
-	if (!driver_offer_again(xl, &d))
+	if (!driver_offer_again(xl, &d)) {
+		driver_nudge(xl, &d);
 		return;
+	}
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%s", domid, kind->name, devid);
 	name = domain_name(xl, domid);
 	say("domain %u ('%s'): %s %s is offered to driver domain %u again", domid, name ? name : "",

@@ -23,6 +23,8 @@
 #define FRONTEND_WAIT_MS 10000 /* a guest that is asked to let go */
 #endif
 
+#define NUDGE_MS 1000
+
 static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
 
 /* So long driver domains are waited for when devices are taken away, all of them and for all devices together. */
@@ -75,12 +77,16 @@ static bool backend_going(const struct device *d)
 /* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
-	int64_t end = xl_now() + timeout;
+	int64_t end = xl_now() + timeout, nudge = xl_now() + NUDGE_MS;
 	long now;
 	int ms = 2;
 
 	for (;;) {
 		now = st_read_long(xl, "%s/state", d->be);
+		if (d->backend && state == XenbusStateInitWait && xl_now() > nudge) {
+			driver_nudge(xl, d);
+			nudge = xl_now() + NUDGE_MS;
+		}
 		if (now == state || now < 0 || xl_now() > end)
 			return now;
 		if (state == XenbusStateClosed && backend_done(d))

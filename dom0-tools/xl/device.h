@@ -90,6 +90,11 @@ bool driver_note_number(struct xl *xl, xs_transaction_t t, uint32_t domid, uint3
 bool driver_offer(struct xl *xl, xs_transaction_t t, const struct device *d);
 /* If that is a life that has not been offered it yet; then true. The guest's lock is held. */
 bool driver_offer_again(struct xl *xl, const struct device *d);
+/*
+ * Says again that there is a device that its back end has not looked at: a Linux that starts lists its devices and only
+ * then asks to be told of others, and whatever comes in between it never sees. The guest's lock is held.
+ */
+void driver_nudge(struct xl *xl, const struct device *d);
 /* Waits for the driver domain's hotplug script. NULL or why not; the caller frees. */
 char *driver_await_script(struct xl *xl, const struct device *d);
 /* The same for the script's undoing, for at most @ms. False: it has not said so. */

@@ -308,6 +308,14 @@ bool driver_offer_again(struct xl *xl, const struct device *d)
 	return ok;
 }
 
+void driver_nudge(struct xl *xl, const struct device *d)
+{
+	if (driver_alive(xl, d->backend) &&
+	    st_read_long(xl, "%s/state", d->be) == XenbusStateInitialising &&
+	    st_read_long(xl, "%s/online", d->be) == 1)
+		st_replace(xl, "1", "%s/online", d->be);
+}
+
 bool driver_offer(struct xl *xl, xs_transaction_t t, const struct device *d)
 {
 	char fe[80], dom[16];

@@ -137,6 +137,20 @@ check "detach by MAC" xl network-detach a 00:16:3e:00:00:07
 check "its nodes are gone" sh -c "! xenstore-ls '$(be vif 2)'"
 check "attach" xl network-attach a backend=driver mac=00:16:3e:00:00:07
 
+# --- a kernel that has not noticed ---
+
+# A back end that stays in state 1: so Linux does with what it is offered while it lists its devices. fake_backend.c goes by
+# the guest's name.
+told_again() { timeout 5 xenstore-watch -n 3 "/local/domain/$driver/backend/vbd/$a/$1/online"; }
+a=$(xl domid a)
+xenstore-write "/local/domain/$a/name" mute
+xenstore-write "/local/domain/$driver/backend/vbd/$a/51728/state" 1
+check "it is told of the device again" told_again 51728
+(told_again 51760 && xenstore-write "/local/domain/$a/name" a) >/dev/null &
+check "attach, although it is not noticed at first" xl block-attach "$a" vdev=xvdd backend=driver "target=$root/other.img"
+check "the other one, too" wait_for state vbd 51728 4
+check "detach" xl block-detach a xvdd
+
 # --- its end and its next life ---
 
 end_devd
