@@ -58,6 +58,18 @@ def goes_on(m, rounds=2):
         g.run("[ ! -e /tmp/bad ] || { cat /tmp/bad; dmesg | tail; false; }")
 
 
+def answers(m):
+    """demo's packets come through the driver domain's bridge; else what either end says of it."""
+    with m.guest("demo") as g:
+        flows = g.try_run("n=0; until ping -c 1 -W 1 192.168.77.1 > /dev/null; do n=$((n + 1)); [ $n -lt 60 ] || break; done; [ $n -lt 60 ]", 120)[0] == 0
+        end = "" if flows else g.try_run("grep eth1 /proc/net/dev; ip neigh; grep eth1 /proc/interrupts; dmesg | tail", 60)[1]
+    if not flows:
+        nodes = m.run("d=$(xl domid driver) g=$(xl domid demo); xenstore-ls -f /local/domain/$d/backend; xenstore-ls -f /local/domain/$g/device/vif; ip neigh")
+        with m.guest("driver", prompt="driver") as g:
+            there = g.try_run("cat /var/log/xen/*.log; ls /sys/class/net/xenbr0/brif; cat /proc/net/dev; dmesg | tail -n 30; grep vif /proc/interrupts", 60)[1]
+        raise AssertionError("no answer from 192.168.77.1\n" + end + nodes + there)
+
+
 def offers(m):
     """How often demo's disk has been offered to the driver domain's next life."""
     return int(m.shell.try_run("grep -c 'vbd 51728 is offered to driver domain' /var/log/xen/xl-demo.log")[1])
@@ -94,6 +106,7 @@ def test_lives(driver):
     m.run("xl sysrq driver c")
     is_back(m, before)
     goes_on(m)
+    answers(m)
 
     before = offers(m)
     m.run("xl destroy driver", 60)
@@ -102,11 +115,13 @@ def test_lives(driver):
     m.run(f"xl create -q {DISKS}/driver.cfg", 60)
     is_back(m, before)
     goes_on(m)
+    answers(m)
 
     before = offers(m)
     m.run("xl reboot driver", 60)
     is_back(m, before)
     goes_on(m)
+    answers(m)
     assert int(m.run("xl domid driver")) == number
 
     with m.guest("demo") as g:
