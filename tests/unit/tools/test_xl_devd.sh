@@ -256,7 +256,16 @@ a=$(xl domid a)
 "$out/fake-xl" shutdown -a -w >asked 2>&1
 check "of all a driver domain is asked last" sh -c "sed -n 1p asked | grep -q 'Shutting down domain $a\$' && sed -n 2p asked | grep -q 'Shutting down domain $driver\$'"
 check "both are down" sh -c "gone=\$('$out/fake-xl' list | wc -l); [ \$gone = 2 ]"
+check "driver domain" xl create -q driver.cfg
 kill "$(cat devd.pid)"
+driver=$(xl domid driver)
+devd "$driver"
+check "one that does not answer" xl create -q deaf.cfg "disk=['vdev=xvda,backend=driver,target=$root/more.img']"
+says 1 "'deaf' has not answered the request to poweroff" timeout 20 "$out/fake-xl" shutdown -a -w
+check "keeps no driver domain up" gone driver
+end_devd
+rm -f loops/*
+xl destroy deaf
 check "nothing is left" clean
 
 end_of_cases
