@@ -260,6 +260,20 @@ check "driver domain" xl create -q driver.cfg
 kill "$(cat devd.pid)"
 driver=$(xl domid driver)
 devd "$driver"
+# One that answers for each device just in time does not get that time for each.
+check "create" xl create -q a.cfg "disk=['vdev=xvda,readonly,backend=driver,target=$root/more.img','vdev=xvdb,readonly,backend=driver,target=$root/more.img','vdev=xvdc,readonly,backend=driver,target=$root/more.img','vdev=xvdd,readonly,backend=driver,target=$root/more.img']" "vif=[]"
+a=$(xl domid a)
+end_devd
+(
+	for dev in 51712 51728 51744 51760; do
+		wait_for sh -c "[ \"\$(xenstore-read /local/domain/$driver/backend/vbd/$a/$dev/online)\" = 0 ]"
+		sleep 3
+		xenstore-rm "/local/domain/$driver/backend/vbd/$a/$dev/hotplug-status"
+	done
+) >/dev/null 2>&1 &
+says 0 "the driver domain has not undone its script" xl destroy a
+rm -f loops/*
+devd "$driver"
 check "one that does not answer" xl create -q deaf.cfg "disk=['vdev=xvda,backend=driver,target=$root/more.img']"
 says 1 "'deaf' has not answered the request to poweroff" timeout 20 "$out/fake-xl" shutdown -a -w
 check "keeps no driver domain up" gone driver
