@@ -28,6 +28,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import uuid
 from dataclasses import dataclass, field
 
 BIOS = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
@@ -215,6 +216,16 @@ def check_kept(variable, path, label):
     os.close(lock(path))
 
 
+def uuid_of(path):
+    """How dom0 knows this disk from one that a guest has given the same label; "" when there is none yet."""
+    if not path or not os.path.exists(path):
+        return ""
+    with open(path, "rb") as f:
+        f.seek(1024)
+        superblock = f.read(1024)
+    return str(uuid.UUID(bytes=superblock[104:120])) if superblock[56:58] == b"\x53\xef" else ""
+
+
 def has_keys(path):
     """Is there an authorized_keys on the kept disk? Then dom0 answers ssh."""
     tool = shutil.which("debugfs", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -303,6 +314,8 @@ def from_environment(flags):
     if not SIZE.fullmatch(mem):
         fail(f"MEM={mem}: want a size, such as MEM=2G")
     images, data = kept_images(env), env.get("DATA", "")
+    if images and env.get("DISK") and os.path.realpath(images) == os.path.realpath(env["DISK"]):
+        fail(f"IMAGES={images}: this is the disk that make run without KEEP=1 makes anew; to keep what is on it, copy it to another name first")
     for variable, path, label in ("IMAGES", images, "images"), ("DATA", data, "data"):
         if path:
             check_kept(variable, path, label)
@@ -320,6 +333,9 @@ def from_environment(flags):
                     qemu=env.get("QEMU") or "qemu-system-riscv64",
                     extra=extra)
     if not config.native:
+        for name, path in ("images", config.disk), ("data", config.data):
+            found = uuid_of(path) if path else "none"
+            config.dom0_cmdline += f" pavise.{name}={found}" if found else ""
         ssh_from_environment(config, env)
     return config
 

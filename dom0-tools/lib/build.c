@@ -55,8 +55,9 @@ int pv_layout_plan(const struct pv_image *img, uint64_t ramdisk_size, uint64_t m
 	 * Kernel, device tree, ramdisk, upwards and close together: the rest of RAM stays one
 	 * piece. What is smaller than one large page is no Linux, and needs no more than the sum.
 	 */
-	l->entry = GUEST_RAM0_BASE + img->text_offset;
-	l->kernel_end = align_up(l->entry + img->size,
+	l->kernel = GUEST_RAM0_BASE + img->text_offset;
+	l->entry = l->kernel + img->entry;
+	l->kernel_end = align_up(l->kernel + img->size,
 				 img->size < KERNEL_ALIGN ? PV_PAGE_SIZE : KERNEL_ALIGN);
 	l->fdt = l->kernel_end;
 	l->fdt_bound = pv_fdt_bound(vcpus, cmdline);
@@ -75,27 +76,26 @@ int pv_layout_plan(const struct pv_image *img, uint64_t ramdisk_size, uint64_t m
 	return 0;
 }
 
-/* Reads @size bytes of @fd straight into the guest's memory at @gpa (page-aligned). */
-static int load_file(struct pv *pv, uint32_t domid, int fd, const char *path, uint64_t gpa,
-		     uint64_t size, struct pv_err *err)
+/* Reads @s of @fd straight into the guest's memory; its place is a guest physical address. */
+static int load(struct pv *pv, uint32_t domid, int fd, const char *path, const struct pv_segment *s,
+		struct pv_err *err)
 {
 	uint64_t done = 0;
 
-	while (done < size) {
-		uint64_t part = size - done;
-		size_t pages, n = 0;
+	while (done < s->size) {
+		uint64_t to = s->place + done, part = s->size - done;
+		size_t before = to % PV_PAGE_SIZE, pages, n = 0;
 		uint8_t *map;
 
-		if (part > COPY_CHUNK_PAGES * PV_PAGE_SIZE)
-			part = COPY_CHUNK_PAGES * PV_PAGE_SIZE;
-		pages = page_align(part) / PV_PAGE_SIZE;
-		map = pv_map_range(pv, domid, PROT_READ | PROT_WRITE, (gpa + done) >> PV_PAGE_SHIFT,
-				   pages);
+		if (part > COPY_CHUNK_PAGES * PV_PAGE_SIZE - before)
+			part = COPY_CHUNK_PAGES * PV_PAGE_SIZE - before;
+		pages = page_align(before + part) / PV_PAGE_SIZE;
+		map = pv_map_range(pv, domid, PROT_READ | PROT_WRITE, to >> PV_PAGE_SHIFT, pages);
 		if (!map)
 			return pv_fail(err, -errno, "cannot map the guest's memory: %s",
 				       strerror(errno));
 		while (n < part) {
-			ssize_t got = pread(fd, map + n, part - n, done + n);
+			ssize_t got = pread(fd, map + before + n, part - n, s->offset + done + n);
 
 			if (got < 0 && errno == EINTR)
 				continue;
@@ -112,6 +112,30 @@ static int load_file(struct pv *pv, uint32_t domid, int fd, const char *path, ui
 		done += part;
 	}
 	return 0;
+}
+
+static int load_kernel(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
+{
+	const struct pv_image *img = g->image;
+	int i, rc = 0;
+
+	for (i = 0; i < img->nr_segments && !rc; i++) {
+		struct pv_segment s = img->segment[i];
+
+		s.place += g->layout.kernel;
+		rc = load(pv, g->domid, img->fd, g->kernel_path, &s, err);
+	}
+	return rc;
+}
+
+static int load_ramdisk(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
+{
+	const struct pv_segment s = {
+		.place = g->layout.initrd,
+		.size = g->layout.initrd_end - g->layout.initrd,
+	};
+
+	return load(pv, g->domid, g->ramdisk_fd, g->ramdisk_path, &s, err);
 }
 
 static int add_memory(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
@@ -262,11 +286,9 @@ int pv_guest_build(struct pv *pv, struct pv_guest *g, struct pv_err *err)
 	int rc = add_memory(pv, g, err);
 
 	if (!rc)
-		rc = load_file(pv, g->domid, g->image->fd, g->kernel_path, g->layout.entry,
-			       g->image->file_size, err);
+		rc = load_kernel(pv, g, err);
 	if (!rc && g->ramdisk_fd >= 0)
-		rc = load_file(pv, g->domid, g->ramdisk_fd, g->ramdisk_path, g->layout.initrd,
-			       g->layout.initrd_end - g->layout.initrd, err);
+		rc = load_ramdisk(pv, g, err);
 	if (!rc)
 		rc = add_fdt(pv, g, err);
 	if (!rc)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The RISC-V Image header (Linux, Documentation/arch/riscv/boot-image-header.rst).
- * Owns the verdict whether a file can be a guest's kernel, and says what it is when it cannot.
+ * Owns the verdict whether a file can be a guest's kernel (elf.c: an ELF file), and says what it is when it cannot.
  * No hypervisor needed: tested on the host.
  */
 #include <errno.h>
@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "pavise.h"
+#include "unpack.h"
 
 #define OFF_TEXT_OFFSET 8
 #define OFF_IMAGE_SIZE 16
@@ -23,8 +25,6 @@
 #define PE_SECTION 40
 
 #define FLAG_BIG_ENDIAN 1u
-/* Nothing sane is larger; it keeps sums of sizes far from wrapping. */
-#define SIZE_LIMIT (1ULL << 31)
 
 static uint64_t le64(const uint8_t *p)
 {
@@ -71,19 +71,14 @@ static const char *describe(const uint8_t *h, size_t len)
 	if (!len)
 		return "the file is empty";
 	if (len >= 2 && h[0] == 0x1f && h[1] == 0x8b)
-		return "it is compressed with gzip; unpack it first (gunzip)";
+		return "it is compressed with gzip once more, and only once is unpacked";
 	if (len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4))
-		return "it is compressed with zstd; unpack it first";
+		return "it is compressed with zstd, which is not unpacked here; do so first (unzstd)";
 	if (len >= 6 && !memcmp(h,
 				"\xfd"
 				"7zXZ",
 				5))
-		return "it is compressed with xz; unpack it first";
-	if (len >= 4 && !memcmp(h,
-				"\x7f"
-				"ELF",
-				4))
-		return "it is an ELF file; use arch/riscv/boot/Image instead of vmlinux";
+		return "it is compressed with xz, which is not unpacked here; do so first (unxz)";
 	if (len >= PV_IMAGE_HEADER && !memcmp(h + OFF_MAGIC2, "ARM\x64", 4))
 		return "it is an arm64 Image";
 	if (len < PV_IMAGE_HEADER)
@@ -105,13 +100,13 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 	img->text_offset = le64(h + OFF_TEXT_OFFSET);
 	img->size = le64(h + OFF_IMAGE_SIZE);
 	img->file_size = file_size;
-	if (img->text_offset % PV_PAGE_SIZE || img->text_offset >= SIZE_LIMIT)
+	if (img->text_offset % PV_PAGE_SIZE || img->text_offset >= PV_IMAGE_LIMIT)
 		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad text_offset (0x%llx)",
 			       path, (unsigned long long)img->text_offset);
-	if (img->size >= SIZE_LIMIT || file_size >= SIZE_LIMIT)
+	if (img->size >= PV_IMAGE_LIMIT || file_size >= PV_IMAGE_LIMIT)
 		return pv_fail(err, -ENOEXEC, "%s: RISC-V Image with a bad size (0x%llx)", path,
-			       (unsigned long long)(img->size >= SIZE_LIMIT ? img->size :
-									      file_size));
+			       (unsigned long long)(img->size >= PV_IMAGE_LIMIT ? img->size :
+										  file_size));
 	if (file_size < pe_size(h, len))
 		return pv_fail(err, -ENOEXEC,
 			       "%s: the file is cut short: it has %llu of at least %llu bytes",
@@ -120,40 +115,105 @@ int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char 
 	/* Old kernels leave image_size 0; then the file is all we know. */
 	if (img->size < file_size)
 		img->size = file_size;
+	img->entry = 0;
+	img->elf = false;
+	img->nr_segments = 1;
+	img->segment[0] = (struct pv_segment){ .size = file_size };
 	return 0;
 }
 
-int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err)
+static bool is_elf(const uint8_t *head, size_t len)
+{
+	return len >= 4 && !memcmp(head,
+				   "\x7f"
+				   "ELF",
+				   4);
+}
+
+/*
+ * vmlinux is made for virtual addresses, and can be anywhere; where it wants to be is in its first segment, which begins as its
+ * Image does.
+ */
+static int place_linux(int fd, const char *path, struct pv_image *img, struct pv_err *err)
+{
+	const struct pv_segment *s = img->segment;
+	uint8_t head[PV_IMAGE_HEADER];
+	struct pv_image inner;
+
+	while (s->place)
+		s++;
+	if (s->size < sizeof(head) ||
+	    pread(fd, head, sizeof(head), (off_t)s->offset) != (ssize_t)sizeof(head) ||
+	    memcmp(head + OFF_MAGIC2, "RSC\x05", 4))
+		return pv_fail(err, -ENOEXEC,
+			       "%s: ELF file for addresses where a guest's memory is not, and not "
+			       "Linux's vmlinux",
+			       path);
+	if (pv_image_parse(head, sizeof(head), s->size, path, &inner, err))
+		return -ENOEXEC;
+	img->text_offset = inner.text_offset;
+	return 0;
+}
+
+/* What the head of @fd says, which is the file @path or what was in it. */
+static int look(int fd, const char *path, struct pv_image *img, struct pv_err *err)
 {
 	uint8_t head[PV_IMAGE_HEAD];
 	struct stat st;
 	ssize_t n;
+
+	if (fstat(fd, &st))
+		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+	n = pread(fd, head, sizeof(head), 0);
+	if (n < 0)
+		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
+	if (!is_elf(head, n))
+		return pv_image_parse(head, n, st.st_size, path, img, err);
+	n = pv_elf_parse(head, n, st.st_size, path, img, err);
+	return n == 1 ? place_linux(fd, path, img, err) : (int)n;
+}
+
+/* *fd becomes what is in it, if it is compressed. 1: it was; or 0, or a negative errno. */
+static int unpacked(int *fd, const char *path, const struct pv_unpack *how, struct pv_err *err)
+{
+	uint8_t magic[2];
+	int in;
+
+	if (pread(*fd, magic, 2, 0) != 2 || magic[0] != 0x1f || magic[1] != 0x8b)
+		return 0;
+	in = pv_unpack(*fd, path, how, err);
+	if (in < 0)
+		return in;
+	close(*fd);
+	*fd = in;
+	return 1;
+}
+
+int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
+		  struct pv_err *err)
+{
+	char name[400];
+	struct stat st;
 	int fd, rc;
 
 	img->fd = -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-	if (fstat(fd, &st)) {
+	if (fstat(fd, &st))
 		rc = pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-		goto fail;
-	}
-	if (!S_ISREG(st.st_mode)) {
+	else if (!S_ISREG(st.st_mode))
 		rc = pv_fail(err, -EINVAL, "%s: not a regular file", path);
-		goto fail;
+	else
+		rc = unpacked(&fd, path, how, err);
+	if (rc >= 0) {
+		snprintf(name, sizeof(name), "%s%s", path, rc ? ", unpacked with gzip" : "");
+		rc = look(fd, name, img, err);
 	}
-	n = pread(fd, head, sizeof(head), 0);
-	if (n < 0) {
-		rc = pv_fail(err, -errno, "%s: %s", path, strerror(errno));
-		goto fail;
-	}
-	rc = pv_image_parse(head, n, st.st_size, path, img, err);
 	if (rc)
-		goto fail;
-	img->fd = fd;
-	return 0;
-fail:
-	close(fd);
+		close(fd);
+	else
+		img->fd = fd;
 	return rc;
 }
 

@@ -105,7 +105,7 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 				domid, devid);
 	/* Some quote what the guest has written into its nodes. */
 	if (error)
-		why = pv_text_show(error, strlen(error));
+		why = xl_one_line(error);
 	free(error);
 	return why;
 }

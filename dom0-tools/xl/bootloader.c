@@ -256,16 +256,6 @@ static int run(struct reader *r, int *lock)
 
 /* --- what it found --------------------------------------------------------------------------- */
 
-/* Another guest's bytes, for a message; the caller frees. */
-static char *shown(const char *text)
-{
-	char *out = pv_text_show(text, strlen(text));
-
-	if (!out)
-		abort();
-	return out;
-}
-
 static int read_result(struct reader *r)
 {
 	struct boot_result *res = &r->result;
@@ -282,7 +272,7 @@ static int read_result(struct reader *r)
 		xl_error("%s: bootloader: what '%s' left makes no sense", r->cfg->name,
 			 r->own.name);
 	} else if (!res->found) {
-		what = shown(res->what);
+		what = xl_one_line(res->what);
 		config_error(r->cfg, "bootloader", 0, "%s: no kernel: %s", r->cfg->disk[0].target,
 			     what);
 		free(what);
@@ -331,8 +321,8 @@ static int set_cmdline(struct reader *r)
 	cfg->cmdline = line;
 	/* The file is gone when somebody asks: xl list -l shows where it was from. */
 	free(cfg->bootloader_kernel);
-	cfg->bootloader_kernel = shown(*r->result.kernel ? r->result.kernel : r->result.what);
-	what = shown(r->result.what);
+	cfg->bootloader_kernel = xl_one_line(*r->result.kernel ? r->result.kernel : r->result.what);
+	what = xl_one_line(r->result.what);
 	fprintf(stderr, "%s: boots %s\n", cfg->name, what);
 	free(what);
 	return 0;
@@ -440,7 +430,8 @@ int bootloader_end(struct xl *xl, const char *name)
 	int n, i, lock, ended = 0;
 	uint32_t domid;
 
-	if (name && domain_named(xl, name, &domid))
+	/* A number stands for what is there, and needs no lock that others hold. */
+	if (name && (domain_numbered(xl, name, &domid) || domain_named(xl, name, &domid)))
 		return 0;
 	/* One that is just being made has its nodes by then. */
 	lock = xl_lock();

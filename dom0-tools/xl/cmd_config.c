@@ -120,6 +120,11 @@ static int check(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 		config_error(cfg, "uuid", 0, "a guest keeps the one it has, %s", uuid);
 		return -1;
 	}
+	if (!domain_can_fit(xl, cfg)) {
+		config_error(cfg, cfg->maxmem > cfg->memory ? "maxmem" : "memory", 0,
+			     "%lu MiB are more than this machine has for guests", cfg->maxmem);
+		return -1;
+	}
 	return domain_check(cfg);
 }
 

@@ -67,7 +67,7 @@ static int dump(struct xl *xl, const char *name, uint32_t domid, const struct op
 	rc = o->live ? 0 : pv_domain_pause(xl->pv, domid);
 	if (rc)
 		return xl_error("cannot pause '%s': %s", name, strerror(-rc));
-	rc = core_write(xl, domid, path);
+	rc = core_write(xl, domid, path, 0);
 	if (!rc)
 		rc = end(xl, name, domid, o);
 	if (!o->live)

@@ -504,6 +504,13 @@ static void check_bootloader(struct xl_config *c)
 		cfg_error(&c->tree, s, 0,
 			  "the first disk is a driver domain's: only dom0's can be "
 			  "booted from");
+	else if (!c->disk[0].target)
+		cfg_error(&c->tree, s, 0, "there is no medium in %s, the first disk",
+			  c->disk[0].vdev);
+	else if (c->disk[0].script)
+		cfg_error(&c->tree, s, 0,
+			  "%s, the first disk, has a script of its own: it cannot be booted from",
+			  c->disk[0].vdev);
 	c->bootloader_extra = strdup(c->cmdline);
 	if (!c->bootloader_extra)
 		abort();

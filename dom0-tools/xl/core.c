@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core.h"
@@ -48,6 +49,7 @@ struct core {
 	struct xl *xl;
 	uint32_t domid;
 	const char *path;
+	uint64_t leave; /* bytes */
 	char *temp;
 	int fd;
 	struct {
@@ -233,6 +235,18 @@ static int write_chunk(struct core *k, uint64_t gfn, unsigned int n, uint64_t of
 	return rc;
 }
 
+/* Is there room for a further chunk, and for others? */
+static int check_room(const struct core *k)
+{
+	struct statvfs fs;
+
+	if (!k->leave || fstatvfs(k->fd, &fs) ||
+	    (uint64_t)fs.f_bavail * fs.f_frsize >= k->leave + CHUNK * PV_PAGE_SIZE)
+		return 0;
+	return xl_error("%s: no room: the last %llu MiB of its disk are for others", k->path,
+			(unsigned long long)k->leave / PV_MIB);
+}
+
 static int write_memory(struct core *k)
 {
 	char *copy = malloc(CHUNK * PV_PAGE_SIZE);
@@ -246,7 +260,8 @@ static int write_memory(struct core *k)
 
 		for (done = 0; !rc && done < pages; done += n) {
 			n = pages - done < CHUNK ? pages - done : CHUNK;
-			rc = write_chunk(k, k->bank[b].base / PV_PAGE_SIZE + done, n,
+			rc = check_room(k) ||
+			     write_chunk(k, k->bank[b].base / PV_PAGE_SIZE + done, n,
 					 k->bank[b].offset + done * PV_PAGE_SIZE, copy);
 			if (!rc && xl_interrupted)
 				rc = xl_error("interrupted");
@@ -336,9 +351,9 @@ static int check_place(const char *path)
 	return 0;
 }
 
-int core_write(struct xl *xl, uint32_t domid, const char *path)
+int core_write(struct xl *xl, uint32_t domid, const char *path, uint64_t leave)
 {
-	struct core k = { .xl = xl, .domid = domid, .path = path };
+	struct core k = { .xl = xl, .domid = domid, .path = path, .leave = leave };
 	long kib = st_read_long(xl, XL_PRIVATE "/%u/memory", domid);
 	int rc;
 

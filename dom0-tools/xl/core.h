@@ -12,10 +12,13 @@
 #define XL_DUMP_DIR "/var/lib/xen/dump"
 #endif
 
+/* Other guests' disks grow there: a guest that crashes must not be what ends them. */
+#define CORE_LEAVE (16 * PV_MIB)
+
 /*
  * Writes the domain's memory and registers to @path, which then is there whole, or as it was before. The domain is best paused or
- * has ended; its lock is held.
+ * has ended; its lock is held. @leave: so many bytes of @path's disk stay free for others, or there is no file.
  */
-int core_write(struct xl *xl, uint32_t domid, const char *path);
+int core_write(struct xl *xl, uint32_t domid, const char *path, uint64_t leave);
 
 #endif /* XL_CORE_H */

@@ -123,20 +123,24 @@ bool domain_named(struct xl *xl, const char *name, uint32_t *domid)
 	return found >= 0;
 }
 
-static bool find(struct xl *xl, const char *arg, uint32_t *domid)
+bool domain_numbered(struct xl *xl, const char *arg, uint32_t *domid)
 {
 	struct xen_domctl_getdomaininfo info;
 	char *end;
 	unsigned long n;
 
-	if (isdigit((unsigned char)*arg)) {
-		n = strtoul(arg, &end, 10);
-		if (!*end && n < DOMID_FIRST_RESERVED && !pv_domain_info(xl->pv, n, &info)) {
-			*domid = n;
-			return true;
-		}
-	}
-	return domain_named(xl, arg, domid);
+	if (!isdigit((unsigned char)*arg))
+		return false;
+	n = strtoul(arg, &end, 10);
+	if (*end || n >= DOMID_FIRST_RESERVED || pv_domain_info(xl->pv, n, &info))
+		return false;
+	*domid = n;
+	return true;
+}
+
+static bool find(struct xl *xl, const char *arg, uint32_t *domid)
+{
+	return domain_numbered(xl, arg, domid) || domain_named(xl, arg, domid);
 }
 
 static int not_found(const char *arg)

@@ -94,5 +94,9 @@ char *event_text(const char *line)
 			fprintf(out, " %s=%s", f[i].key, f[i].value);
 	fclose(out);
 	jsonl_free(f, n);
+	/* One event, one line, whatever somebody has put into it. */
+	for (i = 0; i < size; i++)
+		if (text[i] == '\n' || text[i] == '\t')
+			text[i] = ' ';
 	return text;
 }

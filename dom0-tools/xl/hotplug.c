@@ -21,14 +21,27 @@
 #endif
 #define BLOCK_SCRIPT XL_SCRIPT_DIR "/block"
 #define BLOCK_LOCK XL_RUN_DIR "/block-script.lock"
+#define BRIDGE_SCRIPT XL_SCRIPT_DIR "/vif-bridge"
+#define BRIDGE_LOCK XL_RUN_DIR "/bridge-script.lock"
 
 /*
- * Scripts that choose loop devices run one after the other. The kernel wakes them in the order in which they came, and
+ * Scripts that choose loop devices run one after the other, and so do those that put a bridge's MTU back, which must not
+ * take for the bridge's own what another one's port has just made of it. NULL: this script waits for nobody.
+ */
+static const char *lock_of(const char *script)
+{
+	if (!strcmp(script, BLOCK_SCRIPT))
+		return BLOCK_LOCK;
+	return strcmp(script, BRIDGE_SCRIPT) ? NULL : BRIDGE_LOCK;
+}
+
+/*
+ * The kernel wakes them in the order in which they came, and
  * lets go when the script and all that it started are gone, also if xl was killed. -1 with errno.
  */
-static int wait_for_turn(void)
+static int wait_for_turn(const char *lock)
 {
-	int fd = open(BLOCK_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	while (fd >= 0 && flock(fd, LOCK_EX)) {
 		if (errno == EINTR)
@@ -63,7 +76,7 @@ static void exec_script(const struct device *d, const char *script, const char *
 		dup2(fd, 1);
 		dup2(fd, 2);
 	}
-	fd = strcmp(script, BLOCK_SCRIPT) ? -1 : wait_for_turn();
+	fd = lock_of(script) ? wait_for_turn(lock_of(script)) : -1;
 	close(go);
 	/* The lock stays with the script; without one it runs all the same. */
 	if (fd >= 0 && fd != 3)
@@ -90,7 +103,8 @@ static void kill_script(pid_t pid)
 }
 
 /* Until it is the script's turn: @go is closed at its other end then. */
-static int await_turn(const char *script, const char *verb, pid_t pid, int go)
+static int await_turn(const struct device *d, const char *script, const char *verb, pid_t pid,
+		      int go)
 {
 	int64_t end = xl_now() + HOTPLUG_QUEUE_MS;
 	struct pollfd pfd = { .fd = go, .events = POLLIN };
@@ -104,15 +118,16 @@ static int await_turn(const char *script, const char *verb, pid_t pid, int go)
 	if (rc > 0)
 		return 0;
 	kill_script(pid);
-	fd = open(BLOCK_LOCK, O_RDONLY | O_CLOEXEC);
+	fd = lock_of(script) ? open(lock_of(script), O_RDONLY | O_CLOEXEC) : -1;
 	if (fd >= 0) {
 		if (read(fd, holder, sizeof(holder) - 1) < 0)
 			holder[0] = '\0';
 		close(fd);
 	}
-	return xl_error("%s %s: the scripts of other disks are still not done after %d s (the last "
+	return xl_error("%s %s: the scripts of other %s are still not done after %d s (the last "
 			"one is process %ld)",
-			script, verb, HOTPLUG_QUEUE_MS / 1000, strtol(holder, NULL, 10));
+			script, verb, d->kind->net ? "interfaces" : "disks",
+			HOTPLUG_QUEUE_MS / 1000, strtol(holder, NULL, 10));
 }
 
 int hotplug_run(const struct device *d, const char *script, const char *verb)
@@ -133,7 +148,7 @@ int hotplug_run(const struct device *d, const char *script, const char *verb)
 		close(go[0]);
 		return xl_error("%s: cannot start: %s", script, strerror(errno));
 	}
-	if (await_turn(script, verb, pid, go[0]))
+	if (await_turn(d, script, verb, pid, go[0]))
 		return -1;
 	end = xl_now() + HOTPLUG_WAIT_MS;
 	for (;;) {

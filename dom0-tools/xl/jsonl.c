@@ -199,6 +199,16 @@ const char *jsonl_get(const struct jsonl_field *f, size_t n, const char *key)
 	return NULL;
 }
 
+const char *jsonl_string(const struct jsonl_field *f, size_t n, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(f[i].key, key))
+			return f[i].string ? f[i].value : NULL;
+	return NULL;
+}
+
 double jsonl_number(const struct jsonl_field *f, size_t n, const char *key)
 {
 	const char *v = jsonl_get(f, n, key);

@@ -38,6 +38,8 @@ struct jsonl_field *jsonl_parse(const char *line, size_t *n);
 void jsonl_free(struct jsonl_field *f, size_t n);
 /* The member's value or NULL. */
 const char *jsonl_get(const struct jsonl_field *f, size_t n, const char *key);
+/* The same of strings alone: a guest may be called "null". */
+const char *jsonl_string(const struct jsonl_field *f, size_t n, const char *key);
 /* 0 when it is none, or no number. */
 double jsonl_number(const struct jsonl_field *f, size_t n, const char *key);
 

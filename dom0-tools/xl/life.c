@@ -69,7 +69,7 @@ static void warn_if_short(const struct creation *k)
 {
 	const struct pv_image *img = &k->image;
 
-	if (img->file_size >= PV_MIB && img->file_size < img->size / 2)
+	if (!img->elf && img->file_size >= PV_MIB && img->file_size < img->size / 2)
 		xl_error(
 			"warning: %s has only %llu of the %llu bytes that its header speaks of: is "
 			"the file whole?",
@@ -95,7 +95,7 @@ static int check_files(struct creation *k)
 	uint64_t ramdisk_size;
 	int bad = 0;
 
-	if (pv_image_open(cfg->kernel, &k->image, &err)) {
+	if (kernel_open(cfg, &k->image, &err)) {
 		config_error(cfg, "kernel", 0, "%s", err.text);
 		bad = 1;
 	} else {
@@ -119,6 +119,15 @@ static uint64_t pages_for(const struct xl_config *cfg)
 	uint64_t need = cfg->maxmem * PV_MIB / PV_PAGE_SIZE;
 
 	return need + need / 256 + 256;
+}
+
+bool domain_can_fit(struct xl *xl, const struct xl_config *cfg)
+{
+	struct xen_sysctl_physinfo info;
+	struct xen_domctl_getdomaininfo dom0;
+
+	return pv_physinfo(xl->pv, &info) || pv_domain_info(xl->pv, 0, &dom0) ||
+	       info.total_pages >= pages_for(cfg) + dom0.tot_pages;
 }
 
 bool domain_fits(struct xl *xl, const struct xl_config *cfg)

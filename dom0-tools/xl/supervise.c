@@ -70,27 +70,10 @@ struct life {
 	long target; /* KiB; -1: not known */
 };
 
-static void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void note(const char *fmt, ...)
-{
-	char stamp[32];
-	time_t now = time(NULL);
-	struct tm tm;
-	va_list ap;
-
-	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", gmtime_r(&now, &tm));
-	fprintf(stderr, "%s ", stamp);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	fflush(stderr);
-}
-
 /* The background process's; NULL: messages go where xl create's go. */
 static char *log_path;
 
-/* Once more for each life: the file has its bound, and a guest that reboots does not decide how much is written. */
+/* Once more for each message: the file has its bound, and a guest that reboots or reconnects does not decide how much is written. */
 static void open_log(void)
 {
 	int fd = log_path ? xl_log_open(log_path) : -1;
@@ -100,6 +83,24 @@ static void open_log(void)
 	dup2(fd, 1);
 	dup2(fd, 2);
 	close(fd);
+}
+
+static void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void note(const char *fmt, ...)
+{
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	va_list ap;
+
+	open_log();
+	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", gmtime_r(&now, &tm));
+	fprintf(stderr, "%s ", stamp);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	fflush(stderr);
 }
 
 static void report(struct life *l, char what, unsigned int reason, enum next next)
@@ -514,7 +515,7 @@ static enum xl_action save_core(struct life *l, enum xl_action action)
 		return action;
 	path = xl_sprintf(XL_DUMP_DIR "/%s", l->cfg->name);
 	lock = xl_lock_domain(l->domid);
-	if (is_ours(l) && !core_write(l->xl, l->domid, path))
+	if (is_ours(l) && !core_write(l->xl, l->domid, path, CORE_LEAVE))
 		note("domain %u's memory is in %s", l->domid, path);
 	xl_unlock_domain(lock, l->domid);
 	free(path);

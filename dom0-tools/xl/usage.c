@@ -293,9 +293,9 @@ char *usage_json(const struct usage *u)
 
 static char *copy(const char *s)
 {
-	char *c = s && strcmp(s, "null") ? strdup(s) : NULL;
+	char *c = s ? strdup(s) : NULL;
 
-	if (s && strcmp(s, "null") && !c)
+	if (s && !c)
 		abort();
 	return c;
 }
@@ -317,8 +317,8 @@ bool usage_parse(const char *line, struct usage *u)
 	strcpy(u->uuid, uuid);
 	u->ended = ended ? json_time_parse(ended) : 0;
 	u->ended = u->ended < 0 ? 0 : u->ended;
-	u->name = copy(jsonl_get(f, n, "name"));
-	u->reason = copy(jsonl_get(f, n, "reason"));
+	u->name = copy(jsonl_string(f, n, "name"));
+	u->reason = copy(jsonl_string(f, n, "reason"));
 	u->domid = jsonl_number(f, n, "domid");
 	u->cpu_seconds = jsonl_number(f, n, "cpu_seconds");
 	u->memory_byte_seconds = jsonl_number(f, n, "memory_byte_seconds");

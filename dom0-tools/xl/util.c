@@ -55,6 +55,18 @@ char *xl_sprintf(const char *fmt, ...)
 	return s;
 }
 
+char *xl_one_line(const char *text)
+{
+	char *out = pv_text_show(text, strlen(text)), *p;
+
+	if (!out)
+		abort();
+	for (p = out; *p; p++)
+		if (*p == '\n' || *p == '\t')
+			*p = ' ';
+	return out;
+}
+
 int64_t xl_now(void)
 {
 	struct timespec ts;

@@ -54,6 +54,8 @@ struct xl {
 /* "xl: text" on stderr. Returns -1. */
 int xl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *xl_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A guest's text, fit for a terminal and for one line of a log. The caller frees. */
+char *xl_one_line(const char *text);
 /* Milliseconds of the monotonic clock. */
 int64_t xl_now(void);
 void xl_sleep(int ms);
@@ -147,6 +149,8 @@ char *domain_name(struct xl *xl, uint32_t domid);
 int domain_find(struct xl *xl, const char *arg, uint32_t *domid);
 /* Is there a domain of this name (not counting @except)? */
 bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
+/* The same, by number alone and without a message. */
+bool domain_numbered(struct xl *xl, const char *arg, uint32_t *domid);
 /* The same, by name alone and without a message. */
 bool domain_named(struct xl *xl, const char *name, uint32_t *domid);
 /* The same as domain_find(), and dom0 is refused for @verb. */
@@ -215,6 +219,11 @@ bool driver_in_use(struct xl *xl, uint32_t domid);
 /* This domain may have back ends for others. Another value in each life. */
 #define XL_DRIVER XL_PRIVATE "/%u/driver-domain"
 
+/* --- kernel.c -------------------------------------------------------------------------------- */
+
+/* The configuration's kernel, unpacked if it is compressed, until pv_image_close(). As pv_image_open(), but knows the limits. */
+int kernel_open(const struct xl_config *cfg, struct pv_image *img, struct pv_err *err);
+
 /* --- life.c ---------------------------------------------------------------------------------- */
 
 /*
@@ -226,6 +235,8 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 		  int *domain_lock);
 /* Could it be made from this: are kernel, ramdisk, disks and scripts there, and does it fit its memory? */
 int domain_check(struct xl_config *cfg);
+/* Would there be memory for it if it were alone with dom0? */
+bool domain_can_fit(struct xl *xl, const struct xl_config *cfg);
 /* Is there memory for it now, without waiting for what is being freed? */
 bool domain_fits(struct xl *xl, const struct xl_config *cfg);
 /* Will there be, once what is being freed is free? Waits for that. */

@@ -85,9 +85,42 @@ def test_bad_files(tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     refused(f"SSH_KEY={key}: this is the private key, which stays where it is. The public one is wanted: {key}.pub", f"SSH_KEY={key}")
     refused(f"KEEP=0 says that none is kept", "KEEP=0", f"IMAGES={disk}")
+    refused(f"IMAGES={disk}: this is the disk that make run without KEEP=1 makes anew", f"IMAGES={disk}", f"DISK={tmp_path}/./disk.img")
     subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-L", "mine", disk, "8M"], check=True)
     refused("its label is 'mine', but dom0 looks for 'images'", f"IMAGES={disk}")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
         refused("that port of 127.0.0.1 is taken", f"SSH_PORT={s.getsockname()[1]}")
+
+
+def on_disk(disk, command):
+    return subprocess.run(["/sbin/debugfs", "-w", "-R", command, disk], capture_output=True, text=True, check=True).stdout
+
+
+def test_kept_disk(tmp_path):
+    """What is in the way of a file stays, and so does what has its name elsewhere; growing that was interrupted goes on."""
+    disk, tree = tmp_path / "disk.img", tmp_path / "tree"
+    command = [os.path.join(os.path.dirname(machine.__file__), "keep-disk"), disk, "images", "16M", tree]
+    (tree / "sub").mkdir(parents=True)
+    (tree / "note").write_text("mine\n")
+    (tree / "sub" / "note").write_text("ours\n")
+    subprocess.run(command, check=True)
+    for clear, obstacle in ("rm /sub/note", None), ("rmdir /sub", "symlink sub /elsewhere"), ("rm /sub", f"write {tree}/note sub"):
+        on_disk(disk, clear)
+        if obstacle:
+            on_disk(disk, obstacle)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert on_disk(disk, "cat /note") == "mine\n"
+            assert done.returncode == 1 and "/sub is no directory there" in done.stderr, done.stderr
+    on_disk(disk, "rm /sub")
+    subprocess.run(command, check=True)
+    assert on_disk(disk, "cat /sub/note") == "ours\n"
+    os.symlink('x"\nrm "/note', tree / "link")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "/link: a name, or a symbolic link to one, with a quotation mark" in done.stderr, done.stderr
+    assert on_disk(disk, "cat /note") == "mine\n"
+    os.unlink(tree / "link")
+    os.truncate(disk, 32 << 20)
+    subprocess.run(command + ["--grow", "32M"], check=True)
+    assert "Block count:              8192\n" in on_disk(disk, "stats")

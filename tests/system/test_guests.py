@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Several guests and larger ones: disks side by side, an initramfs, more vCPUs."""
+import base64
 import re
+import struct
 
 import pytest
 
@@ -49,15 +51,46 @@ def test_two_guests_at_once(dom0, disk):
         dom0.shell.try_run("xl destroy one two 2>/dev/null; rm -f /images/one.* /images/two.*", 60)
 
 
+def elf_headers(size, memory):
+    """Those of a vmlinux: Linux's addresses, code and data in segments that meet within a page."""
+    first = 0x200800
+    segments = [(5, 4096, 0, first, first), (6, 4096 + first, first, size - first, memory - first)]
+    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 243, 1, 0xffffffff80000000, 64, 0, 0, 64, 56,
+                                                    len(segments), 0, 0, 0)
+    for flags, offset, place, filesz, memsz in segments:
+        head += struct.pack("<IIQQQQQQ", 1, flags, offset, 0xffffffff80000000 + place, place, filesz, memsz, 4096)
+    return head
+
+
+def test_elf_guest(dom0):
+    """A vmlinux, made of the Image that is there."""
+    size = int(dom0.run("stat -c %s /images/boot/Image"))
+    memory = struct.unpack("<Q", base64.b64decode(dom0.run("dd if=/images/boot/Image bs=8 skip=2 count=1 2>/dev/null | base64")))[0]
+    dom0.run(f"echo {base64.b64encode(elf_headers(size, memory)).decode()} | base64 -d > /tmp/vmlinux")
+    dom0.run("dd if=/images/boot/Image of=/tmp/vmlinux bs=4096 seek=1 2>/dev/null", 60)
+    dom0.run("xl create -q name=\\\"elf\\\" kernel=\\\"/tmp/vmlinux\\\" memory=128 "
+             "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
+    with dom0.guest("elf", prompt="guest") as guest:
+        assert guest.run("cat /sys/hypervisor/type").strip() == "xen"
+    dom0.run("xl shutdown -w elf; rm /tmp/vmlinux", 60)
+
+
 def test_initramfs_guest(dom0):
-    """No disk at all: a ramdisk from the configuration, and the root console in it."""
-    dom0.run("xl create -q name=\\\"mini\\\" kernel=\\\"/images/boot/Image\\\" memory=128 "
+    """No disk at all: a ramdisk from the configuration, and the root console in it. Kernel and ramdisk are compressed."""
+    dom0.run("gzip -c /images/boot/Image > /tmp/Image.gz", 60)
+    dom0.run("xl create -q name=\\\"mini\\\" kernel=\\\"/tmp/Image.gz\\\" memory=128 "
              "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
     with dom0.guest("mini", prompt="guest") as guest:
         assert guest.run("cat /sys/hypervisor/type").strip() == "xen"
         assert "control_d" not in guest.run("cat /proc/xen/capabilities")
         assert not re.search("xvd", guest.run("cat /proc/partitions"))
     dom0.run("xl shutdown -w mini", 60)
+    # Half of it, and with something behind it: dom0's gzip is busybox's
+    dom0.run("head -c 1000000 /tmp/Image.gz > /tmp/half.gz; echo more >> /tmp/Image.gz", 60)
+    for name, reason in {"half": "cannot be unpacked beyond its first", "Image": "trailing garbage"}.items():
+        out = dom0.fails(f"xl create -q name=\\\"mini\\\" memory=128 kernel=\\\"/tmp/{name}.gz\\\"", 60)
+        assert f"/tmp/{name}.gz: {reason}" in out, out
+    dom0.run("rm /tmp/Image.gz /tmp/half.gz")
     assert "mini" not in dom0.domains()
 
 

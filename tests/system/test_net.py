@@ -242,7 +242,7 @@ def within(m, vif, rate):
     """However slow or fast the machine is: not more than the limit and a burst of each queue's; and something at all."""
     octets, elapsed = sent_in(m, vif, 4)
     queues = int(m.run(f"ls /sys/class/net/{vif}/queues | grep -c tx"))
-    assert 100000 < octets <= rate * elapsed + queues * (131072 + 65536), (octets, elapsed, queues)
+    assert 0 < octets <= rate * elapsed + queues * (131072 + 65536), (octets, elapsed, queues)
 
 
 def spoofed(m):

@@ -127,7 +127,8 @@ def test_dmesg(dom0):
     assert "Pavise" in text
     assert "engine: hext" in text
     times = [float(t) for t in re.findall(r"^\[ *(\d+\.\d{6})\] ", text, re.M)]
-    assert len(times) == len(text.splitlines()) > 5
+    # The oldest line may be half gone.
+    assert len(times) >= len(text.splitlines()) - 1 > 5
     assert times == sorted(times) and times[-1] > 0
 
 

@@ -128,13 +128,22 @@ int pv_param_get(struct pv *pv, uint32_t domid, uint32_t index, uint64_t *value)
 /* A port in @domid that waits for @remote to bind. */
 int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port);
 
-/* --- image.c: the RISC-V Image --------------------------------------------------------------- */
+/* --- image.c: the RISC-V Image, or an ELF file ----------------------------------------------- */
 
+#define PV_IMAGE_SEGMENTS 16
+/* A piece of the file, and its place behind the start of the kernel. */
+struct pv_segment {
+	uint64_t offset, place, size;
+};
 struct pv_image {
-	uint64_t text_offset; /* from the start of RAM */
+	uint64_t text_offset; /* of its start from the start of RAM */
 	uint64_t size; /* in memory, bss included */
 	uint64_t file_size;
-	int fd; /* -1 unless opened by pv_image_open */
+	uint64_t entry; /* from its start */
+	bool elf;
+	int nr_segments; /* nowhere over each other; an Image is one */
+	struct pv_segment segment[PV_IMAGE_SEGMENTS];
+	int fd; /* the file, unpacked; -1 unless opened by pv_image_open */
 };
 #define PV_IMAGE_HEADER 64
 #define PV_IMAGE_HEAD 4096 /* has an EFI stub's PE header, too */
@@ -142,7 +151,15 @@ struct pv_image {
 /* @head: the file's first @len bytes, up to PV_IMAGE_HEAD. The text in @err names @path and what it is instead. */
 int pv_image_parse(const void *head, size_t len, uint64_t file_size, const char *path,
 		   struct pv_image *img, struct pv_err *err);
-int pv_image_open(const char *path, struct pv_image *img, struct pv_err *err);
+/* What unpacking may cost; what it takes to do so is freed with the image. */
+struct pv_unpack {
+	uint64_t limit; /* bytes of a compressed kernel when unpacked */
+	const char *limit_is; /* for the message: "the guest's memory" */
+	const volatile int *stop; /* gives up once this is not 0; may be NULL */
+};
+/* A file compressed with gzip is unpacked first, once, in a process of its own. */
+int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
+		  struct pv_err *err);
 void pv_image_close(struct pv_image *img);
 
 /* --- guest_fdt.c ----------------------------------------------------------------------------- */
@@ -182,7 +199,7 @@ int pv_fdt_build(void *buf, size_t size, const struct pv_fdt_params *p, struct p
 /* Where things lie in a new guest (guest physical addresses). */
 struct pv_layout {
 	uint64_t bank_size[GUEST_RAM_BANKS];
-	uint64_t entry, kernel_end;
+	uint64_t kernel, entry, kernel_end;
 	uint64_t fdt;
 	size_t fdt_bound;
 	uint64_t initrd, initrd_end;

@@ -127,6 +127,29 @@ part "-F" 'log_limit = 99999999999999999999\n'
 rm xl.conf
 part "-F" ''
 
+# --- rc: which disk is /data -----------------------------------------------------------------------
+
+# Two have the label; the first one that is found is a guest's.
+cat >bin/findfs <<'END'
+#!/bin/sh
+case $1 in
+LABEL=data) echo /dev/guest ;;
+UUID=1234-ab) echo /dev/ours ;;
+*) exit 1 ;;
+esac
+END
+chmod +x bin/findfs
+sed -n -e "s,/proc/cmdline,$dir/cmdline," -e '/^complain()/,/^}/p; /^disk_of()/,/^}/p' "$here/../../../dom0-tools/rootfs/etc/rc" >rc
+echo 'echo "$(disk_of data)"' >>rc
+for line in "pavise.x=1|/dev/guest" "a pavise.data=1234-ab b|/dev/ours" "pavise.data=none|" "x.pavise.data=1234-ab|/dev/guest" "pavise.data=99|"; do
+	echo "${line%|*}" >cmdline
+	PATH=$dir/bin:$PATH sh rc >output 2>said
+	[ "$(cat output)" = "${line##*|}" ]
+	verdict $? "the disk with '${line%|*}'" output
+done
+grep -q "there is no disk with pavise.data=99" said
+verdict $? "one that is not there is named" said
+
 # --- rc.guests: who starts, in which order ---------------------------------------------------------
 
 cat >bin/xl <<'END'
@@ -189,7 +212,11 @@ for n in 1 2 3 4 5 6; do
 done
 sh rc.guests >output 2>&1 &
 guests=$!
-until [ "$(grep -c slow created 2>/dev/null)" = 4 ]; do "$SLEEP" 0.1; done
+tries=0
+until [ "$(grep -c slow created 2>/dev/null)" = 4 ] || [ $tries = 300 ]; do
+	tries=$((tries + 1))
+	"$SLEEP" 0.1
+done
 "$SLEEP" 3
 [ "$(grep -c slow created)" = 4 ]
 verdict $? "but not more than four at a time" created
@@ -215,4 +242,53 @@ head -c 40000 /dev/zero | tr '\0' '\n' | sed 's/^/x/' >hostile
 sh settings.test >output 2>&1
 [ "$(wc -l <output)" -lt 10 ] && grep -q "the rest of it is not read" output
 verdict $? "a file of nonsense costs a few lines" output
+
+# --- rc.settings and rc.ssh: root's password, the host's key ---------------------------------------
+
+mkdir -p kept/etc own
+echo "dev $dir/kept ext4 rw 0 0" >mounts
+: >cmdline
+at="s,^PATH=.*,PATH=$dir/bin:\$PATH,; s,/data,$dir/kept,g; s,/proc/mounts,$dir/mounts,g; s,/proc/cmdline,$dir/cmdline,g; s,/root,$dir/own/root,g"
+sed "$at" "$here/../../../dom0-tools/rootfs/etc/settings" >settings
+sed -e "$at" -e "s,/etc/settings,$dir/settings,; s,\([^t]\)/etc/shadow,\1$dir/own/shadow,g; s,/etc/hosts,$dir/own/hosts," -e '/^xl_conf$/d' \
+	"$here/../../../dom0-tools/rootfs/etc/rc.settings" >rc.settings
+sh rc.settings >output 2>&1
+grep -q '^root::' own/shadow && [ own/shadow -ef kept/etc/shadow ] && [ "$(stat -c %a kept/etc/shadow)" = 600 ] && [ "$(ls kept/etc)" = shadow ]
+verdict $? "without a password there is an empty one, kept" output
+echo 'root:$5$x$y:1:0:99999:7:::' >kept/etc/shadow
+: >kept/etc/shadow+
+sh rc.settings >output 2>&1
+grep -qF 'root:$5$x$y:' own/shadow && [ "$(ls kept/etc)" = shadow ]
+verdict $? "a password stays, and what an interrupted passwd has left goes" output
+: >kept/etc/shadow
+sh rc.settings >output 2>&1
+! grep -q '^root::' own/shadow && grep -q 'has no line for root: nobody can log in' output
+verdict $? "a file that has lost it opens no door" output
+
+cat >bin/dropbearkey <<'END'
+#!/bin/sh
+case $1 in
+-y) grep -q good "$3" ;;
+-t) echo good >"$4" ;;
+esac
+END
+printf '#!/bin/sh\n:\n' >bin/logger
+printf '#!/bin/sh\n[ -e may-write ] || exit 1\nexec %s "$@"\n' "$(PATH=${PATH#"$dir/bin:"} command -v mv)" >bin/mv
+printf '#!/bin/sh\n[ -e may-write ] || exit 1\nexec %s "$@"\n' "$(PATH=${PATH#"$dir/bin:"} command -v rm)" >bin/rm
+chmod +x bin/*
+sed -e "$at" -e "s,/etc/settings,$dir/settings,; s,/etc/dropbear,$dir/own/dropbear,g" -e '/^case/,$d' "$here/../../../dom0-tools/rootfs/etc/rc.ssh" >rc.ssh
+printf 'host_key\necho "key=$key"\n' >>rc.ssh
+: >may-write
+sh rc.ssh >output 2>&1
+grep -qxF "key=$dir/kept/etc/dropbear_ed25519_host_key" output && grep -qx good kept/etc/dropbear_ed25519_host_key
+verdict $? "the host's key is on the kept disk" output
+echo noise >kept/etc/dropbear_ed25519_host_key
+PATH=$dir/bin:$PATH "$dir/bin/rm" may-write
+sh rc.ssh >output 2>&1
+grep -qxF "key=$dir/own/dropbear/dropbear_ed25519_host_key" output && grep -qx good own/dropbear/dropbear_ed25519_host_key
+verdict $? "a damaged one that cannot be put aside is not served" output
+: >may-write
+sh rc.ssh >output 2>&1
+grep -qxF "key=$dir/kept/etc/dropbear_ed25519_host_key" output && grep -qx good kept/etc/dropbear_ed25519_host_key && grep -qx noise kept/etc/*.bad
+verdict $? "one that can is put aside" output
 exit $failures

@@ -67,6 +67,10 @@ says 0 '"bootloader": "pygrub"' xl list -l own
 check "as much is left as was found" grep -q "^1024 kernel" seen
 check "the files are gone once the guest is built" [ -z "$(ls boot)" ]
 says 1 "own.cfg:1: name: a domain called 'own' exists already" xl create -q own.cfg
+# A title of GRUB's may have several lines; a message has one.
+xl destroy own
+result 1 "$size" 8 "root=/dev/xvda1" "xvda1: grub.cfg: X\\n2026-11-28 09:00:00 domain 1 ('a') was destroyed"
+says 0 "own: boots xvda1: grub.cfg: X 2026-11-28 09:00:00 domain 1" xl create -q own.cfg
 # Its next life's kernel is read again.
 result 1 "$size" 0 "second" "another"
 says 0 "'own' has started again as domain" xl reboot -w own
@@ -104,6 +108,24 @@ says 1 "own: bootloader: the command line is longer than 1023 bytes" xl create -
 # A kernel that is none is what it always is.
 result 1 32 0 "" "half a header"
 says 1 "not a RISC-V Image: the file is shorter" xl create -q own.cfg
+# One that is compressed is unpacked, within the same limits.
+cp Image plain
+gzip -c plain >Image
+result 1 "$(stat -c %s Image)" 0 "" "gz"
+check "compressed" xl create -q own.cfg
+xl destroy own
+head -c 33554432 /dev/zero | gzip -c >Image.new
+result 1 "$(stat -c %s Image.new)" 0 "" "bomb"
+sed 's/cat Image/cat Image.new/' hook >hook.new
+cp hook hook.old
+cat hook.new >hook
+says 1 "unpacks to more than 16 MiB (the guest's memory)" xl create -q own.cfg
+head -c 150000000 /dev/zero | gzip -c >Image.new
+result 1 "$(stat -c %s Image.new)" 0 "" "bomb"
+says 1 "unpacks to more than 128 MiB (the most for a kernel from a guest's disk)" xl create -q own.cfg memory=512
+cat hook.old >hook
+cp plain Image
+check "nothing is left" nothing_left
 echo 1 >status
 says 1 "the guest that reads its disk ended (crash)" xl create -q own.cfg
 echo 3 >status
@@ -285,6 +307,8 @@ check "nothing is left" nothing_left
 # --- the configuration ---
 
 says 1 "own.cfg:2: bootloader: kernel is given as well; the kernel comes from one of the two" xl create -n own.cfg "kernel='$root/Image'"
+says 1 "own.cfg:2: bootloader: there is no medium in xvdc, the first disk" xl create -n own.cfg "disk=['vdev=xvdc,devtype=cdrom,target=']"
+says 1 "own.cfg:2: bootloader: xvda, the first disk, has a script of its own" xl create -n own.cfg "disk=['vdev=xvda,script=silent,target=x']"
 says 1 "bootloader: 'grub2' is not supported, only pygrub" xl create -n own.cfg bootloader=grub2
 says 1 "bootloader_args: '--kernel=x' is not supported, only --entry=" xl create -n own.cfg "bootloader_args=['--kernel=x']"
 says 1 "there is no disk to boot from" xl create -n own.cfg "disk=[]"

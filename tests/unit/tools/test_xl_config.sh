@@ -77,6 +77,7 @@ check "rename" xl rename b a
 # Mistakes change nothing.
 before=$(cat "run/config-$(xl domid a)")
 says 1 "memory: 'much' is not a number" xl config-update a memory=much
+says 1 "memory: 1000000 MiB are more than this machine has for guests" xl config-update a memory=1000000
 says 1 "none.cfg: No such file or directory" xl config-update a none.cfg
 says 1 "No such file or directory" xl config-update a kernel=/none
 says 1 "No such file or directory" xl config-update a "disk=['/none,raw,xvdz,w']"

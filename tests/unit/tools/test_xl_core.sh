@@ -95,6 +95,18 @@ check "with a core of the last" [ -s dump/a ]
 says 0 'on_crash = "coredump-restart"' xl create -n a.cfg on_crash=coredump-restart
 xl destroy a
 rm -r dump
+# The last room is for others' disks.
+mkdir dump
+if mount -t tmpfs -o size=12m tmpfs dump 2>/dev/null; then
+	xl create -q crash.cfg on_crash=coredump-destroy >output 2>&1
+	check "crashed, on a full disk" gone crash
+	says 0 "dump/crash: no room: the last 16 MiB of its disk are for others" cat log/xl-crash.log
+	check "no half a file" [ -z "$(ls dump)" ]
+	umount dump
+else
+	echo "# no permission to mount: without a full disk"
+fi
+rmdir dump
 
 # Whatever fails, nothing is left, and the guest goes on.
 check "create" xl create -q a.cfg memory=16

@@ -296,6 +296,15 @@ wait $holder 2>/dev/null
 hold 60
 check "what has no loop device to choose does not wait" xl network-attach a
 kill $holder
+
+# A script that is killed right behind losetup
+if [ "$have_nodes" ]; then
+	cp bin/losetup losetup.real
+	printf '#!/bin/sh\nsh %s/losetup.real "$@" || exit\n[ "$1" = -f ] || [ "$1" = -d ] || kill -9 $PPID\n' "$root" >bin/losetup
+	says 1 "failed, see" xl block-attach a "$root/more.img,raw,xvdb,w"
+	cp losetup.real bin/losetup
+	check "its loop device is not left" [ "$(ls loops | wc -l)" = 1 ]
+fi
 xl destroy a
 check "nothing is left" clean
 

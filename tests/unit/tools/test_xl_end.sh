@@ -68,4 +68,9 @@ check "but ten times" short 10
 "$out/fake-hv" take "-$taken"
 check "nothing is left" clean
 
+# Who makes or restarts another guest does not keep anybody from ending one, by number no more than by name.
+xl create -q a.cfg >output 2>&1
+id=$(xl domid a)
+check "destroyed by number while another is being made" flock run/xl.lock timeout 10 "$out/fake-xl" destroy "$id"
+check "it is gone" gone a
 end_of_cases

@@ -23,8 +23,13 @@ queues=$root/backends/vif-$(xl domid a)-0/net/lan-a/queues
 mkdir -p "$queues/tx-0" "$queues/tx-1" "$queues/rx-0" "$queues/rx-1"
 check "two queues have half of it each" wait_for is 10000,20000 node rate
 says 0 "sends in 2 queues: each has its share" cat log/xl-a.log
+# One that connects again and again, with another number of queues each time, does not decide how much is written.
+head -c 262145 /dev/zero | tr '\0' x >>log/xl-a.log
 rmdir "$queues/tx-1" "$queues/rx-1"
 check "back to one queue, back to all of it" wait_for is 20000,20000 node rate
+short() { [ "$(stat -c %s log/xl-a.log)" -lt 262144 ]; }
+check "the log keeps its bound within a life" wait_for short
+says 0 "sends in 1 queues" cat log/xl-a.log
 rm -r backends
 xl destroy a
 check "nothing is left" clean
@@ -82,5 +87,27 @@ for verb in -h --help; do
 	says 0 "Network hotplug: dom0 routes" sh "$here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-route" $verb
 done
 says 2 "vif-route online|offline" sh "$here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-route" up
+
+# --- vif-bridge, one after the other: a bridge's MTU is read and put back ---
+
+check "create" xl create -q a.cfg
+cat >hold.py <<-END
+	import fcntl, time
+	f = open("$root/run/bridge-script.lock", "w")
+	fcntl.flock(f, fcntl.LOCK_EX)
+	f.write("4242\n")
+	f.flush()
+	open("$root/holding", "w").close()
+	time.sleep(60)
+END
+/usr/bin/python3 hold.py &
+holder=$!
+wait_for test -e holding
+says 1 "the scripts of other interfaces are still not done after 3 s (the last one is process 4242)" xl network-attach a
+check "what has no bridge does not wait" xl block-attach a "$root/b.img,raw,xvdb,w"
+kill $holder
+check "a holder that died holds nothing" xl network-attach a
+xl destroy a
+check "nothing is left" clean
 
 end_of_cases

@@ -304,6 +304,11 @@ check "the log's lines" "$py" "$seeing" lines usage#life "$accounting"
 xl usage --json >usage.json
 check "the schema" "$py" "$seeing" document usage usage.json
 says 0 " poweroff " xl usage b
+# Names that are words in JSON
+sed 's/"b"/"null"/' b.cfg >null.cfg
+xl create -q null.cfg >output 2>&1
+xl destroy null
+says 0 "null                 " xl usage null
 says 0 " poweroff " xl usage "$b"
 echo rubbish >>"$accounting"
 says 0 " poweroff " xl usage "$b"

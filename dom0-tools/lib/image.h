@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What image.c and elf.c share; pavise.h has what others call.
+ */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pv_image;
+struct pv_err;
+
+/* Nothing sane is larger; it keeps sums of sizes far from wrapping. */
+#define PV_IMAGE_LIMIT (1ULL << 31)
+
+/*
+ * As pv_image_parse(), of a file that begins as an ELF file does. 1: its addresses are not a guest's, so it must be Linux, whose
+ * first segment begins as an Image does; img->text_offset is not yet known then.
+ */
+int pv_elf_parse(const void *head, size_t len, uint64_t file_size, const char *path,
+		 struct pv_image *img, struct pv_err *err);
+
+#endif
