@@ -27,7 +27,7 @@ static int domctl_simple(struct pv *pv, uint32_t cmd, uint32_t domid)
 
 int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain };
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain, .domain = c->domid };
 	struct xen_domctl_createdomain *d = &op.u.createdomain;
 	int rc;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "events.h"
 #include "jsonl.h"
 #include "xl.h"
@@ -31,6 +32,12 @@ bool backends_watch(struct xl *xl, uint32_t domid)
 		free(path);
 	}
 	free(kind);
+	/* A driver domain's own nodes are not watched: it decides how often they change. */
+	kind = st_list(xl, &n, XL_PRIVATE "/%u/foreign", domid);
+	if (n)
+		ok = ok && xs_watch(xl->xs, "@introduceDomain", "backend") &&
+		     xs_watch(xl->xs, "@releaseDomain", "backend");
+	free(kind);
 	return ok;
 }
 
@@ -43,6 +50,30 @@ bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 	return unbound;
 }
 
+/* A driver domain that has come back finds nothing of its last life's; the guest still has its end of the rings. */
+static void offer_again(struct xl *xl, uint32_t domid, const struct device_kind *kind,
+			const char *devid, char *be, void (*say)(const char *fmt, ...))
+{
+	struct device d = { .kind = kind,
+			    .domid = domid,
+			    .devid = strtoul(devid, NULL, 10),
+			    .backend = backend_domid(be),
+			    .be = be };
+	char *name;
+
+	if (!driver_offer_again(xl, &d)) {
+		driver_nudge(xl, &d);
+		return;
+	}
+	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%s", domid, kind->name, devid);
+	name = domain_name(xl, domid);
+	say("domain %u ('%s'): %s %s is offered to driver domain %u again", domid, name ? name : "",
+	    kind->name, devid, d.backend);
+	xl_event(EVENT_ATTACHED, domid, name, ", \"kind\": \"%s\", \"devid\": %u", kind->name,
+		 d.devid);
+	free(name);
+}
+
 /*
  * NULL: it lives, or is being taken away in order. Else why not; the caller frees.
  * A driver may be taken off a device for another one to come, and leaves its state as it is: then the
@@ -52,7 +83,13 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 			  const char *be)
 {
 	char *error = NULL, *why = NULL;
-	long state = st_read_long(xl, "%s/state", be);
+	long state;
+
+	if (backend_domid(be))
+		return driver_alive(xl, backend_domid(be)) ?
+			       NULL :
+			       xl_sprintf("its driver domain (%u) is gone", backend_domid(be));
+	state = st_read_long(xl, "%s/state", be);
 
 	/* Not started yet, or xl takes it away. */
 	if (state < XenbusStateInitWait || st_read_long(xl, "%s/online", be) != 1)
@@ -80,24 +117,31 @@ static void check_one(struct xl *xl, uint32_t domid, const char *kind, const cha
 	char *known = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%s", domid, kind, devid);
 	char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%s", domid, kind, devid);
 	char *why = known || !be ? NULL : lost_because(xl, domid, kind, devid, be), *name, *dev,
-	     *quoted;
+	     *quoted, *nodes;
 
 	if (why) {
 		name = domain_name(xl, domid);
-		dev = st_read(xl, XBT_NULL, "%s/dev", be);
+		nodes = device_nodes(domid, kind, strtoul(devid, NULL, 10), be);
+		dev = st_read(xl, XBT_NULL, "%s/dev", nodes);
 		say("domain %u ('%s'): the back end of %s %s%s%s is lost: %s", domid,
 		    name ? name : "", kind, devid, dev ? ", " : "", dev ? dev : "", why);
 		quoted = json_quote(why);
 		xl_event(EVENT_LOST, domid, name, ", \"kind\": \"%s\", \"devid\": %ld, \"why\": %s",
 			 kind, strtol(devid, NULL, 10), quoted);
 		free(quoted);
-		/* The guest's front end goes by this. */
-		st_replace(xl, "6", "%s/state", be);
+		/* The guest's front end goes by this. It waits for a driver domain's next life. */
+		if (!backend_domid(be))
+			st_replace(xl, "6", "%s/state", be);
 		st_write(xl, XBT_NULL, why, XL_PRIVATE "/%u/lost/%s/%s", domid, kind, devid);
 		free(name);
 		free(dev);
+		free(nodes);
+	} else if (be && backend_domid(be)) {
+		offer_again(xl, domid, strcmp(kind, "vif") ? &device_vbd : &device_vif, devid, be,
+			    say);
 	}
-	if (be && !known && !strcmp(kind, "vif"))
+	/* In a driver domain xl devd does it. */
+	if (be && !known && !backend_domid(be) && !strcmp(kind, "vif"))
 		device_hold_rate(xl, domid, strtoul(devid, NULL, 10), be, say);
 	free(why);
 	free(be);

@@ -407,6 +407,9 @@ static int resize(struct xl *xl, uint32_t domid, const char *vdev, unsigned int 
 	file = st_read(xl, XBT_NULL, "%s/loop-file", be);
 	if (lost)
 		rc = xl_error("the back end of %s is lost: %s", vdev, lost);
+	else if (backend_domid(be))
+		rc = xl_error("%s is a disk of driver domain %u: it is grown there", vdev,
+			      backend_domid(be));
 	else if (!node || !params)
 		rc = xl_error("the script of %s has not said which device it is (%s/node)", vdev,
 			      be);
@@ -466,7 +469,7 @@ static void line(struct xl *xl, uint32_t domid, const char *dev, const char *be)
 	char fe[80];
 
 	snprintf(fe, sizeof(fe), "/local/domain/%u/device/vbd/%s", domid, dev);
-	printf("%-5s %-3d %-6u %-5ld %-6ld %-8ld %-30s\n", dev, 0, domid,
+	printf("%-5s %-3u %-6u %-5ld %-6ld %-8ld %-30s\n", dev, backend_domid(be), domid,
 	       block_state(xl, domid, dev, fe, be), block_ring(xl, fe, "event-channel"),
 	       block_ring(xl, fe, "ring-ref"), be);
 }
@@ -476,6 +479,7 @@ static void details(struct xl *xl, uint32_t domid, const char *dev, const char *
 {
 	static const char *const leaf[] = { "params", "node", "script" };
 	static const char *const name[] = { "target", "device", "script" };
+	char *nodes = be ? device_nodes(domid, "vbd", strtoul(dev, NULL, 10), be) : NULL;
 	char fe[80], *v, *lost = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/lost/vbd/%s", domid, dev);
 	unsigned int i;
 
@@ -483,22 +487,22 @@ static void details(struct xl *xl, uint32_t domid, const char *dev, const char *
 	json_object(&show_json, NULL);
 	json_number(&show_json, "domid", domid);
 	json_number(&show_json, "devid", strtoul(dev, NULL, 10));
-	v = be ? st_read(xl, XBT_NULL, "%s/dev", be) :
+	v = be ? st_read(xl, XBT_NULL, "%s/dev", nodes) :
 		 st_read(xl, XBT_NULL, XL_CDROM "/%s", domid, dev);
 	json_text(&show_json, "vdev", v);
 	free(v);
-	json_number(&show_json, "backend_domid", 0);
+	json_number(&show_json, "backend_domid", be ? backend_domid(be) : 0);
 	json_text(&show_json, "format", "raw");
 	for (i = 0; i < pv_container_size(leaf); i++) {
-		v = be ? st_read(xl, XBT_NULL, "%s/%s", be, leaf[i]) : NULL;
+		v = be ? st_read(xl, XBT_NULL, "%s/%s", nodes, leaf[i]) : NULL;
 		json_text(&show_json, name[i], v);
 		free(v);
 	}
-	v = be ? st_read(xl, XBT_NULL, "%s/mode", be) : NULL;
+	v = be ? st_read(xl, XBT_NULL, "%s/mode", nodes) : NULL;
 	json_bool(&show_json, "readwrite", v && *v == 'w');
 	free(v);
 	json_bool(&show_json, "cdrom", is_cdrom(xl, domid, atoi(dev)));
-	json_bool(&show_json, "discard", be && st_read_long(xl, "%s/discard-enable", be) != 0);
+	json_bool(&show_json, "discard", be && st_read_long(xl, "%s/discard-enable", nodes) != 0);
 	json_text(&show_json, "lost", lost);
 	json_signed(&show_json, "sectors", be ? st_read_long(xl, "%s/sectors", be) : -1);
 	json_signed(&show_json, "state", be ? block_state(xl, domid, dev, fe, be) : -1);
@@ -506,6 +510,7 @@ static void details(struct xl *xl, uint32_t domid, const char *dev, const char *
 	json_signed(&show_json, "ring_ref", block_ring(xl, fe, "ring-ref"));
 	json_text(&show_json, "backend", be);
 	json_end(&show_json);
+	free(nodes);
 	free(lost);
 }
 

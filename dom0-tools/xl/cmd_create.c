@@ -97,6 +97,8 @@ static void show_nic(const struct xl_nic *n)
 	printf("'mac=%s, bridge=%s, script=%s", mac, n->bridge, n->script);
 	if (n->vifname[0])
 		printf(", vifname=%s", n->vifname);
+	if (n->backend)
+		printf(", backend=%s", n->backend);
 	if (n->ip)
 		printf(", ip=%s", n->ip);
 	if (n->rate_bytes)
@@ -128,6 +130,8 @@ static int dry_run(const struct xl_config *c)
 	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n"
 	       "max_event_channels = %u\n",
 	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus, c->max_event_channels);
+	if (c->driver_domain)
+		printf("driver_domain = 1\n");
 	if (c->max_grant_frames >= 0)
 		printf("max_grant_frames = %d\n", c->max_grant_frames);
 	if (c->max_maptrack_frames >= 0)
@@ -152,8 +156,11 @@ static int dry_run(const struct xl_config *c)
 
 static bool in_use(struct xl *xl, uint32_t domid, const char *kind, unsigned int devid)
 {
-	return st_read_long(xl, "/local/domain/0/backend/%s/%u/%u/state", kind, domid, devid) ==
-	       XenbusStateConnected;
+	char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", domid, kind, devid);
+	bool used = be && st_read_long(xl, "%s/state", be) == XenbusStateConnected;
+
+	free(be);
+	return used;
 }
 
 static bool devices_in_use(struct xl *xl, const struct xl_config *cfg, uint32_t domid)

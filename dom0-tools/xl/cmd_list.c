@@ -146,9 +146,10 @@ static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 	json_array(j, "disks");
 	for (i = 0; i < n; i++) {
 		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vbd/%s", domid, devs[i]);
-		char *path = be ? st_read(xl, XBT_NULL, "%s/params", be) : NULL;
-		char *vdev = be ? st_read(xl, XBT_NULL, "%s/dev", be) : NULL;
-		char *mode = be ? st_read(xl, XBT_NULL, "%s/mode", be) : NULL;
+		char *nodes = be ? device_nodes(domid, "vbd", atoi(devs[i]), be) : NULL;
+		char *path = nodes ? st_read(xl, XBT_NULL, "%s/params", nodes) : NULL;
+		char *vdev = nodes ? st_read(xl, XBT_NULL, "%s/dev", nodes) : NULL;
+		char *mode = nodes ? st_read(xl, XBT_NULL, "%s/mode", nodes) : NULL;
 
 		json_object(j, NULL);
 		json_text(j, "pdev_path", path);
@@ -156,6 +157,7 @@ static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 		json_text(j, "format", "raw");
 		json_number(j, "readwrite", mode && *mode == 'w');
 		json_end(j);
+		free(nodes);
 		free(be);
 		free(path);
 		free(vdev);
@@ -174,19 +176,21 @@ static void long_nics(struct xl *xl, struct json *j, uint32_t domid)
 	json_array(j, "nics");
 	for (i = 0; i < n; i++) {
 		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", domid, devs[i]);
+		char *nodes = be ? device_nodes(domid, "vif", atoi(devs[i]), be) : NULL;
 
 		if (!be)
 			continue;
 		json_object(j, NULL);
 		json_number(j, "devid", strtoul(devs[i], NULL, 10));
 		for (k = 0; k < pv_container_size(leaf); k++) {
-			char *v = st_read(xl, XBT_NULL, "%s/%s", be, leaf[k]);
+			char *v = st_read(xl, XBT_NULL, "%s/%s", nodes, leaf[k]);
 
 			if (v)
 				json_text(j, leaf[k], v);
 			free(v);
 		}
 		json_end(j);
+		free(nodes);
 		free(be);
 	}
 	json_end(j);
@@ -422,16 +426,19 @@ static int network_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *i
 	for (i = 0; i < n; i++) {
 		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", info->domain,
 				   devs[i]);
-		char *mac = be ? st_read(xl, XBT_NULL, "%s/mac", be) : NULL;
+		char *nodes = be ? device_nodes(info->domain, "vif", atoi(devs[i]), be) : NULL;
+		char *mac = nodes ? st_read(xl, XBT_NULL, "%s/mac", nodes) : NULL;
 		char fe[80];
 
 		if (!be)
 			continue;
 		snprintf(fe, sizeof(fe), "/local/domain/%u/device/vif/%s", info->domain, devs[i]);
-		printf("%-3s %-2d %-17s %6s %5ld %6ld %5ld/%-11ld %-30s\n", devs[i], 0,
-		       mac ? mac : "-", devs[i], st_read_long(xl, "%s/state", fe), channel(xl, fe),
+		printf("%-3s %-2u %-17s %6s %5ld %6ld %5ld/%-11ld %-30s\n", devs[i],
+		       backend_domid(be), mac ? mac : "-", devs[i],
+		       st_read_long(xl, "%s/state", fe), channel(xl, fe),
 		       of_queue(xl, fe, "tx-ring-ref"), of_queue(xl, fe, "rx-ring-ref"), be);
 		free(mac);
+		free(nodes);
 		free(be);
 	}
 	free(devs);
@@ -448,7 +455,8 @@ static int network_json(struct xl *xl, const struct xen_domctl_getdomaininfo *in
 	for (i = 0; i < n; i++) {
 		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", info->domain,
 				   devs[i]);
-		char *mac = be ? st_read(xl, XBT_NULL, "%s/mac", be) : NULL;
+		char *nodes = be ? device_nodes(info->domain, "vif", atoi(devs[i]), be) : NULL;
+		char *mac = nodes ? st_read(xl, XBT_NULL, "%s/mac", nodes) : NULL;
 		char fe[80];
 
 		if (!be)
@@ -457,13 +465,13 @@ static int network_json(struct xl *xl, const struct xen_domctl_getdomaininfo *in
 		json_object(&show_json, NULL);
 		json_number(&show_json, "devid", strtoul(devs[i], NULL, 10));
 		json_text(&show_json, "mac", mac);
-		json_number(&show_json, "backend_domid", 0);
+		json_number(&show_json, "backend_domid", backend_domid(be));
 		json_known(&show_json, "state", st_read_long(xl, "%s/state", fe));
 		json_known(&show_json, "event_channel", channel(xl, fe));
 		json_known(&show_json, "tx_ring_ref", of_queue(xl, fe, "tx-ring-ref"));
 		json_known(&show_json, "rx_ring_ref", of_queue(xl, fe, "rx-ring-ref"));
 		for (k = 0; k < pv_container_size(leaf); k++) {
-			char *v = st_read(xl, XBT_NULL, "%s/%s", be, leaf[k]);
+			char *v = st_read(xl, XBT_NULL, "%s/%s", nodes, leaf[k]);
 
 			json_text(&show_json, leaf[k], v);
 			free(v);
@@ -471,6 +479,7 @@ static int network_json(struct xl *xl, const struct xen_domctl_getdomaininfo *in
 		json_text(&show_json, "backend", be);
 		json_end(&show_json);
 		free(mac);
+		free(nodes);
 		free(be);
 	}
 	json_end(&show_json);

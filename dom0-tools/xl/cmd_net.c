@@ -88,13 +88,16 @@ static int find_nic(struct xl *xl, uint32_t domid, const char *arg, unsigned int
 	bool found = false;
 
 	for (i = 0; i < n && !found; i++) {
-		char *mac = st_read(xl, XBT_NULL, "/local/domain/0/backend/vif/%u/%s/mac", domid,
-				    devs[i]);
+		char *be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vif/%s", domid, devs[i]);
+		char *nodes = be ? device_nodes(domid, "vif", atoi(devs[i]), be) : NULL;
+		char *mac = nodes ? st_read(xl, XBT_NULL, "%s/mac", nodes) : NULL;
 
 		found = !strcmp(devs[i], arg) || (mac && !strcasecmp(mac, arg));
 		if (found)
 			*devid = atoi(devs[i]);
 		free(mac);
+		free(nodes);
+		free(be);
 	}
 	free(devs);
 	return found ? 0 : xl_error("domain %u has no interface '%s'", domid, arg);

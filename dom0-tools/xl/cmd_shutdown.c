@@ -39,13 +39,15 @@ struct target {
 	bool corpse; /* had ended before it could be asked */
 	bool named; /* the user knows that it does not answer */
 	bool gone; /* so another life may have begun */
+	int64_t asked; /* when; 0: not yet */
 	int64_t ended; /* when that was first seen; 0: it lives */
 };
 
 struct request {
 	struct xl *xl;
 	const char *what; /* for control/shutdown */
-	bool reboot, wait;
+	bool reboot, wait, all;
+	bool last_call; /* nobody else is waited for: driver domains are asked, whoever needs them */
 	int64_t begin;
 	struct target *target;
 	int nr;
@@ -113,6 +115,7 @@ static void ask(struct request *r, struct target *t)
 	if (st_replace(r->xl, r->what, "/local/domain/%u/control/shutdown", t->domid)) {
 		printf("%s domain %u\n", r->reboot ? "Rebooting" : "Shutting down", t->domid);
 		t->stage = ASKED;
+		t->asked = xl_now();
 	} else if (errno != ENOENT) {
 		xl_error("cannot ask '%s': %s", t->name, strerror(errno));
 		t->stage = FAILED;
@@ -141,7 +144,7 @@ static void name_silent(struct request *r, struct target *t)
 	bool paused = t->stage == ASKED && r->info.flags & XEN_DOMINF_paused &&
 		      !xl_domain_locked(t->domid);
 
-	if (t->named || (!paused && xl_now() < r->begin + ANSWER_MS))
+	if (t->named || (!paused && xl_now() < (t->asked ? t->asked : r->begin) + ANSWER_MS))
 		return;
 	t->named = true;
 	if (t->stage == TO_ASK)
@@ -196,6 +199,16 @@ static void look_for_end(struct request *r, struct target *t)
 	}
 }
 
+/*
+ * Of all a driver domain is asked last: who has its disks writes to them until it is down. A reboot is survived by them; and
+ * one who does not answer keeps nobody up.
+ */
+static bool is_needed(struct request *r, struct target *t)
+{
+	return t->stage == TO_ASK && r->all && r->wait && !r->reboot && !r->last_call &&
+	       driver_in_use(r->xl, t->domid);
+}
+
 /* One look. False: there is nothing (more) to wait for. */
 static bool attend(struct request *r, struct target *t)
 {
@@ -214,13 +227,19 @@ static bool attend(struct request *r, struct target *t)
 
 static bool attend_all(struct request *r)
 {
-	bool more = false;
+	bool more = false, held = false;
 	int i;
 
-	for (i = 0; i < r->nr; i++)
-		more |= attend(r, &r->target[i]);
+	for (i = 0; i < r->nr; i++) {
+		if (is_needed(r, &r->target[i]))
+			held = true;
+		else
+			more |= attend(r, &r->target[i]);
+	}
 	fflush(stdout);
-	return more;
+	if (!more && held)
+		r->last_call = true;
+	return more || held;
 }
 
 /* The next life of one that is gone may be about to begin: its kernel is being read from its disk. */
@@ -315,23 +334,22 @@ static int end_guests(int argc, char **argv, const char *what)
 	struct request r = { .what = what, .reboot = !strcmp(what, "reboot") };
 	struct xen_domctl_getdomaininfo *list = NULL;
 	int rc = 0, failed = 0, c, i;
-	bool all = false;
 	uint32_t domid;
 	struct xl xl;
 
 	while ((c = command_option(argc, argv, "awF", &rc)) != -1) {
 		if (c == '?')
 			return rc;
-		all |= c == 'a';
+		r.all |= c == 'a';
 		r.wait |= c == 'w';
 	}
-	if (all ? optind != argc : optind == argc)
+	if (r.all ? optind != argc : optind == argc)
 		return command_usage(argv[0], false);
 	if (xl_open(&xl))
 		return 1;
 	xl_catch_signals();
 	r.xl = &xl;
-	if (all) {
+	if (r.all) {
 		/* They are nobody's guests, and end those that are about to be. */
 		if (!r.reboot)
 			bootloader_end(&xl, NULL);

@@ -358,6 +358,14 @@ static void key_on_watchdog(struct xl_config *c, const struct cfg_setting *s)
 	get_action(c, s, &c->on_watchdog);
 }
 
+static void key_driver_domain(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 0, 1, &n))
+		c->driver_domain = n;
+}
+
 static void key_type(struct xl_config *c, const struct cfg_setting *s)
 {
 	char *text = get_string(c, s);
@@ -410,6 +418,7 @@ static const struct {
 	{ "on_reboot", key_on_reboot },
 	{ "on_crash", key_on_crash },
 	{ "on_watchdog", key_on_watchdog },
+	{ "driver_domain", key_driver_domain },
 	{ "type", key_type },
 	{ "builder", key_builder },
 };
@@ -491,6 +500,10 @@ static void check_bootloader(struct xl_config *c)
 			  c->kernel ? "kernel" : "ramdisk");
 	if (!c->nr_disks)
 		cfg_error(&c->tree, s, 0, "there is no disk to boot from");
+	else if (c->disk[0].backend)
+		cfg_error(&c->tree, s, 0,
+			  "the first disk is a driver domain's: only dom0's can be "
+			  "booted from");
 	else if (!c->disk[0].target)
 		cfg_error(&c->tree, s, 0, "there is no medium in %s, the first disk",
 			  c->disk[0].vdev);

@@ -29,6 +29,7 @@ struct xl_config {
 	struct cfg tree; /* for messages about keys, also later */
 	char *name, *kernel, *ramdisk;
 	char *cmdline; /* root= and extra put together, or cmdline; never NULL */
+	bool driver_domain; /* others may have their back ends in it */
 	bool bootloader; /* kernel, ramdisk and cmdline come from the first disk: bootloader.c sets them */
 	char *bootloader_entry; /* of the menu there, or NULL: its own choice */
 	char *bootloader_kernel; /* what was fetched, in words for the administrator */

@@ -6,13 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -27,187 +22,26 @@
 #ifndef FRONTEND_WAIT_MS
 #define FRONTEND_WAIT_MS 10000 /* a guest that is asked to let go */
 #endif
-#ifndef HOTPLUG_WAIT_MS
-#define HOTPLUG_WAIT_MS 30000
-#endif
-#ifndef HOTPLUG_QUEUE_MS
-#define HOTPLUG_QUEUE_MS 120000 /* until the scripts before this one are done */
-#endif
-#define BLOCK_SCRIPT XL_SCRIPT_DIR "/block"
-#define BLOCK_LOCK XL_RUN_DIR "/block-script.lock"
-#define BRIDGE_SCRIPT XL_SCRIPT_DIR "/vif-bridge"
-#define BRIDGE_LOCK XL_RUN_DIR "/bridge-script.lock"
+
+#define NUDGE_MS 1000
 
 static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
 
-/* One device that exists. */
-struct device {
-	const struct device_kind *kind;
-	uint32_t domid;
-	unsigned int devid;
-	char *be; /* the back end's directory */
-	bool probed;
-};
+/* So long driver domains are waited for when devices are taken away, all of them and for all devices together. */
+#define PATIENCE_MS (2 * BACKEND_WAIT_MS)
+static int64_t patience_ends;
+static uint32_t silent; /* one that has not answered in time is not waited for again */
 
-static char *backend_path(const struct device_kind *kind, uint32_t domid, unsigned int devid)
+static char *backend_path(const struct device *d)
 {
-	return xl_sprintf("/local/domain/0/backend/%s/%u/%u", kind->name, domid, devid);
-}
-
-/* --- hotplug scripts ------------------------------------------------------------------------- */
-
-/*
- * Scripts that choose loop devices run one after the other, and so do those that put a bridge's MTU back, which must not
- * take for the bridge's own what another one's port has just made of it. NULL: this script waits for nobody.
- */
-static const char *lock_of(const char *script)
-{
-	if (!strcmp(script, BLOCK_SCRIPT))
-		return BLOCK_LOCK;
-	return strcmp(script, BRIDGE_SCRIPT) ? NULL : BRIDGE_LOCK;
-}
-
-/*
- * The kernel wakes them in the order in which they came, and
- * lets go when the script and all that it started are gone, also if xl was killed. -1 with errno.
- */
-static int wait_for_turn(const char *lock)
-{
-	int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-	while (fd >= 0 && flock(fd, LOCK_EX)) {
-		if (errno == EINTR)
-			continue;
-		close(fd);
-		return -1;
-	}
-	if (fd >= 0 && !ftruncate(fd, 0))
-		dprintf(fd, "%d\n", getpid());
-	return fd;
-}
-
-/* In the child. Environment and arguments are those that Xen's toolstack gives to a script. @go: closed when it runs. */
-static void exec_script(const struct device *d, const char *script, const char *verb, int go)
-{
-	char *env[] = { xl_sprintf("XENBUS_PATH=%s", d->be),
-			xl_sprintf("XENBUS_TYPE=%s", d->kind->name), "XENBUS_BASE_PATH=backend",
-			xl_sprintf("script=%s", script),
-			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-			/* what Linux's back end calls its interface */
-			d->kind->net ? xl_sprintf("vif=vif%u.%u", d->domid, d->devid) : NULL,
-			NULL };
-	char *argv[] = { (char *)script, (char *)verb, d->kind->net ? "type_if=vif" : NULL, NULL };
-	sigset_t none;
-	int fd;
-
-	setpgid(0, 0);
-	fd = open("/dev/null", O_RDONLY);
-	dup2(fd, 0);
-	fd = xl_log_open(HOTPLUG_LOG);
-	if (fd >= 0) {
-		dup2(fd, 1);
-		dup2(fd, 2);
-	}
-	fd = lock_of(script) ? wait_for_turn(lock_of(script)) : -1;
-	close(go);
-	/* The lock stays with the script; without one it runs all the same. */
-	if (fd >= 0 && fd != 3)
-		dup2(fd, 3);
-	else if (fd == 3)
-		fcntl(fd, F_SETFD, 0);
-	closefrom(fd < 0 ? 3 : 4);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	execve(script, argv, env);
-	_exit(127);
-}
-
-static void kill_script(pid_t pid)
-{
-	int status;
-
-	kill(-pid, SIGKILL);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-}
-
-/* Until it is the script's turn: @go is closed at its other end then. */
-static int await_turn(const struct device *d, const char *script, const char *verb, pid_t pid,
-		      int go)
-{
-	int64_t end = xl_now() + HOTPLUG_QUEUE_MS;
-	struct pollfd pfd = { .fd = go, .events = POLLIN };
-	char holder[16] = "";
-	int fd, rc;
-
-	do {
-		rc = poll(&pfd, 1, 1000);
-	} while (rc <= 0 && xl_now() < end);
-	close(go);
-	if (rc > 0)
-		return 0;
-	kill_script(pid);
-	fd = lock_of(script) ? open(lock_of(script), O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		if (read(fd, holder, sizeof(holder) - 1) < 0)
-			holder[0] = '\0';
-		close(fd);
-	}
-	return xl_error("%s %s: the scripts of other %s are still not done after %d s (the last "
-			"one is process %ld)",
-			script, verb, d->kind->net ? "interfaces" : "disks",
-			HOTPLUG_QUEUE_MS / 1000, strtol(holder, NULL, 10));
-}
-
-/* Runs a script to its end. Its own report is in xenstore; this is about running at all. */
-static int run_script(const struct device *d, const char *script, const char *verb)
-{
-	int status, ms = 1, go[2];
-	int64_t end;
-	pid_t pid, got;
-
-	if (pipe2(go, O_CLOEXEC))
-		return xl_error("%s: cannot start: %s", script, strerror(errno));
-	pid = fork();
-	if (!pid) {
-		close(go[0]);
-		exec_script(d, script, verb, go[1]);
-	}
-	close(go[1]);
-	if (pid < 0) {
-		close(go[0]);
-		return xl_error("%s: cannot start: %s", script, strerror(errno));
-	}
-	if (await_turn(d, script, verb, pid, go[0]))
-		return -1;
-	end = xl_now() + HOTPLUG_WAIT_MS;
-	for (;;) {
-		got = waitpid(pid, &status, WNOHANG);
-		if (got == pid)
-			break;
-		if (got < 0 && errno != EINTR)
-			return xl_error("%s: lost: %s", script, strerror(errno));
-		if (xl_now() > end) {
-			kill_script(pid);
-			return xl_error("%s %s: still not done after %d s, killed", script, verb,
-					HOTPLUG_WAIT_MS / 1000);
-		}
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return xl_error("%s: cannot be run", script);
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+	return xl_sprintf("/local/domain/%u/backend/%s/%u/%u", d->backend, d->kind->name, d->domid,
+			  d->devid);
 }
 
 /* --- states ---------------------------------------------------------------------------------- */
 
 /*
- * dom0's kernel has unregistered the device (or never had it), or no driver serves it. A back end that
+ * This kernel has unregistered the device (or never had it), or no driver serves it. A back end that
  * was just connecting when it was told to close may have written Connected over Closing; then the node
  * never says Closed, although all is done.
  */
@@ -215,6 +49,9 @@ static bool backend_done(const struct device *d)
 {
 	char devid[16];
 
+	/* Of another kernel only the nodes are seen. */
+	if (d->backend)
+		return false;
 	snprintf(devid, sizeof(devid), "%u", d->devid);
 	return backend_unbound(d->kind->name, d->domid, devid);
 }
@@ -227,6 +64,8 @@ static bool backend_going(const struct device *d)
 {
 	char path[128];
 
+	if (d->backend)
+		return false;
 	snprintf(path, sizeof(path), "/sys/devices/%s-%u-%u", d->kind->name, d->domid, d->devid);
 	if (access(path, F_OK))
 		return false;
@@ -238,16 +77,22 @@ static bool backend_going(const struct device *d)
 /* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
-	int64_t end = xl_now() + timeout;
+	int64_t end = xl_now() + timeout, nudge = xl_now() + NUDGE_MS;
 	long now;
 	int ms = 2;
 
 	for (;;) {
 		now = st_read_long(xl, "%s/state", d->be);
+		if (d->backend && state == XenbusStateInitWait && xl_now() > nudge) {
+			driver_nudge(xl, d);
+			nudge = xl_now() + NUDGE_MS;
+		}
 		if (now == state || now < 0 || xl_now() > end)
 			return now;
 		if (state == XenbusStateClosed && backend_done(d))
 			return state;
+		if (d->backend && !driver_alive(xl, d->backend))
+			return -1;
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
 			return now;
@@ -268,32 +113,60 @@ static void wait_gone(const struct device *d)
 
 /* --- setting up ------------------------------------------------------------------------------ */
 
+/* The back end's nodes, in dom0. */
+static bool write_backend(struct xl *xl, xs_transaction_t t, const struct device *d,
+			  const struct device_spec *spec, const char *fe, const char *dom,
+			  const char *dev)
+{
+	bool ok;
+
+	ok = st_dir(xl, t, 0, d->domid, "%s", d->be);
+	ok = ok && st_write(xl, t, fe, "%s/frontend", d->be);
+	ok = ok && st_write(xl, t, dom, "%s/frontend-id", d->be);
+	ok = ok && st_write(xl, t, spec->script, "%s/script", d->be);
+	ok = ok && st_write(xl, t, "1", "%s/online", d->be);
+	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, d->be, dev);
+	return ok && st_write(xl, t, "1", "%s/state", d->be);
+}
+
+/* In a driver domain: what dom0 keeps of it, then what that domain gets. */
+static bool write_foreign(struct xl *xl, xs_transaction_t t, const struct device *d,
+			  const struct device_spec *spec, const char *fe, const char *dev)
+{
+	char *own = xl_sprintf(XL_FOREIGN, d->domid, d->kind->name, d->devid);
+	char *name = domain_name(xl, d->backend);
+	bool ok;
+
+	ok = st_write(xl, t, name ? name : "", "%s/backend-name", own);
+	ok = ok && driver_note_number(xl, t, d->domid, d->backend, name ? name : "");
+	ok = ok && st_write(xl, t, spec->script, "%s/script", own);
+	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, own, dev);
+	ok = ok && driver_offer(xl, t, d);
+	free(name);
+	free(own);
+	return ok;
+}
+
 static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *d,
 			const struct device_spec *spec)
 {
-	char fe[80], dom[16], dev[16];
+	char fe[80], dom[16], dev[16], back[16];
 	bool ok;
 
 	snprintf(fe, sizeof(fe), "/local/domain/%u/device/%s/%u", d->domid, d->kind->name,
 		 d->devid);
 	snprintf(dom, sizeof(dom), "%u", d->domid);
 	snprintf(dev, sizeof(dev), "%u", d->devid);
+	snprintf(back, sizeof(back), "%u", d->backend);
 	ok = st_write(xl, t, d->be, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name,
 		      d->devid);
 
-	ok = ok && st_dir(xl, t, d->domid, 0, "%s", fe);
+	ok = ok && st_dir(xl, t, d->domid, d->backend, "%s", fe);
 	ok = ok && st_write(xl, t, d->be, "%s/backend", fe);
-	ok = ok && st_write(xl, t, "0", "%s/backend-id", fe);
-
-	ok = ok && st_dir(xl, t, 0, d->domid, "%s", d->be);
-	ok = ok && st_write(xl, t, fe, "%s/frontend", d->be);
-	ok = ok && st_write(xl, t, dom, "%s/frontend-id", d->be);
-	ok = ok && st_write(xl, t, spec->script, "%s/script", d->be);
-	ok = ok && st_write(xl, t, "1", "%s/online", d->be);
-	ok = ok && d->kind->write(xl, t, spec->of_kind, fe, d->be, dev);
-
-	ok = ok && st_write(xl, t, "1", "%s/state", fe);
-	return ok && st_write(xl, t, "1", "%s/state", d->be);
+	ok = ok && st_write(xl, t, back, "%s/backend-id", fe);
+	ok = ok && (d->backend ? write_foreign(xl, t, d, spec, fe, dev) :
+				 write_backend(xl, t, d, spec, fe, dom, dev));
+	return ok && st_write(xl, t, "1", "%s/state", fe);
 }
 
 static int create_nodes(struct xl *xl, const struct device *d, const struct device_spec *spec)
@@ -351,23 +224,62 @@ static void tell(struct xl *xl, const char *event, const struct device *d)
 			    d->devid);
 }
 
+/* The script has been run, here or in the driver domain. 0, or -1 after a message. */
+static int connect_script(struct xl *xl, struct xl_config *cfg, const struct device *d,
+			  const struct device_spec *spec)
+{
+	char *status = NULL, *why = NULL;
+	int rc = 0;
+
+	if (d->backend) {
+		why = driver_await_script(xl, d);
+		if (why)
+			config_error(cfg, d->kind->key, spec->line, "%s: %s", spec->label, why);
+		rc = why ? -1 : 0;
+		free(why);
+		return rc;
+	}
+	rc = hotplug_run(d, spec->script, d->kind->start);
+	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d->be);
+	if (rc || !status || strcmp(status, "connected")) {
+		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d->be);
+		if (why)
+			config_error(cfg, d->kind->key, spec->line, "%s: %s", spec->label, why);
+		else
+			config_error(cfg, d->kind->key, spec->line,
+				     "%s: %s failed, see " HOTPLUG_LOG, spec->label, spec->script);
+		rc = -1;
+	}
+	free(status);
+	free(why);
+	return rc;
+}
+
 int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
 	       const struct device_spec *spec)
 {
-	struct device d = { .kind = kind, .domid = domid, .devid = spec->devid };
-	char *status = NULL, *why = NULL;
+	struct device d = {
+		.kind = kind, .domid = domid, .devid = spec->devid, .backend = spec->backend
+	};
 	long state;
 	int rc = -1;
 
-	d.be = backend_path(kind, domid, spec->devid);
+	if (d.backend && d.backend == domid) {
+		config_error(cfg, kind->key, spec->line, "%s: its back end would be its own domain",
+			     spec->label);
+		return -1;
+	}
+	d.be = backend_path(&d);
 	if (claim(xl, cfg, &d, spec))
 		goto out;
 	state = wait_state(xl, &d, XenbusStateInitWait, BACKEND_WAIT_MS);
-	if (state != XenbusStateInitWait) {
+	/* In a driver domain a front end that is quick may be connected before we look. */
+	if (state != XenbusStateInitWait && !(d.backend && state > XenbusStateInitWait)) {
 		config_error(cfg, kind->key, spec->line,
 			     "the back end of %s does not answer (state %ld after %d s): is %s in "
-			     "dom0's kernel?",
-			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver);
+			     "%s kernel?",
+			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver,
+			     d.backend ? "the driver domain's" : "dom0's");
 		goto out;
 	}
 	if (kind->offered && !kind->offered(xl, spec->of_kind, d.be)) {
@@ -375,22 +287,10 @@ int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struc
 			 strerror(errno));
 		goto out;
 	}
-	rc = run_script(&d, spec->script, kind->start);
-	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d.be);
-	if (rc || !status || strcmp(status, "connected")) {
-		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d.be);
-		if (why)
-			config_error(cfg, kind->key, spec->line, "%s: %s", spec->label, why);
-		else
-			config_error(cfg, kind->key, spec->line, "%s: %s failed, see " HOTPLUG_LOG,
-				     spec->label, spec->script);
-		rc = -1;
-	} else {
+	rc = connect_script(xl, cfg, &d, spec);
+	if (!rc)
 		tell(xl, EVENT_ATTACHED, &d);
-	}
 out:
-	free(status);
-	free(why);
 	free(d.be);
 	return rc;
 }
@@ -427,26 +327,66 @@ static int disconnect(struct xl *xl, const struct device *d, bool force)
 	return before;
 }
 
+static void begin_waiting(void)
+{
+	patience_ends = xl_now() + PATIENCE_MS;
+	silent = 0;
+}
+
+/* How long a back end is waited for. */
+static int patience(const struct device *d)
+{
+	int64_t left = d->backend ? patience_ends - xl_now() : BACKEND_WAIT_MS;
+
+	if (d->backend && d->backend == silent)
+		return 0;
+	return left > BACKEND_WAIT_MS ? BACKEND_WAIT_MS : left > 0 ? left : 0;
+}
+
+/* Undoes what the script did, or waits until the driver domain has. */
+static void undo_script(struct xl *xl, const struct device *d)
+{
+	int ms = patience(d);
+	char *script;
+
+	if (d->backend) {
+		if (!driver_await_release(xl, d, ms) && ms) {
+			silent = d->backend;
+			xl_error("%s: the driver domain has not undone its script (does xl devd "
+				 "run there?); removed all the same",
+				 d->be);
+		}
+		return;
+	}
+	script = st_read(xl, XBT_NULL, "%s/script", d->be);
+	if (script)
+		hotplug_run(d, script, d->kind->stop);
+	free(script);
+}
+
 /* After disconnect(): waits for it, undoes what the script did, and removes what is left. */
 static void finish(struct xl *xl, struct device *d)
 {
 	/* Not probed: no back end has ever looked at it, so none will close it. */
-	long state = wait_state(xl, d, XenbusStateClosed, d->probed ? BACKEND_WAIT_MS : 500);
-	char *script;
+	int ms = patience(d);
+	long state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
+	char *top;
 
-	if (d->probed && state >= 0 && state != XenbusStateClosed)
+	if (d->probed && state >= 0 && state != XenbusStateClosed) {
 		xl_error("%s: the back end does not let go (state %ld); removed all the same",
 			 d->be, state);
-	else
+		silent = d->backend;
+	} else {
 		wait_gone(d);
-	script = st_read(xl, XBT_NULL, "%s/script", d->be);
-	if (script)
-		run_script(d, script, d->kind->stop);
-	free(script);
-	st_prune(xl, d->be, "/local/domain/0/backend");
+	}
+	undo_script(xl, d);
+	top = xl_sprintf("/local/domain/%u/backend", d->backend);
+	st_prune(xl, d->be, top);
+	free(top);
 	xs_rm(xl->xs, XBT_NULL, d->be);
 	/* See backends.c: another device may get the same number. */
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%u", d->domid, d->kind->name, d->devid);
+	st_remove(xl, XBT_NULL, XL_FOREIGN, d->domid, d->kind->name, d->devid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name, d->devid);
 }
 
@@ -460,6 +400,7 @@ static bool look_up(struct xl *xl, uint32_t domid, const struct device_kind *kin
 	d->be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", domid, kind->name, devid);
 	if (!d->be)
 		return false;
+	d->backend = backend_domid(d->be);
 	d->probed = st_read_long(xl, "%s/state", d->be) > XenbusStateInitialising;
 	return true;
 }
@@ -484,7 +425,8 @@ static int keep(struct xl *xl, const struct device *d, int before)
 {
 	const char *dom0s = "", *guests = "it stays, and the guest goes on using it";
 	char state[12];
-	char *dev = st_read(xl, XBT_NULL, "%s/dev", d->be);
+	char *nodes = device_nodes(d->domid, d->kind->name, d->devid, d->be);
+	char *dev = st_read(xl, XBT_NULL, "%s/dev", nodes);
 	struct xen_domctl_getdomaininfo info;
 	xs_transaction_t t;
 	char *fe, *be;
@@ -515,6 +457,7 @@ static int keep(struct xl *xl, const struct device *d, int before)
 		 "away, and what is not written yet is lost",
 		 d->domid, d->kind->key, dev ? dev : "", FRONTEND_WAIT_MS / 1000, dom0s, guests);
 	free(dev);
+	free(nodes);
 	return -1;
 }
 
@@ -526,6 +469,13 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 
 	if (!look_up(xl, domid, kind, devid, &d))
 		return xl_error("domain %u has no %s %u", domid, kind->key, devid);
+	if (!force && kind->stays && d.backend && !driver_alive(xl, d.backend) && !unused(xl, &d)) {
+		free(d.be);
+		return xl_error(
+			"the driver domain of %s %u is gone: start it again, or take the device "
+			"away with -f, and what is not written yet is lost",
+			kind->key, devid);
+	}
 	if (!force && !(kind->stays && unused(xl, &d))) {
 		before = disconnect(xl, &d, false);
 		if (wait_state(xl, &d, XenbusStateClosed, FRONTEND_WAIT_MS) == XenbusStateClosed) {
@@ -539,6 +489,7 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 				      domid, kind->key, devid);
 		}
 	}
+	begin_waiting();
 	disconnect(xl, &d, true);
 	finish(xl, &d);
 	tell(xl, EVENT_DETACHED, &d);
@@ -546,7 +497,8 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 	return rc;
 }
 
-void device_remove_all(struct xl *xl, uint32_t domid)
+/* @all: not only those of driver domains. */
+static void remove_devices(struct xl *xl, uint32_t domid, bool all)
 {
 	struct device *list = NULL, *more;
 	unsigned int i, j, devs;
@@ -560,11 +512,16 @@ void device_remove_all(struct xl *xl, uint32_t domid)
 			if (!more)
 				abort();
 			list = more;
-			if (look_up(xl, domid, kinds[i], atoi(dev[j]), &list[nr]))
+			if (!look_up(xl, domid, kinds[i], atoi(dev[j]), &list[nr]))
+				continue;
+			if (all || list[nr].backend)
 				nr++;
+			else
+				free(list[nr].be);
 		}
 		free(dev);
 	}
+	begin_waiting();
 	/* All at once, so that their waits overlap. */
 	for (n = 0; n < nr; n++)
 		disconnect(xl, &list[n], true);
@@ -573,6 +530,16 @@ void device_remove_all(struct xl *xl, uint32_t domid)
 		free(list[n].be);
 	}
 	free(list);
+}
+
+void device_remove_all(struct xl *xl, uint32_t domid)
+{
+	remove_devices(xl, domid, true);
+}
+
+void device_remove_foreign(struct xl *xl, uint32_t domid)
+{
+	remove_devices(xl, domid, false);
 }
 
 void device_remove_directories(struct xl *xl, uint32_t domid)

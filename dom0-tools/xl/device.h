@@ -38,14 +38,68 @@ struct device_spec {
 	int line; /* in the config */
 	const char *label; /* for messages */
 	const char *script; /* absolute */
+	uint32_t backend; /* a driver domain; 0: dom0 */
 	const void *of_kind; /* struct xl_nic, device_disk.c's struct disk */
 };
 
+/* One device that exists, seen from either side. */
+struct device {
+	const struct device_kind *kind;
+	uint32_t domid; /* the guest's */
+	unsigned int devid;
+	uint32_t backend; /* the domain of its back end */
+	char *be; /* the back end's directory */
+	bool probed;
+};
+
 /*
- * Makes a device and runs its script. The domain's lock is held; messages by config_error(). After a failure
+ * Makes a device and runs its script, or waits for a driver domain to run it. The domain's lock is held; messages by config_error(). After a failure
  * device_remove_all() or device_detach() takes away what is left.
  */
 int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
 	       const struct device_spec *spec);
+
+/* --- hotplug.c ------------------------------------------------------------------------------- */
+
+#ifndef HOTPLUG_WAIT_MS
+#define HOTPLUG_WAIT_MS 30000
+#endif
+
+/* Runs a script to its end. Its own report is in xenstore; this is about running at all. */
+int hotplug_run(const struct device *d, const char *script, const char *verb);
+
+/* --- driver.c: back ends in driver domains ---------------------------------------------------- */
+
+/* What dom0 knows of such a device; the driver domain can write what it likes into its own nodes. */
+#define XL_FOREIGN XL_PRIVATE "/%u/foreign/%s/%u"
+/* The name that a domain had in which this one has had back ends: until this one ends it may have granted pages to it. */
+#define XL_NUMBER XL_PRIVATE "/%u/backends/%u"
+
+/* A driver domain that runs; message by config_error(). */
+int driver_find(struct xl *xl, struct xl_config *cfg, const char *key, int line, const char *arg,
+		uint32_t *domid);
+/* Is it there, a driver domain, and not dead? */
+bool driver_alive(struct xl *xl, uint32_t domid);
+/* XL_NUMBER is written. False with errno. */
+bool driver_note_number(struct xl *xl, xs_transaction_t t, uint32_t domid, uint32_t backend,
+			const char *name);
+/*
+ * Writes the back end's nodes from what XL_FOREIGN has, for the driver domain to find: at first, and again
+ * for the next life of that domain. False with errno.
+ */
+bool driver_offer(struct xl *xl, xs_transaction_t t, const struct device *d);
+/* If that is a life that has not been offered it yet; then true. The guest's lock is held. */
+bool driver_offer_again(struct xl *xl, const struct device *d);
+/*
+ * Says again that there is a device that its back end has not looked at: a Linux that starts lists its devices and only
+ * then asks to be told of others, and whatever comes in between it never sees. The guest's lock is held.
+ */
+void driver_nudge(struct xl *xl, const struct device *d);
+/* Waits for the driver domain's hotplug script. NULL or why not; the caller frees. */
+char *driver_await_script(struct xl *xl, const struct device *d);
+/* The same for the script's undoing, for at most @ms. False: it has not said so. */
+bool driver_await_release(struct xl *xl, const struct device *d, int ms);
+/* May another guest have this disk of a driver domain's? NULL or why not; the caller frees. */
+char *driver_disk_clash(struct xl *xl, uint32_t backend, const char *target, bool readonly);
 
 #endif /* XL_DEVICE_H */

@@ -21,7 +21,8 @@
 /* A disk that is being made. Of what its own script makes is known only afterwards whose bytes it has. */
 struct disk {
 	const struct xl_disk *d;
-	struct sharing sharing;
+	struct sharing sharing; /* of dom0's */
+	uint32_t backend; /* a driver domain; 0: dom0 */
 };
 
 static char *script_path(const struct xl_disk *d)
@@ -70,6 +71,9 @@ int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 	struct stat st;
 	int fd;
 
+	/* A driver domain's scripts, files and devices are its own. */
+	if (d->backend)
+		return 0;
 	if (d->script)
 		return check_script(cfg, d);
 	if (!d->target)
@@ -177,6 +181,8 @@ static char *refuse(struct xl *xl, const void *of_kind)
 	unsigned int doms, devs, i, j;
 	char **dom, **dev, *be, *why = NULL;
 
+	if (disk->backend)
+		return driver_disk_clash(xl, disk->backend, disk->d->target, disk->d->readonly);
 	dom = st_list(xl, &doms, BACKENDS);
 	for (i = 0; !why && i < doms; i++) {
 		dev = st_list(xl, &devs, BACKENDS "/%s", dom[i]);
@@ -245,20 +251,26 @@ static int add_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid, cons
 {
 	struct disk disk = { .d = d };
 	char *script = script_path(d);
-	const struct device_spec spec = {
+	struct device_spec spec = {
 		.devid = d->devid,
 		.line = d->line,
 		.label = d->target,
 		.script = script,
 		.of_kind = &disk,
 	};
-	int rc = d->script ? 0 : sharing_of_path(d->target, &disk.sharing);
+	int rc = 0;
 
-	if (rc)
-		config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(-rc));
-	else
+	if (d->backend) {
+		rc = driver_find(xl, cfg, "disk", d->line, d->backend, &disk.backend);
+	} else if (!d->script) {
+		rc = sharing_of_path(d->target, &disk.sharing);
+		if (rc)
+			config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(-rc));
+	}
+	spec.backend = disk.backend;
+	if (!rc)
 		rc = device_add(xl, cfg, domid, &device_vbd, &spec);
-	if (!rc && d->script)
+	if (!rc && d->script && !d->backend)
 		rc = check_made(xl, cfg, domid, &disk);
 	sharing_free(&disk.sharing);
 	free(script);

@@ -23,9 +23,14 @@ static char *script_path(const struct xl_nic *n)
 
 int device_check_nic(struct xl_config *cfg, const struct xl_nic *n)
 {
-	char *script = script_path(n);
-	int rc = access(script, X_OK);
+	char *script;
+	int rc;
 
+	/* A driver domain's are its own. */
+	if (n->backend)
+		return 0;
+	script = script_path(n);
+	rc = access(script, X_OK);
 	if (rc)
 		config_error(cfg, "vif", n->line, "the script %s cannot be run: %s", script,
 			     strerror(errno));
@@ -155,20 +160,21 @@ static void warn_of_twin(struct xl *xl, struct xl_config *cfg, uint32_t domid,
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n)
 {
 	char *script = script_path(n), *label = xl_sprintf("interface %u", n->devid);
-	const struct device_spec spec = {
+	struct device_spec spec = {
 		.devid = n->devid,
 		.line = n->line,
 		.label = label,
 		.script = script,
 		.of_kind = n,
 	};
-	int rc;
+	int rc = 0;
 
-	/* Which is to look at all interfaces that there are. */
-	if (n->have_mac)
+	if (n->backend)
+		rc = driver_find(xl, cfg, "vif", n->line, n->backend, &spec.backend);
+	else if (n->have_mac) /* Which is to look at all interfaces that there are. */
 		warn_of_twin(xl, cfg, domid, n);
-	rc = device_add(xl, cfg, domid, &device_vif, &spec);
-
+	if (!rc)
+		rc = device_add(xl, cfg, domid, &device_vif, &spec);
 	free(script);
 	free(label);
 	return rc;

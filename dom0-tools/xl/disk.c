@@ -15,7 +15,7 @@
 
 struct parse {
 	struct xl_disk *d;
-	bool have_format, have_access, have_target, prefixed;
+	bool have_format, have_access, have_target, have_backend, prefixed;
 	char *msg;
 	size_t size;
 };
@@ -222,6 +222,18 @@ static int set_access(struct parse *p, const char *v)
 	return 0;
 }
 
+static int set_backend(struct parse *p, const char *v)
+{
+	if (p->have_backend)
+		return FAIL(p, "backend given twice");
+	p->have_backend = true;
+	if (!*v)
+		return FAIL(p, "backend is empty");
+	if (strcmp(v, "0") && strcmp(v, "Domain-0"))
+		p->d->backend = copy_of(v);
+	return 0;
+}
+
 static int set_named(struct parse *p, const char *key, const char *v)
 {
 	static const char *const known[] = { "format",	"vdev",	   "access", "backendtype",
@@ -242,9 +254,7 @@ static int set_named(struct parse *p, const char *key, const char *v)
 	if (!strcmp(key, "devtype"))
 		return set_devtype(p, v);
 	if (!strcmp(key, "backend"))
-		return !strcmp(v, "0") || !strcmp(v, "Domain-0") ?
-			       0 :
-			       FAIL(p, "backend '%s' is not supported, only Domain-0", v);
+		return set_backend(p, v);
 	if (!strcmp(key, "script"))
 		return set_script(p, v);
 	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
@@ -339,6 +349,8 @@ static int check_whole(struct parse *p)
 		return FAIL(p, "target '%s' is not an absolute path", d->target);
 	if (!d->vdev[0])
 		return FAIL(p, "no vdev");
+	if (d->cdrom && d->backend)
+		return FAIL(p, "a CD drive's media are dom0's; backend is for disks");
 	/* Nobody writes to a CD, whatever access says; Xen's rule. */
 	if (d->cdrom)
 		d->readonly = true;
@@ -349,11 +361,12 @@ char *disk_format(const struct xl_disk *d)
 {
 	char *text;
 
-	if (asprintf(&text, "format=raw, vdev=%s, access=%s%s%s%s%s%s, target=%s", d->vdev,
+	if (asprintf(&text, "format=raw, vdev=%s, access=%s%s%s%s%s%s%s%s, target=%s", d->vdev,
 		     d->readonly ? "ro" : "rw", d->cdrom ? ", devtype=cdrom" : "",
 		     d->no_discard ? ", no-discard" : "",
 		     d->direct_io_safe ? ", direct-io-safe" : "", d->script ? ", script=" : "",
-		     d->script ? d->script : "", d->target ? d->target : "") < 0)
+		     d->script ? d->script : "", d->backend ? ", backend=" : "",
+		     d->backend ? d->backend : "", d->target ? d->target : "") < 0)
 		abort();
 	return text;
 }
@@ -380,5 +393,6 @@ void disk_free(struct xl_disk *d)
 {
 	free(d->target);
 	free(d->script);
-	d->target = d->script = NULL;
+	free(d->backend);
+	d->target = d->script = d->backend = NULL;
 }

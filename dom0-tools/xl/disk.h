@@ -12,6 +12,7 @@
 struct xl_disk {
 	char *target; /* a path, or whatever @script takes; NULL: a CD drive without a medium */
 	char *script; /* absolute, or a name in the scripts' directory; NULL: block */
+	char *backend; /* a driver domain's name or number; NULL: dom0 */
 	char vdev[32]; /* as given */
 	unsigned int devid; /* what the front end is called in xenstore */
 	bool readonly;

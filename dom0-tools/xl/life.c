@@ -256,6 +256,7 @@ static bool write_dirs(struct creation *k, xs_transaction_t t)
 					   "error" };
 	uint32_t id = k->guest.domid;
 	unsigned int i;
+	char life[24];
 	bool ok;
 
 	ok = st_dir(k->xl, t, 0, 0, XL_PRIVATE "/%u", id);
@@ -264,6 +265,13 @@ static bool write_dirs(struct creation *k, xs_transaction_t t)
 		ok = st_dir(k->xl, t, 0, id, "/local/domain/%u/%s", id, read_only[i]);
 	for (i = 0; ok && i < pv_container_size(own); i++)
 		ok = st_dir(k->xl, t, id, id, "/local/domain/%u/%s", id, own[i]);
+	/* In libxl its tools, which find out by it where they are, may keep what they like; it is Xen's name. */
+	if (k->cfg->driver_domain) {
+		snprintf(life, sizeof(life), "%lld", (long long)xl_now());
+		ok = ok && st_write(k->xl, t, life, XL_DRIVER, id);
+		ok = ok && st_dir(k->xl, t, 0, id, "/local/domain/%u/backend", id);
+		ok = ok && st_dir(k->xl, t, id, id, "/local/domain/%u/libxl", id);
+	}
 	return ok;
 }
 
@@ -369,6 +377,47 @@ static int in_transaction(struct creation *k,
 
 /* --- making ---------------------------------------------------------------------------------- */
 
+/* The number for a driver domain whose last life guests still wait for, once nothing is left of that; else 0. */
+static uint32_t await_number(struct creation *k)
+{
+	uint32_t domid = driver_number(k->xl, k->cfg->name);
+	int64_t end = xl_now() + GONE_WAIT_MS;
+	struct xen_domctl_getdomaininfo info;
+
+	while (domid && !pv_domain_info(k->xl->pv, domid, &info)) {
+		if (xl_now() > end) {
+			xl_error(
+				"warning: something still has pages of domain %u: '%s' cannot have "
+				"that number, and the guests that had disks or interfaces of it do "
+				"not get them back",
+				domid, k->cfg->name);
+			return 0;
+		}
+		xl_sleep(20);
+	}
+	return domid;
+}
+
+/*
+ * Numbers that others have granted pages to are passed over: the hypervisor goes round all that there are, so each comes up
+ * once at most.
+ */
+static int take_number(struct creation *k, const struct pv_create *create)
+{
+	uint32_t *domid = &k->guest.domid;
+	unsigned int tries = 0;
+	int rc;
+
+	for (;;) {
+		rc = pv_domain_create(k->xl->pv, create, domid, NULL);
+		if (rc || create->domid || !driver_number_kept(k->xl, *domid))
+			return rc;
+		pv_domain_destroy(k->xl->pv, *domid);
+		if (++tries > DOMID_FIRST_RESERVED)
+			return -ENOSPC;
+	}
+}
+
 static int make_domain(struct creation *k)
 {
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
@@ -378,8 +427,10 @@ static int make_domain(struct creation *k)
 	struct pv *pv = k->xl->pv;
 	int rc;
 
+	if (k->cfg->driver_domain)
+		create.domid = await_number(k);
 	memcpy(create.handle, k->uuid, 16);
-	rc = pv_domain_create(pv, &create, &k->guest.domid, NULL);
+	rc = take_number(k, &create);
 	if (rc) {
 		k->guest.domid = 0;
 		xl_error("the hypervisor creates no domain: %s", strerror(-rc));
@@ -555,6 +606,8 @@ static int unmake(struct xl *xl, uint32_t domid)
 
 	/* Stop it first: a running guest could keep its devices busy. */
 	pv_domain_pause(xl->pv, domid);
+	/* From here on nobody offers it devices. */
+	st_remove(xl, XBT_NULL, XL_DRIVER, domid);
 	device_remove_all(xl, domid);
 	remove_nodes(xl, domid);
 	/* As long as it is there the rest can be found and removed. */

@@ -274,9 +274,11 @@ static int set_type(struct parse *p, const char *v)
 
 static int set_backend(struct parse *p, const char *v)
 {
-	return strcmp(v, "0") && strcmp(v, "Domain-0") ?
-		       FAIL(p, "backend '%s' is not supported, only Domain-0", v) :
-		       0;
+	if (!*v)
+		return FAIL(p, "backend is empty");
+	if (strcmp(v, "0") && strcmp(v, "Domain-0"))
+		p->n->backend = copy(v);
+	return 0;
 }
 
 /* An emulated card's; PV interfaces have none, and Xen's xl ignores it for them as well. */
@@ -378,6 +380,6 @@ void nic_free(struct xl_nic *n)
 {
 	free(n->script);
 	free(n->ip);
-	n->script = NULL;
-	n->ip = NULL;
+	free(n->backend);
+	n->script = n->ip = n->backend = NULL;
 }

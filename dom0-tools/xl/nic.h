@@ -24,6 +24,7 @@ struct xl_nic {
 	char bridge[NIC_NAME_LEN];
 	char *script; /* absolute, or relative to the directory of hotplug scripts */
 	char vifname[NIC_NAME_LEN]; /* in dom0; "" = vifDOMID.DEVID */
+	char *backend; /* a driver domain's name or number; NULL: dom0 */
 	char *ip; /* for the script; NULL = none */
 	char gatewaydev[NIC_NAME_LEN]; /* for vif-route; "" = the default route's */
 	unsigned int mtu; /* 0 = the bridge's, or 1500 */

@@ -616,6 +616,16 @@ static enum next act(struct life *l, enum xl_action action)
 	return NEXT_GONE;
 }
 
+/* Driver domains decide how long that takes: not with xl_lock(), which all others want. */
+static void release_foreign(struct life *l)
+{
+	int lock = xl_lock_domain(l->domid);
+
+	if (is_ours(l))
+		device_remove_foreign(l->xl, l->domid);
+	xl_unlock_domain(lock, l->domid);
+}
+
 /* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
 static enum next after_the_end(struct life *l, unsigned int reason)
 {
@@ -625,6 +635,8 @@ static enum next after_the_end(struct life *l, unsigned int reason)
 
 	open_log();
 	action = hold_back(l, decide(l, reason));
+	if (restarts(action))
+		release_foreign(l);
 	/* Over destruction and creation, so that nobody takes the name in between. */
 	lock = restarts(action) ? xl_lock() : -1;
 	domain_lock = xl_lock_domain(l->domid);

@@ -142,6 +142,9 @@ const struct command commands[] = {
 	{ "usage", cmd_usage, "[--json] [Domain ...]",
 	  "Show what guests use, and what past ones have used",
 	  "--json                  As a list of objects.\n" },
+	{ "devd", cmd_devd, "[options]", "Serve the back ends of a driver domain (runs in it)",
+	  "-F                      Stay in the foreground; otherwise it is a daemon.\n"
+	  "-p, --pidfile=FILE      Write the process's number to FILE.\n" },
 	{ "init-dom0", cmd_init_dom0, "", "Write dom0's own nodes to xenstore (at dom0's start)",
 	  NULL },
 	{ "help", cmd_help, "[Command]", "Print this list, or the options of one command", NULL },

@@ -195,8 +195,29 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 		  bool force);
 /* All devices of a domain that no longer runs. Never gives up half way. */
 void device_remove_all(struct xl *xl, uint32_t domid);
+/* Those whose back ends are in driver domains, which may take their time. */
+void device_remove_foreign(struct xl *xl, uint32_t domid);
 /* The domain's directories below its back ends', once it has no devices. */
 void device_remove_directories(struct xl *xl, uint32_t domid);
+
+/* The domain in the path of a back end's directory. */
+uint32_t backend_domid(const char *be);
+/* Where a device's configuration can be read and believed; the caller frees. @be: its back end's directory. */
+char *device_nodes(uint32_t domid, const char *kind, unsigned int devid, const char *be);
+/*
+ * The number that a driver domain of this name has to have, for guests that wait for it: the one that its last life
+ * had. 0: nobody waits for it.
+ */
+uint32_t driver_number(struct xl *xl, const char *name);
+/*
+ * Has any domain that there is had back ends in one of this number? Pages may be granted to the number still, and event
+ * channels open to it: nobody else may get it.
+ */
+bool driver_number_kept(struct xl *xl, uint32_t domid);
+/* Does a device of some domain, but of a dead one that is kept, have its back end there? */
+bool driver_in_use(struct xl *xl, uint32_t domid);
+/* This domain may have back ends for others. Another value in each life. */
+#define XL_DRIVER XL_PRIVATE "/%u/driver-domain"
 
 /* --- kernel.c -------------------------------------------------------------------------------- */
 
@@ -331,6 +352,7 @@ int cmd_cd_eject(int argc, char **argv);
 int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
+int cmd_devd(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_top(int argc, char **argv);

@@ -71,6 +71,7 @@ size_t pv_text_replay(char *text, size_t n);
 /* --- domctl.c -------------------------------------------------------------------------------- */
 
 struct pv_create {
+	uint32_t domid; /* 0: any that is free */
 	uint8_t handle[16]; /* UUID */
 	uint32_t max_vcpus;
 	uint32_t max_evtchn_port; /* the highest event channel that it may have */

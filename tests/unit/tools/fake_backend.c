@@ -4,7 +4,7 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
- * has no back ends, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
+ * has no back ends, driver* has some for others, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -153,12 +153,13 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 	free(fe);
 }
 
-static void all_devices(const char *kind)
+/* Of dom0's kernel (0) or a driver domain's. */
+static void all_devices(unsigned int backend, const char *kind)
 {
 	unsigned int n, m, i, j;
 	char base[64], **doms, **devs, path[256];
 
-	snprintf(base, sizeof(base), "/local/domain/0/backend/%s", kind);
+	snprintf(base, sizeof(base), "/local/domain/%u/backend/%s", backend, kind);
 	doms = xs_directory(xs, XBT_NULL, base, &n);
 	for (i = 0; doms && i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", base, doms[i]);
@@ -301,11 +302,17 @@ int main(int argc, char **argv)
 	if (!xs)
 		return 1;
 	for (;;) {
-		all_devices("vbd");
-		all_devices("vif");
-		for (i = 0; i < FAKE_DOMAINS; i++)
-			if (hv->dom[i].used)
-				one_guest(&hv->dom[i]);
+		all_devices(0, "vbd");
+		all_devices(0, "vif");
+		for (i = 0; i < FAKE_DOMAINS; i++) {
+			if (!hv->dom[i].used)
+				continue;
+			one_guest(&hv->dom[i]);
+			if (hv->dom[i].started && called(hv->dom[i].domid, "driver")) {
+				all_devices(hv->dom[i].domid, "vbd");
+				all_devices(hv->dom[i].domid, "vif");
+			}
+		}
 		poll(NULL, 0, 5);
 	}
 }

@@ -9,6 +9,7 @@
  *	fake-hv take N		takes N pages of the free memory; less than 0: gives them back
  *	fake-hv cpu DOMID MS	the domain has run so much longer
  *	fake-hv end DOMID	the domain powers off
+ *	fake-hv next DOMID	the number of the next domain, unless it is taken then: the numbers have gone round
  *	fake-hv add N		N running domains that have nothing but a number
  */
 #include <string.h>
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
 		return f->no_list = !atoi(argv[2]), 0;
 	if (argc == 3 && !strcmp(argv[1], "take"))
 		return __atomic_sub_fetch(&f->free_pages, atoi(argv[2]), __ATOMIC_SEQ_CST), 0;
+	if (argc == 3 && !strcmp(argv[1], "next"))
+		return f->next_domid = atoi(argv[2]), 0;
 	if (argc == 3 && !strcmp(argv[1], "end"))
 		return power_off(f, atoi(argv[2]));
 	if (argc == 3)

@@ -71,8 +71,10 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 
 		if (d->used)
 			continue;
+		while (find(pv, pv->f->next_domid))
+			pv->f->next_domid++;
 		memset(d, 0, sizeof(*d));
-		d->domid = *domid = pv->f->next_domid++;
+		d->domid = *domid = c->domid ? c->domid : pv->f->next_domid++;
 		memcpy(d->handle, c->handle, 16);
 		d->flags = XEN_DOMINF_paused;
 		d->pauses = 1;

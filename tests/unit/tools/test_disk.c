@@ -90,8 +90,10 @@ static void test_bad(void **state)
 		  "format 'vhd' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
 		{ "nbd:host:1,xvda,w", "prefix 'nbd:' is none of phy:, file:, raw:, tap:aio:" },
 		{ "vdev=xvda,acces=r,target=/x", "unknown key 'acces'; did you mean 'access'?" },
-		{ "vdev=xvda,backend=other,target=/x",
-		  "backend 'other' is not supported, only Domain-0" },
+		{ "vdev=xvda,backend=,target=/x", "backend is empty" },
+		{ "vdev=xvda,backend=a,backend=b,target=/x", "backend given twice" },
+		{ "vdev=xvdc,cdrom,backend=a,target=/x",
+		  "a CD drive's media are dom0's; backend is for disks" },
 	};
 	struct xl_disk d;
 	char msg[256];

@@ -49,7 +49,7 @@ says 1 "command line:1: disk: format 'qcow2' is not supported, only raw" xl bloc
 says 1 "command line:1: disk: $root/none: No such file or directory" xl block-attach a vdev=xvdb "target=$root/none"
 says 1 "too small for a disk" xl block-attach a vdev=xvdb "target=$root/text"
 says 1 "has a disk xvda already" xl block-attach a vdev=xvda "target=$root/more.img"
-says 1 "backend 'other' is not supported, only Domain-0" xl block-attach a vdev=xvdb backend=other "target=$root/more.img"
+says 1 "backend 'other': there is no such domain" xl block-attach a vdev=xvdb backend=other "target=$root/more.img"
 if [ "$have_nodes" ]; then
 	says 1 "disk: $root/a.img: in use by domain 'a'" xl block-attach a vdev=xvdb "target=$root/a.img"
 	check "that is all it says" [ "$(wc -l <output)" = 1 ]
