@@ -527,6 +527,9 @@ static long close_interdomain(struct domain *d, u32 port)
 	other->state = EVTCHNSTAT_unbound;
 	other->remote_domid = d->id;
 	other->remote.domain = NULL;
+	/* It may have died between what it wrote for its peer and the notification of that. */
+	if (d->dying && !rd->dying)
+		set_pending(rd, other);
 	port_free(d, c);
 	unlock_both(d, rd);
 	domain_put(rd); /* ours */

@@ -156,6 +156,7 @@ static void closing(void **state)
 
 	join(u1, u2, &p1, &p2);
 	assert_int_equal(close(p2), 0);
+	assert_false(pending(u1, p1));
 	assert_int_equal(close(p2), -EINVAL);
 	assert_int_equal(close(0), -EINVAL);
 	assert_int_equal(close(~0U), -EINVAL);
@@ -521,8 +522,10 @@ static void a_dying_domain(void **state)
 	evtchn_port_t p1, p2, open = unbound(u1, 2);
 
 	join(u1, u2, &p1, &p2);
+	clear_pending(u2);
 	domain_hold(u1);
 	kill_domain(u1);
+	assert_true(pending(u2, p2)); /* it may have had something to say */
 	AS(u2);
 	assert_int_equal(status(DOMID_SELF, p2).status, EVTCHNSTAT_unbound);
 	assert_int_equal(send(p2), 0);
