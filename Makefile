@@ -41,7 +41,7 @@ autoconf := $(BUILD)/config/autoconf.h
 hypervisor := $(BUILD)/hypervisor/pavise
 kernel := $(BUILD)/linux/Image
 busybox := $(BUILD)/busybox/busybox
-dropbear := $(BUILD)/dropbear
+programs := $(BUILD)/programs
 tools_root := $(BUILD)/rootfs-tools
 initrd := $(BUILD)/dom0.cpio.gz
 disk_tree := $(BUILD)/disk
@@ -139,12 +139,12 @@ tools: headers $(libfdt)/libfdt.h
 $(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-busybox $@
 
-$(dropbear)/.stamp: $(top)/scripts/fetch-dropbear $(top)/scripts/unpack-debian
-	@$(top)/scripts/fetch-dropbear $(dropbear)
+$(programs)/.stamp: $(top)/scripts/fetch-programs $(top)/scripts/unpack-debian
+	@$(top)/scripts/fetch-programs $(programs)
 	@touch $@
 
-rootfs: tools $(busybox) $(dropbear)/.stamp
-	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(dropbear) $(top)/dom0-tools/rootfs --without .stamp \
+rootfs: tools $(busybox) $(programs)/.stamp
+	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(programs) $(top)/dom0-tools/rootfs --without .stamp \
 		--without 'usr/include*' --without 'usr/lib*' \
 		--add $(busybox):/bin/busybox --dir proc --dir sys --dir dev --dir root \
 		--strip $(CROSS_COMPILE)strip
