@@ -251,16 +251,10 @@ static void key_disk(struct xl_config *c, const struct cfg_setting *s)
 	}
 }
 
-static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n,
-		      const char *text)
+static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n)
 {
 	int j;
 
-	if (nic_ip_is_idle(n))
-		cfg_warn(
-			&c->tree, s, n->line,
-			"ip is without effect with the script vif-bridge; vif-route holds a guest to it in '%s'",
-			text);
 	if (!n->have_mac && nic_random_mac(n->mac))
 		cfg_error(&c->tree, s, n->line, "no random numbers for a MAC address: %s",
 			  strerror(errno));
@@ -295,7 +289,7 @@ static void key_vif(struct xl_config *c, const struct cfg_setting *s)
 		}
 		n->line = s->v[i].line;
 		n->devid = i;
-		check_nic(c, s, n, s->v[i].text);
+		check_nic(c, s, n);
 		c->nr_nics++;
 	}
 }

@@ -21,18 +21,25 @@
 #endif
 #define BLOCK_SCRIPT XL_SCRIPT_DIR "/block"
 #define BLOCK_LOCK XL_RUN_DIR "/block-script.lock"
-#define BRIDGE_SCRIPT XL_SCRIPT_DIR "/vif-bridge"
-#define BRIDGE_LOCK XL_RUN_DIR "/bridge-script.lock"
+#define VIF_SCRIPTS XL_SCRIPT_DIR "/vif-"
+#define VIF_LOCK XL_RUN_DIR "/vif-script.lock"
 
 /*
- * Scripts that choose loop devices run one after the other, and so do those that put a bridge's MTU back, which must not
- * take for the bridge's own what another one's port has just made of it. NULL: this script waits for nobody.
+ * Scripts that choose loop devices run one after the other, and so do those that put a bridge's MTU or a gateway's forwarding
+ * back, which must not take for its own what another one has just made of it. NULL: this script waits for nobody.
  */
 static const char *lock_of(const char *script)
 {
+	static const char *const vif[] = { "bridge", "route", "nat" };
+	unsigned int i;
+
 	if (!strcmp(script, BLOCK_SCRIPT))
 		return BLOCK_LOCK;
-	return strcmp(script, BRIDGE_SCRIPT) ? NULL : BRIDGE_LOCK;
+	for (i = 0; i < sizeof(vif) / sizeof(*vif); i++)
+		if (!strncmp(script, VIF_SCRIPTS, strlen(VIF_SCRIPTS)) &&
+		    !strcmp(script + strlen(VIF_SCRIPTS), vif[i]))
+			return VIF_LOCK;
+	return NULL;
 }
 
 /*

@@ -369,13 +369,6 @@ int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)
 	return 0;
 }
 
-bool nic_ip_is_idle(const struct xl_nic *n)
-{
-	const char *base = strrchr(n->script, '/');
-
-	return n->ip && !strcmp(base ? base + 1 : n->script, NIC_SCRIPT);
-}
-
 void nic_free(struct xl_nic *n)
 {
 	free(n->script);

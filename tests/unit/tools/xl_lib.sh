@@ -157,9 +157,19 @@ if [ "$fails" -gt 0 ]; then
 fi
 routes=$SYS_CLASS_NET/../routes
 case "$*" in
+"-4 route show match "*)
+	# A net that covers it is one that begins with the same three bytes.
+	ip=${5%/32}
+	grep "^\(${ip%.*}\.0/24\|default\|$ip\) " "$routes"
+	exit 0
+	;;
 "-4 route show "*)
 	grep "^${4%/32} " "$routes"
 	exit 0
+	;;
+"-o -4 addr show")
+	cat "$SYS_CLASS_NET"/*/addresses
+	exit
 	;;
 "-o -4 addr show dev "*)
 	cat "$SYS_CLASS_NET/$6/addresses"
@@ -180,6 +190,7 @@ case "$*" in
 	;;
 esac
 [ "$1 $2 $3" = "link set dev" ] && cd "$SYS_CLASS_NET/$4" || exit 1
+[ -e ../../no-conf ] || mkdir -p "$SYS_NET_IPV4/conf/$4"
 shift 4
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -195,11 +206,52 @@ while [ $# -gt 0 ]; do
 done
 END
 chmod +x bin/ip
-for n in bridge route; do
+# nft without a kernel: all at once or not at all, in nft/. Chains of the bridges' table are files with their rules, its map's
+# elements are files with their verdict, tables of the family ip are files with what stands in them. Fails while nft-fails is there.
+mkdir nft
+cat >bin/nft <<'END'
+#!/bin/sh
+cd "$SYS_CLASS_NET/../nft" || exit 1
+[ "$*" = "-f -" ] || exit 1
+cat >../nft-input
+[ ! -e ../nft-fails ] || { echo "nft: failed by order of the test" >&2; exit 1; }
+rm -rf ../nft-new
+cp -r . ../nft-new
+cd ../nft-new || exit 1
+while read -r verb what family table rest; do
+	# shellcheck disable=SC2086
+	case "$verb $what $family" in
+	"add table bridge" | "add map bridge") ;;
+	"add chain bridge") : >>"chain-${rest%% *}" ;;
+	"flush chain bridge") : >"chain-$rest" ;;
+	"destroy chain bridge") rm -f "chain-$rest" ;;
+	"add rule bridge") echo "${rest#* }" >>"chain-${rest%% *}" || exit 1 ;;
+	"add element bridge" | "destroy element bridge")
+		set -- $rest
+		element=port-$(echo "$3" | tr -d '"')
+		rm -f "$element"
+		if [ $verb = add ]; then
+			[ -e "chain-$6" ] || exit 1
+			echo "$6" >"$element"
+		fi
+		;;
+	"destroy table ip") rm -f "table-$table" ;;
+	"table ip "*)
+		into=table-$family
+		: >"$into"
+		;;
+	*) echo "$verb $what $family $table $rest" >>"$into" || exit 1 ;;
+	esac || exit 1
+done <../nft-input
+rm -rf ../nft-old
+mv ../nft ../nft-old && mv ../nft-new ../nft
+END
+chmod +x bin/nft
+for n in bridge route nat; do
 	cat >scripts/vif-$n <<-END
 		#!/bin/sh
 		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
-		export SYS_CLASS_NET=$root/net SYS_NET_IPV4=$root/ipv4 SYS_NET_IPV6=$root/ipv6
+		export SYS_CLASS_NET=$root/net SYS_NET_IPV4=$root/ipv4 SYS_NET_IPV6=$root/ipv6 XEN_RUN=$root/run
 		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-$n "\$@"
 	END
 done
