@@ -109,7 +109,7 @@ xl destroy c
 check "create deaf" xl create -q deaf.cfg vcpus=1 maxvcpus=2
 one() { xl list deaf | grep -q '16     1 '; }
 wait_for one
-says 0 "'deaf' may have 2 vCPUs now, and has 1 on: the others its administrator turns on" xl vcpu-set deaf 2
+says 0 "'deaf' may have 2 vCPUs now, and has 1 on after 1 s: its kernel leaves the others to its administrator" xl vcpu-set deaf 2
 xl create -q crash.cfg on_crash=preserve >output 2>&1
 says 1 "'crash' has ended" xl vcpu-set crash 1
 xl vcpu-set a 1 &
