@@ -117,6 +117,8 @@ static void say_state(struct xs_handle *xs, struct channel *c, int state)
 	snprintf(text, sizeof(text), "%d", state);
 	if (write_back(xs, c->guest, c->devid, "state", text))
 		c->state = state;
+	else if (errno == EAGAIN)
+		c->dirty = true; /* others wrote there all the time: at the next look */
 }
 
 /* Where the pty is: for xl in a node that can be believed, and where Xen's xenconsole looks. */

@@ -241,24 +241,22 @@ static void test_channel_socket(void **state)
 }
 
 /* More than any buffer holds, both ways, by ends that are slow: all of it, in order. */
-static void test_channel_much(void **state)
+static void much(unsigned int channel, int fd)
 {
 	static char text[400000], got[400000], back[400000];
 	size_t written = 0, read_back = 0, sent = 0, seen = 0, i;
-	int fd = visit();
 	ssize_t n;
 
-	(void)state;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	for (i = 0; i < sizeof(text); i++)
 		text[i] = i * 7 / 3 + i / 251;
 	for (i = 0; i < PATIENCE_MS * 4 && (seen < sizeof(text) || read_back < sizeof(text)); i++) {
-		written += guest_writes(2, text + written, sizeof(text) - written);
+		written += guest_writes(channel, text + written, sizeof(text) - written);
 		n = write(fd, text + sent, sizeof(text) - sent);
 		sent += n > 0 ? n : 0;
 		/* Now the one, now the other does not read. */
 		if (i % 100 > 50)
-			seen += guest_reads(2, got + seen, sizeof(got) - seen);
+			seen += guest_reads(channel, got + seen, sizeof(got) - seen);
 		n = i % 100 < 60 ? read(fd, back + read_back, sizeof(back) - read_back) : 0;
 		read_back += n > 0 ? n : 0;
 		usleep(500);
@@ -268,6 +266,13 @@ static void test_channel_much(void **state)
 	assert_memory_equal(got, text, sizeof(text));
 	assert_memory_equal(back, text, sizeof(text));
 	close(fd);
+}
+
+static void test_channel_much(void **state)
+{
+	(void)state;
+	much(2, visit());
+	much(1, open_tty());
 }
 
 static void test_channel_daemon_dies(void **state)
