@@ -22,7 +22,7 @@
 
 #include <xenstore.h>
 
-#include "guest.h"
+#include "channel.h"
 
 /* How soon a xenstored that is away is looked for; and, doubled each time, one that is there and does not answer. */
 #define RETRY_MS 200
@@ -102,6 +102,7 @@ static void adopt(struct loop *l, uint32_t domid)
 {
 	char *port = read_node(l->xs, XBT_NULL, domid, "console/port");
 	char *name = read_node(l->xs, XBT_NULL, domid, "name"), number[16];
+	bool failed = false;
 	struct guest *g;
 
 	/* Not written yet: @introduceDomain will come. */
@@ -109,7 +110,12 @@ static void adopt(struct loop *l, uint32_t domid)
 		snprintf(number, sizeof(number), "%u", domid);
 		g = guest_open(&l->d, domid, name && *name ? name : number, strtoul(port, NULL, 10),
 			       l->scanned);
-		if (g && !announce(l->xs, g)) {
+		if (g && announce(l->xs, g))
+			channels_adopt(&l->d, l->xs, g);
+		else
+			failed = true;
+		/* Without xenstored it is not known which channels there are: all of it again, then. */
+		if (g && (failed || store_lost)) {
 			guest_close(&l->d, g);
 		} else if (g) {
 			g->seen = true;
@@ -158,6 +164,8 @@ static void scan(struct loop *l)
 			continue;
 		}
 		*p = g->next;
+		if (l->xs)
+			channels_unwatch(l->xs, g);
 		guest_close(&l->d, g);
 	}
 	for (i = 0; l->xs && i < n; i++)
@@ -195,6 +203,7 @@ static void disconnect(struct loop *l)
 static bool connect_store(struct loop *l)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = &l->store } };
+	struct guest *g;
 
 	l->xs = xs_open(XS_OPEN_NOWAIT);
 	if (l->xs) {
@@ -202,8 +211,11 @@ static bool connect_store(struct loop *l)
 		l->store.fd = xs_fileno(l->xs);
 		if (xs_watch(l->xs, "@introduceDomain", "dom") &&
 		    xs_watch(l->xs, "@releaseDomain", "dom") &&
-		    !epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev))
+		    !epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev)) {
+			for (g = l->d.guests; g; g = g->next)
+				channels_watch(l->xs, g);
 			return true;
+		}
 	}
 	disconnect(l);
 	return false;
@@ -247,16 +259,18 @@ static int tend_store(struct loop *l)
 	return left > 0 ? (int)left : 0;
 }
 
+/* At most so many at once, since guests can cause them; the descriptor stays readable. */
 static void store_event(struct loop *l)
 {
 	bool any = false;
-	char **event;
+	char **event = NULL;
+	int n = EVENTS;
 
-	while ((event = xs_check_watch(l->xs))) {
+	while (n-- && (event = xs_check_watch(l->xs))) {
+		any |= !channels_changed(&l->d, event[XS_WATCH_TOKEN]);
 		free(event);
-		any = true;
 	}
-	if (errno != EAGAIN) {
+	if (!event && errno != EAGAIN) {
 		store_lost = errno;
 		return;
 	}
@@ -270,19 +284,44 @@ static void store_event(struct loop *l)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
+/* Notes that something happened there, too. */
+static bool is_port_of(struct guest *g, int port)
+{
+	struct channel *c;
+
+	if (g->port == port)
+		return g->ready = true;
+	for (c = g->channels; c; c = c->next)
+		if (c->port == port)
+			return c->ready = true;
+	return false;
+}
+
 static void port_events(struct loop *l)
 {
 	struct guest *g;
 	int port, n = EVENTS;
 
 	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0) {
-		for (g = l->d.guests; g; g = g->next) {
-			if (g->port == port) {
-				g->ready = true;
-				break;
-			}
-		}
+		for (g = l->d.guests; g && !is_port_of(g, port); g = g->next)
+			;
 	}
+}
+
+/* True: there is something left to do, when the guest has a share again. */
+static bool serve_channels(struct loop *l, struct guest *g, int64_t now)
+{
+	struct channel *c;
+	bool left = false;
+
+	for (c = g->channels; c; c = c->next) {
+		if (l->xs && !store_lost)
+			channel_look(&l->d, l->xs, c, now);
+		if (c->ready)
+			channel_serve(&l->d, c, now);
+		left |= c->ready || (c->dirty && l->xs && !store_lost);
+	}
+	return left;
 }
 
 /* Each ready guest once. Returns how long to sleep at most, -1 = until something happens. */
@@ -293,12 +332,12 @@ static int serve_ready(struct loop *l)
 	int wait = -1, delay;
 
 	for (g = l->d.guests; g; g = g->next) {
-		if (!g->ready)
+		if (g->ready && !guest_delay(g, now))
+			guest_serve(&l->d, g, now);
+		if (!serve_channels(l, g, now) && !g->ready)
 			continue;
 		delay = guest_delay(g, now);
-		if (!delay)
-			guest_serve(&l->d, g, now);
-		else if (wait < 0 || delay < wait)
+		if (wait < 0 || delay < wait)
 			wait = delay;
 	}
 	return wait;
@@ -309,14 +348,18 @@ static void ptys_opened(struct loop *l)
 	_Alignas(struct inotify_event) char buf[4096];
 	ssize_t n = read(l->d.inotify, buf, sizeof(buf));
 	const struct inotify_event *e;
+	struct channel *c;
 	struct guest *g;
 	char *p;
 
 	for (p = buf; p < buf + n; p += sizeof(*e) + e->len) {
 		e = (const struct inotify_event *)p;
-		for (g = l->d.guests; g; g = g->next)
+		for (g = l->d.guests; g; g = g->next) {
 			if (g->pty.watch == e->wd || e->mask & IN_Q_OVERFLOW)
 				guest_tty_event(&l->d, g);
+			for (c = g->channels; c; c = c->next)
+				c->ready |= c->pty.watch == e->wd || e->mask & IN_Q_OVERFLOW;
+		}
 	}
 }
 
@@ -334,6 +377,9 @@ static void handle(struct loop *l, struct source *s)
 		break;
 	case SRC_TTY:
 		guest_tty_event(&l->d, s->guest);
+		break;
+	case SRC_CHANNEL:
+		channel_event(&l->d, s);
 		break;
 	case SRC_OPENED:
 		ptys_opened(l);
@@ -361,9 +407,9 @@ static void run(struct loop *l)
 			else
 				handle(l, s);
 		}
-		wait = serve_ready(l);
 		if (store)
 			store_event(l);
+		wait = serve_ready(l);
 		retry = tend_store(l);
 		if (retry >= 0 && (wait < 0 || wait > retry))
 			wait = retry;

@@ -294,6 +294,41 @@ static void key_vif(struct xl_config *c, const struct cfg_setting *s)
 	}
 }
 
+static void key_channel(struct xl_config *c, const struct cfg_setting *s)
+{
+	char msg[256];
+	int i, j;
+
+	if (!s->list) {
+		cfg_error(&c->tree, s, 0, "expected a list of strings: channel = [ '...' ]");
+		return;
+	}
+	if (s->nr > CHANNELS_MAX) {
+		cfg_error(&c->tree, s, 0, "a guest has at most %d channels", CHANNELS_MAX);
+		return;
+	}
+	c->channel = calloc(s->nr ? s->nr : 1, sizeof(*c->channel));
+	if (!c->channel)
+		abort();
+	for (i = 0; i < s->nr; i++) {
+		struct xl_channel *n = &c->channel[c->nr_channels];
+
+		if (channel_parse(s->v[i].text, n, msg, sizeof(msg))) {
+			cfg_error(&c->tree, s, s->v[i].line, "%s in '%s'", msg, s->v[i].text);
+			continue;
+		}
+		n->line = s->v[i].line;
+		n->devid = i + 1;
+		for (j = 0; j < c->nr_channels; j++) {
+			if (!strcmp(c->channel[j].name, n->name))
+				cfg_error(&c->tree, s, n->line, "name %s is given twice", n->name);
+			if (n->path && c->channel[j].path && !strcmp(c->channel[j].path, n->path))
+				cfg_error(&c->tree, s, n->line, "path %s is given twice", n->path);
+		}
+		c->nr_channels++;
+	}
+}
+
 static const char *const actions[] = {
 	[ACTION_DESTROY] = "destroy",
 	[ACTION_RESTART] = "restart",
@@ -408,6 +443,7 @@ static const struct {
 	{ "uuid", key_uuid },
 	{ "disk", key_disk },
 	{ "vif", key_vif },
+	{ "channel", key_channel },
 	{ "on_poweroff", key_on_poweroff },
 	{ "on_reboot", key_on_reboot },
 	{ "on_crash", key_on_crash },
@@ -626,6 +662,9 @@ void config_free(struct xl_config *c)
 	for (i = 0; i < c->nr_nics; i++)
 		nic_free(&c->nic[i]);
 	free(c->nic);
+	for (i = 0; i < c->nr_channels; i++)
+		channel_free(&c->channel[i]);
+	free(c->channel);
 	free(c->name);
 	free(c->kernel);
 	free(c->ramdisk);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "cfg.h"
+#include "channel.h"
 #include "disk.h"
 #include "nic.h"
 
@@ -48,6 +49,8 @@ struct xl_config {
 	int nr_disks;
 	struct xl_nic *nic; /* with a MAC each, which they keep over reboots */
 	int nr_nics;
+	struct xl_channel *channel;
+	int nr_channels;
 	enum xl_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 

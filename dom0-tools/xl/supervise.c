@@ -601,8 +601,9 @@ static enum next act(struct life *l, enum xl_action action)
 	case ACTION_RENAME_RESTART:
 		if (put_aside(l))
 			return NEXT_FAILED;
-		/* Its disks go to the next life. */
+		/* Its disks go to the next life, as do its sockets. */
 		device_remove_all(l->xl, l->domid);
+		channels_remove(l->xl, l->domid);
 		st_remove(l->xl, XBT_NULL, XL_RESTART, l->domid);
 		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
 		return l->last ? NEXT_KEPT : NEXT_LIFE;

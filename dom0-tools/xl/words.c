@@ -14,8 +14,6 @@ static const struct xen_key keys[] = {
 	/* Refused: the guest would not be the one that is described. */
 	{ "arm_sci", "no device can be given to a guest" },
 	{ "bootargs", "Xen's xl calls it bootloader_args" },
-	{ "channel",
-	  "there are no channels beside the console; a guest's network can carry as much" },
 	{ "device_tree", "a guest's device tree is made for it" },
 	{ "dtdev", "no device can be given to a guest" },
 	{ "gfx_passthru", "no device can be given to a guest" },
@@ -179,7 +177,6 @@ static const struct {
 	const char *verb, *why_not;
 } verbs[] = {
 	{ "button-press", "a guest has no ACPI buttons; xl trigger has power and reset" },
-	{ "channel-list", "guests have no channels beside their console" },
 	{ "cpupool-cpu-add", NULL },
 	{ "cpupool-cpu-remove", NULL },
 	{ "cpupool-create", NULL },

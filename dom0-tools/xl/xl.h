@@ -219,6 +219,20 @@ bool driver_in_use(struct xl *xl, uint32_t domid);
 /* This domain may have back ends for others. Another value in each life. */
 #define XL_DRIVER XL_PRIVATE "/%u/driver-domain"
 
+/* --- device_channel.c: channels, which xenconsoled serves ------------------------------------- */
+
+/* Could their sockets be made now? Messages by config_error(). */
+int channels_check(struct xl *xl, struct xl_config *cfg);
+/* All nodes of a new domain's. False, with errno, as soon as one cannot be written. */
+bool channels_write(struct xl *xl, xs_transaction_t t, uint32_t domid, const struct xl_config *cfg);
+/* Waits for xenconsoled to have made them: one that cannot be is an error, one that takes its time a warning. */
+int channels_await(struct xl *xl, struct xl_config *cfg, uint32_t domid);
+/* The paths of a domain's sockets, for channels_remove_sockets(), which removes those that nobody else has removed by then. */
+char **channels_sockets(struct xl *xl, uint32_t domid);
+void channels_remove_sockets(char **paths);
+/* From a domain that stays but will not run any more. Its lock is held. */
+void channels_remove(struct xl *xl, uint32_t domid);
+
 /* --- kernel.c -------------------------------------------------------------------------------- */
 
 /* The configuration's kernel, unpacked if it is compressed, until pv_image_close(). As pv_image_open(), but knows the limits. */
@@ -293,6 +307,8 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid);
 /* A connection to a guest's console, waiting up to @ms for xenconsoled to serve it. */
 int console_connect(struct xl *xl, uint32_t domid, int ms);
 #define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
+/* The same to its console @number, where 0 is the one above: the other end of a channel. */
+int console_connect_to(struct xl *xl, uint32_t domid, unsigned int number, int ms);
 /* Terminal and guest until @escape is typed or the guest's end. Closes @fd. */
 int console_run(int fd, char escape);
 /* Waits until xenconsoled serves the guest. */
@@ -349,6 +365,7 @@ int cmd_block_detach(int argc, char **argv);
 int cmd_block_resize(int argc, char **argv);
 int cmd_cd_insert(int argc, char **argv);
 int cmd_cd_eject(int argc, char **argv);
+int cmd_channel_list(int argc, char **argv);
 int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);

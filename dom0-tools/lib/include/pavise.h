@@ -53,6 +53,14 @@ long pv_hypercall_struct1(struct pv *pv, unsigned int op, void *arg, size_t byte
 /* For other files of the library: the privcmd file descriptor. */
 int pv_fd(const struct pv *pv);
 
+/* --- sockfile.c: files of UNIX sockets ------------------------------------------------------- */
+
+/*
+ * Is there a socket of mode 0600 and ours, in which nobody listens any more? It is connected to for that: not to be asked about
+ * one that somebody may be served through. No side effects otherwise.
+ */
+bool pv_socket_is_dead(const char *path);
+
 /* --- text.c: bytes that a guest chose ---------------------------------------------------------- */
 
 /*

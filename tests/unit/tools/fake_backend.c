@@ -241,6 +241,34 @@ static void processors(struct fake_domain *d, const char *dir, const char *name)
 	d->online = n;
 }
 
+/* xenconsoled's part of channels: a socket called refused cannot be made, and a mute guest's are not looked at. */
+static void channels(unsigned int domid)
+{
+	char path[64], dir[320], node[400], **devs, *socket;
+	unsigned int n, i;
+
+	snprintf(path, sizeof(path), "/local/domain/0/backend/console/%u", domid);
+	devs = xs_directory(xs, XBT_NULL, path, &n);
+	for (i = 0; devs && i < n; i++) {
+		snprintf(dir, sizeof(dir), "%s/%s", path, devs[i]);
+		if (!strcmp(devs[i], "0") || called(domid, "mute"))
+			continue;
+		if (is(dir, "online", "0"))
+			put(dir, "state", "6");
+		if (!is(dir, "state", "1"))
+			continue;
+		socket = get(dir, "path");
+		snprintf(node, sizeof(node), "%s/%s", dir, socket ? "error" : "tty");
+		if (!socket)
+			xs_write(xs, XBT_NULL, node, "/dev/null", 9);
+		else if (strstr(socket, "refused"))
+			xs_write(xs, XBT_NULL, node, "pretended", 9);
+		put(dir, "state", socket && strstr(socket, "refused") ? "6" : "2");
+		free(socket);
+	}
+	free(devs);
+}
+
 static void one_guest(struct fake_domain *d)
 {
 	/* Its last line asks the terminal where its cursor is, in two ways, and has a NUL. */
@@ -257,6 +285,7 @@ static void one_guest(struct fake_domain *d)
 		put(dir, "console/tty", "/dev/null");
 		put(dir, "console/socket", "/nowhere");
 	}
+	channels(d->domid);
 	if (d->started == 1) {
 		d->started = 2;
 		if (strcmp(name, "crash-mute"))

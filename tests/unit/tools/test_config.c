@@ -245,9 +245,9 @@ static void test_refused(void **state)
 		  "the guest's disk\n" },
 		{ "bootargs = '--entry=1'",
 		  "t.cfg:3: bootargs: not supported: Xen's xl calls it bootloader_args\n" },
-		{ "channel = [ 'name=a,connection=pty' ]",
-		  "t.cfg:3: channel: not supported: there are no channels beside the console; a "
-		  "guest's network can carry as much\n" },
+		{ "channel = [ 'name=a,connection=pty',\n'name=b,connection=tty' ]",
+		  "t.cfg:4: channel: connection 'tty' is neither pty nor socket in "
+		  "'name=b,connection=tty'\n" },
 		{ "iomem = [ 'f000,1' ]",
 		  "t.cfg:3: iomem: not supported: no device can be given to a guest\n" },
 	};

@@ -59,7 +59,7 @@ says 1 "'deaf' has not taken the request for 1 s; it stays in control/shutdown" 
 says 2 "Usage: xl [-v] console" xl console
 says 1 "a guest has no emulated serial port" xl console -t serial deaf
 says 1 "'x' is none of pv, serial" xl console -t x deaf
-says 1 "there is no console '1': a guest has number 0 only" xl console -n 1 deaf
+says 1 "has no console 1: xl channel-list shows its channels" xl console -n 1 deaf
 for escape in ab ^ab "" "^ "; do
 	says 1 "'$escape' is no escape character" xl console -e "$escape" deaf
 done
