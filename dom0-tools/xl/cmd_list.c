@@ -99,9 +99,9 @@ static void tell_lost(struct xl *xl)
 		char *name = show_name(xl, list_lost[i]);
 
 		xl_error(
-			"warning: the supervisor of '%s' is gone: nobody acts on its end. When it has "
-			"shut down, xl destroy and xl create give it another one",
-			name);
+			"warning: the supervisor of '%s' is gone: nobody acts on its end, until xl minder "
+			"has given it another one; xl minder %s does that if nothing runs it",
+			name, name);
 		free(name);
 	}
 	free(list_lost);

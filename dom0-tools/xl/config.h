@@ -43,7 +43,8 @@ struct xl_config {
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
 	int max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
-	bool have_uuid;
+	bool have_uuid,
+		uuid_chosen; /* chosen: not by the configuration, and for the next life alone */
 	uint8_t uuid[16];
 	struct xl_disk *disk;
 	int nr_disks;

@@ -189,6 +189,15 @@ static int check_memory(struct creation *k)
 	return -ENOMEM;
 }
 
+int uuid_random(uint8_t uuid[16])
+{
+	if (getrandom(uuid, 16, 0) != 16)
+		return xl_error("no random numbers for a UUID: %s", strerror(errno));
+	uuid[6] = (uuid[6] & 0x0f) | 0x40; /* version 4 */
+	uuid[8] = (uuid[8] & 0x3f) | 0x80; /* RFC 4122's variant */
+	return 0;
+}
+
 static int check_identity(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
@@ -198,12 +207,8 @@ static int check_identity(struct creation *k)
 		return -1;
 	}
 	memcpy(k->uuid, cfg->uuid, 16);
-	if (!cfg->have_uuid) {
-		if (getrandom(k->uuid, 16, 0) != 16)
-			return xl_error("no random numbers for a UUID: %s", strerror(errno));
-		k->uuid[6] = (k->uuid[6] & 0x0f) | 0x40; /* version 4 */
-		k->uuid[8] = (k->uuid[8] & 0x3f) | 0x80; /* RFC 4122's variant */
-	}
+	if (!cfg->have_uuid && !cfg->uuid_chosen && uuid_random(k->uuid))
+		return -1;
 	uuid_format(k->uuid, k->uuid_text);
 	if (cfg->have_uuid) {
 		char *name = st_read(k->xl, XBT_NULL, "/vm/%s/name", k->uuid_text);

@@ -148,17 +148,22 @@ static void add_device(const char *kind, uint32_t domid, uint32_t devid, void *c
 	}
 }
 
-static void look(struct sums *s, const struct xen_domctl_getdomaininfo *info)
+static void look_at_devices(struct sums *s, uint32_t domid)
 {
-	struct look l = { s, info->domain };
+	struct look l = { s, domid };
+
+	stats_each_device(add_device, &l);
+}
+
+/* What it had until now; a change is dated to now. */
+static void look_at_memory(struct sums *s, const struct xen_domctl_getdomaininfo *info)
+{
 	int64_t now = now_ms();
 
-	/* What it had until now; a change is dated to now. */
 	if (now > s->looked)
 		s->byte_seconds += (double)s->memory * (now - s->looked) / 1000;
 	s->looked = now;
 	s->memory = info->tot_pages * PV_PAGE_SIZE;
-	stats_each_device(add_device, &l);
 }
 
 void usage_begin(struct xl *xl, uint32_t domid)
@@ -180,7 +185,7 @@ void usage_begin(struct xl *xl, uint32_t domid)
 	close(fd);
 }
 
-void usage_sample(struct xl *xl, uint32_t domid)
+void usage_sample(struct xl *xl, uint32_t domid, bool memory)
 {
 	struct xen_domctl_getdomaininfo info;
 	int fd = open_sums(domid, O_RDWR);
@@ -191,7 +196,9 @@ void usage_sample(struct xl *xl, uint32_t domid)
 		return;
 	if (!flock(fd, LOCK_EX | LOCK_NB) && read_sums(fd, &s) &&
 	    !pv_domain_info(xl->pv, domid, &info)) {
-		look(&s, &info);
+		if (memory)
+			look_at_memory(&s, &info);
+		look_at_devices(&s, domid);
 		write_sums(fd, &s);
 	}
 	close(fd);
@@ -210,7 +217,8 @@ static bool account(struct xl *xl, uint32_t domid, struct usage *u)
 		close(fd);
 	if (!ok)
 		return false;
-	look(&s, &info);
+	look_at_memory(&s, &info);
+	look_at_devices(&s, domid);
 	memset(u, 0, sizeof(*u));
 	u->name = domain_name(xl, domid);
 	uuid_format(s.uuid, u->uuid);

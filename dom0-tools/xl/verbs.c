@@ -147,6 +147,9 @@ const struct command commands[] = {
 	{ "devd", cmd_devd, "[options]", "Serve the back ends of a driver domain (runs in it)",
 	  "-F                      Stay in the foreground; otherwise it is a daemon.\n"
 	  "-p, --pidfile=FILE      Write the process's number to FILE.\n" },
+	{ "minder", cmd_minder, "[<Domain>]",
+	  "Give guests whose supervisors were killed new ones (stays), or give one to <Domain>",
+	  NULL },
 	{ "init-dom0", cmd_init_dom0, "", "Write dom0's own nodes to xenstore (at dom0's start)",
 	  NULL },
 	{ "help", cmd_help, "[Command]", "Print this list, or the options of one command", NULL },

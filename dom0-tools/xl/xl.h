@@ -247,6 +247,8 @@ int kernel_open(const struct xl_config *cfg, struct pv_image *img, struct pv_err
  */
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid,
 		  int *domain_lock);
+/* One that nobody has. */
+int uuid_random(uint8_t uuid[16]);
 /* Could it be made from this: are kernel, ramdisk, disks and scripts there, and does it fit its memory? */
 int domain_check(struct xl_config *cfg);
 /* Would there be memory for it if it were alone with dom0? */
@@ -301,6 +303,11 @@ struct report {
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report);
 /* The same in a background process; returns the descriptor to read reports from. */
 int supervise_in_background(struct xl_config *cfg, uint32_t domid);
+/*
+ * A new supervisor for the guest called @name whose last one was killed, from its record, in a background process. 0 once it has
+ * that; -1: somebody else does, or there is no such record any more.
+ */
+int supervise_again(const char *id, const char *name);
 
 /* --- console.c ------------------------------------------------------------------------------- */
 
@@ -370,6 +377,7 @@ int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
 int cmd_devd(int argc, char **argv);
+int cmd_minder(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_top(int argc, char **argv);
