@@ -362,8 +362,9 @@ def test_held_and_translated(dom0):
     dom0.run("ip addr add 192.168.84.1/24 dev xenbr0")
     try:
         before = spoofed(dom0)
-        # A frame to the bridge itself is dom0's, and passes no filter of bridges.
-        to_bridge = ether(udp("to-bridge", "10.0.2.99", DOM0), to="0180c200000e")
+        # A frame to the bridge itself is dom0's, and passes no filter of bridges; who sends it is not learnt.
+        nobody = "00163e00000a"
+        to_bridge = ether(udp("to-bridge", "10.0.2.99", DOM0), mac=nobody, to="0180c200000e")
         # dom0 forwards for the bridge now, but nobody begins anything with a guest behind vif-nat.
         bridge = dom0.run("cat /sys/class/net/xenbr0/address").strip().replace(":", "")
         inwards = ether(udp("inwards", "10.0.2.99", "192.168.85.2"), to=bridge)
@@ -379,6 +380,8 @@ def test_held_and_translated(dom0):
                 assert set(guest.run(f"/tmp/frames {way} $(cat /tmp/list)", 60).split()) == {*marks, "end"}
             guest.run(f"ip addr add {MINE}/24 dev eth1; ping -c 1 -W 5 192.168.84.1")
         assert spoofed(dom0) > before
+        learnt = dom0.run("hexdump -v -e '16/1 \"%02x\" \"\\n\"' /sys/class/net/xenbr0/brforward")
+        assert MY_MAC in learnt and nobody not in learnt
         assert 'oifname "inside" counter packets 1 bytes' in dom0.run("nft list ruleset")
         dom0.run(f"ping -c 1 -W 5 {MINE}")
         with dom0.guest("held", prompt="guest") as guest:

@@ -69,6 +69,7 @@ for hook in prerouting input; do
 	check "from $hook, once" is "iifname vmap @ports" cat "nft/chain-$hook"
 done
 check "what no bridge filters ends at the port" is 1 cat ipv4/conf/lan-a/rp_filter
+check "its sender the bridge does not learn" is 1 cat net/xenbr0/bridge/no_linklocal_learn
 check "and the bridge's own protocol" is 1 cat net/lan-a/brport/bpdu_guard
 check "a second one" xl create -q b.cfg "vif=['mac=00:16:3e:00:00:02,ip=192.0.2.9']"
 second=vif$(xl domid b).0
@@ -84,7 +85,7 @@ xl destroy b
 check "none is left" no_rules
 
 # The rules are there before the guest can be heard, or the guest is not.
-says 1 "lan-a cannot be held to ip=192.0.2.7: nft has failed, see the hotplug log" sh -c ": >nft-fails; '$out/fake-xl' create -q a.cfg \"vif=['vifname=lan-a,ip=192.0.2.7']\""
+says 1 "lan-a cannot be held to ip=192.0.2.7: nft has failed, see /var/log/xen/xen-hotplug.log" sh -c ": >nft-fails; '$out/fake-xl' create -q a.cfg \"vif=['vifname=lan-a,ip=192.0.2.7']\""
 check "nft's own words are there" grep -q "nft: failed by order of the test" log/xen-hotplug.log
 check "nothing is left" clean
 check "but the note that something may be" grep -rq lan-a run/held
@@ -233,7 +234,7 @@ echo "10.1.1.0/24 dev gw scope link" >>routes
 says 1 "10.1.1.7 (vif-nat has 10.1.1.7 for the guest and 10.1.1.134 for dom0) is in use: 10.1.1.0/24 dev gw" nat "ip=10.1.1.7"
 echo "default via 192.0.2.254 dev gw" >routes
 : >nft-fails
-says 1 "lan-a cannot have network address translation: nft has failed, see the hotplug log" nat ""
+says 1 "lan-a cannot have network address translation: nft has failed, see /var/log/xen/xen-hotplug.log" nat ""
 rm nft-fails
 check "nothing is left" clean
 check "and forwarding is off" is "0 0 0" gateway

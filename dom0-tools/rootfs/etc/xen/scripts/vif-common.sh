@@ -42,9 +42,12 @@ setting() { echo "$2" >"$ipv4/$1" || fail "cannot write $2 to $ipv4/$1"; }
 # Can $1 stand in nft's language as it is? In quotes it takes a * at the end for any number of characters.
 plain() {
 	case $1 in
-	*[!A-Za-z0-9._-]*) fail "with ${2} the name $1 may have letters, digits, dots, - and _ only" ;;
+	*[!A-Za-z0-9._-]*) fail "with $2 the name $1 may have letters, digits, dots, - and _ only" ;;
 	esac
 }
+
+# Where nft's own words are
+hotplug_log=/var/log/xen/xen-hotplug.log
 
 # filter: what comes in is done by the kernel as a whole or not at all.
 filter() {

@@ -56,7 +56,7 @@ give_back() {
 		[ -z "$needed" ] || continue
 		what=${dir#"$switched"/}
 		[ ! -e "$ipv4/conf/$what" ] || cat "$dir/before" >"$ipv4/conf/$what" || log "conf/$what stays on"
-		rm -f "$dir/before"
+		rm -f "$dir/before" "$dir/new"
 		rmdir "$dir"
 		rmdir "${dir%/*}" 2>/dev/null
 	done
