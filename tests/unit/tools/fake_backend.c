@@ -303,8 +303,9 @@ static void one_guest(struct fake_domain *d)
 	processors(d, dir, name);
 	request = get(dir, "control/sysrq");
 	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
-		put(dir, "control/sysrq", "");
+		/* In this order: whoever sees the request taken looks at the log. */
 		print_log(name, request, 1);
+		put(dir, "control/sysrq", "");
 		if (*request == 'c')
 			end(d, SHUTDOWN_crash);
 	}

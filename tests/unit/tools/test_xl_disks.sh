@@ -141,16 +141,16 @@ check "nothing is left" clean
 
 check "create" xl create -q deaf.cfg
 check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51712 .* 4 '"
-says 1 "has not let go of disk xvda in 1 s: it stays, and the guest goes on using it" xl block-detach deaf xvda
+says 1 "has not let go of disk xvda in 1 s: it stays, and the guest goes on using it" hasty block-detach deaf xvda
 says 0 "51712" xl block-list deaf
 says 0 "4" xenstore-read "$(vbd deaf 51712)/state"
 says 0 "1" xenstore-read "$(vbd deaf 51712)/online"
 check "pause" xl pause deaf
-says 1 "in 1 s (it is paused): it stays" xl block-detach deaf xvda
+says 1 "in 1 s (it is paused): it stays" hasty block-detach deaf xvda
 check "unpause" xl unpause deaf
 fe=/local/domain/$(xl domid deaf)/device/vbd/51712
 xenstore-write "$fe/state" 5
-says 1 "it goes when those who use it in the guest are done; ask again then" xl block-detach deaf xvda
+says 1 "it goes when those who use it in the guest are done; ask again then" hasty block-detach deaf xvda
 says 0 "0" xenstore-read "$(vbd deaf 51712)/online"
 xenstore-write "$fe/state" 6
 check "then it goes" xl block-detach deaf xvda
@@ -207,7 +207,7 @@ xl destroy a
 check "nothing is left" clean
 check "a medium that is not let go of" xl create -q deaf.cfg "disk=['vdev=xvdc,cdrom,target=$root/cd1.img']"
 check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51744 .* 4 '"
-says 1 "has not let go of disk xvdc" xl cd-insert deaf xvdc "$root/cd2.img"
+says 1 "has not let go of disk xvdc" hasty cd-insert deaf xvdc "$root/cd2.img"
 says 0 "$root/cd1.img" xenstore-read "$(vbd deaf 51744)/params"
 xl destroy deaf
 check "nothing is left" clean

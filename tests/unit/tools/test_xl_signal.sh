@@ -14,7 +14,7 @@ says 2 "Usage: xl [-v] sysrq <Domain> <letter>" xl sysrq a
 for key in "" hh " "; do says 1 "invalid sysrq '$key': it is one letter" xl sysrq a "$key"; done
 says 1 "'nobody' is an invalid domain identifier" xl sysrq nobody h
 says 1 "cannot signal domain 0" xl sysrq 0 h
-says 1 "'deaf' has not taken the request for 1 s; it stays in control/sysrq" xl sysrq deaf h
+says 1 "'deaf' has not taken the request for 1 s; it stays in control/sysrq" hasty sysrq deaf h
 xl pause a
 says 0 "'a' is paused: it sees the request when it is unpaused" xl sysrq a s
 xl unpause a
@@ -52,7 +52,7 @@ other_life() { now=$("$out/fake-xl" domid deaf) && [ "$now" != "$id" ]; }
 check "its next life" wait_for other_life
 check "power" xl trigger a power
 check "that was its end" wait_for gone a
-says 1 "'deaf' has not taken the request for 1 s; it stays in control/shutdown" xl trigger deaf power
+says 1 "'deaf' has not taken the request for 1 s; it stays in control/shutdown" hasty trigger deaf power
 
 # --- console ---
 
