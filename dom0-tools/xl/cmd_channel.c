@@ -85,6 +85,36 @@ static int channel_json(struct xl *xl, const struct xen_domctl_getdomaininfo *in
 	return 0;
 }
 
+void channels_long(struct xl *xl, struct json *j, uint32_t domid)
+{
+	unsigned int n, i, devid, found = 0;
+	char **dev = st_list(xl, &n, "/local/domain/0/backend/console/%u", domid);
+	struct seen s;
+
+	for (i = 0; i < n; i++) {
+		devid = atoi(dev[i]);
+		if (!look(xl, domid, devid, &s))
+			continue;
+		if (!found++)
+			json_array(j, "channels");
+		json_object(j, NULL);
+		json_number(j, "devid", devid);
+		json_text(j, "name", s.name);
+		if (strcmp(s.connection, "socket")) {
+			json_object(j, "connection.pty");
+		} else {
+			json_object(j, "connection.socket");
+			json_text(j, "path", s.path);
+		}
+		json_end(j);
+		json_end(j);
+		forget(&s);
+	}
+	if (found)
+		json_end(j);
+	free(dev);
+}
+
 int cmd_channel_list(int argc, char **argv)
 {
 	static const struct table t = {

@@ -230,6 +230,7 @@ static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_g
 	json_end(j);
 	long_disks(xl, j, info->domain);
 	long_nics(xl, j, info->domain);
+	channels_long(xl, j, info->domain);
 	json_end(j);
 	free(bootloader);
 	free(kernel);

@@ -201,13 +201,18 @@ char **channels_sockets(struct xl *xl, uint32_t domid)
 	return paths;
 }
 
-void channels_remove_sockets(char **paths)
+void channels_remove_sockets(struct xl *xl, char **paths)
 {
+	struct stat st;
+	char *owner;
 	int i;
 
 	for (i = 0; paths[i]; i++) {
-		if (pv_socket_is_dead(paths[i]))
+		/* Another guest may have it by now, whose client we would be for a moment. */
+		owner = lstat(paths[i], &st) ? NULL : owner_of(xl, &st);
+		if (!owner && !xl_store_lost && pv_socket_is_dead(paths[i]))
 			unlink(paths[i]);
+		free(owner);
 		free(paths[i]);
 	}
 	free(paths);
@@ -234,5 +239,5 @@ void channels_remove(struct xl *xl, uint32_t domid)
 		}
 	}
 	free(dev);
-	channels_remove_sockets(sockets);
+	channels_remove_sockets(xl, sockets);
 }

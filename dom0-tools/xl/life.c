@@ -647,7 +647,7 @@ static int unmake(struct xl *xl, uint32_t domid)
 	remove_nodes(xl, domid);
 	/* As long as it is there the rest can be found and removed. */
 	if (xl_store_lost) {
-		channels_remove_sockets(sockets);
+		channels_remove_sockets(xl, sockets);
 		return xl_error("domain %u stays, paused: use xl destroy %u when xenstored answers",
 				domid, domid);
 	}
@@ -657,7 +657,7 @@ static int unmake(struct xl *xl, uint32_t domid)
 	/* Not introduced is fine: then there is nothing to let go of. */
 	xs_release_domain(xl->xs, domid);
 	rc = await_gone(xl, domid);
-	channels_remove_sockets(sockets);
+	channels_remove_sockets(xl, sockets);
 	return rc;
 }
 

@@ -229,7 +229,7 @@ bool channels_write(struct xl *xl, xs_transaction_t t, uint32_t domid, const str
 int channels_await(struct xl *xl, struct xl_config *cfg, uint32_t domid);
 /* The paths of a domain's sockets, for channels_remove_sockets(), which removes those that nobody else has removed by then. */
 char **channels_sockets(struct xl *xl, uint32_t domid);
-void channels_remove_sockets(char **paths);
+void channels_remove_sockets(struct xl *xl, char **paths);
 /* From a domain that stays but will not run any more. Its lock is held. */
 void channels_remove(struct xl *xl, uint32_t domid);
 

@@ -74,6 +74,10 @@ xl channel-list --json a >json
 check "as JSON" schema
 says 0 '"event_channel": 17' cat json
 says 0 '"name": "org.example.agent.1"' cat json
+xl list -l a >json
+check "list -l has them, as Xen's" /usr/bin/python3 -c 'import json, sys
+wanted = [{"devid": 1, "name": "org.example.agent.1", "connection.pty": {}}, {"devid": 2, "name": "b", "connection.socket": {"path": sys.argv[1]}}]
+sys.exit(json.load(open("json"))[0]["config"]["channels"] != wanted)' "$sockets/agent"
 says 1 "cannot reach the console of domain $id at $sockets/agent: Connection refused" xl console -n 2 a
 says 1 "domain $id has no console 3: xl channel-list shows its channels" xl console -n 3 a
 says 1 "'x' is no console's number: 0 to 9" xl console -n x a
