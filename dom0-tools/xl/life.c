@@ -595,14 +595,15 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
 	next_forget(domid);
+	driver_forget_numbers(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }
 
 static int unmake(struct xl *xl, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
-	int64_t end;
-	int rc, ms = 1;
+	int64_t begin;
+	int rc;
 
 	/* Stop it first: a running guest could keep its devices busy. */
 	pv_domain_pause(xl->pv, domid);
@@ -620,18 +621,16 @@ static int unmake(struct xl *xl, uint32_t domid)
 	/* Not introduced is fine: then there is nothing to let go of. */
 	xs_release_domain(xl->xs, domid);
 	/* Its memory is free once the daemons have unmapped their rings. */
-	end = xl_now() + GONE_WAIT_MS;
+	begin = xl_now();
 	while (!pv_domain_info(xl->pv, domid, &info)) {
-		if (xl_now() > end) {
+		if (xl_now() > begin + GONE_WAIT_MS) {
 			xl_error("domain %u is dead, but %llu pages of it are still in use "
 				 "(xl list shows it as dying)",
 				 domid, (unsigned long long)info.tot_pages);
 			holders_say(domid);
 			return -1;
 		}
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
+		xl_sleep_since(begin);
 	}
 	return 0;
 }

@@ -25,7 +25,7 @@
 #include <xen/sched.h>
 
 #define RECONNECT_MS 500
-/* @releaseDomain tells us at once; this is for a xenstored that is away. */
+/* xenstored tells us at once of our domain's end; this is for one that is away. */
 #ifndef POLL_MS
 #define POLL_MS 5000
 #endif
@@ -116,6 +116,16 @@ static void report(struct life *l, char what, unsigned int reason, enum next nex
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
+/* The end of this domain alone: with hundreds of guests each supervisor would else be woken by every end. */
+static bool watch_end(struct life *l)
+{
+	char *path = xl_sprintf("@releaseDomain/%u", l->domid);
+	bool ok = xs_watch(l->xl->xs, path, "end");
+
+	free(path);
+	return ok;
+}
+
 /* The node is dom0's: no guest can keep us busy with it. */
 static bool watch_target(struct life *l)
 {
@@ -133,8 +143,7 @@ static void reconnect(struct life *l)
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = st_open(-1);
-	if (l->xl->xs && (!xs_watch(l->xl->xs, "@releaseDomain", "end") ||
-			  !backends_watch(l->xl, l->domid) || !watch_target(l))) {
+	if (l->xl->xs && (!watch_end(l) || !backends_watch(l->xl, l->domid) || !watch_target(l))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
@@ -235,7 +244,7 @@ static int look(struct life *l, unsigned int *reason)
 static int wait_for_end(struct life *l, unsigned int *reason)
 {
 	bool backends;
-	int rc;
+	int rc, n;
 
 	while ((rc = look(l, reason)) < 0 && !xl_interrupted) {
 		struct pollfd pfd = { .events = POLLIN };
@@ -247,13 +256,15 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 			continue;
 		}
 		pfd.fd = xs_fileno(l->xl->xs);
-		backends = true;
-		if (poll(&pfd, 1, POLL_MS) > 0 && !drain(l->xl, &backends)) {
+		n = poll(&pfd, 1, POLL_MS);
+		if (n > 0 && !drain(l->xl, &backends)) {
 			note("xenstored is away, trying again");
 			xl_sleep(RECONNECT_MS);
 			reconnect(l);
 		} else {
 			take_stock(l);
+			if (n <= 0)
+				backends = backends_suspect(l->xl, l->domid);
 			if (backends && look(l, reason) < 0)
 				look_at_backends(l);
 		}
