@@ -84,7 +84,7 @@ void xl_sleep(int ms)
 
 void xl_sleep_since(int64_t begin)
 {
-	int64_t ms = (xl_now() - begin) / 8;
+	int64_t ms = (xl_now() - begin) / 4;
 
 	xl_sleep(ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : (int)ms);
 }
