@@ -58,7 +58,6 @@ struct guest {
 	evtchn_port_t remote_port;
 	int port; /* ours, -1 when not bound */
 	bool ready; /* an event came and the port is masked until we are done */
-	bool seen; /* mark of the last scan */
 	int64_t share, share_at; /* bytes left; when last refilled (ms) */
 	unsigned int bad_reported;
 	struct conslog log;

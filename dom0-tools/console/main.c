@@ -31,6 +31,9 @@
 #define STORE_MS 2000
 #define START_MS 10000
 #define EVENTS 64
+/* A domain, in scan() */
+#define LIVES 1
+#define SERVED 2
 
 static volatile sig_atomic_t stop;
 static int store_lost; /* errno of what ended the connection to xenstored */
@@ -118,7 +121,6 @@ static void adopt(struct loop *l, uint32_t domid)
 		if (g && (failed || store_lost)) {
 			guest_close(&l->d, g);
 		} else if (g) {
-			g->seen = true;
 			g->share_at = now_ms();
 			g->next = l->d.guests;
 			l->d.guests = g;
@@ -138,9 +140,10 @@ static struct guest *find(struct loop *l, uint32_t domid)
 	return NULL;
 }
 
-/* Without xenstored only the dead go. */
+/* Without xenstored only the dead go. Each guest is looked at once: with hundreds this happens hundreds of times. */
 static void scan(struct loop *l)
 {
+	static uint8_t state[DOMID_FIRST_RESERVED]; /* LIVES, SERVED */
 	struct xen_domctl_getdomaininfo *list = NULL;
 	struct guest *g, **p;
 	int n = pv_domain_list(l->d.pv, &list), i;
@@ -149,17 +152,16 @@ static void scan(struct loop *l)
 		fprintf(stderr, "cannot list the domains: %s\n", strerror(-n));
 		return;
 	}
-	for (g = l->d.guests; g; g = g->next)
-		g->seen = false;
-	for (i = 0; i < n; i++) {
-		g = find(l, list[i].domain);
-		if (g && !(list[i].flags & XEN_DOMINF_dying))
-			g->seen = true;
-	}
+	memset(state, 0, sizeof(state));
+	for (i = 0; i < n; i++)
+		if (list[i].domain && list[i].domain < DOMID_FIRST_RESERVED &&
+		    !(list[i].flags & XEN_DOMINF_dying))
+			state[list[i].domain] = LIVES;
 	/* First the dead: their memory is free only when we let go. */
 	for (p = &l->d.guests; *p;) {
 		g = *p;
-		if (g->seen) {
+		if (state[g->domid]) {
+			state[g->domid] |= SERVED;
 			p = &g->next;
 			continue;
 		}
@@ -169,8 +171,7 @@ static void scan(struct loop *l)
 		guest_close(&l->d, g);
 	}
 	for (i = 0; l->xs && i < n; i++)
-		if (list[i].domain && !(list[i].flags & XEN_DOMINF_dying) &&
-		    !find(l, list[i].domain))
+		if (list[i].domain < DOMID_FIRST_RESERVED && state[list[i].domain] == LIVES)
 			adopt(l, list[i].domain);
 	free(list);
 	l->scanned |= l->xs && !store_lost;

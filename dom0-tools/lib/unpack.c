@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "pavise.h"
 #include "unpack.h"
 
@@ -205,14 +206,62 @@ static int fill(int fd, int out, const char *path, const struct pv_unpack *how, 
 	return check_end(fd, path, st.st_size, err);
 }
 
-int pv_unpack(int fd, const char *path, const struct pv_unpack *how, struct pv_err *err)
+/* A file that is @part of @fd and no more: gzip reads to its file's end. Or a negative errno. */
+static int cut_out(int fd, const struct pv_part *part, const char *path,
+		   const struct pv_unpack *how, struct pv_err *err)
 {
-	int out = memfd_create("kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
+	uint64_t done = 0, left;
+	char buf[65536];
+	int piece;
+	ssize_t n;
 
-	if (out < 0)
-		return pv_fail(err, -errno, "%s: no memory file to unpack it into: %s", path,
+	if (part->size > how->limit)
+		return pv_fail(err, -EFBIG, "%s: what is packed in it is more than %llu MiB (%s)",
+			       path, (unsigned long long)(how->limit / PV_MIB), how->limit_is);
+	piece = memfd_create("packed", MFD_CLOEXEC);
+	if (piece < 0)
+		return pv_fail(err, -errno, "%s: no memory file to unpack it from: %s", path,
 			       strerror(errno));
-	rc = lseek(fd, 0, SEEK_SET) ? -EIO : fill(fd, out, path, how, err);
+	while ((left = part->size - done)) {
+		if (how->stop && *how->stop) {
+			close(piece);
+			return pv_fail(err, -EINTR, "%s: interrupted while it was unpacked", path);
+		}
+		n = pread(fd, buf, left < sizeof(buf) ? left : sizeof(buf),
+			  (off_t)(part->offset + done));
+		if (n <= 0 || write(piece, buf, n) != n) {
+			n = n < 0 ? -errno : -EIO;
+			close(piece);
+			return pv_fail(err, (int)n, "%s: its packed part cannot be read", path);
+		}
+		done += n;
+	}
+	return piece;
+}
+
+int pv_unpack(int fd, const struct pv_part *part, const char *path, const struct pv_unpack *how,
+	      struct pv_err *err)
+{
+	int in = part->offset ? cut_out(fd, part, path, how, err) : fd, out, rc;
+	struct pv_unpack rest = *how;
+
+	if (in < 0)
+		return in;
+	/* Both are in memory. */
+	if (in != fd) {
+		rest.limit -= part->size;
+		rest.limit_is = "what its packed part leaves of the limit";
+	}
+	out = memfd_create("kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (out < 0)
+		rc = pv_fail(err, -errno, "%s: no memory file to unpack it into: %s", path,
+			     strerror(errno));
+	else
+		rc = lseek(in, 0, SEEK_SET) ? -EIO : fill(in, out, path, &rest, err);
+	if (in != fd)
+		close(in);
+	if (out < 0)
+		return rc;
 	/* What is looked at is what will run. */
 	if (!rc &&
 	    fcntl(out, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))

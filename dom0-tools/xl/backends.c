@@ -19,10 +19,19 @@
 #define REBIND_MS 1000
 #define SYSFS "/sys/bus/xen-backend/devices"
 
+static bool watch_domain(struct xl *xl, const char *what, const char *domid)
+{
+	char *path = xl_sprintf("%s/%s", what, domid);
+	bool ok = xs_watch(xl->xs, path, "backend");
+
+	free(path);
+	return ok;
+}
+
 bool backends_watch(struct xl *xl, uint32_t domid)
 {
 	unsigned int n, i;
-	char **kind = st_list(xl, &n, XL_PRIVATE "/%u/device", domid);
+	char **kind = st_list(xl, &n, XL_PRIVATE "/%u/device", domid), **backend;
 	bool ok = true;
 
 	for (i = 0; ok && i < n; i++) {
@@ -33,11 +42,11 @@ bool backends_watch(struct xl *xl, uint32_t domid)
 	}
 	free(kind);
 	/* A driver domain's own nodes are not watched: it decides how often they change. */
-	kind = st_list(xl, &n, XL_PRIVATE "/%u/foreign", domid);
-	if (n)
-		ok = ok && xs_watch(xl->xs, "@introduceDomain", "backend") &&
-		     xs_watch(xl->xs, "@releaseDomain", "backend");
-	free(kind);
+	backend = st_list(xl, &n, XL_PRIVATE "/%u/backends", domid);
+	for (i = 0; ok && i < n; i++)
+		ok = watch_domain(xl, "@introduceDomain", backend[i]) &&
+		     watch_domain(xl, "@releaseDomain", backend[i]);
+	free(backend);
 	return ok;
 }
 
@@ -48,6 +57,35 @@ bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 
 	free(path);
 	return unbound;
+}
+
+/* In how many queues a guest sends on it shows nowhere but in sysfs. */
+static bool has_rate(struct xl *xl, uint32_t domid, const char *devid)
+{
+	char *rate = st_read(xl, XBT_NULL, "/local/domain/0/backend/vif/%u/%s/rate-of-all", domid,
+			     devid);
+
+	free(rate);
+	return rate;
+}
+
+bool backends_suspect(struct xl *xl, uint32_t domid)
+{
+	static const char *const kind[] = { "vbd", "vif" };
+	unsigned int n, i, k;
+	bool suspect;
+	char **list;
+
+	free(st_list(xl, &n, XL_PRIVATE "/%u/foreign", domid));
+	suspect = n;
+	for (k = 0; !suspect && k < pv_container_size(kind); k++) {
+		list = st_list(xl, &n, XL_PRIVATE "/%u/device/%s", domid, kind[k]);
+		for (i = 0; !suspect && i < n; i++)
+			suspect = backend_unbound(kind[k], domid, list[i]) ||
+				  (k && has_rate(xl, domid, list[i]));
+		free(list);
+	}
+	return suspect;
 }
 
 /* A driver domain that has come back finds nothing of its last life's; the guest still has its end of the rings. */

@@ -77,9 +77,8 @@ static bool backend_going(const struct device *d)
 /* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
-	int64_t end = xl_now() + timeout, nudge = xl_now() + NUDGE_MS;
+	int64_t begin = xl_now(), end = begin + timeout, nudge = begin + NUDGE_MS;
 	long now;
-	int ms = 2;
 
 	for (;;) {
 		now = st_read_long(xl, "%s/state", d->be);
@@ -96,19 +95,17 @@ static long wait_state(struct xl *xl, const struct device *d, long state, int ti
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
 			return now;
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
+		xl_sleep_since(begin);
 	}
 }
 
 /* Closed is said before all is gone: an interface or an open disk lasts a moment longer. */
 static void wait_gone(const struct device *d)
 {
-	int64_t end = xl_now() + BACKEND_WAIT_MS;
+	int64_t begin = xl_now();
 
-	while (backend_going(d) && xl_now() < end)
-		xl_sleep(5);
+	while (backend_going(d) && xl_now() < begin + BACKEND_WAIT_MS)
+		xl_sleep_since(begin);
 }
 
 /* --- setting up ------------------------------------------------------------------------------ */

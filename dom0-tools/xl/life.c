@@ -609,27 +609,25 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
 	next_forget(domid);
+	driver_forget_numbers(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }
 
 /* Its memory is free once the daemons have unmapped their rings. */
 static int await_gone(struct xl *xl, uint32_t domid)
 {
-	int64_t end = xl_now() + GONE_WAIT_MS;
 	struct xen_domctl_getdomaininfo info;
-	int ms = 1;
+	int64_t begin = xl_now();
 
 	while (!pv_domain_info(xl->pv, domid, &info)) {
-		if (xl_now() > end) {
+		if (xl_now() > begin + GONE_WAIT_MS) {
 			xl_error("domain %u is dead, but %llu pages of it are still in use "
 				 "(xl list shows it as dying)",
 				 domid, (unsigned long long)info.tot_pages);
 			holders_say(domid);
 			return -1;
 		}
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
+		xl_sleep_since(begin);
 	}
 	return 0;
 }

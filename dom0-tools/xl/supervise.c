@@ -24,7 +24,7 @@
 
 #include <xen/sched.h>
 
-/* @releaseDomain tells us at once; this is for a xenstored that is away. */
+/* xenstored tells us at once of our domain's end; this is for one that is away. */
 #ifndef POLL_MS
 #define POLL_MS 5000
 #endif
@@ -173,6 +173,16 @@ static void load(struct life *l, const struct record_data *d)
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
+/* The end of this domain alone: with hundreds of guests each supervisor would else be woken by every end. */
+static bool watch_end(struct life *l)
+{
+	char *path = xl_sprintf("@releaseDomain/%u", l->domid);
+	bool ok = xs_watch(l->xl->xs, path, "end");
+
+	free(path);
+	return ok;
+}
+
 /* The node is dom0's: no guest can keep us busy with it. */
 static bool watch_target(struct life *l)
 {
@@ -190,8 +200,7 @@ void life_reconnect(struct life *l)
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = st_open(-1);
-	if (l->xl->xs && (!xs_watch(l->xl->xs, "@releaseDomain", "end") ||
-			  !backends_watch(l->xl, l->domid) || !watch_target(l))) {
+	if (l->xl->xs && (!watch_end(l) || !backends_watch(l->xl, l->domid) || !watch_target(l))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
@@ -332,7 +341,9 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 		due = xl_now() >= l->due;
 		take_stock(l, due);
 		/* An unbound driver raises no event. */
-		if ((backends || due) && look(l, reason) < 0)
+		if (due && !backends)
+			backends = backends_suspect(l->xl, l->domid);
+		if (backends && look(l, reason) < 0)
 			look_at_backends(l);
 		if (due)
 			l->due = next_look();

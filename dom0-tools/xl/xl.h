@@ -59,6 +59,11 @@ char *xl_one_line(const char *text);
 /* Milliseconds of the monotonic clock. */
 int64_t xl_now(void);
 void xl_sleep(int ms);
+/*
+ * Between two looks of a wait that began at @begin, xl_now(): the longer it lasts, the rarer they are. Hundreds may wait at
+ * once, for what the looks of all of them hold up.
+ */
+void xl_sleep_since(int64_t begin);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
@@ -214,6 +219,8 @@ uint32_t driver_number(struct xl *xl, const char *name);
  * channels open to it: nobody else may get it.
  */
 bool driver_number_kept(struct xl *xl, uint32_t domid);
+/* This domain ends, and is no reason any more to keep a number. */
+void driver_forget_numbers(struct xl *xl, uint32_t domid);
 /* Does a device of some domain, but of a dead one that is kept, have its back end there? */
 bool driver_in_use(struct xl *xl, uint32_t domid);
 /* This domain may have back ends for others. Another value in each life. */
@@ -269,9 +276,11 @@ bool backend_unbound(const char *kind, uint32_t domid, const char *devid);
 /* Watch events with the token "backend" when a back end of this domain changes. */
 bool backends_watch(struct xl *xl, uint32_t domid);
 /*
- * Says, once for each, which back ends are lost, and marks them as closed. The domain's lock is held. An
- * unbound driver raises no event: call it every now and then, too.
+ * Without an event: can there be anything for backends_check() to find? An unbound driver raises none, and a driver domain may
+ * have missed what it was told. Asked every now and then for each guest, so it costs little and takes no lock.
  */
+bool backends_suspect(struct xl *xl, uint32_t domid);
+/* Says, once for each, which back ends are lost, and marks them as closed. The domain's lock is held. */
 void backends_check(struct xl *xl, uint32_t domid, void (*say)(const char *fmt, ...));
 
 /* --- holders.c ------------------------------------------------------------------------------- */

@@ -165,7 +165,7 @@ struct pv_unpack {
 	const char *limit_is; /* for the message: "the guest's memory" */
 	const volatile int *stop; /* gives up once this is not 0; may be NULL */
 };
-/* A file compressed with gzip is unpacked first, once, in a process of its own. */
+/* A file compressed with gzip, or an EFI zboot image of one, is unpacked first, once, in a process of its own. */
 int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
 		  struct pv_err *err);
 void pv_image_close(struct pv_image *img);
