@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xl minder: guests whose supervisors were killed get new ones.
+ * xl minder: guests whose supervisors were killed get new ones; and go on when who wrote their core was (dump.c).
  * Owns noticing it: a record whose lock nobody holds, at once (its last holder's end closes it), and looked for every few seconds. Each
  * new supervisor is waited for until it says that it is one, so that never many start at once.
  */
@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dump.h"
 #include "record.h"
 
 #define SWEEP_MS 5000
@@ -85,6 +86,7 @@ static void sweep(struct sweep *s)
 
 	for (i = 0; i < s->nr; i++)
 		s->failed[i].seen = false;
+	dump_sweep();
 	record_each(look_at, s);
 	/* Of those that have gone nothing is kept. */
 	for (i = 0; i < s->nr; i++)
@@ -181,6 +183,7 @@ static int give_one(const char *arg)
 
 	if (xl_open(&xl))
 		return 1;
+	dump_sweep();
 	if (domain_numbered(&xl, arg, &s.domid) || domain_named(&xl, arg, &s.domid))
 		name = domain_name(&xl, s.domid);
 	s.name = name ? name : arg;

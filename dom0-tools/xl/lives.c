@@ -13,6 +13,7 @@
 
 #include "bootloader.h"
 #include "core.h"
+#include "dump.h"
 #include "events.h"
 #include "minder.h"
 #include "next.h"
@@ -307,9 +308,15 @@ static void save_core(struct life *l)
 {
 	char *path = xl_sprintf(XL_DUMP_DIR "/%s", l->cfg->name);
 	int lock = xl_lock_domain(l->domid);
+	struct cores cores;
+	struct dump d;
 
-	if (life_is_ours(l) && !core_write(l->xl, l->domid, path, CORE_LEAVE))
-		life_note("domain %u's memory is in %s", l->domid, path);
+	cores_read(&cores);
+	if (life_is_ours(l) && !dump_begin(l->xl, l->domid, path, false, &d)) {
+		if (!core_write(l->xl, l->domid, path, d.part, &cores))
+			life_note("domain %u's memory is in %s", l->domid, path);
+		dump_end(l->xl, &d);
+	}
 	xl_unlock_domain(lock, l->domid);
 	free(path);
 }
