@@ -11,6 +11,7 @@
 
 #include "device.h"
 #include "events.h"
+#include "image_server.h"
 #include "jsonl.h"
 #include "xl.h"
 
@@ -137,6 +138,8 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 		if (backend_unbound(kind, domid, devid))
 			return xl_sprintf("no driver serves it any more");
 	}
+	if (!strcmp(kind, "vbd") && image_server_ended(xl, be))
+		return xl_sprintf("its qemu-nbd has ended");
 	/* A guest that closes its device leaves no error. */
 	if (state >= XenbusStateClosing)
 		error = st_read(xl, XBT_NULL, "/local/domain/0/error/backend/%s/%u/%s/error", kind,

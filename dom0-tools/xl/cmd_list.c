@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image_server.h"
 #include "minder.h"
 #include "show.h"
 
@@ -150,11 +151,12 @@ static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 		char *path = nodes ? st_read(xl, XBT_NULL, "%s/params", nodes) : NULL;
 		char *vdev = nodes ? st_read(xl, XBT_NULL, "%s/dev", nodes) : NULL;
 		char *mode = nodes ? st_read(xl, XBT_NULL, "%s/mode", nodes) : NULL;
+		char *format = nodes ? st_read(xl, XBT_NULL, "%s/" IMAGE_FORMAT_NODE, nodes) : NULL;
 
 		json_object(j, NULL);
 		json_text(j, "pdev_path", path);
 		json_text(j, "vdev", vdev);
-		json_text(j, "format", "raw");
+		json_text(j, "format", format ? format : "raw");
 		json_number(j, "readwrite", mode && *mode == 'w');
 		json_end(j);
 		free(nodes);
@@ -162,6 +164,7 @@ static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 		free(path);
 		free(vdev);
 		free(mode);
+		free(format);
 	}
 	json_end(j);
 	free(devs);

@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "events.h"
+#include "image_server.h"
 #include "usage.h"
 
 #include <xen/io/xenbus.h>
@@ -366,8 +367,13 @@ static void finish(struct xl *xl, struct device *d)
 {
 	/* Not probed: no back end has ever looked at it, so none will close it. */
 	int ms = patience(d);
-	long state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
+	long state;
 	char *top;
+
+	/* A server that is gone answers nothing that is on its way to it. */
+	if (!d->backend)
+		image_server_ended(xl, d->be);
+	state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
 
 	if (d->probed && state >= 0 && state != XenbusStateClosed) {
 		xl_error("%s: the back end does not let go (state %ld); removed all the same",

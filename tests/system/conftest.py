@@ -112,6 +112,9 @@ class Disk:
                     f.write(content)
             args += ["--add", f"{path}:/test/{name}.img"]
         args += ["--add", os.path.join(BUILD, "dom0.cpio.gz") + ":/test/initrd.gz"]
+        qemu_utils = os.path.join(BUILD, "qemu-utils")
+        if os.path.exists(qemu_utils):
+            args.insert(4, qemu_utils)
         for name, path in [*payloads().items(), *programs().items()]:
             args += ["--add", f"{path}:/test/{name}"]
         subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
@@ -209,6 +212,9 @@ class Shared:
         loops = m.run("losetup -a")
         if loops.strip():
             wrong.append(f"loop devices: {loops}")
+        nbd = m.run("ls -d /sys/block/nbd*/backend 2>/dev/null; pidof qemu-nbd; true")
+        if nbd.strip():
+            wrong.append(f"network block devices and their servers: {nbd}")
         free = m.free_pages()
         if not 0 <= self.free - free <= growth:
             wrong.append(f"{self.free - free} pages are missing")

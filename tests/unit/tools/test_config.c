@@ -143,10 +143,10 @@ static void test_mistakes(void **state)
 		{ "uuid = '12'", "t.cfg:3: uuid: '12' is not a UUID\n" },
 		{ "disk = '/a,raw,xvda,w'",
 		  "t.cfg:3: disk: expected a list of strings: disk = [ '...' ]\n" },
-		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow2,xvdb,w' ]",
-		  "t.cfg:5: disk: format 'qcow2' is not supported, only raw (qemu-img convert -O raw "
-		  "makes a disk of an image) in "
-		  "'/b,qcow2,xvdb,w'\n" },
+		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow3,xvdb,w' ]",
+		  "t.cfg:5: disk: format 'qcow3' is not supported, only raw, qcow2, qcow, qed, vmdk, "
+		  "vdi or vhd in "
+		  "'/b,qcow3,xvdb,w'\n" },
 		{ "disk = [ '/a,raw,xvda,w',\n '/b,raw,xvda,w' ]",
 		  "t.cfg:4: disk: vdev xvda is given twice\n" },
 		{ "vif = 'bridge=xenbr0'",

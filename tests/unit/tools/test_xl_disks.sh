@@ -45,7 +45,7 @@ says 1 "cannot detach a disk of domain 0" xl block-detach 0 xvdb
 check "create" xl create -q a.cfg
 says 1 "command line:1: disk: unknown key 'colour' in 'colour=blue'" xl block-attach a colour=blue
 says 1 "command line:1: disk: no vdev" xl block-attach a "target=$root/more.img"
-says 1 "command line:1: disk: format 'qcow2' is not supported, only raw" xl block-attach a format=qcow2 vdev=xvdb "target=$root/more.img"
+says 1 "command line:1: disk: format 'vhdx' is not supported, only raw, qcow2" xl block-attach a format=vhdx vdev=xvdb "target=$root/more.img"
 says 1 "command line:1: disk: $root/none: No such file or directory" xl block-attach a vdev=xvdb "target=$root/none"
 says 1 "too small for a disk" xl block-attach a vdev=xvdb "target=$root/text"
 says 1 "has a disk xvda already" xl block-attach a vdev=xvda "target=$root/more.img"
@@ -109,9 +109,8 @@ done
 check "and nobody wrote to it" [ "$(sha256sum <more.img)" = "$sum" ]
 cp disk.img more.img
 for format in qcow2 qcow qed vdi vmdk vhd; do
-	says 1 "format '$format' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" \
-		xl block-attach a "format=$format,vdev=xvdb,target=$root/more.img"
-	says 1 "format '$format' is not supported, only raw" xl block-attach a "tap:$format:$root/more.img,xvdb,w"
+	says 1 "disk: $root/more.img is no $format image" xl block-attach a "format=$format,vdev=xvdb,target=$root/more.img"
+	says 1 "disk: $root/more.img is no $format image" xl block-attach a "tap:$format:$root/more.img,xvdb,w"
 done
 # one_of COMMAND...: of two of it at the same moment, one succeeds
 one_of() {
