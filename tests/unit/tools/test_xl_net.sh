@@ -69,6 +69,8 @@ for hook in prerouting input; do
 	check "from $hook, once" is "iifname vmap @ports" cat "nft/chain-$hook"
 done
 check "what no bridge filters ends at the port" is 1 cat ipv4/conf/lan-a/rp_filter
+check "also from no source at all" [ -e nft/ip-port-lan-a ]
+check "which a rule drops, once" is "iifname @ports counter drop" cat nft/ip-chain-input
 check "its sender the bridge does not learn" is 1 cat net/xenbr0/bridge/no_linklocal_learn
 check "and the bridge's own protocol" is 1 cat net/lan-a/brport/bpdu_guard
 check "a second one" xl create -q b.cfg "vif=['mac=00:16:3e:00:00:02,ip=192.0.2.9']"
@@ -210,6 +212,7 @@ echo "default via 192.0.2.254 dev gw" >routes
 check "create" nat "ip=10.1.1.7/24"
 vif=vif$(xl domid a).0
 says 0 'oifname "gw" ip saddr 10.1.1.7 masquerade' cat "nft/table-pavise-$vif"
+check "no port of dom0's services for the guest" is 'oifname "gw" ip saddr 10.1.1.7 ip protocol { tcp, udp } masquerade to :32768-60999' grep -m 1 masquerade "nft/table-pavise-$vif"
 says 0 'iifname "gw" oifname "lan-a" ct state established,related accept' cat "nft/table-pavise-$vif"
 says 0 'iifname "lan-a" counter drop' cat "nft/table-pavise-$vif"
 says 0 "10.1.1.7 dev lan-a src 10.1.1.134" cat routes
