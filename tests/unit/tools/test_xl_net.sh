@@ -151,6 +151,7 @@ mkdir -p net/gw ipv4/conf/gw ipv4/conf/lan-a ipv4/conf/dry net/dry
 echo 0 >ipv4/conf/gw/proxy_arp
 echo 0 >ipv4/conf/gw/forwarding
 echo 0 >ipv4/ip_forward
+echo 1 >ipv4/udp_early_demux
 gateway() { echo $(cat ipv4/conf/gw/proxy_arp ipv4/conf/gw/forwarding ipv4/ip_forward); }
 echo "2: gw inet 192.0.2.1/24 brd 192.0.2.255 scope global gw" >net/gw/addresses
 : >net/dry/addresses
@@ -175,6 +176,7 @@ says 0 "192.0.2.7 dev lan-a src 192.0.2.1" cat routes
 says 0 "192.0.2.8 dev lan-a src 192.0.2.1" cat routes
 says 0 "inet 192.0.2.1/32" cat net/lan-a/addresses
 check "sources are checked" is 1 cat ipv4/conf/lan-a/rp_filter
+check "also of what is for a socket that has a peer" is 0 cat ipv4/udp_early_demux
 check "IPv6 is off" is 1 cat ipv6/lan-a/disable_ipv6
 check "it is found, and forwarded for" is "1 1" sh -c 'echo $(cat ipv4/conf/lan-a/proxy_arp ipv4/conf/lan-a/forwarding)'
 check "so is the gateway, and nobody else" is "1 1 0" gateway
@@ -218,6 +220,7 @@ says 0 'iifname "lan-a" counter drop' cat "nft/table-pavise-$vif"
 says 0 "10.1.1.7 dev lan-a src 10.1.1.134" cat routes
 says 0 "inet 10.1.1.134/32" cat net/lan-a/addresses
 check "sources are checked" is 1 cat ipv4/conf/lan-a/rp_filter
+check "also of what is for a socket that has a peer" is 0 cat ipv4/udp_early_demux
 check "IPv6 is off" is 1 cat ipv6/lan-a/disable_ipv6
 check "forwarding where it is needed" is "1 0 1 0" sh -c 'echo $(cat ipv4/conf/lan-a/forwarding ipv4/conf/gw/proxy_arp ipv4/conf/gw/forwarding ipv4/ip_forward)'
 says 1 "10.1.1.134 (vif-nat has 10.1.1.134 for the guest and 10.1.1.7 for dom0) is in use" \
