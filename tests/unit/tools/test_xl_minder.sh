@@ -143,6 +143,27 @@ for action in restart rename-restart; do
 	check "no record either" wait_for no_records
 done
 
+# The host goes down while there is neither the guest, for lack of memory, nor its supervisor.
+end_minder
+log=log/xl-b.log
+short() { grep -q "'b' is not there now, for lack of memory" $log; }
+rm -f $log
+XL_RESTART_PAUSE=1 "$out/fake-xl" create -q b.cfg on_reboot=restart
+p=$(noted b)
+taken=$(xl info | sed -n 's/.*free_pages *: //p')
+"$out/fake-hv" take "$taken"
+xl reboot b >output 2>&1
+check "no memory for its next life" wait_for short
+kill -9 "$p"
+: >run/no-restart
+"$out/fake-hv" take "-$taken"
+check "another supervisor" xl minder b
+stays() { grep -q "'b' is to stay down: it is not started again" $log && no_records; }
+check "which does not start it" wait_for stays
+rm run/no-restart
+check "nothing is left" clean
+minder
+
 # --- many at once ---
 
 for i in $(seq 30); do
