@@ -87,6 +87,21 @@ check "no record either" wait_for no_records
 usage() { xl usage a | tail -n 1; }
 says 0 "poweroff" usage
 
+# What kills it may never end.
+check "create" xl create -q a.cfg
+: >minder.log
+about_ten() { given=$(grep -c "the supervisor of 'a' was killed: it has another one" minder.log) && [ "$given" -ge 9 ] && [ "$given" -le 11 ]; }
+tries=0
+while [ $tries -lt 60 ]; do
+	tries=$((tries + 1))
+	kill_of a 2>/dev/null
+	sleep 0.05
+done
+check "killed again and again it gets ten in ten seconds" about_ten
+check "and another one later" wait_for alive a
+xl destroy a
+check "nothing is left" clean
+
 # An end while nobody was there: the minder was killed as well, first.
 check "create" xl create -q a.cfg
 kill -9 "$minder"
