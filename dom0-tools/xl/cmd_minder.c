@@ -25,59 +25,83 @@
 #define SOON_SWEEPS 3
 /* Somebody whose supervisor does not start is tried ever more rarely, up to this. */
 #define RETRY_MAX_MS 60000
+/* One that starts and dies again gets so many within that time, then one at each look: what kills it may never end. */
+#define QUICK_STARTS 10
+#define QUICK_MS 10000
 
-struct failed {
+struct tried {
 	char id[RECORD_ID];
-	int64_t next;
-	int pause;
+	int64_t next, since;
+	int pause, starts;
 	bool seen;
 };
 
 struct sweep {
-	struct failed *failed;
+	struct tried *tried;
 	unsigned int nr;
 };
 
-static struct failed *find_failed(struct sweep *s, const char *id)
+static struct tried *find_tried(struct sweep *s, const char *id)
 {
 	unsigned int i;
 
 	for (i = 0; i < s->nr; i++)
-		if (!strcmp(s->failed[i].id, id))
-			return &s->failed[i];
+		if (!strcmp(s->tried[i].id, id))
+			return &s->tried[i];
 	return NULL;
 }
 
-static void note_failure(struct sweep *s, struct failed *f, const char *id)
+static struct tried *add_tried(struct sweep *s, const char *id)
 {
-	if (!f) {
-		s->failed = realloc(s->failed, (s->nr + 1) * sizeof(*f));
-		if (!s->failed)
-			abort();
-		f = &s->failed[s->nr++];
-		memset(f, 0, sizeof(*f));
-		strcpy(f->id, id);
-		f->pause = SWEEP_MS / 2;
+	struct tried *t;
+
+	s->tried = realloc(s->tried, (s->nr + 1) * sizeof(*t));
+	if (!s->tried)
+		abort();
+	t = &s->tried[s->nr++];
+	memset(t, 0, sizeof(*t));
+	strcpy(t->id, id);
+	t->seen = true;
+	return t;
+}
+
+static void note_failure(struct tried *t)
+{
+	t->pause = t->pause ? t->pause * 2 : SWEEP_MS;
+	if (t->pause > RETRY_MAX_MS)
+		t->pause = RETRY_MAX_MS;
+	t->next = xl_now() + t->pause;
+}
+
+static void note_start(struct tried *t)
+{
+	t->pause = 0;
+	if (xl_now() > t->since + QUICK_MS) {
+		t->since = xl_now();
+		t->starts = 0;
 	}
-	f->pause = f->pause * 2 < RETRY_MAX_MS ? f->pause * 2 : RETRY_MAX_MS;
-	f->next = xl_now() + f->pause;
-	f->seen = true;
+	if (++t->starts >= QUICK_STARTS)
+		t->next = xl_now() + SWEEP_MS;
 }
 
 static void look_at(const char *id, void *ctx)
 {
-	struct failed *f = find_failed(ctx, id);
+	struct tried *t = find_tried(ctx, id);
 	struct record_data d;
 	bool held;
 
-	if (f)
-		f->seen = true;
-	if (!record_look(id, &d, &held) || held || (f && xl_now() < f->next) || xl_interrupted)
+	if (t)
+		t->seen = true;
+	if (!record_look(id, &d, &held) || held || (t && xl_now() < t->next) || xl_interrupted)
 		return;
-	if (supervise_again(id, d.name))
-		note_failure(ctx, f, id);
-	else
+	if (!t)
+		t = add_tried(ctx, id);
+	if (supervise_again(id, d.name)) {
+		note_failure(t);
+	} else {
+		note_start(t);
 		xl_error("the supervisor of '%s' was killed: it has another one", d.name);
+	}
 }
 
 static void sweep(struct sweep *s)
@@ -85,13 +109,13 @@ static void sweep(struct sweep *s)
 	unsigned int i, n = 0;
 
 	for (i = 0; i < s->nr; i++)
-		s->failed[i].seen = false;
+		s->tried[i].seen = false;
 	dump_sweep();
 	record_each(look_at, s);
 	/* Of those that have gone nothing is kept. */
 	for (i = 0; i < s->nr; i++)
-		if (s->failed[i].seen)
-			s->failed[n++] = s->failed[i];
+		if (s->tried[i].seen)
+			s->tried[n++] = s->tried[i];
 	s->nr = n;
 }
 
@@ -140,7 +164,7 @@ static int watch(void)
 			soon--;
 		}
 	}
-	free(s.failed);
+	free(s.tried);
 	close(pfd.fd);
 	close(lock);
 	return 0;

@@ -532,10 +532,19 @@ static void destroy_half_made(struct life *l)
 
 enum next life_go_on(struct life *l)
 {
-	enum next next = l->last ? NEXT_KEPT : NEXT_LIFE;
+	enum next next;
 	int lock, domain_lock;
 
 	destroy_half_made(l);
+	/* Since the last one decided the host may have begun to go down, whose guests nobody looks for any more. */
+	if (!l->last && !access(XL_NO_RESTART, F_OK)) {
+		life_note("'%s' is to stay down: it is not started again", l->cfg->name);
+		l->action = stay_down(l, l->action);
+	}
+	if (l->last)
+		next = restarts(l->action) ? NEXT_KEPT : NEXT_GONE;
+	else
+		next = NEXT_LIFE;
 	lock = xl_lock();
 	domain_lock = xl_lock_domain(l->domid);
 	if (domain_is(l->xl, l->domid, l->aside_handle))

@@ -87,6 +87,21 @@ check "no record either" wait_for no_records
 usage() { xl usage a | tail -n 1; }
 says 0 "poweroff" usage
 
+# What kills it may never end.
+check "create" xl create -q a.cfg
+: >minder.log
+about_ten() { given=$(grep -c "the supervisor of 'a' was killed: it has another one" minder.log) && [ "$given" -ge 9 ] && [ "$given" -le 11 ]; }
+tries=0
+while [ $tries -lt 60 ]; do
+	tries=$((tries + 1))
+	kill_of a 2>/dev/null
+	sleep 0.05
+done
+check "killed again and again it gets ten in ten seconds" about_ten
+check "and another one later" wait_for alive a
+xl destroy a
+check "nothing is left" clean
+
 # An end while nobody was there: the minder was killed as well, first.
 check "create" xl create -q a.cfg
 kill -9 "$minder"
@@ -142,6 +157,27 @@ for action in restart rename-restart; do
 	check "nothing is left" clean
 	check "no record either" wait_for no_records
 done
+
+# The host goes down while there is neither the guest, for lack of memory, nor its supervisor.
+end_minder
+log=log/xl-b.log
+short() { grep -q "'b' is not there now, for lack of memory" $log; }
+rm -f $log
+XL_RESTART_PAUSE=1 "$out/fake-xl" create -q b.cfg on_reboot=restart
+p=$(noted b)
+taken=$(xl info | sed -n 's/.*free_pages *: //p')
+"$out/fake-hv" take "$taken"
+xl reboot b >output 2>&1
+check "no memory for its next life" wait_for short
+kill -9 "$p"
+: >run/no-restart
+"$out/fake-hv" take "-$taken"
+check "another supervisor" xl minder b
+stays() { grep -q "'b' is to stay down: it is not started again" $log && no_records; }
+check "which does not start it" wait_for stays
+rm run/no-restart
+check "nothing is left" clean
+minder
 
 # --- many at once ---
 

@@ -69,6 +69,8 @@ for hook in prerouting input; do
 	check "from $hook, once" is "iifname vmap @ports" cat "nft/chain-$hook"
 done
 check "what no bridge filters ends at the port" is 1 cat ipv4/conf/lan-a/rp_filter
+check "also from no source at all" [ -e nft/ip-port-lan-a ]
+check "which a rule drops, once" is "iifname @ports counter drop" cat nft/ip-chain-input
 check "its sender the bridge does not learn" is 1 cat net/xenbr0/bridge/no_linklocal_learn
 check "and the bridge's own protocol" is 1 cat net/lan-a/brport/bpdu_guard
 check "a second one" xl create -q b.cfg "vif=['mac=00:16:3e:00:00:02,ip=192.0.2.9']"
@@ -149,6 +151,7 @@ mkdir -p net/gw ipv4/conf/gw ipv4/conf/lan-a ipv4/conf/dry net/dry
 echo 0 >ipv4/conf/gw/proxy_arp
 echo 0 >ipv4/conf/gw/forwarding
 echo 0 >ipv4/ip_forward
+echo 1 >ipv4/udp_early_demux
 gateway() { echo $(cat ipv4/conf/gw/proxy_arp ipv4/conf/gw/forwarding ipv4/ip_forward); }
 echo "2: gw inet 192.0.2.1/24 brd 192.0.2.255 scope global gw" >net/gw/addresses
 : >net/dry/addresses
@@ -173,6 +176,7 @@ says 0 "192.0.2.7 dev lan-a src 192.0.2.1" cat routes
 says 0 "192.0.2.8 dev lan-a src 192.0.2.1" cat routes
 says 0 "inet 192.0.2.1/32" cat net/lan-a/addresses
 check "sources are checked" is 1 cat ipv4/conf/lan-a/rp_filter
+check "also of what is for a socket that has a peer" is 0 cat ipv4/udp_early_demux
 check "IPv6 is off" is 1 cat ipv6/lan-a/disable_ipv6
 check "it is found, and forwarded for" is "1 1" sh -c 'echo $(cat ipv4/conf/lan-a/proxy_arp ipv4/conf/lan-a/forwarding)'
 check "so is the gateway, and nobody else" is "1 1 0" gateway
@@ -210,11 +214,13 @@ echo "default via 192.0.2.254 dev gw" >routes
 check "create" nat "ip=10.1.1.7/24"
 vif=vif$(xl domid a).0
 says 0 'oifname "gw" ip saddr 10.1.1.7 masquerade' cat "nft/table-pavise-$vif"
+check "no port of dom0's services for the guest" is 'oifname "gw" ip saddr 10.1.1.7 ip protocol { tcp, udp } masquerade to :32768-60999' grep -m 1 masquerade "nft/table-pavise-$vif"
 says 0 'iifname "gw" oifname "lan-a" ct state established,related accept' cat "nft/table-pavise-$vif"
 says 0 'iifname "lan-a" counter drop' cat "nft/table-pavise-$vif"
 says 0 "10.1.1.7 dev lan-a src 10.1.1.134" cat routes
 says 0 "inet 10.1.1.134/32" cat net/lan-a/addresses
 check "sources are checked" is 1 cat ipv4/conf/lan-a/rp_filter
+check "also of what is for a socket that has a peer" is 0 cat ipv4/udp_early_demux
 check "IPv6 is off" is 1 cat ipv6/lan-a/disable_ipv6
 check "forwarding where it is needed" is "1 0 1 0" sh -c 'echo $(cat ipv4/conf/lan-a/forwarding ipv4/conf/gw/proxy_arp ipv4/conf/gw/forwarding ipv4/ip_forward)'
 says 1 "10.1.1.134 (vif-nat has 10.1.1.134 for the guest and 10.1.1.7 for dom0) is in use" \

@@ -218,7 +218,8 @@ done
 END
 chmod +x bin/ip
 # nft without a kernel: all at once or not at all, in nft/. Chains of the bridges' table are files with their rules, its map's
-# elements are files with their verdict, tables of the family ip are files with what stands in them. Fails while nft-fails is there.
+# elements are files with their verdict; those of its table in the family ip begin with ip-, that family's other tables are files
+# with what stands in them. Fails while nft-fails is there.
 mkdir nft
 cat >bin/nft <<'END'
 #!/bin/sh
@@ -232,7 +233,7 @@ cd ../nft-new || exit 1
 while read -r verb what family table rest; do
 	# shellcheck disable=SC2086
 	case "$verb $what $family" in
-	"add table bridge" | "add map bridge") ;;
+	"add table bridge" | "add map bridge" | "add table ip" | "add set ip") ;;
 	"add chain bridge") : >>"chain-${rest%% *}" ;;
 	"flush chain bridge") : >"chain-$rest" ;;
 	"destroy chain bridge") rm -f "chain-$rest" ;;
@@ -245,6 +246,15 @@ while read -r verb what family table rest; do
 			[ -e "chain-$6" ] || exit 1
 			echo "$6" >"$element"
 		fi
+		;;
+	"add chain ip") : >>"ip-chain-${rest%% *}" ;;
+	"flush chain ip") : >"ip-chain-$rest" ;;
+	"add rule ip") echo "${rest#* }" >>"ip-chain-${rest%% *}" || exit 1 ;;
+	"add element ip" | "destroy element ip")
+		set -- $rest
+		element=ip-port-$(echo "$3" | tr -d '"')
+		rm -f "$element"
+		[ $verb = destroy ] || : >"$element"
 		;;
 	"destroy table ip") rm -f "table-$table" ;;
 	"table ip "*)
