@@ -273,8 +273,7 @@ static char *description(const struct job *j, bool readonly)
 
 	for (i = j->chain.nr - 1; i >= 0; i--) {
 		enum image_format f = j->chain.link[i].format;
-		bool based = f == IMAGE_QCOW2 || f == IMAGE_QCOW || f == IMAGE_QED ||
-			     f == IMAGE_VMDK;
+		bool based = f == IMAGE_QCOW2 || f == IMAGE_QED || f == IMAGE_VMDK;
 		const char *ro = readonly || i ? "true" : "false";
 
 		text = xl_sprintf("{\"driver\": \"%s\", \"read-only\": %s, \"discard\": \"unmap\", "

@@ -138,7 +138,7 @@ chmod 600 base.img top.qcow2""")
 
 
 @pytest.mark.full
-# Open: with qcow (version 1) Debian 13's qemu-nbd ended in the middle of the guest's writes; why is not known.
+# Not qcow of version 1, which is refused: Debian 13's qemu-nbd ended in the middle of the guest's writes; why is not known.
 @pytest.mark.parametrize("form", ["qcow2", "qed", "vmdk", "vdi", "vpc"])
 def test_formats(formats, form):
     """Each as qemu-img makes it: written by a guest that is then gone at once, read by qemu-img."""
