@@ -70,6 +70,15 @@ static bool has_rate(struct xl *xl, uint32_t domid, const char *devid)
 	return rate;
 }
 
+static bool image_ended(struct xl *xl, uint32_t domid, const char *devid)
+{
+	char *be = xl_sprintf("/local/domain/0/backend/vbd/%u/%s", domid, devid);
+	bool ended = image_server_ended(xl, be);
+
+	free(be);
+	return ended;
+}
+
 bool backends_suspect(struct xl *xl, uint32_t domid)
 {
 	static const char *const kind[] = { "vbd", "vif" };
@@ -83,7 +92,8 @@ bool backends_suspect(struct xl *xl, uint32_t domid)
 		list = st_list(xl, &n, XL_PRIVATE "/%u/device/%s", domid, kind[k]);
 		for (i = 0; !suspect && i < n; i++)
 			suspect = backend_unbound(kind[k], domid, list[i]) ||
-				  (k && has_rate(xl, domid, list[i]));
+				  (k ? has_rate(xl, domid, list[i]) :
+				       image_ended(xl, domid, list[i]));
 		free(list);
 	}
 	return suspect;
@@ -138,7 +148,7 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 		if (backend_unbound(kind, domid, devid))
 			return xl_sprintf("no driver serves it any more");
 	}
-	if (!strcmp(kind, "vbd") && image_server_ended(xl, be))
+	if (!strcmp(kind, "vbd") && image_server_cut(xl, be))
 		return xl_sprintf("its qemu-nbd has ended");
 	/* A guest that closes its device leaves no error. */
 	if (state >= XenbusStateClosing)

@@ -372,7 +372,7 @@ static void finish(struct xl *xl, struct device *d)
 
 	/* A server that is gone answers nothing that is on its way to it. */
 	if (!d->backend)
-		image_server_ended(xl, d->be);
+		image_server_cut(xl, d->be);
 	state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
 
 	if (d->probed && state >= 0 && state != XenbusStateClosed) {

@@ -170,6 +170,13 @@ bool image_server_ended(struct xl *xl, const char *be)
 		close(fd);
 		return false;
 	}
+	return true;
+}
+
+bool image_server_cut(struct xl *xl, const char *be)
+{
+	if (!image_server_ended(xl, be))
+		return false;
 	disconnect(be);
 	return true;
 }
