@@ -2,7 +2,7 @@
 /*
  * A qemu-nbd that the sandbox is tried on: it serves one client on descriptor 3, as systemd's socket activation has it, and the disk's
  * first sector is its report about what it was given and what it sees. What its first image's bytes 256 on say makes it
- * misbehave: "mute" never answers, "fail" complains and ends, "stay" does not end when it should, "short" is no disk.
+ * misbehave: "mute" never answers, "fail" complains and ends, "stay" does not end when it should, "short" and "huge" are no disks.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -121,8 +121,10 @@ static void greet(void)
 	struct {
 		uint64_t bytes;
 		uint16_t flags;
-	} __attribute__((packed))
-	answer = { htobe64(strcmp(order, "short") ? 1 << 20 : 100), htobe16(0x25) };
+	} __attribute__((packed)) answer = { htobe64(!strcmp(order, "short")	? 100 :
+						     !strncmp(order, "huge", 4) ? 1ull << 63 :
+										  1 << 20),
+					     htobe16(0x25) };
 
 	if (send(client, &hello, sizeof(hello), 0) != sizeof(hello) || receive(ask, sizeof(ask)) ||
 	    send(client, &answer, sizeof(answer), 0) != sizeof(answer))

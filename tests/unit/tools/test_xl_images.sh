@@ -174,6 +174,8 @@ order=mute qcow2 mute.qcow2
 says 1 "qemu-nbd does not answer within 1 s" xl block-attach a "$spec,target=$root/mute.qcow2"
 order=short qcow2 short.qcow2
 says 1 "too small for a disk (0 bytes)" xl block-attach a "$spec,target=$root/short.qcow2"
+order=huge qcow2 huge.qcow2
+says 1 "too large for a disk (9223372036854775808 bytes)" xl block-attach a "$spec,target=$root/huge.qcow2"
 check "no device" no_device
 check "nothing is left" clean
 order=stay qcow2 stay.qcow2
@@ -182,6 +184,24 @@ pid=$(server a 51728)
 check "detach" xl block-detach a xvdb
 check "it was killed" dead "$pid"
 says 0 "qemu-nbd does not end: killed" cat log/xen-hotplug.log
+check "nothing is left" clean
+
+# --- two cut the same one, and its number becomes another disk's in between ---
+
+check "attach" xl block-attach a "$spec,target=$root/alone.qcow2"
+cutter() { XENBUS_PATH=$(vbd a 51728) scripts/block-image remove 2>>cutters; }
+touch "$nbd/slow"
+cutter &
+cutpid=$!
+wait_for grep -q . "$nbd/nbd0/error"
+rm "$nbd/slow"
+cutter
+check "attach another" xl block-attach a "format=qcow2,vdev=xvdc,target=$root/cd.qcow2"
+wait $cutpid
+says 0 "pavise $(vbd a 51744)" cat "$nbd/nbd0/backend"
+check "detach" xl block-detach -f a xvdb
+check "detach" xl block-detach a xvdc
+check "no device" no_device
 check "nothing is left" clean
 
 # --- one that dies under a guest ---
