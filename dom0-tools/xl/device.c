@@ -357,7 +357,8 @@ static void undo_script(struct xl *xl, const struct device *d)
 		return;
 	}
 	script = st_read(xl, XBT_NULL, "%s/script", d->be);
-	if (script)
+	/* Killed in the middle, it leaves a server that has the image still, and soon nothing tells whose. */
+	if (script && hotplug_run(d, script, d->kind->stop) && image_server_noted(xl, d->be))
 		hotplug_run(d, script, d->kind->stop);
 	free(script);
 }

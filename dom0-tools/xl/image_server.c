@@ -174,14 +174,20 @@ static void disconnect(const char *be)
 	free(name);
 }
 
-bool image_server_ended(struct xl *xl, const char *be)
+bool image_server_noted(struct xl *xl, const char *be)
 {
 	char *noted = st_read(xl, XBT_NULL, "%s/" IMAGE_SERVER_NODE, be);
+
+	free(noted);
+	return noted;
+}
+
+bool image_server_ended(struct xl *xl, const char *be)
+{
 	int fd;
 
-	if (!noted)
+	if (!image_server_noted(xl, be))
 		return false;
-	free(noted);
 	fd = open_server(xl, be);
 	if (fd >= 0) {
 		close(fd);

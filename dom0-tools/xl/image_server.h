@@ -22,6 +22,8 @@ int image_script(int argc, char **argv);
  * Is there a qemu-nbd? The directory whose usr has it, malloc'd; NULL, with a sentence in @msg that says what to do.
  */
 char *image_qemu(char *msg, size_t size);
+/* Has it a server, or one's remains? */
+bool image_server_noted(struct xl *xl, const char *be);
 /* Has this back end a server that has ended? No event tells. */
 bool image_server_ended(struct xl *xl, const char *be);
 /*

@@ -14,6 +14,7 @@ cat >scripts/block-image <<END
 #!/bin/sh
 export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH ASAN_OPTIONS=detect_leaks=0
 [ ! -e $root/no-nbd ] || export FAKE_NBD_NONE=1
+[ ! -e $root/die-\$1 ] || { rm $root/die-\$1; kill -9 \$\$; }
 exec $root/bin/block-image "\$@"
 END
 chmod +x scripts/block-image
@@ -233,6 +234,16 @@ pid=$(server a 51728)
 kill -9 $xlpid
 check "the script undoes it" wait_for dead "$pid"
 check "what is left goes" xl block-detach -f a xvdb
+check "nothing is left" clean
+
+# --- the script killed when it is to end the server ---
+
+check "attach" xl block-attach a "$spec,target=$root/alone.qcow2"
+pid=$(server a 51728)
+touch die-remove
+check "detach" xl block-detach a xvdb
+check "no process" dead "$pid"
+check "no device" no_device
 check "nothing is left" clean
 
 # --- a life, a reboot and an end ---
