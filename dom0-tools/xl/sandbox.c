@@ -133,7 +133,8 @@ static void make_root(const struct sandbox *s)
 	if (mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV,
 		  "size=64k,nr_inodes=64,mode=755"))
 		die("a root of its own");
-	if (mkdir(NEW_ROOT INSIDE, 0755) || mkdir(NEW_ROOT INSIDE "/usr", 0755))
+	if (mkdir(NEW_ROOT INSIDE, 0755) || mkdir(NEW_ROOT INSIDE "/usr", 0755) ||
+	    mkdir(NEW_ROOT INSIDE "/dev", 0755))
 		die("a root of its own");
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
 	bind_to(from, NEW_ROOT INSIDE "/usr", true);
@@ -152,6 +153,11 @@ static void make_root(const struct sandbox *s)
 		bind_to(from, to, s->file[i].readonly);
 		close(image[i]);
 	}
+	/* QEMU tries on it which locks there are, and without it takes none on images. */
+	fd = open(NEW_ROOT INSIDE "/dev/null", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || mount("/dev/null", NEW_ROOT INSIDE "/dev/null", NULL, MS_BIND, NULL))
+		die("/dev/null");
+	close(fd);
 	detach_others();
 	if (mount(NULL, NEW_ROOT, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
 		  NULL) ||

@@ -74,7 +74,7 @@ def sandboxed(m, pid):
     status = m.run(f"cat /proc/{pid}/status")
     assert int(re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.M)[1]) == (1 << 30) + int(pid), status
     assert re.search(r"^NoNewPrivs:\s+1$", status, re.M) and re.search(r"^CapBnd:\s+0+2$", status, re.M), status
-    assert sorted(m.run(f"ls /proc/{pid}/root/").split()) == ["bin", "image0", "image1", "lib", "lib64", "usr"]
+    assert sorted(m.run(f"ls /proc/{pid}/root/").split()) == ["bin", "dev", "image0", "image1", "lib", "lib64", "usr"]
     for space in ("mnt", "net", "ipc", "pid", "uts"):
         assert m.run(f"readlink /proc/{pid}/ns/{space}") != m.run(f"readlink /proc/self/ns/{space}"), space
     assert m.run(f"cat /proc/{pid}/oom_score_adj").strip() == "0"

@@ -87,7 +87,8 @@ static void look(int argc, char **argv)
 	say(" mount=%d chroot=%d usr=%d net=%d", !mount("x", "/usr", "tmpfs", 0, NULL),
 	    !chroot("/usr"), open("/usr/new", O_WRONLY | O_CREAT, 0600) >= 0,
 	    socket(AF_INET, SOCK_RAW, 1) >= 0);
-	say(" etc=%d proc=%d keys=%d", !access("/etc", F_OK), !access("/proc", F_OK), has_keys());
+	say(" null=%d etc=%d proc=%d keys=%d", open("/dev/null", O_RDWR) >= 0,
+	    !access("/etc", F_OK), !access("/proc", F_OK), has_keys());
 	for (i = 0; i < 4; i++) {
 		char path[16];
 

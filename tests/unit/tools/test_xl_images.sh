@@ -104,8 +104,8 @@ os.execv(sys.argv[1], sys.argv[1:])' "$out/fake-xl" "$@"
 check "attach" with_keys block-attach a "$spec,target=$root/alone.qcow2"
 check "it is read through the device" reads 0
 grep -v '^json' output >report
-says 0 "root=bin,image0,lib,lib64,usr pid=1 uid=1 gid=1 groups=0 " cat report
-says 0 " fds=5 as=768 threads=128 mount=0 chroot=0 usr=0 net=0 etc=0 proc=0 keys=0 0=w users=0" cat report
+says 0 "root=bin,dev,image0,lib,lib64,usr pid=1 uid=1 gid=1 groups=0 " cat report
+says 0 " fds=5 as=768 threads=128 mount=0 chroot=0 usr=0 net=0 null=1 etc=0 proc=0 keys=0 0=w users=0" cat report
 says 0 '--discard=unmap --cache=writeback json:{"driver": "qcow2", "read-only": false, "discard": "unmap", "file": {"driver": "file", "filename": "/image0", "read-only": false, "discard": "unmap"}, "backing": null}' cat report
 says 0 "1048576 0x25" cat "$nbd/nbd0/export"
 says 0 "pavise $(vbd a 51728) f:$(stat -c %d:%i alone.qcow2)" cat "$nbd/nbd0/backend"
@@ -116,7 +116,7 @@ says 0 "0" cat "/proc/$pid/oom_score_adj"
 says 0 "NoNewPrivs:	1" cat "/proc/$pid/status"
 says 0 "CapEff:	0000000000000002" cat "/proc/$pid/status"
 says 0 "CapBnd:	0000000000000002" cat "/proc/$pid/status"
-check "it sees no other mounts" sh -c "! grep -v ' / / \| /usr \| /image0 \| - tmpfs tmpfs ro\| /etc' /proc/$pid/mountinfo"
+check "it sees no other mounts" sh -c "! grep -v ' / / \| /usr \| /image0 \| /dev/null \| - tmpfs tmpfs ro\| /etc' /proc/$pid/mountinfo"
 "$out/fake-xl" block-list -l a >json
 says 0 '"format": "qcow2"' cat json
 says 0 '"device": "/dev/nbd0"' cat json
