@@ -143,7 +143,7 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 		if (backend_unbound(kind, domid, devid))
 			return xl_sprintf("no driver serves it any more");
 	}
-	if (!strcmp(kind, "vbd") && image_server_ended(xl, be))
+	if (!strcmp(kind, "vbd") && image_server_cut(xl, be))
 		return xl_sprintf("its qemu-nbd has ended");
 	/* A guest that closes its device leaves no error. */
 	if (state >= XenbusStateClosing)

@@ -357,7 +357,8 @@ static void undo_script(struct xl *xl, const struct device *d)
 		return;
 	}
 	script = st_read(xl, XBT_NULL, "%s/script", d->be);
-	if (script)
+	/* Killed in the middle, it leaves a server that has the image still, and soon nothing tells whose. */
+	if (script && hotplug_run(d, script, d->kind->stop) && image_server_noted(xl, d->be))
 		hotplug_run(d, script, d->kind->stop);
 	free(script);
 }
@@ -372,7 +373,7 @@ static void finish(struct xl *xl, struct device *d)
 
 	/* A server that is gone answers nothing that is on its way to it. */
 	if (!d->backend)
-		image_server_ended(xl, d->be);
+		image_server_cut(xl, d->be);
 	state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
 
 	if (d->probed && state >= 0 && state != XenbusStateClosed) {

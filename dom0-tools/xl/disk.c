@@ -20,7 +20,11 @@ struct parse {
 	size_t size;
 };
 
-#define FORMATS "raw, qcow2, qcow, qed, vmdk, vdi or vhd"
+#define FORMATS "raw, qcow2, qed, vmdk, vdi or vhd"
+/* Its qemu-nbd has been seen to end under a guest's writes. */
+#define NO_QCOW \
+	"format 'qcow' (version 1) is not supported: qemu-img convert -f qcow -O qcow2 " \
+	"makes a qcow2 image of it"
 #define FAIL(p, ...) (snprintf((p)->msg, (p)->size, __VA_ARGS__), -1)
 
 static int letters_index(const char *s, const char **end)
@@ -126,6 +130,8 @@ static int prefix_length(struct parse *p, const char *v)
 		p->d->format = format;
 		return (int)(kind + n + 1 - v);
 	}
+	if (!strncmp(kind, "qcow:", 5))
+		return FAIL(p, NO_QCOW);
 	n = strcspn(v, ":/");
 	if (v[n] == ':')
 		return FAIL(p,
@@ -177,6 +183,8 @@ static int set_format(struct parse *p, const char *v)
 	if (p->have_format)
 		return FAIL(p, "format given twice");
 	p->have_format = true;
+	if (!strcmp(v, "qcow"))
+		return FAIL(p, NO_QCOW);
 	if (*v)
 		p->d->format = image_format_of(v, strlen(v));
 	return p->d->format == IMAGE_UNKNOWN ?
@@ -248,6 +256,8 @@ static int set_backing(struct parse *p, const char *v)
 	enum image_format format;
 	const char *path = image_backing_path(v, &format);
 
+	if (!strncmp(v, "qcow:", 5))
+		return FAIL(p, NO_QCOW);
 	if (*path != '/')
 		return FAIL(p,
 			    "backing '%s' is neither an absolute path nor one behind " FORMATS

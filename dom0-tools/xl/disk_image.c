@@ -23,10 +23,9 @@
 static const struct {
 	const char *name, *driver;
 } formats[IMAGE_FORMATS] = {
-	[IMAGE_RAW] = { "raw", "raw" },	   [IMAGE_QCOW2] = { "qcow2", "qcow2" },
-	[IMAGE_QCOW] = { "qcow", "qcow" }, [IMAGE_QED] = { "qed", "qed" },
-	[IMAGE_VMDK] = { "vmdk", "vmdk" }, [IMAGE_VDI] = { "vdi", "vdi" },
-	[IMAGE_VHD] = { "vhd", "vpc" },
+	[IMAGE_RAW] = { "raw", "raw" }, [IMAGE_QCOW2] = { "qcow2", "qcow2" },
+	[IMAGE_QED] = { "qed", "qed" }, [IMAGE_VMDK] = { "vmdk", "vmdk" },
+	[IMAGE_VDI] = { "vdi", "vdi" }, [IMAGE_VHD] = { "vhd", "vpc" },
 };
 
 const char *image_format_name(enum image_format f)
@@ -146,6 +145,9 @@ static int qcow2_head(int fd, const uint8_t *h, bool readonly, struct image_head
 	uint64_t backing = big(h + 8, 8), features = version >= 3 ? big(h + 72, 8) : 0, end;
 	uint64_t header = version >= 3 ? big(h + 100, 4) : 72;
 
+	if (version == 1)
+		return FAIL("is version 1 of qcow, not qcow2: qemu-img convert -f qcow -O qcow2 "
+			    "makes a qcow2 image of it");
 	if (version != 2 && version != 3)
 		return FAIL("is version %u of qcow, not qcow2", version);
 	if (bits < 9 || bits > 21 || header < 72 || header > 1u << bits)
@@ -163,15 +165,6 @@ static int qcow2_head(int fd, const uint8_t *h, bool readonly, struct image_head
 	if (read_name(fd, backing, big(h + 16, 4), head, msg, size))
 		return -1;
 	return qcow2_extensions(fd, header, backing ? backing : end, head, msg, size);
-}
-
-static int qcow_head(int fd, const uint8_t *h, struct image_head *head, char *msg, size_t size)
-{
-	if (big(h + 4, 4) != 1)
-		return FAIL("is not version 1 of qcow (format=qcow2?)");
-	if (big(h + 36, 4))
-		return FAIL("is encrypted, and there is no way to give a key");
-	return read_name(fd, big(h + 8, 8), big(h + 16, 4), head, msg, size);
 }
 
 #define QED_BACKING (1 << 0)
@@ -253,7 +246,6 @@ int image_read_head(int fd, enum image_format f, bool readonly, struct image_hea
 		const char *magic;
 	} begins[] = {
 		{ IMAGE_QCOW2, 0, "QFI\xfb" },
-		{ IMAGE_QCOW, 0, "QFI\xfb" },
 		{ IMAGE_VMDK, 0, "KDMV" },
 		{ IMAGE_VDI, 64, "\x7f\x10\xda\xbe" },
 	};
@@ -277,8 +269,6 @@ int image_read_head(int fd, enum image_format f, bool readonly, struct image_hea
 	switch (f) {
 	case IMAGE_QCOW2:
 		return qcow2_head(fd, h, readonly, head, msg, size);
-	case IMAGE_QCOW:
-		return qcow_head(fd, h, head, msg, size);
 	case IMAGE_QED:
 		return qed_head(fd, h, head, msg, size);
 	case IMAGE_VMDK:

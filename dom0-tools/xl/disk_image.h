@@ -14,7 +14,6 @@
 enum image_format {
 	IMAGE_RAW,
 	IMAGE_QCOW2,
-	IMAGE_QCOW,
 	IMAGE_QED,
 	IMAGE_VMDK,
 	IMAGE_VDI,

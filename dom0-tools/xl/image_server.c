@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@
 #define KILL_MS 2000
 #define TREE "/images/qemu"
 #define QEMU_NBD "/usr/bin/qemu-nbd"
+#define NBD_LOCK XL_RUN_DIR "/nbd.lock"
 
 struct job {
 	struct xl xl;
@@ -147,29 +149,57 @@ static char *device_name(const char *be)
 	return xl_sprintf(NBD_OURS " %s", be);
 }
 
+/*
+ * The kernel is told a device's number only: one that is being cut must not be another disk's by then. Nobody waits for a server
+ * under this lock. -1: without it, there would be no disk, or none would go.
+ */
+static int lock_devices(void)
+{
+	int fd = open(NBD_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+		;
+	return fd;
+}
+
 static void disconnect(const char *be)
 {
+	int lock = lock_devices(), index;
 	char *name = device_name(be);
-	int index = nbd_find(name);
 
+	index = nbd_find(name);
 	if (index >= 0)
 		nbd_disconnect(index);
+	xl_unlock(lock);
 	free(name);
+}
+
+bool image_server_noted(struct xl *xl, const char *be)
+{
+	char *noted = st_read(xl, XBT_NULL, "%s/" IMAGE_SERVER_NODE, be);
+
+	free(noted);
+	return noted;
 }
 
 bool image_server_ended(struct xl *xl, const char *be)
 {
-	char *noted = st_read(xl, XBT_NULL, "%s/" IMAGE_SERVER_NODE, be);
 	int fd;
 
-	if (!noted)
+	if (!image_server_noted(xl, be))
 		return false;
-	free(noted);
 	fd = open_server(xl, be);
 	if (fd >= 0) {
 		close(fd);
 		return false;
 	}
+	return true;
+}
+
+bool image_server_cut(struct xl *xl, const char *be)
+{
+	if (!image_server_ended(xl, be))
+		return false;
 	disconnect(be);
 	return true;
 }
@@ -273,8 +303,7 @@ static char *description(const struct job *j, bool readonly)
 
 	for (i = j->chain.nr - 1; i >= 0; i--) {
 		enum image_format f = j->chain.link[i].format;
-		bool based = f == IMAGE_QCOW2 || f == IMAGE_QCOW || f == IMAGE_QED ||
-			     f == IMAGE_VMDK;
+		bool based = f == IMAGE_QCOW2 || f == IMAGE_QED || f == IMAGE_VMDK;
 		const char *ro = readonly || i ? "true" : "false";
 
 		text = xl_sprintf("{\"driver\": \"%s\", \"read-only\": %s, \"discard\": \"unmap\", "
@@ -380,10 +409,12 @@ static int greet(struct job *j, int sock, int errors, struct nbd_export *e)
 	int rc = nbd_greet(sock, IMAGE_START_MS, e);
 	char *said, *why;
 
-	if (!rc && e->bytes >= 512)
+	/* The kernel complains loudly of a size that it takes for a negative one. */
+	if (!rc && e->bytes >= 512 && e->bytes <= INT64_MAX)
 		return 0;
 	if (!rc)
-		return fail(j, xl_sprintf("too small for a disk (%" PRIu64 " bytes)", e->bytes));
+		return fail(j, xl_sprintf("too %s for a disk (%" PRIu64 " bytes)",
+					  e->bytes < 512 ? "small" : "large", e->bytes));
 	said = complaint(errors);
 	why = rc == -ETIMEDOUT ?
 		      xl_sprintf("qemu-nbd does not answer within %d s", IMAGE_START_MS / 1000) :
@@ -398,10 +429,12 @@ static int hand_over(struct job *j, int sock, const struct nbd_export *e)
 	char *files = files_of(&j->chain), *name = device_name(j->be), *whole, *node, *numbers;
 	dev_t dev;
 	bool ok;
-	int index;
+	int index, lock;
 
 	whole = xl_sprintf("%s %s", name, files);
+	lock = lock_devices();
 	index = nbd_connect(sock, e, whole);
+	xl_unlock(lock);
 	free(whole);
 	free(files);
 	free(name);

@@ -22,10 +22,14 @@ int image_script(int argc, char **argv);
  * Is there a qemu-nbd? The directory whose usr has it, malloc'd; NULL, with a sentence in @msg that says what to do.
  */
 char *image_qemu(char *msg, size_t size);
-/*
- * Has this back end a server that has ended? Then what the guest has asked for fails now, instead of never: the kernel itself
- * waits for a server that goes away in the middle of a request.
- */
+/* Has it a server, or one's remains? */
+bool image_server_noted(struct xl *xl, const char *be);
+/* Has this back end a server that has ended? No event tells. */
 bool image_server_ended(struct xl *xl, const char *be);
+/*
+ * The same, and then what the guest has asked for fails now, instead of never: the kernel itself waits for a server that goes
+ * away in the middle of a request.
+ */
+bool image_server_cut(struct xl *xl, const char *be);
 
 #endif /* XL_IMAGE_SERVER_H */

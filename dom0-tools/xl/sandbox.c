@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -30,6 +31,11 @@
 
 /* Where its root is built, in its own name space: a directory that is on the root file system wherever there is one. */
 #define NEW_ROOT "/etc"
+/*
+ * In there, what it sees as its root: not the root of a mount, as the kernel makes no user name space then, in which it would have
+ * every privilege, and all of the kernel to try these on.
+ */
+#define INSIDE "/inside"
 /* No two have the same user, and nobody else has it: this and the process's number. */
 #define UID_BASE (1u << 30)
 #define ADDRESSES (768ull << 20)
@@ -127,15 +133,18 @@ static void make_root(const struct sandbox *s)
 	if (mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV,
 		  "size=64k,nr_inodes=64,mode=755"))
 		die("a root of its own");
-	mkdir(NEW_ROOT "/usr", 0755);
+	if (mkdir(NEW_ROOT INSIDE, 0755) || mkdir(NEW_ROOT INSIDE "/usr", 0755) ||
+	    mkdir(NEW_ROOT INSIDE "/dev", 0755))
+		die("a root of its own");
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
-	bind_to(from, NEW_ROOT "/usr", true);
+	bind_to(from, NEW_ROOT INSIDE "/usr", true);
 	close(fd);
-	if (symlink("usr/lib", NEW_ROOT "/lib") || symlink("usr/lib64", NEW_ROOT "/lib64") ||
-	    symlink("usr/bin", NEW_ROOT "/bin"))
+	if (symlink("usr/lib", NEW_ROOT INSIDE "/lib") ||
+	    symlink("usr/lib64", NEW_ROOT INSIDE "/lib64") ||
+	    symlink("usr/bin", NEW_ROOT INSIDE "/bin"))
 		die("a root of its own");
 	for (i = 0; i < s->nr_files; i++) {
-		snprintf(to, sizeof(to), NEW_ROOT "/image%d", i);
+		snprintf(to, sizeof(to), NEW_ROOT INSIDE "/image%d", i);
 		fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0)
 			die(to);
@@ -144,10 +153,16 @@ static void make_root(const struct sandbox *s)
 		bind_to(from, to, s->file[i].readonly);
 		close(image[i]);
 	}
+	/* QEMU tries on it which locks there are, and without it takes none on images. */
+	fd = open(NEW_ROOT INSIDE "/dev/null", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || mount("/dev/null", NEW_ROOT INSIDE "/dev/null", NULL, MS_BIND, NULL))
+		die("/dev/null");
+	close(fd);
 	detach_others();
 	if (mount(NULL, NEW_ROOT, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
 		  NULL) ||
-	    chdir(NEW_ROOT) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+	    chdir(NEW_ROOT) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot("." INSIDE) ||
+	    chdir("/"))
 		die("a root of its own");
 }
 
@@ -188,6 +203,9 @@ static void drop_privileges(uid_t uid)
 	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		die("privileges");
+	/* Whoever has a keyring from xl has the keys in it. A kernel without keys says ENOSYS. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		die("keys");
 }
 
 /* It may be dom0's choice when memory is short, as any process, whatever the xl that started it is. */

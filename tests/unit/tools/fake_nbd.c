@@ -2,7 +2,8 @@
 /*
  * The kernel's network block devices, for xl on this machine: a device is a directory SHARING_ROOT/sys/block/nbdN as sysfs has it, and a
  * process that holds the connection. It reads the disk's first bytes through it every now and then, and writes that to the file
- * "read" there ("error" when the server is gone). Owns what fake_qemu_nbd.c talks to.
+ * "read" there ("error" when the server is gone). Where the file sys/block/slow is, cutting one takes a while.
+ * Owns what fake_qemu_nbd.c talks to.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -114,6 +115,8 @@ int nbd_disconnect(int index)
 	int pid = 0;
 	FILE *f;
 
+	if (!access(SHARING_ROOT "/sys/block/slow", F_OK))
+		sleep(2);
 	snprintf(path, sizeof(path), DEVICE "/holder", index);
 	f = fopen(path, "r");
 	if (!f)

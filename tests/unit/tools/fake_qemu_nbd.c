@@ -2,15 +2,18 @@
 /*
  * A qemu-nbd that the sandbox is tried on: it serves one client on descriptor 3, as systemd's socket activation has it, and the disk's
  * first sector is its report about what it was given and what it sees. What its first image's bytes 256 on say makes it
- * misbehave: "mute" never answers, "fail" complains and ends, "stay" does not end when it should, "short" is no disk.
+ * misbehave: "mute" never answers, "fail" complains and ends, "stay" does not end when it should, "short" and "huge" are no disks.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define REPORT 2048
@@ -55,6 +59,16 @@ static void list(const char *dir)
 			say("%s%s", e[i]->d_name, i < n - 1 ? "," : "");
 }
 
+/* Is the session's keyring another user's? */
+static bool has_keys(void)
+{
+	char text[256] = "";
+	unsigned int uid = getuid();
+	long n = syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, text, sizeof(text));
+
+	return n >= 0 && (sscanf(text, "keyring;%u", &uid) != 1 || uid != getuid());
+}
+
 static void look(int argc, char **argv)
 {
 	struct rlimit as, nproc;
@@ -73,7 +87,8 @@ static void look(int argc, char **argv)
 	say(" mount=%d chroot=%d usr=%d net=%d", !mount("x", "/usr", "tmpfs", 0, NULL),
 	    !chroot("/usr"), open("/usr/new", O_WRONLY | O_CREAT, 0600) >= 0,
 	    socket(AF_INET, SOCK_RAW, 1) >= 0);
-	say(" etc=%d proc=%d", !access("/etc", F_OK), !access("/proc", F_OK));
+	say(" null=%d etc=%d proc=%d keys=%d", open("/dev/null", O_RDWR) >= 0,
+	    !access("/etc", F_OK), !access("/proc", F_OK), has_keys());
 	for (i = 0; i < 4; i++) {
 		char path[16];
 
@@ -85,7 +100,8 @@ static void look(int argc, char **argv)
 		    open(path, O_RDONLY) >= 0 ? 'r' :
 						'-');
 	}
-	say("\n");
+	/* The last: it is another user then. */
+	say(" users=%d\n", !unshare(CLONE_NEWUSER));
 	for (i = 1; i < argc; i++)
 		say("%s%c", argv[i], i < argc - 1 ? ' ' : '\n');
 }
@@ -106,8 +122,10 @@ static void greet(void)
 	struct {
 		uint64_t bytes;
 		uint16_t flags;
-	} __attribute__((packed))
-	answer = { htobe64(strcmp(order, "short") ? 1 << 20 : 100), htobe16(0x25) };
+	} __attribute__((packed)) answer = { htobe64(!strcmp(order, "short")	? 100 :
+						     !strncmp(order, "huge", 4) ? 1ull << 63 :
+										  1 << 20),
+					     htobe16(0x25) };
 
 	if (send(client, &hello, sizeof(hello), 0) != sizeof(hello) || receive(ask, sizeof(ask)) ||
 	    send(client, &answer, sizeof(answer), 0) != sizeof(answer))

@@ -147,7 +147,7 @@ static void test_qcow2(void **state)
 	refuses(IMAGE_QCOW2, BYTES, "is marked as corrupt");
 	assert_null(verdict(IMAGE_QCOW2, true, "x", NULL, 0));
 	qcow2(1, NULL);
-	refuses(IMAGE_QCOW2, BYTES, "is version 1 of qcow");
+	refuses(IMAGE_QCOW2, BYTES, "is version 1 of qcow, not qcow2: qemu-img convert -f qcow");
 	qcow2(4, NULL);
 	refuses(IMAGE_QCOW2, BYTES, "is version 4 of qcow");
 }
@@ -209,25 +209,6 @@ static void test_damaged_qcow2(void **state)
 static void test_others(void **state)
 {
 	(void)state;
-	memset(image, 0, sizeof(image));
-	text(0, "QFI\xfb");
-	big(4, 4, 1);
-	big(24, 8, 1 << 20);
-	image[32] = 12;
-	takes(IMAGE_QCOW, BYTES);
-	big(36, 4, 1);
-	refuses(IMAGE_QCOW, BYTES, "is encrypted");
-	big(36, 4, 0);
-	big(8, 8, 48);
-	big(16, 4, 4);
-	text(48, "base");
-	refuses(IMAGE_QCOW, BYTES,
-		"is based on 'base', which it gets only if the configuration says so");
-	big(16, 4, 5000);
-	refuses(IMAGE_QCOW, BYTES, "in a damaged header");
-	qcow2(3, NULL);
-	refuses(IMAGE_QCOW, BYTES, "is not version 1 of qcow");
-
 	memset(image, 0, sizeof(image));
 	text(0, "QED");
 	takes(IMAGE_QED, BYTES);

@@ -108,7 +108,7 @@ for form in "format=raw,vdev=xvdb,target=$root/more.img" "$root/more.img,,xvdb,w
 done
 check "and nobody wrote to it" [ "$(sha256sum <more.img)" = "$sum" ]
 cp disk.img more.img
-for format in qcow2 qcow qed vdi vmdk vhd; do
+for format in qcow2 qed vdi vmdk vhd; do
 	says 1 "disk: $root/more.img is no $format image" xl block-attach a "format=$format,vdev=xvdb,target=$root/more.img"
 	says 1 "disk: $root/more.img is no $format image" xl block-attach a "tap:$format:$root/more.img,xvdb,w"
 done

@@ -14,6 +14,7 @@ cat >scripts/block-image <<END
 #!/bin/sh
 export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH ASAN_OPTIONS=detect_leaks=0
 [ ! -e $root/no-nbd ] || export FAKE_NBD_NONE=1
+[ ! -e $root/die-\$1 ] || { rm $root/die-\$1; kill -9 \$\$; }
 exec $root/bin/block-image "\$@"
 END
 chmod +x scripts/block-image
@@ -94,11 +95,17 @@ touch no-nbd
 says 1 "dom0's kernel has no network block devices (nbd)" xl block-attach a "$spec,target=$root/alone.qcow2"
 rm no-nbd
 check "nothing is left" clean
-check "attach" xl block-attach a "$spec,target=$root/alone.qcow2"
+# As after a login: xl has a session's keyring, of which a sandbox gets nothing.
+with_keys() {
+	/usr/bin/python3 -c 'import ctypes, os, sys
+ctypes.CDLL(None).syscall(250 if os.uname().machine == "x86_64" else 219, 1, None)
+os.execv(sys.argv[1], sys.argv[1:])' "$out/fake-xl" "$@"
+}
+check "attach" with_keys block-attach a "$spec,target=$root/alone.qcow2"
 check "it is read through the device" reads 0
 grep -v '^json' output >report
-says 0 "root=bin,image0,lib,lib64,usr pid=1 uid=1 gid=1 groups=0 " cat report
-says 0 " fds=5 as=768 threads=128 mount=0 chroot=0 usr=0 net=0 etc=0 proc=0 0=w" cat report
+says 0 "root=bin,dev,image0,lib,lib64,usr pid=1 uid=1 gid=1 groups=0 " cat report
+says 0 " fds=5 as=768 threads=128 mount=0 chroot=0 usr=0 net=0 null=1 etc=0 proc=0 keys=0 0=w users=0" cat report
 says 0 '--discard=unmap --cache=writeback json:{"driver": "qcow2", "read-only": false, "discard": "unmap", "file": {"driver": "file", "filename": "/image0", "read-only": false, "discard": "unmap"}, "backing": null}' cat report
 says 0 "1048576 0x25" cat "$nbd/nbd0/export"
 says 0 "pavise $(vbd a 51728) f:$(stat -c %d:%i alone.qcow2)" cat "$nbd/nbd0/backend"
@@ -109,7 +116,7 @@ says 0 "0" cat "/proc/$pid/oom_score_adj"
 says 0 "NoNewPrivs:	1" cat "/proc/$pid/status"
 says 0 "CapEff:	0000000000000002" cat "/proc/$pid/status"
 says 0 "CapBnd:	0000000000000002" cat "/proc/$pid/status"
-check "it sees no other mounts" sh -c "! grep -v ' / / \| /usr \| /image0 \| - tmpfs tmpfs ro\| /etc' /proc/$pid/mountinfo"
+check "it sees no other mounts" sh -c "! grep -v ' / / \| /usr \| /image0 \| /dev/null \| - tmpfs tmpfs ro\| /etc' /proc/$pid/mountinfo"
 "$out/fake-xl" block-list -l a >json
 says 0 '"format": "qcow2"' cat json
 says 0 '"device": "/dev/nbd0"' cat json
@@ -168,6 +175,8 @@ order=mute qcow2 mute.qcow2
 says 1 "qemu-nbd does not answer within 1 s" xl block-attach a "$spec,target=$root/mute.qcow2"
 order=short qcow2 short.qcow2
 says 1 "too small for a disk (0 bytes)" xl block-attach a "$spec,target=$root/short.qcow2"
+order=huge qcow2 huge.qcow2
+says 1 "too large for a disk (9223372036854775808 bytes)" xl block-attach a "$spec,target=$root/huge.qcow2"
 check "no device" no_device
 check "nothing is left" clean
 order=stay qcow2 stay.qcow2
@@ -176,6 +185,24 @@ pid=$(server a 51728)
 check "detach" xl block-detach a xvdb
 check "it was killed" dead "$pid"
 says 0 "qemu-nbd does not end: killed" cat log/xen-hotplug.log
+check "nothing is left" clean
+
+# --- two cut the same one, and its number becomes another disk's in between ---
+
+check "attach" xl block-attach a "$spec,target=$root/alone.qcow2"
+cutter() { XENBUS_PATH=$(vbd a 51728) scripts/block-image remove 2>>cutters; }
+touch "$nbd/slow"
+cutter &
+cutpid=$!
+wait_for grep -q . "$nbd/nbd0/error"
+rm "$nbd/slow"
+cutter
+check "attach another" xl block-attach a "format=qcow2,vdev=xvdc,target=$root/cd.qcow2"
+wait $cutpid
+says 0 "pavise $(vbd a 51744)" cat "$nbd/nbd0/backend"
+check "detach" xl block-detach -f a xvdb
+check "detach" xl block-detach a xvdc
+check "no device" no_device
 check "nothing is left" clean
 
 # --- one that dies under a guest ---
@@ -207,6 +234,16 @@ pid=$(server a 51728)
 kill -9 $xlpid
 check "the script undoes it" wait_for dead "$pid"
 check "what is left goes" xl block-detach -f a xvdb
+check "nothing is left" clean
+
+# --- the script killed when it is to end the server ---
+
+check "attach" xl block-attach a "$spec,target=$root/alone.qcow2"
+pid=$(server a 51728)
+touch die-remove
+check "detach" xl block-detach a xvdb
+check "no process" dead "$pid"
+check "no device" no_device
 check "nothing is left" clean
 
 # --- a life, a reboot and an end ---
