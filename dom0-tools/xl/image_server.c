@@ -176,9 +176,10 @@ static void disconnect(const char *be)
 
 bool image_server_noted(struct xl *xl, const char *be)
 {
-	char *noted = st_read(xl, XBT_NULL, "%s/" IMAGE_SERVER_NODE, be);
+	char *value = st_read(xl, XBT_NULL, "%s/" IMAGE_SERVER_NODE, be);
+	bool noted = value;
 
-	free(noted);
+	free(value);
 	return noted;
 }
 
