@@ -78,15 +78,27 @@ static bool is_zboot(const uint8_t *h, size_t len)
 	return len >= PV_IMAGE_HEADER && !memcmp(h, "MZ", 2) && !memcmp(h + OFF_ZIMG, "zimg", 4);
 }
 
+/* RFC 1952, 2.3.1 */
+static bool is_gzip(const uint8_t *h, size_t len)
+{
+	return len >= 2 && h[0] == 0x1f && h[1] == 0x8b;
+}
+
+/* RFC 8878, 3.1.1 */
+static bool is_zstd(const uint8_t *h, size_t len)
+{
+	return len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4);
+}
+
 /* What a file that is no Image looks like, with the remedy. */
 static const char *describe(const uint8_t *h, size_t len)
 {
 	if (!len)
 		return "the file is empty";
-	if (len >= 2 && h[0] == 0x1f && h[1] == 0x8b)
+	if (is_gzip(h, len))
 		return "it is compressed with gzip once more, and only once is unpacked";
-	if (len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4))
-		return "it is compressed with zstd, which is not unpacked here; do so first (unzstd)";
+	if (is_zstd(h, len))
+		return "it is compressed with zstd once more, and only once is unpacked";
 	if (len >= 6 && !memcmp(h,
 				"\xfd"
 				"7zXZ",
@@ -200,12 +212,14 @@ int pv_zboot_parse(const void *head, size_t len, uint64_t file_size, const char 
 	memcpy(kind, h + OFF_COMPRESSION, COMPRESSION_MAX);
 	part->offset = le32(h + OFF_PAYLOAD);
 	part->size = le32(h + OFF_PAYLOAD_SIZE);
-	if (strcmp(kind, "gzip")) {
+	part->packing = strcmp(kind, "gzip") ? PV_ZSTD : PV_GZIP;
+	/* Linux's name has the level that it was packed with. */
+	if (part->packing == PV_ZSTD && strcmp(kind, "zstd22") && strcmp(kind, "zstd")) {
 		shown = pv_text_show(kind, strlen(kind));
 		rc = pv_fail(
 			err, -ENOEXEC,
-			"%s: EFI zboot image packed with '%s', and only gzip is unpacked here; "
-			"use the Image that it was made of, or a kernel with "
+			"%s: EFI zboot image packed with '%s', and only gzip and zstd are unpacked "
+			"here; use the Image that it was made of, or a kernel with "
 			"CONFIG_KERNEL_GZIP",
 			path, shown ? shown : "");
 		free(shown);
@@ -221,23 +235,23 @@ int pv_zboot_parse(const void *head, size_t len, uint64_t file_size, const char 
 	return 1;
 }
 
-/* *fd, of @size bytes, becomes what is in it, if it is compressed. 1: it was; or 0, or a negative errno. */
-static int unpacked(int *fd, uint64_t size, const char *path, const struct pv_unpack *how,
-		    struct pv_err *err)
+/* *fd, of @size bytes, becomes what is in it, if it is compressed: with @part's packing. 1: it was; or 0, or a negative errno. */
+static int unpacked(int *fd, uint64_t size, const char *path, struct pv_part *part,
+		    const struct pv_unpack *how, struct pv_err *err)
 {
-	struct pv_part part = { .size = size };
 	uint8_t head[PV_IMAGE_HEADER];
 	ssize_t n = pread(*fd, head, sizeof(head), 0);
 	int in;
 
 	if (n < 2)
 		return 0;
-	if (head[0] != 0x1f || head[1] != 0x8b) {
-		in = pv_zboot_parse(head, n, size, path, &part, err);
+	*part = (struct pv_part){ .size = size, .packing = is_zstd(head, n) ? PV_ZSTD : PV_GZIP };
+	if (!is_gzip(head, n) && !is_zstd(head, n)) {
+		in = pv_zboot_parse(head, n, size, path, part, err);
 		if (in <= 0)
 			return in;
 	}
-	in = pv_unpack(*fd, &part, path, how, err);
+	in = pv_unpack(*fd, part, path, how, err);
 	if (in < 0)
 		return in;
 	close(*fd);
@@ -248,6 +262,7 @@ static int unpacked(int *fd, uint64_t size, const char *path, const struct pv_un
 int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
 		  struct pv_err *err)
 {
+	struct pv_part part;
 	char name[400];
 	struct stat st;
 	int fd, rc;
@@ -261,9 +276,10 @@ int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image
 	else if (!S_ISREG(st.st_mode))
 		rc = pv_fail(err, -EINVAL, "%s: not a regular file", path);
 	else
-		rc = unpacked(&fd, st.st_size, path, how, err);
+		rc = unpacked(&fd, st.st_size, path, &part, how, err);
 	if (rc >= 0) {
-		snprintf(name, sizeof(name), "%s%s", path, rc ? ", unpacked with gzip" : "");
+		snprintf(name, sizeof(name), "%s%s%s", path, rc ? ", unpacked with " : "",
+			 rc ? pv_unpack_program(part.packing) : "");
 		rc = look(fd, name, img, err);
 	}
 	if (rc)

@@ -11,9 +11,13 @@
 struct pv_image;
 struct pv_err;
 
+/* The program that unpacks it. */
+enum pv_packing { PV_GZIP, PV_ZSTD };
+
 /* Of a file: where what is to be unpacked lies. */
 struct pv_part {
 	uint64_t offset, size;
+	enum pv_packing packing;
 };
 
 /* Nothing sane is larger; it keeps sums of sizes far from wrapping. */

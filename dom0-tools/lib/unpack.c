@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A compressed kernel: gzip unpacks it, in a process that has nothing but the file and a place for what is in it.
+ * A compressed kernel: gzip or zstd unpacks it, in a process that has nothing but the file and a place for what is in it.
  * Owns that process and its limits: what a guest brings as its kernel may be made to fill memory or to take hours.
  * What comes out is in memory only, and cannot change any more.
  */
@@ -26,10 +26,26 @@
 #ifndef UNPACK_CPU_S
 #define UNPACK_CPU_S 30 /* of the process's own time: a busy machine takes nothing of it away */
 #endif
-#define UNPACK_MEMORY (64 * PV_MIB)
 #define LOOK_MS 50
 #define NOBODY 65534
 #define NO_PROGRAM 127
+
+static const struct program {
+	char *argv[4];
+	uint64_t memory; /* address space */
+} programs[] = {
+	[PV_GZIP] = { { "gzip", "-dc" }, 64 * PV_MIB },
+	/*
+	 * It keeps as much of what it has unpacked as the file says: 128 MiB at most without being told otherwise, which is what
+	 * Linux's kernels are packed for, but never more than the kernel has.
+	 */
+	[PV_ZSTD] = { { "zstd", "-dcq", "--no-asyncio" }, 192 * PV_MIB },
+};
+
+const char *pv_unpack_program(enum pv_packing packing)
+{
+	return programs[packing].argv[0];
+}
 
 /* What the process says when it fails: its first words are enough. */
 struct words {
@@ -46,11 +62,10 @@ static void bound(int what, rlim_t value)
 		_exit(NO_PROGRAM);
 }
 
-/* In the child: @in and @out become gzip's, and @say its stderr. */
+/* In the child: @in and @out become the program's, and @say its stderr. */
 static void __attribute__((noreturn))
-run_gzip(int in, int out, int say, uint64_t limit, pid_t parent)
+run(const struct program *p, int in, int out, int say, uint64_t limit, pid_t parent)
 {
-	static char *const argv[] = { "gzip", "-dc", NULL };
 	const char *path = getenv("PATH");
 	char where[512] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *env[] = { where, "LC_ALL=C", NULL };
@@ -80,8 +95,8 @@ run_gzip(int in, int out, int say, uint64_t limit, pid_t parent)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL) ||
 	    getppid() != parent)
 		_exit(NO_PROGRAM);
-	bound(RLIMIT_AS, UNPACK_MEMORY);
-	execvpe(argv[0], argv, env);
+	bound(RLIMIT_AS, p->memory);
+	execvpe(p->argv[0], p->argv, env);
 	_exit(NO_PROGRAM);
 }
 
@@ -134,8 +149,8 @@ static char *spoken(struct words *w)
 }
 
 /* Why it failed. @made: bytes that there were by then. */
-static int explain(const char *path, int status, uint64_t made, const struct pv_unpack *how,
-		   struct words *w, struct pv_err *err)
+static int explain(const char *path, const char *program, int status, uint64_t made,
+		   const struct pv_unpack *how, struct words *w, struct pv_err *err)
 {
 	char *said;
 	int rc;
@@ -149,13 +164,15 @@ static int explain(const char *path, int status, uint64_t made, const struct pv_
 			       path, UNPACK_CPU_S, (unsigned long long)made);
 	if (WIFSIGNALED(status))
 		return pv_fail(err, -EIO,
-			       "%s: gzip was killed by signal %d after it had unpacked %llu bytes",
-			       path, WTERMSIG(status), (unsigned long long)made);
+			       "%s: %s was killed by signal %d after it had unpacked %llu bytes",
+			       path, program, WTERMSIG(status), (unsigned long long)made);
 	if (WEXITSTATUS(status) == NO_PROGRAM)
-		return pv_fail(err, -ENOENT, "%s: dom0 has no gzip that could unpack it", path);
+		return pv_fail(err, -ENOENT, "%s: dom0 has no %s that could unpack it", path,
+			       program);
 	said = spoken(w);
-	rc = pv_fail(err, -EBADMSG, "%s: cannot be unpacked beyond its first %llu bytes: %s", path,
-		     (unsigned long long)made, said && *said ? said : "gzip does not say why");
+	rc = pv_fail(err, -EBADMSG, "%s: cannot be unpacked beyond its first %llu bytes: %s%s",
+		     path, (unsigned long long)made, said && *said ? said : program,
+		     said && *said ? "" : " does not say why");
 	free(said);
 	return rc;
 }
@@ -180,7 +197,8 @@ static int check_end(int fd, const char *path, uint64_t made, struct pv_err *err
 }
 
 /* Fills @out, a memory file. 0 or a negative errno. */
-static int fill(int fd, int out, const char *path, const struct pv_unpack *how, struct pv_err *err)
+static int fill(int fd, int out, enum pv_packing packing, const char *path,
+		const struct pv_unpack *how, struct pv_err *err)
 {
 	pid_t self = getpid(), pid;
 	struct words w = { .n = 0 };
@@ -191,7 +209,7 @@ static int fill(int fd, int out, const char *path, const struct pv_unpack *how, 
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
 	pid = fork();
 	if (!pid)
-		run_gzip(fd, out, say[1], how->limit, self);
+		run(&programs[packing], fd, out, say[1], how->limit, self);
 	close(say[1]);
 	status = pid < 0 ? -1 : await(pid, say[0], how->stop, &w);
 	close(say[0]);
@@ -202,11 +220,12 @@ static int fill(int fd, int out, const char *path, const struct pv_unpack *how, 
 	if (fstat(out, &st))
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return explain(path, status, st.st_size, how, &w, err);
-	return check_end(fd, path, st.st_size, err);
+		return explain(path, pv_unpack_program(packing), status, st.st_size, how, &w, err);
+	/* zstd takes nothing behind what it has unpacked, but for more of the same. */
+	return packing == PV_GZIP ? check_end(fd, path, st.st_size, err) : 0;
 }
 
-/* A file that is @part of @fd and no more: gzip reads to its file's end. Or a negative errno. */
+/* A file that is @part of @fd and no more: the program reads to its file's end. Or a negative errno. */
 static int cut_out(int fd, const struct pv_part *part, const char *path,
 		   const struct pv_unpack *how, struct pv_err *err)
 {
@@ -257,7 +276,7 @@ int pv_unpack(int fd, const struct pv_part *part, const char *path, const struct
 		rc = pv_fail(err, -errno, "%s: no memory file to unpack it into: %s", path,
 			     strerror(errno));
 	else
-		rc = lseek(in, 0, SEEK_SET) ? -EIO : fill(in, out, path, &rest, err);
+		rc = lseek(in, 0, SEEK_SET) ? -EIO : fill(in, out, part->packing, path, &rest, err);
 	if (in != fd)
 		close(in);
 	if (out < 0)

@@ -111,7 +111,7 @@ int nbd_disconnect(int index)
 		"dev", "backend", "holder", "export", "read", "error"
 	};
 	char path[512];
-	unsigned int i;
+	unsigned int i, tries = 0;
 	int pid = 0;
 	FILE *f;
 
@@ -124,11 +124,15 @@ int nbd_disconnect(int index)
 	if (fscanf(f, "%d", &pid) == 1 && pid > 1)
 		kill(pid, SIGKILL);
 	fclose(f);
-	for (i = 0; i < sizeof(leaves) / sizeof(*leaves); i++) {
-		snprintf(path, sizeof(path), DEVICE "/%s", index, leaves[i]);
-		unlink(path);
-	}
-	snprintf(path, sizeof(path), DEVICE, index);
-	rmdir(path);
+	/* Its holder may just write another one, and be dead a moment later only. */
+	do {
+		for (i = 0; i < sizeof(leaves) / sizeof(*leaves); i++) {
+			snprintf(path, sizeof(path), DEVICE "/%s", index, leaves[i]);
+			unlink(path);
+			snprintf(path, sizeof(path), DEVICE "/%s.new", index, leaves[i]);
+			unlink(path);
+		}
+		snprintf(path, sizeof(path), DEVICE, index);
+	} while (rmdir(path) && errno == ENOTEMPTY && tries++ < 1000 && !usleep(1000));
 	return 0;
 }

@@ -144,7 +144,7 @@ static void test_mistakes(void **state)
 		{ "disk = '/a,raw,xvda,w'",
 		  "t.cfg:3: disk: expected a list of strings: disk = [ '...' ]\n" },
 		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow3,xvdb,w' ]",
-		  "t.cfg:5: disk: format 'qcow3' is not supported, only raw, qcow2, qcow, qed, vmdk, "
+		  "t.cfg:5: disk: format 'qcow3' is not supported, only raw, qcow2, qed, vmdk, "
 		  "vdi or vhd in "
 		  "'/b,qcow3,xvdb,w'\n" },
 		{ "disk = [ '/a,raw,xvda,w',\n '/b,raw,xvda,w' ]",

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Kernels that have to be unpacked, or that are none; packed by this machine's gzip.
+# Kernels that have to be unpacked, or that are none; packed by this machine's gzip and zstd.
 # Usage: test_xl_kernels.sh <directory where the tests were built>.
 # Owns the proof that unpacking is bounded, that what is wrong with a file is said, and that nothing is left of it.
 . "$(dirname -- "$0")/xl_lib.sh"
@@ -92,12 +92,12 @@ check "zboot" xl create -q a.cfg "$kernel"
 says 0 "'a' has started again as domain" xl reboot -w a
 xl destroy a
 check "nothing is left" clean
-for kind in zstd22 xzkern lz4 gzip2; do
+for kind in zstd2 xzkern lz4 gzip2; do
 	zboot packed $kind >kernel
-	refused ": EFI zboot image packed with '$kind', and only gzip is unpacked here; use the Image that it was made of"
+	refused ": EFI zboot image packed with '$kind', and only gzip and zstd are unpacked here; use the Image that it was made of"
 done
 zboot packed 'gz\x1b[6n' >kernel
-refused ": EFI zboot image packed with 'gz^[[6n', and only gzip"
+refused ": EFI zboot image packed with 'gz^[[6n', and only gzip and zstd"
 size=$(stat -c %s packed)
 all=$((size + 512 + 14))
 for part in "512 0" "0 $size" "32 $size" "512 $((size + 15))" "$((all + 1)) 1" "4294967295 $size" "512 4294967295"; do
@@ -121,7 +121,7 @@ echo "MemAvailable:       2048 kB" >proc/meminfo
 zboot large >kernel
 refused ": what is packed in it is more than 1 MiB (half of what dom0 has free)"
 rm -r proc large kernel2
-mv packed kernel
+cp packed kernel
 
 # --- bad files ---
 
@@ -150,10 +150,39 @@ head -c 4096 /dev/zero | gzip -c >kernel
 refused ', unpacked with gzip: not a RISC-V Image: there is no "RSC\x05" at offset 56'
 { printf '\375' && printf '7zXZ' && head -c 100 /dev/zero; } >kernel
 refused ": not a RISC-V Image: it is compressed with xz, which is not unpacked here"
-{ printf '\050\265\057\375' && head -c 100 /dev/zero; } >kernel
-refused ": not a RISC-V Image: it is compressed with zstd, which is not unpacked here"
 mkdir dir
 says 1 "$root/dir: not a regular file" xl create -q a.cfg "kernel='$root/dir'"
+
+# --- zstd ---
+
+# As Linux packs its kernels: with no size in the head, and room for 128 MiB behind
+zstd -qc --ultra -22 <Image >zst
+cp zst kernel
+check "unpacked" xl create -q a.cfg "$kernel"
+says 0 "'a' has started again as domain" xl reboot -w a
+xl destroy a
+check "nothing is left" clean
+zboot zst zstd22 >kernel
+check "zboot" xl create -q a.cfg "$kernel"
+xl destroy a
+head -c $(($(stat -c %s zst) - 8)) zst >kernel
+refused ": cannot be unpacked beyond its first "
+check "and zstd's own words" grep -q "Read error\|premature" "$sockets/kept"
+{ cat zst; echo behind; } >kernel
+refused ": cannot be unpacked beyond its first "
+check "what is behind it is named" grep -q "unsupported format\|unknown header" "$sockets/kept"
+{ printf '\050\265\057\375' && head -c 100 /dev/zero; } >kernel
+refused ": cannot be unpacked beyond its first 0 bytes: "
+zstd -qc zst >kernel
+refused ", unpacked with zstd: not a RISC-V Image: it is compressed with zstd once more, and only once is unpacked"
+gzip -c zst >kernel
+refused ", unpacked with gzip: not a RISC-V Image: it is compressed with zstd once more, and only once is unpacked"
+# A frame that says it needs 1 GiB to be unpacked (RFC 8878, 3.1.1.1.2)
+printf '\050\265\057\375\000\240\001\000\000' >kernel
+refused ": cannot be unpacked beyond its first 0 bytes: "
+check "which is too much memory" grep -q "too much memory" "$sockets/kept"
+head -c 1073741824 /dev/zero | zstd -qc -1 >kernel
+refused ": unpacks to more than 16 MiB (the guest's memory)"
 
 # --- bombs ---
 
@@ -239,5 +268,10 @@ status=$?
 PATH=$path
 check "none at all" grep -qF "kernel: $root/kernel: dom0 has no gzip that could unpack it" said
 check "status" [ $status = 1 ]
+cp zst kernel
+PATH=$sockets/bin:$out/xs
+"$out/fake-xl" create -q a.cfg "$kernel" >said 2>&1
+PATH=$path
+check "nor zstd" grep -qF "kernel: $root/kernel: dom0 has no zstd that could unpack it" said
 
 end_of_cases
