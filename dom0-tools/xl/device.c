@@ -75,6 +75,23 @@ static bool backend_going(const struct device *d)
 	return access(path, F_OK) || !backend_done(d);
 }
 
+/* A driver that was about to connect has written that over what disconnect() asks of it: asks once more. */
+static void ask_again(struct xl *xl, const struct device *d)
+{
+	xs_transaction_t t;
+	char *state;
+
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			break;
+		state = st_read(xl, t, "%s/state", d->be);
+		if (state && atoi(state) == XenbusStateConnected)
+			st_write(xl, t, "5", "%s/state", d->be); /* Closing */
+		free(state);
+	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
+}
+
 /* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
@@ -91,6 +108,8 @@ static long wait_state(struct xl *xl, const struct device *d, long state, int ti
 			return now;
 		if (state == XenbusStateClosed && backend_done(d))
 			return state;
+		if (state == XenbusStateClosed && now == XenbusStateConnected)
+			ask_again(xl, d);
 		if (d->backend && !driver_alive(xl, d->backend))
 			return -1;
 		/* A back end that gave up will not come back. */

@@ -4,7 +4,7 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
- * has no back ends, driver* has some for others, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
+ * has no back ends, driver* has some for others, late* has one that connects once more when it is asked to close, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -121,6 +121,18 @@ static void offer(const char *be)
 	xs_write(xs, XBT_NULL, path, "2", 1);
 }
 
+/* A driver that was about to write that it is connected when it was asked to let go. */
+static bool connects_late(const char *be, unsigned int domid)
+{
+	static unsigned int done;
+
+	if (done == domid || !called(domid, "late"))
+		return false;
+	done = domid;
+	put(be, "state", "4");
+	return true;
+}
+
 static void one_device(const char *kind, const char *be, unsigned int domid, const char *devid)
 {
 	char *fe = get(be, "frontend"), *state = fe ? get(fe, "state") : NULL;
@@ -135,7 +147,8 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 		}
 	} else if (is(be, "state", "5")) {
 		/* The front end follows, unless the guest does not run. */
-		if (d && d->started && !(d->flags & XEN_DOMINF_paused) && !called(domid, "deaf"))
+		if (!connects_late(be, domid) && d && d->started &&
+		    !(d->flags & XEN_DOMINF_paused) && !called(domid, "deaf"))
 			put(fe, "state", "6");
 	} else if (is(be, "state", "1") && !called(domid, "mute")) {
 		interface(kind, domid, devid, true);

@@ -138,6 +138,9 @@ check "nothing is left" clean
 
 # --- a guest that does not let go ---
 
+check "create" xl create -q a.cfg name=\"late\" "disk=['$root/more.img,raw,xvda,w']" vif=[]
+check "a driver connects over what it was asked, and is asked again" xl block-detach late xvda
+check "destroy" xl destroy late
 check "create" xl create -q deaf.cfg
 check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51712 .* 4 '"
 says 1 "has not let go of disk xvda in 1 s: it stays, and the guest goes on using it" hasty block-detach deaf xvda
