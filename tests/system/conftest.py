@@ -212,7 +212,8 @@ class Shared:
         loops = m.run("losetup -a")
         if loops.strip():
             wrong.append(f"loop devices: {loops}")
-        nbd = m.run("ls -d /sys/block/nbd*/backend 2>/dev/null; pidof qemu-nbd; true")
+        # One that has ended is init's to take away, which it does in its own time.
+        nbd = m.run("ls -d /sys/block/nbd*/backend 2>/dev/null; for p in $(pidof qemu-nbd); do grep -l '^State:.[^Z]' /proc/$p/status 2>/dev/null; done; true")
         if nbd.strip():
             wrong.append(f"network block devices and their servers: {nbd}")
         free = m.free_pages()

@@ -167,6 +167,6 @@ def test_a_server_that_is_stopped(formats):
     m.run(create(f"format=qcow2,vdev=xvdb,target={IMAGES}/x"), 60)
     with m.guest("demo") as g:
         await_(g, "[ -b /dev/xvdb ]")
-        g.run("dd if=/dev/urandom of=/dev/xvdb bs=64k count=16 2>/dev/null &")
+        g.run("(dd if=/dev/urandom of=/dev/xvdb bs=64k count=16 2>/dev/null &)")
     m.run(f"kill -STOP {server(m)}")
     m.run("xl destroy demo", 120)
