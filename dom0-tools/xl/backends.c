@@ -60,19 +60,24 @@ bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 	return unbound;
 }
 
-/*
- * Has it what no event tells of? In how many queues a guest sends on an interface with a limit shows nowhere but in sysfs, and
- * that a disk's qemu-nbd has ended nowhere at all.
- */
-static bool has_quiet_part(struct xl *xl, const char *kind, uint32_t domid, const char *devid)
+/* In how many queues a guest sends on it shows nowhere but in sysfs. */
+static bool has_rate(struct xl *xl, uint32_t domid, const char *devid)
 {
-	const char *node = strcmp(kind, "vif") ? IMAGE_SERVER_NODE : "rate-of-all";
-	char *value = st_read(xl, XBT_NULL, "/local/domain/0/backend/%s/%u/%s/%s", kind, domid,
-			      devid, node);
-	bool has = value;
+	char *rate = st_read(xl, XBT_NULL, "/local/domain/0/backend/vif/%u/%s/rate-of-all", domid,
+			     devid);
+	bool has = rate;
 
-	free(value);
+	free(rate);
 	return has;
+}
+
+static bool image_ended(struct xl *xl, uint32_t domid, const char *devid)
+{
+	char *be = xl_sprintf("/local/domain/0/backend/vbd/%u/%s", domid, devid);
+	bool ended = image_server_ended(xl, be);
+
+	free(be);
+	return ended;
 }
 
 bool backends_suspect(struct xl *xl, uint32_t domid)
@@ -88,7 +93,8 @@ bool backends_suspect(struct xl *xl, uint32_t domid)
 		list = st_list(xl, &n, XL_PRIVATE "/%u/device/%s", domid, kind[k]);
 		for (i = 0; !suspect && i < n; i++)
 			suspect = backend_unbound(kind[k], domid, list[i]) ||
-				  has_quiet_part(xl, kind[k], domid, list[i]);
+				  (k ? has_rate(xl, domid, list[i]) :
+				       image_ended(xl, domid, list[i]));
 		free(list);
 	}
 	return suspect;
