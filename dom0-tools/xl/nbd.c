@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "nbd.h"
+#include "sharing.h"
 #include "xl.h"
 
 #ifndef SHARING_ROOT
@@ -94,20 +95,10 @@ int nbd_greet(int sock, int ms, struct nbd_export *e)
 /* The first line of /sys/block/nbdN/LEAF, or NULL. The caller frees. */
 static char *attribute(const char *device, const char *leaf)
 {
-	char *path = xl_sprintf(SYS_BLOCK "/%s/%s", device, leaf), *line = NULL;
-	FILE *f = fopen(path, "re");
-	size_t size = 0;
+	char *path = xl_sprintf(SYS_BLOCK "/%s/%s", device, leaf);
+	char *line = sharing_line(path);
 
 	free(path);
-	if (!f)
-		return NULL;
-	if (getline(&line, &size, f) < 0) {
-		free(line);
-		line = NULL;
-	} else {
-		line[strcspn(line, "\n")] = '\0';
-	}
-	fclose(f);
 	return line;
 }
 

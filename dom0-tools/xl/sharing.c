@@ -77,8 +77,7 @@ void sharing_free(struct sharing *s)
 
 /* --- sysfs ----------------------------------------------------------------------------------- */
 
-/* The first line of the file that the format names, or NULL. The caller frees. */
-static char *read_line(const char *path)
+char *sharing_line(const char *path)
 {
 	FILE *f = fopen(path, "re");
 	char *line = NULL;
@@ -104,7 +103,7 @@ static bool read_dev(const char *dir, const char *leaf, dev_t *dev)
 	bool ok;
 
 	FORMAT(path, "%s/%s/dev", dir, leaf);
-	line = read_line(path);
+	line = sharing_line(path);
 	ok = line && sscanf(line, "%u:%u", &maj, &min) == 2;
 	if (ok)
 		*dev = makedev(maj, min);
@@ -217,7 +216,7 @@ static bool add_backing_file(struct sharing *s, const char *dir, bool below_fs, 
 	ino_t ino;
 
 	FORMAT(path, "%s/loop/backing_file", dir);
-	file = read_line(path);
+	file = sharing_line(path);
 	free(path);
 	if (!file)
 		return false;
@@ -334,7 +333,7 @@ static char *server_of(const char *dir)
 	char *path, *pid;
 
 	FORMAT(path, "%s/pid", dir);
-	pid = read_line(path);
+	pid = sharing_line(path);
 	free(path);
 	if (pid && (!*pid || strspn(pid, "0123456789") != strlen(pid))) {
 		free(pid);
@@ -355,7 +354,7 @@ static bool add_named(struct sharing *s, const char *dir, bool below_fs, int dep
 	bool first = true;
 
 	FORMAT(path, "%s/backend", dir);
-	line = read_line(path);
+	line = sharing_line(path);
 	free(path);
 	if (!line || strncmp(line, NBD_OURS " ", strlen(NBD_OURS) + 1)) {
 		free(line);

@@ -52,4 +52,7 @@ bool sharing_clash(const struct sharing *s, bool readonly, const char *key, bool
  */
 char *sharing_dom0_use(const struct sharing *s, bool readonly);
 
+/* The first line of a file, of sysfs as a rule, or NULL. The caller frees. */
+char *sharing_line(const char *path);
+
 #endif /* XL_SHARING_H */
