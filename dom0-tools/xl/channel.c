@@ -23,15 +23,6 @@ struct parse {
 
 #define FAIL(p, ...) (snprintf((p)->msg, (p)->size, __VA_ARGS__), -1)
 
-static char *copy(const char *s)
-{
-	char *c = strdup(s);
-
-	if (!c)
-		abort();
-	return c;
-}
-
 static bool is_graph(const char *s)
 {
 	while (*s && isgraph((unsigned char)*s))
@@ -46,7 +37,7 @@ static int set_name(struct parse *p, const char *v)
 	if (!*v || strlen(v) > CHANNEL_NAME_MAX || !is_graph(v))
 		return FAIL(p, "name '%s' is not 1 to %d visible characters without spaces", v,
 			    CHANNEL_NAME_MAX);
-	p->c->name = copy(v);
+	p->c->name = words_copy(v);
 	return 0;
 }
 
@@ -72,7 +63,7 @@ static int set_path(struct parse *p, const char *v)
 	if (strlen(v) > CHANNEL_PATH_MAX)
 		return FAIL(p, "path is longer than the %d bytes that a socket's may have",
 			    CHANNEL_PATH_MAX);
-	p->c->path = copy(v);
+	p->c->path = words_copy(v);
 	return 0;
 }
 
@@ -135,7 +126,7 @@ static int check(struct parse *p)
 int channel_parse(const char *spec, struct xl_channel *c, char *msg, size_t size)
 {
 	struct parse p = { .c = c, .msg = msg, .size = size };
-	char *own = copy(spec), *rest = own, *word;
+	char *own = words_copy(spec), *rest = own, *word;
 	int rc = 0;
 
 	memset(c, 0, sizeof(*c));

@@ -140,15 +140,6 @@ static int prefix_length(struct parse *p, const char *v)
 	return 0;
 }
 
-static char *copy_of(const char *v)
-{
-	char *copy = strdup(v);
-
-	if (!copy)
-		abort();
-	return copy;
-}
-
 static int set_target(struct parse *p, const char *v)
 {
 	int n = 0;
@@ -164,7 +155,7 @@ static int set_target(struct parse *p, const char *v)
 	/* The old spelling has no format of its own: the next word is the vdev. */
 	p->prefixed = n > 0;
 	if (v[n])
-		p->d->target = copy_of(v + n);
+		p->d->target = words_copy(v + n);
 	return 0;
 }
 
@@ -174,7 +165,7 @@ static int set_script(struct parse *p, const char *v)
 		return FAIL(p, "script given twice");
 	if (!*v)
 		return FAIL(p, "script is empty");
-	p->d->script = copy_of(v);
+	p->d->script = words_copy(v);
 	return 0;
 }
 
@@ -245,7 +236,7 @@ static int set_backend(struct parse *p, const char *v)
 	if (!*v)
 		return FAIL(p, "backend is empty");
 	if (strcmp(v, "0") && strcmp(v, "Domain-0"))
-		p->d->backend = copy_of(v);
+		p->d->backend = words_copy(v);
 	return 0;
 }
 
@@ -268,7 +259,7 @@ static int set_backing(struct parse *p, const char *v)
 	d->backing = realloc(d->backing, (d->nr_backing + 1) * sizeof(*d->backing));
 	if (!d->backing)
 		abort();
-	d->backing[d->nr_backing++] = copy_of(v);
+	d->backing[d->nr_backing++] = words_copy(v);
 	return 0;
 }
 

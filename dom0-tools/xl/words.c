@@ -3,6 +3,7 @@
  * Words that administrators bring from Xen, or misspell.
  * Owns the tables of Xen's keys and verbs that are not ours, each with what becomes of it, and the nearest word.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "words.h"
@@ -311,4 +312,13 @@ void words_nearest(const char *word, const char *known, const char **best)
 
 	if (d <= (len < 4 ? 1 : 2) && d < len && (!*best || d < distance(word, *best)))
 		*best = known;
+}
+
+char *words_copy(const char *word)
+{
+	char *copy = strdup(word);
+
+	if (!copy)
+		abort();
+	return copy;
 }
