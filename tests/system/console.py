@@ -158,7 +158,7 @@ class Machine:
             raise AssertionError(f"the machine still runs after {timeout} s. The last lines:\n"
                                  + self.tail()) from None
         # QEMU closes its console before it is gone; a hang-up now would change its exit status.
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while self.child.isalive() and time.monotonic() < end:
             time.sleep(0.02)
         self.child.close()
