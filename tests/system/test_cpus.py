@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -231,6 +232,31 @@ def test_harts(boot, smp):
 @pytest.mark.full
 def test_eight_harts(boot):
     works(boot(smp=8, boot_timeout=480))
+
+
+def test_a_hart_sent_to_the_wrong_place(boot):
+    """OpenSBI 1.1 now and then sends a started hart to where the first one began. gdb does so always; it finds its way."""
+    image = os.path.join(conftest.BUILD, "hypervisor", "pavise")
+    symbols = subprocess.run(["riscv64-linux-gnu-nm", image], check=True, stdout=subprocess.PIPE, text=True).stdout
+    address = {name: int(a, 16) for a, _, name in (line.split() for line in symbols.splitlines())}
+    first, socket = 0x80200000, os.path.join(conftest.OUT, "gdb")
+    entry = first + address["secondary_entry"] - address["_start"]
+    if os.path.exists(socket):
+        os.unlink(socket)
+    m = boot(dom0_cmdline="pavise.noauto", extra=["-S", "-gdb", f"unix:{socket},server=on,wait=off"])
+    until = time.monotonic() + 30
+    while not os.path.exists(socket) and time.monotonic() < until:
+        time.sleep(0.05)
+    commands = ["set architecture riscv:rv64", f"target remote {socket}", f"hbreak *{entry:#x}"]
+    # The second time it comes from where the first one began, with its struct hart as if the firmware had told it.
+    commands += ["continue", f"set $pc = {first:#x}", "set $a1 = 0", "print/x $pc + $a0", "continue", "print/x $a1", "delete", "detach"]
+    said = subprocess.run(["gdb-multiarch", "-nx", "-batch"] + [x for c in commands for x in ("-ex", c)], check=False, timeout=120, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+    assert re.fullmatch(r"0x8020000[01] 0xffffffffc[0-9a-f]{7}", " ".join(re.findall(r"^\$\d = (\S+)", said, re.M))), said
+    m.boot()
+    assert "2 harts running" in m.seen()
+    assert m.run("nproc").strip() == "2"
+    assert m.poweroff() == 0
 
 
 def test_fewer_vcpus_than_harts(boot):

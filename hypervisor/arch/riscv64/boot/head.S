@@ -29,13 +29,12 @@ boot_hart:
 	mv	s0, a0
 	mv	s1, a1
 	/*
-	 * The first hart to come clears .bss and goes on; fw_dynamic starts only one, others are
-	 * parked.
+	 * The first hart to come clears .bss and goes on. fw_dynamic starts only one, but see parked.
 	 */
 	lla	t0, boot_lottery
 	li	t1, 1
 	amoadd.w t1, t1, (t0)
-	bnez	t1, park
+	bnez	t1, parked
 	lla	t0, bss_start
 	lla	t1, image_end
 1:	sd	zero, (t0)
@@ -104,6 +103,35 @@ park:	wfi
 	j	park
 
 /*
+ * A hart (s0: its id) that came here although it was not the first. OpenSBI before 1.3 marks a hart as started before
+ * it writes where: one that looks in between comes to where the first one was sent. Or the firmware started all. It waits
+ * until smp_start() has started the hart with its id, and goes on as if it had come by that way; one whose id was not
+ * asked for stays.
+ */
+parked:
+	lla	t0, harts_called
+	li	t6, HARTS_CALLED_ALL - 1
+1:	lw	t1, (t0)
+	fence	r, rw
+	lla	t2, harts
+	and	t3, t1, t6		/* how many, the boot hart among them */
+2:	beqz	t3, 3f
+	ld	t4, HART_HARTID(t2)
+	beq	t4, s0, 4f
+	addi	t2, t2, HART_SIZE
+	addi	t3, t3, -1
+	j	2b
+3:	bltz	t1, park		/* HARTS_CALLED_ALL */
+	.word	0x0100000f		/* pause (Zihintpause), a fence without effect elsewhere */
+	j	1b
+4:	lla	t0, _start
+	sub	t2, t2, t0
+	li	t0, IMAGE_VA
+	add	a1, t2, t0
+	mv	a0, s0
+	j	secondary_entry
+
+/*
  * a0 = physical address of the root. Returns to the link-address twin of ra. The vector catches the
  * case that translation is not 1:1 here (a gigabyte that the boot tables lack).
  */
@@ -146,6 +174,10 @@ secondary_entry:
 	.data
 	.balign	4
 boot_lottery:
+	.word	0
+	/* Not in .bss, which may not be clear when one is parked */
+	.globl	harts_called
+harts_called:
 	.word	0
 
 	.bss

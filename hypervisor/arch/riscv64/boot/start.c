@@ -213,8 +213,9 @@ void smp_start(void)
 		if (r.error)
 			leave_out(started, r.error);
 		else
-			started++;
+			__atomic_store_n(&harts_called, ++started, __ATOMIC_RELEASE);
 	}
+	__atomic_store_n(&harts_called, started | HARTS_CALLED_ALL, __ATOMIC_RELEASE);
 	deadline = arch_time_ns() + 10000000000ULL;
 	while (__atomic_load_n(&harts_ready, __ATOMIC_ACQUIRE) < started - 1) {
 		if (arch_time_ns() > deadline)

@@ -61,6 +61,8 @@ void asm_offsets(void)
 	DEFINE("HART_SCRATCH", offsetof(struct hart, scratch));
 	DEFINE("HART_WORK", offsetof(struct hart, work));
 	DEFINE("HART_SIZE", sizeof(struct hart));
+	DEFINE("HART_HARTID", offsetof(struct hart, hartid));
+	DEFINE("HARTS_CALLED_ALL", HARTS_CALLED_ALL);
 #ifdef CONFIG_LATENCY
 	DEFINE("HART_LATENCY", offsetof(struct hart, latency));
 #endif

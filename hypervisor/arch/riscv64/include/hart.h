@@ -58,6 +58,12 @@ static inline void hart_set_work(struct hart *h, u32 bits)
 void enter_guest(void) __noreturn; /* runs exit work, then the current vCPU */
 void trap_vector(void);
 void secondary_entry(void);
+/*
+ * head.S: how many of harts[], from the boot hart on, have been asked to start, for those that came to the wrong place;
+ * with HARTS_CALLED_ALL no more will be.
+ */
+#define HARTS_CALLED_ALL (1U << 31)
+extern u32 harts_called;
 extern const char guest_copy_fault[], guest_copy_again[];
 
 #endif
