@@ -173,16 +173,26 @@ static void unmap(void)
 	GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1);
 }
 
+/* Two at once, each way. */
 static void map_unmap(void)
 {
-	struct gnttab_map_grant_ref op = {
-		.host_addr = TO_MAP << PAGE_SHIFT, .flags = GNTMAP_host_map, .ref = REF, .dom = 1
+	struct gnttab_map_grant_ref op[2] = {
+		{ .host_addr = TO_MAP << PAGE_SHIFT,
+		  .flags = GNTMAP_host_map,
+		  .ref = REF,
+		  .dom = 1 },
+		{ .host_addr = (TO_MAP + 1) << PAGE_SHIFT,
+		  .flags = GNTMAP_host_map | GNTMAP_readonly,
+		  .ref = REF_USED,
+		  .dom = 1 },
 	};
-	struct gnttab_unmap_grant_ref un = { .host_addr = TO_MAP << PAGE_SHIFT };
+	struct gnttab_unmap_grant_ref un[2];
 
-	GNTTAB(GNTTABOP_map_grant_ref, &op, 1);
-	un.handle = op.handle;
-	GNTTAB(GNTTABOP_unmap_grant_ref, &un, 1);
+	GNTTAB(GNTTABOP_map_grant_ref, op, 2);
+	for (unsigned int i = 0; i < 2; i++)
+		un[i] = (struct gnttab_unmap_grant_ref){ .host_addr = op[i].host_addr,
+							 .handle = op[i].handle };
+	GNTTAB(GNTTABOP_unmap_grant_ref, un, 2);
 }
 
 static void copy_from(void)
