@@ -132,14 +132,15 @@ int grant_table_get_frame(struct domain *d, unsigned long idx, struct page **pg)
 
 /* ---- pins ---- */
 
-/* An entry's flags and domid, which change together. */
-union head {
-	u32 word;
-	struct {
-		u16 flags;
-		domid_t domid;
-	};
-};
+/* An entry's flags and domid, which change together, as one word. */
+static __force_inline u32 *head_of(grant_entry_v1_t *e)
+{
+	return (u32 *)e;
+}
+
+#define HEAD_DOMID_SHIFT 16
+_Static_assert(offsetof(grant_entry_v1_t, flags) == 0 && offsetof(grant_entry_v1_t, domid) == 2,
+	       "little endian, flags below");
 
 /* Once a second: who does it on purpose does it as often as a mapper tries, and the log is for others, too. */
 static void report_race(void)
@@ -156,19 +157,17 @@ static void report_race(void)
  * t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it
  * permits the use.
  */
-static inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
+static __force_inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 {
-	union head old, new;
+	u32 use = readonly ? GTF_reading : GTF_reading | GTF_writing;
+	u32 old = READ_ONCE(*head_of(e));
 
-	old.word = READ_ONCE(*(u32 *)e);
 	for (unsigned int i = 0; i < MAX_RACES; i++) {
-		if ((old.flags & GTF_type_mask) != GTF_permit_access || old.domid != to)
+		if ((old & GTF_type_mask) != GTF_permit_access || old >> HEAD_DOMID_SHIFT != to)
 			return GNTST_bad_gntref;
-		if (old.flags & GTF_readonly && !readonly)
+		if (old & GTF_readonly && !readonly)
 			return GNTST_permission_denied;
-		new = old;
-		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
-		if (__atomic_compare_exchange_n((u32 *)e, &old.word, new.word, false,
+		if (__atomic_compare_exchange_n(head_of(e), &old, old | use, false,
 						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return GNTST_okay;
 	}
@@ -179,7 +178,7 @@ static inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 /* t->lock held */
 static void unmark_entry(grant_entry_v1_t *e, u16 flags)
 {
-	__atomic_fetch_and(&((union head *)e)->word, ~(u32)flags, __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(head_of(e), ~(u32)flags, __ATOMIC_SEQ_CST);
 }
 
 /* t->lock held, and rd's p2m lock if p2m_held; ref is within the table. */

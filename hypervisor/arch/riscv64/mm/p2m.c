@@ -59,7 +59,9 @@ static enum p2m_type type_of(u64 pte)
 
 static mfn_t mfn_of(u64 leaf, gfn_t gfn, unsigned int level)
 {
-	return ((leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT) + (gfn & (BIT(9 * level) - 1));
+	mfn_t mfn = (leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT;
+
+	return likely(!level) ? mfn : mfn + (gfn & (BIT(9 * level) - 1));
 }
 
 /* p2m_lock held. NULL: no memory, or more than the domain may have. */
