@@ -367,6 +367,7 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 void p2m_flush(struct domain *d)
 {
 	(void)d;
+	call(&host.on_flush);
 	host_point();
 }
 

@@ -293,6 +293,51 @@ static void page_given_up_while_mapped(void **state)
 	assert_int_equal(u1->tot_pages, U_PAGES - 1);
 }
 
+static struct page *given_up;
+
+/* Nothing leads to the pages any more, but harts may remember: entries in use, pages held. */
+static void unmapped_and_held(void)
+{
+	struct p2m_entry e;
+
+	for (u32 i = 0; i < 2; i++) {
+		assert_false(p2m_lookup(u2, AT + i, &e));
+		assert_int_equal(grant_entry(u1, 1 + i)->flags, GTF_permit_access | IN_USE);
+	}
+	assert_int_equal(given_up->state, PAGE_OWNED);
+	assert_int_equal(given_up->count, 1);
+}
+
+/* Whoever unmaps, and whoever dies, lets go behind the fence: the page may be another's the next moment. */
+static void let_go_behind_the_fence(void **state)
+{
+	struct gnttab_unmap_grant_ref unmap[2];
+
+	for (unsigned int dies = 0; dies < 2; dies++) {
+		for (u32 i = 0; i < 2; i++) {
+			unmap[i].host_addr = (AT + i) << PAGE_SHIFT;
+			grant_access(u1, 1 + i, 2, RAM_GFN + 2 * dies + i, 0);
+			AS(u2);
+			assert_int_equal(map_grant(1, 1 + i, AT + i, 0, &unmap[i].handle),
+					 GNTST_okay);
+		}
+		given_up = virt_to_page(guest_page(u1, RAM_GFN + 2 * dies));
+		AS(u1);
+		assert_int_equal(decrease(DOMID_SELF, RAM_GFN + 2 * dies, 0), 1);
+		host.on_flush = unmapped_and_held;
+		if (dies) {
+			AS(dom0);
+			kill_domain(u2);
+		} else {
+			AS(u2);
+			assert_int_equal(GNTTAB(GNTTABOP_unmap_grant_ref, unmap, 2), 0);
+		}
+		assert_null(host.on_flush);
+		assert_int_not_equal(given_up->state, PAGE_OWNED);
+		assert_int_equal(grant_entry(u1, 1)->flags, GTF_permit_access);
+	}
+}
+
 static void granter_dies_while_mapped(void **state)
 {
 	char *page;
@@ -624,6 +669,7 @@ int main(void)
 		TEST(xsa_224_pins_of_readers_and_writers),
 		TEST(granter_flips_its_entry),
 		TEST(page_given_up_while_mapped),
+		TEST(let_go_behind_the_fence),
 		TEST(granter_dies_while_mapped),
 		TEST(mapper_dies),
 		TEST(handles_grow_to_their_limit),

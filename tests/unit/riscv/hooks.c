@@ -77,6 +77,14 @@ void __wrap_p2m_unlock(struct domain *d)
 	call(&host.after_get);
 }
 
+void __real_p2m_flush(struct domain *d);
+void __wrap_p2m_flush(struct domain *d);
+void __wrap_p2m_flush(struct domain *d)
+{
+	call(&host.on_flush);
+	__real_p2m_flush(d);
+}
+
 int __real_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
 			  unsigned int access);
 int __wrap_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
