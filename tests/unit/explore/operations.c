@@ -173,6 +173,18 @@ static void unmap(void)
 	GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1);
 }
 
+/* Also the handle that the next mapping gets, perhaps before that is told of it; and one twice. */
+static void unmap_guess(void)
+{
+	struct gnttab_unmap_grant_ref un[3] = {
+		{ .host_addr = TO_MAP << PAGE_SHIFT, .handle = handle + 1 },
+		{ .host_addr = MAPPED << PAGE_SHIFT, .handle = handle },
+		{ .host_addr = MAPPED << PAGE_SHIFT, .handle = handle },
+	};
+
+	GNTTAB(GNTTABOP_unmap_grant_ref, un, 3);
+}
+
 /* Two at once, each way. */
 static void map_unmap(void)
 {
@@ -486,6 +498,7 @@ const struct operation operations[] = {
 	{ "mapagain", BY_U2, ON_MEMORY, map_again },
 	{ "mapown", BY_U1, ON_MEMORY, map_own },
 	{ "unmap", BY_U2, ON_MEMORY, unmap },
+	{ "guess", BY_U2, ON_MEMORY, unmap_guess },
 	{ "mapunmap", BY_U2, ON_MEMORY, map_unmap },
 	{ "copyfrom", BY_U2, ON_MEMORY, copy_from },
 	{ "copyto", BY_U2, ON_MEMORY, copy_to },
