@@ -89,6 +89,19 @@ void domain_hold(struct domain *d)
 	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
 }
 
+void domain_hold_more(struct domain *d, u32 n)
+{
+	ASSERT(READ_ONCE(d->refs));
+	__atomic_fetch_add(&d->refs, n, __ATOMIC_RELAXED);
+}
+
+void domain_put_more(struct domain *d, u32 n)
+{
+	ASSERT(READ_ONCE(d->refs) > n);
+	if (n)
+		__atomic_fetch_sub(&d->refs, n, __ATOMIC_RELEASE);
+}
+
 static void vcpu_free(struct vcpu *v)
 {
 	timer_kill(&v->poll_timer);

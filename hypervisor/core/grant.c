@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Grant tables, version 1: the tables themselves, the pins on grants in use, and mappings.
+ * Grant tables, version 1: the tables themselves, and the pins on grants in use.
  * The shared entries belong to the guest: they are read once, and changed by compare-and-swap only.
  */
 #include <console.h>
@@ -16,22 +16,11 @@
 #define LIMIT_FRAMES 1024
 #define DEFAULT_TRACK_FRAMES 1024
 #define LIMIT_TRACK_FRAMES 4096
-#define TRACKS_PER_CHUNK 128
 #define TRACKS_PER_FRAME 256 /* what a frame of the limit stands for */
-#define NO_TRACK (~0U)
-#define RELEASE_BATCH 64
 #define FRAMES_BATCH 8
 /* A guest that changes its entry while we do loses after so many rounds. */
 #define MAX_RACES 16
 #define RACE_REPORT_NS 1000000000ULL
-
-struct maptrack {
-	struct domain *granter; /* held; NULL: free */
-	u32 ref; /* or the next free one */
-	bool readonly;
-	bool live; /* mapped: before that the handle is taken, but nobody can unmap it */
-	gfn_t gfn; /* where it is mapped */
-};
 
 /* ---- tables ---- */
 
@@ -43,18 +32,15 @@ int grant_table_init(struct domain *d, s32 max_frames, s32 max_maptrack_frames)
 		return -ENOMEM;
 	d->grant = t;
 	spin_lock_init(&t->lock, LOCK_GRANT);
-	spin_lock_init(&t->track_lock, LOCK_TRACK);
 	t->max_frames = max_frames < 0 ? DEFAULT_FRAMES : min(max_frames, LIMIT_FRAMES);
 	if (!t->max_frames)
 		t->max_frames = 1;
 	t->max_tracks = (max_maptrack_frames < 0 ? DEFAULT_TRACK_FRAMES :
 						   min(max_maptrack_frames, LIMIT_TRACK_FRAMES)) *
 			TRACKS_PER_FRAME;
-	t->free_track = NO_TRACK;
 	t->shared = xzalloc(t->max_frames * sizeof(t->shared[0]));
 	t->pins = xzalloc(t->max_frames * sizeof(t->pins[0]));
-	t->tracks = xzalloc(DIV_ROUND_UP(t->max_tracks, TRACKS_PER_CHUNK) * sizeof(t->tracks[0]));
-	if (!t->shared || !t->pins || !t->tracks)
+	if (!t->shared || !t->pins || grant_tracks_init(t))
 		return -ENOMEM;
 	return grant_grow(d, 1);
 }
@@ -69,11 +55,9 @@ void grant_table_free(struct domain *d)
 		page_put(virt_to_page(t->shared[i]));
 		xfree(t->pins[i]);
 	}
-	for (unsigned int i = 0; t->tracks && i < DIV_ROUND_UP(t->nr_tracks, TRACKS_PER_CHUNK); i++)
-		xfree(t->tracks[i]);
+	grant_tracks_free(t);
 	xfree(t->shared);
 	xfree(t->pins);
-	xfree(t->tracks);
 	xfree(t);
 	d->grant = NULL;
 }
@@ -148,14 +132,15 @@ int grant_table_get_frame(struct domain *d, unsigned long idx, struct page **pg)
 
 /* ---- pins ---- */
 
-/* An entry's flags and domid, which change together. */
-union head {
-	u32 word;
-	struct {
-		u16 flags;
-		domid_t domid;
-	};
-};
+/* An entry's flags and domid, which change together, as one word. */
+static __force_inline u32 *head_of(grant_entry_v1_t *e)
+{
+	return (u32 *)e;
+}
+
+#define HEAD_DOMID_SHIFT 16
+_Static_assert(offsetof(grant_entry_v1_t, flags) == 0 && offsetof(grant_entry_v1_t, domid) == 2,
+	       "little endian, flags below");
 
 /* Once a second: who does it on purpose does it as often as a mapper tries, and the log is for others, too. */
 static void report_race(void)
@@ -172,19 +157,17 @@ static void report_race(void)
  * t->lock held. Sets GTF_reading and, unless readonly, GTF_writing in the guest's entry if it
  * permits the use.
  */
-static inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
+static __force_inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 {
-	union head old, new;
+	u32 use = readonly ? GTF_reading : GTF_reading | GTF_writing;
+	u32 old = READ_ONCE(*head_of(e));
 
-	old.word = READ_ONCE(*(u32 *)e);
 	for (unsigned int i = 0; i < MAX_RACES; i++) {
-		if ((old.flags & GTF_type_mask) != GTF_permit_access || old.domid != to)
+		if ((old & GTF_type_mask) != GTF_permit_access || old >> HEAD_DOMID_SHIFT != to)
 			return GNTST_bad_gntref;
-		if (old.flags & GTF_readonly && !readonly)
+		if (old & GTF_readonly && !readonly)
 			return GNTST_permission_denied;
-		new = old;
-		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
-		if (__atomic_compare_exchange_n((u32 *)e, &old.word, new.word, false,
+		if (__atomic_compare_exchange_n(head_of(e), &old, old | use, false,
 						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return GNTST_okay;
 	}
@@ -195,12 +178,12 @@ static inline s16 mark_entry(grant_entry_v1_t *e, domid_t to, bool readonly)
 /* t->lock held */
 static void unmark_entry(grant_entry_v1_t *e, u16 flags)
 {
-	__atomic_fetch_and(&((union head *)e)->word, ~(u32)flags, __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(head_of(e), ~(u32)flags, __ATOMIC_SEQ_CST);
 }
 
-/* t->lock held; ref is within the table. */
-static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p, domid_t to,
-		     bool readonly)
+/* t->lock held, and rd's p2m lock if p2m_held; ref is within the table. */
+static __force_inline s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p,
+				    domid_t to, bool readonly, bool p2m_held)
 {
 	unsigned int access = 0;
 	s16 status = mark_entry(e, to, readonly);
@@ -209,12 +192,14 @@ static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p
 		return status;
 	/* After the mark: an honest granter no longer changes the frame. */
 	p->gfn = READ_ONCE(e->frame);
-	p->page = p2m_get_page(rd, p->gfn, &access);
+	p->page = p2m_held ? p2m_get_page_locked(rd, p->gfn, &access) :
+			     p2m_get_page(rd, p->gfn, &access);
 	if (p->page && (readonly || access & P2M_W)) {
 		p->domid = to;
 		p->writable = access & P2M_W;
 		return GNTST_okay;
 	}
+	/* Under the p2m lock not the last one: the allocation's is dropped behind the unmapping, which takes it. */
 	if (p->page)
 		page_put(p->page);
 	p->page = NULL;
@@ -222,22 +207,23 @@ static s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p
 	return GNTST_bad_page;
 }
 
-s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page)
+/* t->lock held, and rd's p2m lock if p2m_held. */
+static __force_inline s16 pin(struct domain *rd, domid_t to, u32 ref, bool readonly,
+			      struct page **page, bool p2m_held)
 {
 	struct grant_table *t = rd->grant;
 	s16 status = GNTST_okay;
 	grant_entry_v1_t *e;
 	struct grant_pin *p;
 
-	spin_lock(&t->lock);
-	if (rd->dying || ref >= t->nr_frames * GRANTS_PER_FRAME) {
-		spin_unlock(&t->lock);
-		return rd->dying ? GNTST_bad_domain : GNTST_bad_gntref;
-	}
+	if (rd->dying)
+		return GNTST_bad_domain;
+	if (ref >= t->nr_frames * GRANTS_PER_FRAME)
+		return GNTST_bad_gntref;
 	e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	if (!p->readers && !p->writers)
-		status = pin_first(rd, e, p, to, readonly);
+		status = pin_first(rd, e, p, to, readonly, p2m_held);
 	else if (p->domid != to)
 		status = GNTST_bad_gntref;
 	else if (!readonly && !p->writable)
@@ -246,27 +232,51 @@ s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page
 		status = GNTST_no_space;
 	else
 		status = mark_entry(e, to, readonly);
-	if (status == GNTST_okay) {
-		if (readonly)
-			p->readers++;
-		else
-			p->writers++;
-		*page = p->page;
-	}
-	spin_unlock(&t->lock);
+	if (status != GNTST_okay)
+		return status;
+	if (readonly)
+		p->readers++;
+	else
+		p->writers++;
+	*page = p->page;
+	return GNTST_okay;
+}
+
+s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page)
+{
+	s16 status;
+
+	spin_lock(&rd->grant->lock);
+	status = pin(rd, to, ref, readonly, page, false);
+	spin_unlock(&rd->grant->lock);
 	return status;
 }
 
-void grant_unpin(struct domain *rd, u32 ref, bool readonly)
+void grant_pin_all(struct domain *rd, domid_t to, struct gnttab_map_grant_ref *ops,
+		   struct page **pages, unsigned int n)
 {
-	struct grant_table *t = rd->grant;
-	struct page *page = NULL;
-	grant_entry_v1_t *e;
-	struct grant_pin *p;
+	spin_lock(&rd->grant->lock);
+	p2m_lock(rd);
+	for (unsigned int i = 0; i < n; i++) {
+		s16 status = grant_check_map(&ops[i]);
 
-	spin_lock(&t->lock);
-	e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
-	p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+		pages[i] = NULL;
+		if (likely(status == GNTST_okay))
+			status = pin(rd, to, ops[i].ref, ops[i].flags & GNTMAP_readonly, &pages[i],
+				     true);
+		ops[i].status = status;
+	}
+	p2m_unlock(rd);
+	spin_unlock(&rd->grant->lock);
+}
+
+/* t->lock held. The page that nobody uses any more through this grant: the caller lets go of it without the lock. */
+static __force_inline struct page *unpin(struct grant_table *t, u32 ref, bool readonly)
+{
+	grant_entry_v1_t *e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+	struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+	struct page *page = NULL;
+
 	if (readonly)
 		p->readers--;
 	else
@@ -277,216 +287,35 @@ void grant_unpin(struct domain *rd, u32 ref, bool readonly)
 		page = p->page;
 		p->page = NULL;
 	}
-	spin_unlock(&t->lock);
+	return page;
+}
+
+void grant_unpin_all(struct domain *rd, const struct maptrack *m, unsigned int n)
+{
+	struct page *pages[GRANT_BATCH];
+
+	spin_lock(&rd->grant->lock);
+	for (unsigned int i = 0; i < n; i++)
+		pages[i] = unpin(rd->grant, m[i].ref, m[i].readonly);
+	spin_unlock(&rd->grant->lock);
+	for (unsigned int i = 0; i < n; i++) {
+		if (pages[i])
+			page_put(pages[i]);
+	}
+}
+
+void grant_unpin(struct domain *rd, u32 ref, bool readonly)
+{
+	struct page *page;
+
+	spin_lock(&rd->grant->lock);
+	page = unpin(rd->grant, ref, readonly);
+	spin_unlock(&rd->grant->lock);
 	if (page)
 		page_put(page);
 }
 
-/* ---- maptrack: the handles of mappings ---- */
-
-static struct maptrack *track(struct grant_table *t, u32 handle)
-{
-	return &t->tracks[handle / TRACKS_PER_CHUNK][handle % TRACKS_PER_CHUNK];
-}
-
-/* track_lock held */
-static int track_grow(struct grant_table *t)
-{
-	struct maptrack *chunk;
-
-	if (t->nr_tracks + TRACKS_PER_CHUNK > t->max_tracks)
-		return -ENOSPC;
-	chunk = xzalloc(TRACKS_PER_CHUNK * sizeof(*chunk));
-	if (!chunk)
-		return -ENOMEM;
-	t->tracks[t->nr_tracks / TRACKS_PER_CHUNK] = chunk;
-	for (unsigned int i = TRACKS_PER_CHUNK; i--;) {
-		chunk[i].ref = t->free_track;
-		t->free_track = t->nr_tracks + i;
-	}
-	t->nr_tracks += TRACKS_PER_CHUNK;
-	return 0;
-}
-
-/*
- * The granter's reference goes to the entry. NO_TRACK: none free. track_live() or track_cancel()
- * follows.
- */
-static u32 track_alloc(struct grant_table *t, const struct maptrack *m)
-{
-	u32 handle = NO_TRACK;
-
-	spin_lock(&t->track_lock);
-	if (t->free_track != NO_TRACK || !track_grow(t)) {
-		handle = t->free_track;
-		t->free_track = track(t, handle)->ref;
-		*track(t, handle) = *m;
-	}
-	spin_unlock(&t->track_lock);
-	return handle;
-}
-
-/* No lock: until it is live nobody else looks at the rest of the entry. */
-static void track_live(struct grant_table *t, u32 handle)
-{
-	__atomic_store_n(&track(t, handle)->live, true, __ATOMIC_RELEASE);
-}
-
-/* track_lock held */
-static void track_free(struct grant_table *t, u32 handle)
-{
-	struct maptrack *e = track(t, handle);
-
-	e->granter = NULL;
-	e->live = false;
-	e->ref = t->free_track;
-	t->free_track = handle;
-}
-
-static void track_cancel(struct grant_table *t, u32 handle)
-{
-	spin_lock(&t->track_lock);
-	track_free(t, handle);
-	spin_unlock(&t->track_lock);
-}
-
-/* Takes the entry out, so that one of two unmaps of a handle wins. gfn ~0: whatever it is. */
-static bool track_take(struct grant_table *t, u32 handle, gfn_t gfn, struct maptrack *m)
-{
-	struct maptrack *e;
-	bool ok;
-
-	spin_lock(&t->track_lock);
-	ok = handle < t->nr_tracks;
-	if (ok) {
-		e = track(t, handle);
-		ok = __atomic_load_n(&e->live, __ATOMIC_ACQUIRE) &&
-		     (gfn == INVALID_GFN || e->gfn == gfn);
-	}
-	if (ok) {
-		*m = *e;
-		track_free(t, handle);
-	}
-	spin_unlock(&t->track_lock);
-	return ok;
-}
-
-/* ---- map and unmap ---- */
-
-static s16 map_one(struct gnttab_map_grant_ref *op)
-{
-	struct domain *d = current_domain(), *rd;
-	bool readonly = op->flags & GNTMAP_readonly;
-	struct maptrack m;
-	struct page *pg;
-	s16 status;
-	int rc;
-
-	if (!(op->flags & GNTMAP_host_map) ||
-	    op->flags & (GNTMAP_application_map | GNTMAP_contains_pte))
-		return GNTST_general_error;
-	if (op->host_addr & ~PAGE_MASK)
-		return GNTST_bad_virt_addr;
-	rd = domain_get(op->dom);
-	if (!rd || !xsm_may_talk(d, rd)) {
-		if (rd)
-			domain_put(rd);
-		return GNTST_bad_domain;
-	}
-	status = grant_pin(rd, d->id, op->ref, readonly, &pg);
-	if (status != GNTST_okay)
-		goto put;
-	m = (struct maptrack){ rd, op->ref, readonly, false, op->host_addr >> PAGE_SHIFT };
-	op->handle = track_alloc(d->grant, &m);
-	if (op->handle == NO_TRACK) {
-		status = GNTST_no_space;
-		goto unpin;
-	}
-	rc = p2m_map(d, m.gfn, page_to_mfn(pg), 0, P2M_GRANT, readonly ? P2M_R : P2M_RW);
-	if (!rc) {
-		op->dev_bus_addr = page_to_mfn(pg) << PAGE_SHIFT;
-		/*
-		 * Only now may another vCPU unmap it: sooner, it would drop the pin under the
-		 * mapping to come.
-		 */
-		track_live(d->grant, op->handle);
-		return GNTST_okay; /* the entry keeps rd */
-	}
-	status = rc == -ENOMEM ? GNTST_no_space : GNTST_bad_virt_addr;
-	track_cancel(d->grant, op->handle);
-unpin:
-	grant_unpin(rd, op->ref, readonly);
-put:
-	domain_put(rd);
-	return status;
-}
-
-static void release(struct domain *d, const struct maptrack *m)
-{
-	/* It is there: nobody else changes what grants have mapped, and the handle is ours. */
-	p2m_unmap(d, m->gfn, BIT(P2M_GRANT), NULL);
-	grant_unpin(m->granter, m->ref, m->readonly);
-	domain_put(m->granter);
-}
-
-static void map_fn(void *arg)
-{
-	struct gnttab_map_grant_ref *op = arg;
-
-	op->status = map_one(op);
-	if (op->status != GNTST_okay)
-		op->handle = NO_TRACK;
-}
-
-static void unmap_fn(void *arg)
-{
-	struct gnttab_unmap_grant_ref *op = arg;
-	struct domain *d = current_domain();
-	struct maptrack m;
-
-	if (op->host_addr & ~PAGE_MASK) {
-		op->status = GNTST_bad_virt_addr;
-	} else if (!track_take(d->grant, op->handle, op->host_addr >> PAGE_SHIFT, &m)) {
-		op->status = GNTST_bad_handle;
-	} else {
-		release(d, &m);
-		op->status = GNTST_okay;
-	}
-}
-
-long grant_op_map(u64 cmd, u64 arg, u64 count)
-{
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_map_grant_ref),
-			      offsetof(struct gnttab_map_grant_ref, status), map_fn);
-}
-
-long grant_op_unmap(u64 cmd, u64 arg, u64 count)
-{
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_unmap_grant_ref),
-			      offsetof(struct gnttab_unmap_grant_ref, status), unmap_fn);
-}
-
 /* ---- death ---- */
-
-/* Nobody maps for the domain any more, so no handle is in use: their memory, from the end. */
-static int free_tracks(struct grant_table *t)
-{
-	for (unsigned int n = 0; n < RELEASE_BATCH; n++) {
-		struct maptrack *chunk = NULL;
-
-		spin_lock(&t->track_lock);
-		t->free_track = NO_TRACK;
-		if (t->nr_tracks) {
-			t->nr_tracks -= TRACKS_PER_CHUNK;
-			chunk = t->tracks[t->nr_tracks / TRACKS_PER_CHUNK];
-		}
-		spin_unlock(&t->track_lock);
-		if (!chunk)
-			return 0;
-		xfree(chunk);
-	}
-	return -ERESTART;
-}
 
 /* t->lock held, its domain is dying. No entry of the frame is in use, and none will be: grant_pin() refuses. */
 static bool frame_is_idle(struct grant_table *t, unsigned int frame)
@@ -527,29 +356,7 @@ static int free_frames(struct grant_table *t)
 
 int grant_release_mappings(struct domain *d)
 {
-	struct grant_table *t = d->grant;
-	struct maptrack m;
-
-	for (unsigned int n = 0; t->release_next < t->nr_tracks; n++) {
-		if (n == RELEASE_BATCH)
-			return -ERESTART;
-		if (track_take(t, t->release_next++, INVALID_GFN, &m))
-			release(d, &m);
-	}
-	return free_tracks(t) ?: free_frames(t);
-}
-
-int grant_count_maps(struct domain *d)
-{
-	struct grant_table *t = d->grant;
-	int n = 0;
-
-	if (!spin_trylock(&t->track_lock))
-		return -1;
-	for (u32 handle = 0; handle < t->nr_tracks; handle++)
-		n += track(t, handle)->live;
-	spin_unlock(&t->track_lock);
-	return n;
+	return grant_release_tracks(d) ?: free_frames(d->grant);
 }
 
 /* t->lock held. The first entry in use from *ref on, in that frame; *ref is then the next one to look at. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between grant.c (tables, pins, mappings) and grant_copy.c (copies and queries).
+ * Between grant.c (tables, pins), grant_map.c (mappings) and grant_copy.c (copies and queries).
  */
 #ifndef PAVISE_GRANT_INTERNAL_H
 #define PAVISE_GRANT_INTERNAL_H
@@ -20,7 +20,15 @@ struct grant_pin {
 	bool writable; /* the granter itself may write the page */
 };
 
-struct maptrack;
+/* A mapping that a domain has of another's page. */
+struct maptrack {
+	struct domain *granter; /* held; NULL: free */
+	u32 ref; /* or the next free one */
+	bool readonly;
+	gfn_t gfn; /* where it is mapped */
+};
+
+#define NO_TRACK (~0U)
 
 struct grant_table {
 	struct spinlock lock; /* all below but the maptrack */
@@ -42,6 +50,31 @@ struct grant_table {
  */
 s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page);
 void grant_unpin(struct domain *rd, u32 ref, bool readonly);
+
+/* Operations of maps and unmaps that are done together, at most: this is what is done under a lock, or without a look for others. */
+#define GRANT_BATCH 16
+/* What is wrong with the arguments alone; GNTST_okay: nothing. */
+static inline s16 grant_check_map(const struct gnttab_map_grant_ref *op)
+{
+	if (!(op->flags & GNTMAP_host_map) ||
+	    op->flags & (GNTMAP_application_map | GNTMAP_contains_pte))
+		return GNTST_general_error;
+	return op->host_addr & ~PAGE_MASK ? GNTST_bad_virt_addr : GNTST_okay;
+}
+
+/*
+ * The same for n operations (at most GRANT_BATCH) on rd's grants. grant_pin_all() pins those whose arguments are right, and
+ * sets each one's status and page (NULL: not pinned). Take rd->grant->lock, and its p2m lock.
+ */
+void grant_pin_all(struct domain *rd, domid_t to, struct gnttab_map_grant_ref *ops,
+		   struct page **pages, unsigned int n);
+void grant_unpin_all(struct domain *rd, const struct maptrack *m, unsigned int n);
+
+/* Of grant_table_init() and grant_table_free(): the maptrack. -ENOMEM. */
+int grant_tracks_init(struct grant_table *t);
+void grant_tracks_free(struct grant_table *t);
+/* Of grant_release_mappings(): unmaps all that d has mapped, and frees the handles; -ERESTART while there are more. */
+int grant_release_tracks(struct domain *d);
 
 /* Grows d's table to nr frames. -EINVAL: beyond its limit, -ENOMEM,
  * -ERESTART: some, call again. grant_table.lock not held. */

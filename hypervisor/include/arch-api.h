@@ -142,6 +142,18 @@ int p2m_replace(struct domain *d, gfn_t gfn, unsigned int types, mfn_t mfn, enum
  */
 struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
 /*
+ * For several frames under one hold of the p2m lock (LOCK_P2M), which they do not take: p2m_map() and p2m_get_page() of one
+ * frame, and an unmap of what p2m_map_locked() mapped as P2M_GRANT and is still there. Behind the lock p2m_flush() follows the
+ * unmaps: on its return no hart of the domain can use what was unmapped before. It is called without locks that others
+ * need soon.
+ */
+void p2m_lock(struct domain *d);
+void p2m_unlock(struct domain *d);
+int p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access);
+struct page *p2m_get_page_locked(struct domain *d, gfn_t gfn, unsigned int *access);
+void p2m_unmap_grant_locked(struct domain *d, gfn_t gfn);
+void p2m_flush(struct domain *d);
+/*
  * The page that is mapped at gfn as P2M_FOREIGN, without a reference; NULL: none is. d's page_lock is held, and keeps it
  * there. Takes the p2m lock.
  */

@@ -162,6 +162,9 @@ struct domain *domain_get(domid_t id);
 struct domain *domain_next(struct domain *prev, u32 id);
 void domain_hold(struct domain *d); /* one more; the caller has one */
 void domain_put(struct domain *d);
+/* n more or fewer at once; the caller has one beside them, which stays. */
+void domain_hold_more(struct domain *d, u32 n);
+void domain_put_more(struct domain *d, u32 n);
 
 /*
  * Creates a paused domain (controller_pauses is 1). *out is not held: not to be looked at where others can destroy it by its

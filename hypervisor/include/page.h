@@ -29,7 +29,8 @@ enum page_state {
  * To get a reference one must know that the page has one that stays while one looks: else it may have been freed by then,
  * and be another's, or the same domain's again for another purpose, which no look at its owner would show. Who knows that:
  *   - whoever finds the page mapped as P2M_RAM, under that domain's p2m lock: the allocation's reference is dropped by
- *     who unmapped the page, behind the unmapping. p2m_get_page() is the only way from a frame number to a page;
+ *     who unmapped the page, behind the unmapping. p2m_get_page(), with or without its lock, is the only way from a
+ *     frame number to a page;
  *   - whoever finds it in a grant table, under grant_table.lock: grant_table_get_frame(), grant_pin();
  *   - whoever holds the domain that has it for as long as it lives: shared_info.
  */

@@ -191,6 +191,7 @@ def part_hypercalls(smoke):
         "sbi": row("null SBI call (the long way)", values["sbi"] - loop, None),
         "evtchn-send": row("evtchn_send to an own port", values["evtchn-send"] - loop, 150),
         "grant-map-unmap": row("grant map + unmap of a page", values["grant-map-unmap"] - loop, 700),
+        "grant-map-unmap-64": row("grant map + unmap of 64 pages, two hypercalls, each", (values["grant-map-unmap-64"] - loop) / 64, 350),
         "plain-copy": row("copying 4 KiB, 64 bytes an iteration, without a call", values["plain-copy"], None),
         "grant-copy": row("grant copy of 4 KiB beyond that", values["grant-copy"] - values["plain-copy"], 500),
         "event-round-trip": row("event round trip of two sleeping domains", values["event-round-trip"], 3000),
@@ -204,6 +205,7 @@ def part_hypercalls(smoke):
 # Name in the guest, title, the function of the hypervisor that begins each, how often it is entered
 CALLS = (("evtchn-send", "evtchn_send to an own port", "evtchn_send_op", 1),
          ("grant-map-unmap", "grant map + unmap of a page", "grant_op_map", 1),
+         ("grant-map-unmap-64", "grant map + unmap of 64 pages at once", "grant_op_map", 1),
          ("grant-copy", "grant copy of 4 KiB", "grant_op_copy", 1),
          ("event-round-trip", "event round trip of two sleeping domains", "evtchn_send_op", 2))
 

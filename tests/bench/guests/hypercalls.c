@@ -15,10 +15,11 @@
 #define ROUNDS 3
 #define ROUND_TRIPS 2000
 #define BATCH 20
+#define MAPS 64 /* grants mapped by one hypercall */
 
 static void *page, *target, *map_at;
 static evtchn_port_t own_port;
-static grant_ref_t own_ref;
+static grant_ref_t own_ref, own_refs[MAPS];
 static domid_t self;
 
 /*
@@ -97,6 +98,35 @@ static void map_unmap(unsigned int n)
 	}
 }
 
+static void map_unmap_batch(unsigned int n)
+{
+	static struct gnttab_map_grant_ref map[MAPS];
+	static struct gnttab_unmap_grant_ref unmap[MAPS];
+	int wrong = 0;
+
+	while (n--) {
+		for (int i = 0; i < MAPS; i++) {
+			map[i].host_addr = (uintptr_t)map_at - i * PV_PAGE_SIZE;
+			map[i].flags = GNTMAP_host_map;
+			map[i].ref = own_refs[i];
+			map[i].dom = self;
+		}
+		HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, map, MAPS);
+		for (int i = 0; i < MAPS; i++) {
+			wrong |= map[i].status;
+			unmap[i].host_addr = map[i].host_addr;
+			unmap[i].handle = map[i].handle;
+		}
+		HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref, unmap, MAPS);
+		for (int i = 0; i < MAPS; i++)
+			wrong |= unmap[i].status;
+	}
+	if (wrong) {
+		printf("bench failed: a batch of maps %d\n", wrong);
+		exit(1);
+	}
+}
+
 static void copy_page(unsigned int n)
 {
 	struct gnttab_copy copy;
@@ -168,6 +198,8 @@ static void prepare(void)
 	own_port = pv_event_bind_ipi(0);
 	pv_event_unmask(own_port);
 	own_ref = pv_grant_access(self, pv_gfn(page), false);
+	for (int i = 0; i < MAPS; i++)
+		own_refs[i] = pv_grant_access(self, pv_gfn(page), false);
 	/* Nothing may lie where a grant is mapped. */
 	map_at = (void *)(uintptr_t)(pv_domain.grant_region + pv_domain.grant_region_size -
 				     PV_PAGE_SIZE);
@@ -181,10 +213,15 @@ static const struct {
 	unsigned int count;
 	void (*fn)(unsigned int n);
 } operations[] = {
-	{ "loop", COUNT, nothing },	    { "floor", COUNT, floor_call },
-	{ "sbi", COUNT, sbi_null },	    { "null", COUNT, null_call },
-	{ "evtchn-send", COUNT, send_own }, { "plain-copy", 200, plain_copy },
-	{ "grant-copy", 200, copy_page },   { "grant-map-unmap", COUNT, map_unmap },
+	{ "loop", COUNT, nothing },
+	{ "floor", COUNT, floor_call },
+	{ "sbi", COUNT, sbi_null },
+	{ "null", COUNT, null_call },
+	{ "evtchn-send", COUNT, send_own },
+	{ "plain-copy", 200, plain_copy },
+	{ "grant-copy", 200, copy_page },
+	{ "grant-map-unmap", COUNT, map_unmap },
+	{ "grant-map-unmap-64", 100, map_unmap_batch },
 	{ "multicall-64", 100, multicall },
 };
 

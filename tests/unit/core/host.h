@@ -67,6 +67,7 @@ struct host {
 	long maps_left, splits_left;
 	/* Called once, then cleared: what "another hart" does at that moment. */
 	void (*before_map)(void), (*before_unmap)(void), (*before_get)(void), (*after_get)(void);
+	void (*on_flush)(void); /* p2m_flush() by core/ */
 	void (*on_scrub)(void), (*on_relax)(void), (*on_kick)(void);
 	/*
 	 * Always: a point at which another hart may come between (interleave.h), and what a spinning hart does instead of

@@ -21,6 +21,7 @@ struct arch_domain {
 	struct leaf *leaf;
 	size_t n, room;
 	gfn_t max_gfn;
+	unsigned int holder; /* p2m_lock(): hart + 1, 0: nobody */
 };
 
 struct host host;
@@ -274,6 +275,30 @@ static void call(void (**hook)(void))
 		fn();
 }
 
+/* The point before a lock that only p2m_lock() holds beyond a call. */
+static void p2m_point(struct domain *d)
+{
+	host_point();
+	while (d->arch->holder && d->arch->holder != arch_hart() + 1)
+		arch_relax();
+}
+
+void p2m_lock(struct domain *d)
+{
+	call(&host.before_get);
+	p2m_point(d);
+	assert_int_equal(d->arch->holder, 0);
+	d->arch->holder = arch_hart() + 1;
+}
+
+void p2m_unlock(struct domain *d)
+{
+	assert_int_equal(d->arch->holder, arch_hart() + 1);
+	d->arch->holder = 0;
+	call(&host.after_get);
+	host_point();
+}
+
 /* The first leaf that ends behind gfn. */
 static size_t leaf_at(struct arch_domain *a, gfn_t gfn)
 {
@@ -323,7 +348,7 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	size_t at;
 
 	call(&host.before_map);
-	host_point();
+	p2m_point(d);
 	if (gfn >> 29 || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
 	if (is_taken(a, gfn, order, &at))
@@ -339,11 +364,28 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	return 0;
 }
 
+void p2m_flush(struct domain *d)
+{
+	(void)d;
+	call(&host.on_flush);
+	host_point();
+}
+
+int p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
+{
+	return p2m_map(d, gfn, mfn, 0, type, access);
+}
+
+void p2m_unmap_grant_locked(struct domain *d, gfn_t gfn)
+{
+	assert_int_equal(p2m_unmap(d, gfn, BIT(P2M_GRANT), NULL), 0);
+}
+
 int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 {
 	size_t at;
 
-	host_point();
+	p2m_point(d);
 	if (gfn >> 29 || order > 9 || !IS_ALIGNED(gfn, BIT(order)))
 		return -EINVAL;
 	return is_taken(d->arch, gfn, order, &at) ? -EEXIST : 0;
@@ -369,17 +411,16 @@ bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
 {
 	struct p2m_entry e;
 
-	host_point();
+	p2m_point(d);
 	return p2m_lookup(d, gfn, &e) && (e.access & access) == access;
 }
 
-struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
+struct page *p2m_get_page_locked(struct domain *d, gfn_t gfn, unsigned int *access)
 {
 	struct page *pg = NULL;
 	struct p2m_entry e;
 
-	call(&host.before_get);
-	host_point();
+	assert_int_equal(d->arch->holder, arch_hart() + 1);
 	if (p2m_lookup(d, gfn, &e) && e.type == P2M_RAM) {
 		pg = mfn_to_page(e.mfn);
 		if (!page_get(pg, d))
@@ -387,8 +428,16 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 		if (access)
 			*access = e.access;
 	}
-	call(&host.after_get);
-	host_point();
+	return pg;
+}
+
+struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	struct page *pg;
+
+	p2m_lock(d);
+	pg = p2m_get_page_locked(d, gfn, access);
+	p2m_unlock(d);
 	return pg;
 }
 
@@ -415,7 +464,7 @@ static int single(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_en
 	struct p2m_entry e;
 
 	call(&host.before_unmap);
-	host_point();
+	p2m_point(d);
 	if (!p2m_lookup(d, gfn, &e))
 		return -ENOENT;
 	if (!(types & BIT(e.type)))

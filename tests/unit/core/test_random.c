@@ -120,27 +120,32 @@ static void grant_op(void)
 			grant_access(d, ref, rnd(3), any_gfn(), rnd(4) ? 0 : rnd(1 << 7));
 		break;
 	case 2: {
-		struct gnttab_map_grant_ref op[2];
+		struct gnttab_map_grant_ref op[20];
+		unsigned int n = rnd(4) ? 2 : 20;
+		domid_t dom = any_domid();
 
-		for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int i = 0; i < n; i++)
 			op[i] = (struct gnttab_map_grant_ref){
 				.host_addr = any_gfn() << PAGE_SHIFT | (rnd(16) ? 0 : rnd(4096)),
 				.flags = GNTMAP_host_map |
 					 (rnd(8) ? rnd(2) * GNTMAP_readonly : rnd(32)),
-				.ref = ref,
-				.dom = any_domid()
+				.ref = rnd(2) ? ref : rnd(REFS),
+				.dom = rnd(4) ? dom : any_domid()
 			};
-		GNTTAB(GNTTABOP_map_grant_ref, op, 2);
+		GNTTAB(GNTTABOP_map_grant_ref, op, n);
 		break;
 	}
 	case 3: {
-		struct gnttab_unmap_grant_ref op = { .handle = rnd(HANDLES) };
+		struct gnttab_unmap_grant_ref op[2 * GFNS];
+		unsigned int handle = rnd(HANDLES);
 
-		/* The right place is known to nobody here: try them all. */
-		for (unsigned int i = 0; i < GFNS; i++) {
-			op.host_addr = ((rnd(2) ? 0x50000 : RAM_GFN) + i) << PAGE_SHIFT;
-			GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1);
-		}
+		/* The right place is known to nobody here: try them all, two handles at once. */
+		for (unsigned int i = 0; i < 2 * GFNS; i++)
+			op[i] = (struct gnttab_unmap_grant_ref){
+				.handle = (handle + i % 2) % HANDLES,
+				.host_addr = ((rnd(2) ? 0x50000 : RAM_GFN) + i / 2) << PAGE_SHIFT
+			};
+		GNTTAB(GNTTABOP_unmap_grant_ref, op, rnd(4) ? 2 * GFNS : 1);
 		break;
 	}
 	case 4: {

@@ -173,16 +173,38 @@ static void unmap(void)
 	GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1);
 }
 
+/* Also the handle that the next mapping gets, perhaps before that is told of it; and one twice. */
+static void unmap_guess(void)
+{
+	struct gnttab_unmap_grant_ref un[3] = {
+		{ .host_addr = TO_MAP << PAGE_SHIFT, .handle = handle + 1 },
+		{ .host_addr = MAPPED << PAGE_SHIFT, .handle = handle },
+		{ .host_addr = MAPPED << PAGE_SHIFT, .handle = handle },
+	};
+
+	GNTTAB(GNTTABOP_unmap_grant_ref, un, 3);
+}
+
+/* Two at once, each way. */
 static void map_unmap(void)
 {
-	struct gnttab_map_grant_ref op = {
-		.host_addr = TO_MAP << PAGE_SHIFT, .flags = GNTMAP_host_map, .ref = REF, .dom = 1
+	struct gnttab_map_grant_ref op[2] = {
+		{ .host_addr = TO_MAP << PAGE_SHIFT,
+		  .flags = GNTMAP_host_map,
+		  .ref = REF,
+		  .dom = 1 },
+		{ .host_addr = (TO_MAP + 1) << PAGE_SHIFT,
+		  .flags = GNTMAP_host_map | GNTMAP_readonly,
+		  .ref = REF_USED,
+		  .dom = 1 },
 	};
-	struct gnttab_unmap_grant_ref un = { .host_addr = TO_MAP << PAGE_SHIFT };
+	struct gnttab_unmap_grant_ref un[2];
 
-	GNTTAB(GNTTABOP_map_grant_ref, &op, 1);
-	un.handle = op.handle;
-	GNTTAB(GNTTABOP_unmap_grant_ref, &un, 1);
+	GNTTAB(GNTTABOP_map_grant_ref, op, 2);
+	for (unsigned int i = 0; i < 2; i++)
+		un[i] = (struct gnttab_unmap_grant_ref){ .host_addr = op[i].host_addr,
+							 .handle = op[i].handle };
+	GNTTAB(GNTTABOP_unmap_grant_ref, un, 2);
 }
 
 static void copy_from(void)
@@ -476,6 +498,7 @@ const struct operation operations[] = {
 	{ "mapagain", BY_U2, ON_MEMORY, map_again },
 	{ "mapown", BY_U1, ON_MEMORY, map_own },
 	{ "unmap", BY_U2, ON_MEMORY, unmap },
+	{ "guess", BY_U2, ON_MEMORY, unmap_guess },
 	{ "mapunmap", BY_U2, ON_MEMORY, map_unmap },
 	{ "copyfrom", BY_U2, ON_MEMORY, copy_from },
 	{ "copyto", BY_U2, ON_MEMORY, copy_to },

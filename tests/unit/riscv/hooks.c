@@ -61,6 +61,44 @@ struct page *__wrap_p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *acce
 	return pg;
 }
 
+void __real_p2m_lock(struct domain *d);
+void __wrap_p2m_lock(struct domain *d);
+void __wrap_p2m_lock(struct domain *d)
+{
+	call(&host.before_get);
+	__real_p2m_lock(d);
+}
+
+void __real_p2m_unlock(struct domain *d);
+void __wrap_p2m_unlock(struct domain *d);
+void __wrap_p2m_unlock(struct domain *d)
+{
+	__real_p2m_unlock(d);
+	call(&host.after_get);
+}
+
+void __real_p2m_flush(struct domain *d);
+void __wrap_p2m_flush(struct domain *d);
+void __wrap_p2m_flush(struct domain *d)
+{
+	call(&host.on_flush);
+	__real_p2m_flush(d);
+}
+
+int __real_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
+			  unsigned int access);
+int __wrap_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
+			  unsigned int access);
+int __wrap_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
+			  unsigned int access)
+{
+	if (host.maps_left >= 0 && host.maps_left-- == 0) {
+		host.maps_left = 0;
+		return -ENOMEM;
+	}
+	return __real_p2m_map_locked(d, gfn, mfn, type, access);
+}
+
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
 {
 	return machine_translate(d, gfn << PAGE_SHIFT, e);

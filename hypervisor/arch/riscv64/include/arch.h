@@ -223,8 +223,6 @@ void mm_init(void); /* final page tables of the hypervisor */
 void mm_enable(void); /* each hart */
 int p2m_init(struct domain *d);
 void p2m_free(struct domain *d);
-/* The domain's hardware translations are gone from all harts on return. */
-void p2m_flush(struct domain *d);
 /*
  * GPA of a guest virtual address by the guest's own tables; false: no such mapping with these rights.
  */

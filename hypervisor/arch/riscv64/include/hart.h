@@ -38,6 +38,9 @@ struct arch_domain {
 	u64 *p2m_root; /* 16 KiB, Sv39x4 */
 	struct spinlock p2m_lock;
 	gfn_t p2m_max_gfn;
+	/* The last table of 4 KiB leaves that a walk came by, and the 2 MiB frame that it maps (gfn >> 9; ~0: none). */
+	u64 *p2m_last_table;
+	gfn_t p2m_last_frame;
 	u64 p2m_tables, p2m_max_tables; /* below the root */
 	u64 hgatp;
 };

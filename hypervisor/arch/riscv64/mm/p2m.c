@@ -59,7 +59,9 @@ static enum p2m_type type_of(u64 pte)
 
 static mfn_t mfn_of(u64 leaf, gfn_t gfn, unsigned int level)
 {
-	return ((leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT) + (gfn & (BIT(9 * level) - 1));
+	mfn_t mfn = (leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT;
+
+	return likely(!level) ? mfn : mfn + (gfn & (BIT(9 * level) - 1));
 }
 
 /* p2m_lock held. NULL: no memory, or more than the domain may have. */
@@ -82,6 +84,8 @@ static struct page *table_alloc(struct domain *d)
 static void table_free(struct domain *d, u64 *table)
 {
 	d->arch->p2m_tables--;
+	if (d->arch->p2m_last_table == table)
+		d->arch->p2m_last_frame = ~0ULL;
 	free_pages(virt_to_page(table), 0);
 }
 
@@ -92,6 +96,7 @@ int p2m_init(struct domain *d)
 	if (!pg)
 		return -ENOMEM;
 	spin_lock_init(&d->arch->p2m_lock, LOCK_P2M);
+	d->arch->p2m_last_frame = ~0ULL;
 	d->arch->p2m_root = page_to_virt(pg);
 	d->arch->hgatp = SATP_MODE_SV39 << SATP_MODE_SHIFT | page_to_mfn(pg);
 	return 0;
@@ -149,11 +154,19 @@ static bool is_table(u64 pte)
 	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
 }
 
-/* p2m_lock held. The leaf or hole for gfn, and its level: walk() to level 0 without its cases. */
+/*
+ * p2m_lock held. The leaf or hole for gfn, and its level: walk() to level 0 without its cases. Neighbours share the last
+ * table, which is remembered until table_free(): while it is there, the entry above it stays what it is.
+ */
 static __force_inline u64 *find(struct domain *d, gfn_t gfn, unsigned int *level)
 {
-	u64 *pte = &d->arch->p2m_root[index_of(gfn, 2)];
+	struct arch_domain *a = d->arch;
+	u64 *pte;
 
+	*level = 0;
+	if (gfn >> 9 == a->p2m_last_frame)
+		return &a->p2m_last_table[index_of(gfn, 0)];
+	pte = &a->p2m_root[index_of(gfn, 2)];
 	*level = 2;
 	if (!is_table(*pte))
 		return pte;
@@ -162,7 +175,9 @@ static __force_inline u64 *find(struct domain *d, gfn_t gfn, unsigned int *level
 	if (!is_table(*pte))
 		return pte;
 	*level = 0;
-	return &table_of(*pte)[index_of(gfn, 0)];
+	a->p2m_last_frame = gfn >> 9;
+	a->p2m_last_table = table_of(*pte);
+	return &a->p2m_last_table[index_of(gfn, 0)];
 }
 
 /*
@@ -236,27 +251,61 @@ static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order
 	return 0;
 }
 
-int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
-	    unsigned int access)
+void p2m_lock(struct domain *d)
+{
+	spin_lock(&d->arch->p2m_lock);
+}
+
+void p2m_unlock(struct domain *d)
+{
+	spin_unlock(&d->arch->p2m_lock);
+}
+
+/* p2m_lock held; the arguments are in order. */
+static __force_inline int map(struct domain *d, gfn_t gfn, unsigned int order, u64 leaf)
 {
 	struct arch_domain *a = d->arch;
 	unsigned int found;
-	u64 *pte;
+	u64 *pte = find(d, gfn, &found);
 	int rc = 0;
 
-	if (gfn >> (GPA_BITS - PAGE_SHIFT) || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
-		return -EINVAL;
-	spin_lock(&a->p2m_lock);
-	pte = find(d, gfn, &found);
 	if (likely(!order && !found && !(*pte & PTE_V)))
-		__atomic_store_n(pte, make_leaf(mfn, type, access), __ATOMIC_RELEASE);
+		__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
 	else
-		rc = map_leaves(d, gfn, order, make_leaf(mfn, type, access));
+		rc = map_leaves(d, gfn, order, leaf);
 	/* Where memory ran out on the way there may be a table without an entry, which p2m_teardown() has to come by. */
 	if (!rc || rc == -ENOMEM)
 		a->p2m_max_gfn = max(a->p2m_max_gfn, gfn + BIT(order) - 1);
-	spin_unlock(&a->p2m_lock);
 	return rc;
+}
+
+int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
+	    unsigned int access)
+{
+	int rc;
+
+	if (gfn >> (GPA_BITS - PAGE_SHIFT) || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
+		return -EINVAL;
+	p2m_lock(d);
+	rc = map(d, gfn, order, make_leaf(mfn, type, access));
+	p2m_unlock(d);
+	return rc;
+}
+
+int p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
+{
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return -EINVAL;
+	return map(d, gfn, 0, make_leaf(mfn, type, access));
+}
+
+void p2m_unmap_grant_locked(struct domain *d, gfn_t gfn)
+{
+	unsigned int level;
+	u64 *pte = find(d, gfn, &level);
+
+	ASSERT(!level && *pte & PTE_V && type_of(*pte) == P2M_GRANT);
+	__atomic_store_n(pte, 0, __ATOMIC_RELEASE);
 }
 
 int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
@@ -367,26 +416,36 @@ bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
 	return pte & PTE_V && (access_of(pte) & access) == access;
 }
 
+/* p2m_lock held. */
+static __force_inline struct page *get_page(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	unsigned int level;
+	struct page *pg;
+	u64 pte = *find(d, gfn, &level);
+
+	if (access)
+		*access = access_of(pte);
+	if (!(pte & PTE_V) || type_of(pte) != P2M_RAM)
+		return NULL;
+	pg = mfn_to_page(mfn_of(pte, gfn, level));
+	return page_get(pg, d) ? pg : NULL;
+}
+
 struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 {
-	struct arch_domain *a = d->arch;
-	struct page *pg = NULL;
-	unsigned int level;
-	u64 pte;
+	struct page *pg;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return NULL;
-	spin_lock(&a->p2m_lock);
-	pte = *find(d, gfn, &level);
-	if (pte & PTE_V && type_of(pte) == P2M_RAM) {
-		pg = mfn_to_page(mfn_of(pte, gfn, level));
-		if (!page_get(pg, d))
-			pg = NULL;
-	}
-	spin_unlock(&a->p2m_lock);
-	if (access)
-		*access = access_of(pte);
+	p2m_lock(d);
+	pg = get_page(d, gfn, access);
+	p2m_unlock(d);
 	return pg;
+}
+
+struct page *p2m_get_page_locked(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	return gfn >> (GPA_BITS - PAGE_SHIFT) ? NULL : get_page(d, gfn, access);
 }
 
 struct page *p2m_foreign(struct domain *d, gfn_t gfn)
