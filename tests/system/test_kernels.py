@@ -160,6 +160,60 @@ def test_debug_kernel(boot, disk):
     clean(m.run)
 
 
+NEXT = "7.3"
+
+
+@pytest.fixture(scope="session")
+def next_kernel():
+    """The series beside 6.12's, applied and built (ten minutes)."""
+    out = os.path.join(BUILD, f"linux-{NEXT}")
+    made = subprocess.run(["make", "-C", os.path.join(TOP, "guest-kernel-patches"), f"KERNEL_SERIES={NEXT}", f"O={out}", "check", "image"],
+                          env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if "fetch-source: no " in made.stdout:
+        pytest.skip(made.stdout[-300:])
+    assert made.returncode == 0, made.stdout[-3000:]
+    return os.path.join(out, "Image")
+
+
+NEXT_GUEST = """\
+name = "demo"
+kernel = "/images/test/Next"
+memory = 128
+vcpus = 2
+root = "/dev/xvda rw"
+extra = "console=hvc0"
+disk = [ "/images/demo.img,raw,xvda,rw", "/images/test/data1.img,raw,xvdb,r" ]
+vif = [ "mac=00:16:3e:00:00:01" ]
+"""
+
+
+@pytest.mark.full
+def test_next_kernel(boot, disk, next_kernel):
+    """It is dom0 and a guest, with its disks and its network in use."""
+    path = images("next.img", (next_kernel, "/test/Next"), (os.path.join(OUT, "data1.img"), "/test/data1.img"))
+    m = boot(image=path, kernel=next_kernel, dom0_cmdline="pavise.noauto", boot_timeout=240).boot()
+    assert m.run("uname -r").startswith(NEXT + ".")
+    hardened(m.run)
+    m.shell.write_file("/tmp/next.cfg", NEXT_GUEST)
+    m.run("ip addr add 192.168.79.1/24 dev xenbr0; xl create -q /tmp/next.cfg", 120)
+    with m.guest("demo", 120) as guest:
+        assert guest.run("uname -r").startswith(NEXT + ".")
+        hardened(guest.run)
+        assert disk.sha256["data1"] in guest.run("sha256sum /dev/xvdb", 60)
+        guest.run("dd if=/dev/zero of=/root/zeros bs=64k count=100 conv=fsync && rm /root/zeros", 60)
+        guest.run("ip link set eth0 up; ip addr add 192.168.79.2/24 dev eth0; "
+                  "for i in $(seq 30); do ping -c 1 -W 2 192.168.79.1 && break; done && ping -c 3 -s 1000 -W 10 192.168.79.1", 120)
+        guest.run("echo 0 > /sys/devices/system/cpu/cpu1/online; echo 1 > /sys/devices/system/cpu/cpu1/online", 60)
+        rebind(guest, "vbd", "vbd-51728")
+        guest.run("for i in $(seq 100); do [ -b /dev/xvdb ] && break; sleep 0.1; done; [ -b /dev/xvdb ]", 60)
+        found = COMPLAINTS.findall(guest.run("dmesg", 60))
+    m.run("xl shutdown -w demo", 120)
+    found += COMPLAINTS.findall(m.run("dmesg", 60))
+    assert not found, "\n".join(found[:20])
+    assert m.poweroff() == 0
+
+
 @pytest.fixture(scope="session")
 def debian_kernel():
     """Debian's riscv64 kernel, unpatched."""
