@@ -39,7 +39,11 @@ include_dir := $(BUILD)/include
 libfdt := $(BUILD)/libfdt
 autoconf := $(BUILD)/config/autoconf.h
 hypervisor := $(BUILD)/hypervisor/pavise
-kernel := $(BUILD)/linux/Image
+# The kernels that guest-kernel-patches/ has patches for: 6.12, which is tested; another one has a directory of its own.
+KERNEL_SERIES ?= 6.12
+linux := $(BUILD)/linux$(if $(filter-out 6.12,$(KERNEL_SERIES)),-$(KERNEL_SERIES))
+kernel := $(linux)/Image
+export KERNEL_IMAGE := $(kernel)
 busybox := $(BUILD)/busybox/busybox
 programs := $(BUILD)/programs
 tools_root := $(BUILD)/rootfs-tools
@@ -113,18 +117,18 @@ $(headers_stamp): $(top)/pvabi/scripts/prepare-headers $(wildcard $(top)/pvabi/i
 headers: $(headers_stamp)
 
 kernel-source:
-	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux source
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(linux) source
 
 kernel: kernel-source
-	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux image
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(linux) image
 
 ## kernel-debug	the same kernel with lockdep, KASAN and what distributions turn on, as build/linux-debug/Image
 kernel-debug:
-	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux-debug CONFIGS="pavise debug" image
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(linux)-debug CONFIGS="pavise debug" image
 
 $(libfdt)/libfdt.h: | kernel-source
 	@mkdir -p $(libfdt)
-	@cp $(BUILD)/linux/src/scripts/dtc/libfdt/*.[ch] $(libfdt)/
+	@cp $(linux)/src/scripts/dtc/libfdt/*.[ch] $(libfdt)/
 
 config:
 	@$(top)/scripts/kconfig sync $(BUILD)/config
@@ -278,7 +282,7 @@ check-style: kernel-source headers config $(libfdt)/libfdt.h
 		$(top)/docs/abi.md
 	@echo "  CHECK    docs/abi.md has the layout of structures"
 	@$(PYTHON) $(top)/hypervisor/scripts/gen-layout $(top)/hypervisor/core/abi_layout.c $(top)/docs/abi.md
-	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux check
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(linux) check
 
 ## format		put the C sources into the form that check-style wants
 format:
@@ -333,5 +337,5 @@ help:
 	@sed -n -e 's/^##@ \(.*\)/\n\1:/p' -e 's/^## \([a-z-]*\)\t*/  make \1\t/p' $(top)/Makefile | expand -t 22
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
-	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= DATA= (the disk that is kept); V=1 shows the kernel build's output."
+	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= KERNEL_SERIES=6.12 DATA= (the disk that is kept); V=1 shows the kernel build's output."
 	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."

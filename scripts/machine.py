@@ -81,7 +81,7 @@ class Config:
         if self.hypervisor == "":
             self.hypervisor = os.environ.get("HYPERVISOR") or os.path.join(self.build, "hypervisor", "pavise")
         if self.kernel == "":
-            self.kernel = os.path.join(self.build, "linux", "Image")
+            self.kernel = os.environ.get("KERNEL_IMAGE") or os.path.join(self.build, "linux", "Image")
         if self.initrd == "":
             self.initrd = os.path.join(self.build, "dom0.cpio.gz")
 

@@ -36,6 +36,10 @@ int pv_snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
  */
 u64 parse_size(const char *s, const char **end);
 
+#define SIPHASH_KEY 16 /* bytes */
+/* A number of 64 bits out of the n bytes at data that only who knows the key could tell. */
+u64 siphash(const void *key, const void *data, size_t n);
+
 static inline unsigned int fls64(u64 x)
 {
 	return x ? 64 - __builtin_clzll(x) : 0;

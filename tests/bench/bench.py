@@ -69,7 +69,7 @@ def parse(text):
 
 def native(name, what, icount):
     c = machine.Config(build=BUILD, smp=1, mem=f"{MEMORY}M", native=True, kernel=KERNEL, initrd=INITRD,
-                       dom0_cmdline=f"bench={what}", extra=ICOUNT if icount else [])
+                       dom0_cmdline=f"nokaslr bench={what}", extra=ICOUNT if icount else [])
     m = Machine(c, os.path.join(OUT, name + ".log"))
     m.ended(600)
     return parse(m.seen(0))
@@ -80,7 +80,7 @@ class Host:
 
     def __init__(self, name, icount, extra=()):
         self.machine = Machine(machine.Config(build=BUILD, smp=1, disk=os.path.join(OUT, "images.img"), snapshot=True,
-                                              dom0_cmdline="pavise.noauto", extra=(ICOUNT if icount else []) + list(extra)),
+                                              dom0_cmdline="pavise.noauto nokaslr", extra=(ICOUNT if icount else []) + list(extra)),
                                os.path.join(OUT, name + ".log"), 300)
         self.machine.boot()
 
@@ -90,7 +90,7 @@ class Host:
     def linux(self, what, more=""):
         """osbench in a guest; its console."""
         self.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
-                    f'extra = "console=hvc0 bench={what}"\n{more}')
+                    f'extra = "console=hvc0 nokaslr bench={what}"\n{more}')
         return self.machine.run("xl create -c /run/bench.cfg", 900)
 
     def end(self):
@@ -295,7 +295,7 @@ def part_trace(smoke):
     m = host.machine
     m.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
     host.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\n'
-                'extra = "console=hvc0 bench=block-trace"\ndisk = [ "/run/disk.img,raw,xvda,w" ]\n')
+                'extra = "console=hvc0 nokaslr bench=block-trace"\ndisk = [ "/run/disk.img,raw,xvda,w" ]\n')
     m.send("xl create -c /run/bench.cfg\n")
     m.expect("bench ready", 120)
     t.on()

@@ -68,7 +68,7 @@ class Tracer:
 
 
 class Symbols:
-    """Functions of hypervisor, kernel and perhaps a guest without Linux by address."""
+    """Functions of hypervisor, kernel (run with nokaslr) and perhaps a guest without Linux by address."""
 
     def __init__(self, build, guest=None):
         table, self.guest = [], guest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The kernel's front ends when their driver lets go, and kernels that are not the one of build/linux."""
+"""The kernel's hardening, its front ends when their driver lets go, and kernels that are not the one of build/linux."""
 import os
 import re
 import shutil
@@ -18,6 +18,48 @@ COMPLAINTS = re.compile(r".*(?:WARNING: |BUG: |KASAN: |UBSAN: |DMA-API: (?!preal
 # its stack that it does not say so of.
 LINUX_ITS_OWN = (r"do not call blocking ops.*\n.*WARNING: (?=(.*\n){10,70}?.*xennet_)",
                  r"ODEBUG: object \S+ is on stack.*\n(.*\n){1,2}?.*WARNING: (?=(.*\n){10,70}?.*gnttab_unmap_refs_sync)")
+
+
+# What pavise.config asks for under "hardening"
+HARDENING = ("STRICT_KERNEL_RWX", "RANDOMIZE_BASE", "STACKPROTECTOR_STRONG", "INIT_STACK_ALL_ZERO", "HARDENED_USERCOPY")
+CHOSEN = "/sys/firmware/devicetree/base/chosen"
+
+
+def base(run):
+    """Where the kernel has put itself: one of some five hundred places."""
+    return re.search(r"\bffffffff[0-9a-f]{8} T _stext\b", run("grep ' _stext$' /proc/kallsyms")).group(0)
+
+
+def hardened(run):
+    """What the kernel that runs there says of itself, soon after its boot."""
+    have = run(f"zcat /proc/config.gz | grep -E '^CONFIG_({'|'.join(HARDENING)})='").split()
+    assert sorted(have) == sorted(f"CONFIG_{name}=y" for name in HARDENING)
+    assert "all tests were successful" in run("dmesg | grep rodata_test")
+    assert run("grep -c ' __stack_chk_fail$' /proc/kallsyms").strip() == "1"
+    # It had seeds, and has wiped them.
+    assert run(f"wc -c < {CHOSEN}/kaslr-seed; tr -d '\\0' < {CHOSEN}/kaslr-seed | wc -c; ls {CHOSEN} | grep -c rng-seed || true").split() == ["8", "0", "0"]
+
+
+@pytest.mark.grows
+def test_hardening(demo):
+    """Of a guest's kernel; and dom0, two guests, and each life of one have theirs in places of their own."""
+    demo.run("xl create -q name=\\\"mini\\\" kernel=\\\"/images/boot/Image\\\" memory=128 "
+             "ramdisk=\\\"/images/test/initrd.gz\\\" extra=\\\"console=hvc0\\\"", 60)
+    with demo.guest("demo") as guest:
+        hardened(guest.run)
+        first = base(guest.run)
+    with demo.guest("mini", prompt="guest") as guest:
+        places = {first, base(guest.run), base(demo.run)}
+    demo.run("xl shutdown -w mini", 60)
+    # One life in five hundred is where the one before it was.
+    for _ in range(3):
+        demo.run("xl shutdown -w demo; xl create -q /etc/xen/demo.cfg", 120)
+        with demo.guest("demo", 120) as guest:
+            place = base(guest.run)
+        if place != first:
+            break
+    assert place != first
+    assert len(places | {place}) >= 3
 
 
 def rebind(guest, driver, device):
@@ -98,8 +140,10 @@ def test_debug_kernel(boot, disk):
     m.wait_prompt("demo", 400)
     m.run("ip addr add 192.168.79.1/24 dev xenbr0")
     with m.guest("demo") as guest:
+        log = guest.run("dmesg", 60)
         # The ramdisk is behind the kernel's last large page.
-        assert "Freeing initrd memory" in guest.run("dmesg", 60)
+        assert "Freeing initrd memory" in log
+        assert "Checked W+X mappings: passed" in log
         for _ in range(2):
             assert disk.sha256["data1"] in guest.run("sha256sum /dev/xvdb", 120)
             rebind(guest, "vbd", "vbd-51728")
@@ -114,6 +158,60 @@ def test_debug_kernel(boot, disk):
     m.run("xl shutdown -w demo", 240)
     m.run("date -s '2030-01-01 00:00:00'; for i in /proc/irq/*/smp_affinity; do echo 1 > $i; done 2>/dev/null; true", 60)
     clean(m.run)
+
+
+NEXT = "7.3"
+
+
+@pytest.fixture(scope="session")
+def next_kernel():
+    """The series beside 6.12's, applied and built (ten minutes)."""
+    out = os.path.join(BUILD, f"linux-{NEXT}")
+    made = subprocess.run(["make", "-C", os.path.join(TOP, "guest-kernel-patches"), f"KERNEL_SERIES={NEXT}", f"O={out}", "check", "image"],
+                          env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if "fetch-source: no " in made.stdout:
+        pytest.skip(made.stdout[-300:])
+    assert made.returncode == 0, made.stdout[-3000:]
+    return os.path.join(out, "Image")
+
+
+NEXT_GUEST = """\
+name = "demo"
+kernel = "/images/test/Next"
+memory = 128
+vcpus = 2
+root = "/dev/xvda rw"
+extra = "console=hvc0"
+disk = [ "/images/demo.img,raw,xvda,rw", "/images/test/data1.img,raw,xvdb,r" ]
+vif = [ "mac=00:16:3e:00:00:01" ]
+"""
+
+
+@pytest.mark.full
+def test_next_kernel(boot, disk, next_kernel):
+    """It is dom0 and a guest, with its disks and its network in use."""
+    path = images("next.img", (next_kernel, "/test/Next"), (os.path.join(OUT, "data1.img"), "/test/data1.img"))
+    m = boot(image=path, kernel=next_kernel, dom0_cmdline="pavise.noauto", boot_timeout=240).boot()
+    assert m.run("uname -r").startswith(NEXT + ".")
+    hardened(m.run)
+    m.shell.write_file("/tmp/next.cfg", NEXT_GUEST)
+    m.run("ip addr add 192.168.79.1/24 dev xenbr0; xl create -q /tmp/next.cfg", 120)
+    with m.guest("demo", 120) as guest:
+        assert guest.run("uname -r").startswith(NEXT + ".")
+        hardened(guest.run)
+        assert disk.sha256["data1"] in guest.run("sha256sum /dev/xvdb", 60)
+        guest.run("dd if=/dev/zero of=/root/zeros bs=64k count=100 conv=fsync && rm /root/zeros", 60)
+        guest.run("ip link set eth0 up; ip addr add 192.168.79.2/24 dev eth0; "
+                  "for i in $(seq 30); do ping -c 1 -W 2 192.168.79.1 && break; done && ping -c 3 -s 1000 -W 10 192.168.79.1", 120)
+        guest.run("echo 0 > /sys/devices/system/cpu/cpu1/online; echo 1 > /sys/devices/system/cpu/cpu1/online", 60)
+        rebind(guest, "vbd", "vbd-51728")
+        guest.run("for i in $(seq 100); do [ -b /dev/xvdb ] && break; sleep 0.1; done; [ -b /dev/xvdb ]", 60)
+        found = COMPLAINTS.findall(guest.run("dmesg", 60))
+    m.run("xl shutdown -w demo", 120)
+    found += COMPLAINTS.findall(m.run("dmesg", 60))
+    assert not found, "\n".join(found[:20])
+    assert m.poweroff() == 0
 
 
 @pytest.fixture(scope="session")

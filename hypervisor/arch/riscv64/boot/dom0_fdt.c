@@ -121,11 +121,47 @@ static int delete_owned(void *fdt)
 	return 0;
 }
 
+/*
+ * A seed for where dom0's kernel puts itself (RANDOMIZE_BASE): firmware's own, or one out of firmware's rng-seed, new at each
+ * boot like that. It tells nothing of the rng-seed, which dom0 gets as well and takes for entropy.
+ */
+static int add_kaslr_seed(void *fdt, int chosen)
+{
+	int len;
+	const fdt64_t *given = fdt_getprop(fdt, chosen, "kaslr-seed", &len);
+	const u8 *rng;
+
+	if (given && len == sizeof(*given) && fdt64_ld(given))
+		return 0;
+	rng = fdt_getprop(fdt, chosen, "rng-seed", &len);
+	if (!rng || len < SIPHASH_KEY) {
+		printk("no rng-seed from the firmware: Domain 0's kernel stays where it was linked\n");
+		return 0;
+	}
+	return fdt_setprop_u64(fdt, chosen, "kaslr-seed",
+			       siphash(rng, rng + SIPHASH_KEY, len - SIPHASH_KEY));
+}
+
+/* Linux wipes the seeds in its FDT when it has read them; firmware's stays in memory, and has them no longer either. */
+static void wipe_seeds(void)
+{
+	static const char *const seeds[] = { "rng-seed", "kaslr-seed" };
+	int chosen = fdt_path_offset(boot.fdt, "/chosen"), len;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(seeds); i++) {
+		const void *p = fdt_getprop(boot.fdt, chosen, seeds[i], &len);
+
+		if (p)
+			memset((void *)p, 0, len);
+	}
+}
+
 static int edit_chosen(void *fdt, const struct dom0_layout *l)
 {
 	int chosen = fdt_path_offset(fdt, "/chosen"), node;
 
 	TRY(chosen);
+	TRY(add_kaslr_seed(fdt, chosen));
 	for (;;) {
 		node = fdt_first_subnode(fdt, chosen);
 		if (node < 0)
@@ -257,5 +293,6 @@ int dom0_fdt_make(void *buf, int size, const struct dom0_layout *l)
 	/* The firmware's reservations are not in dom0's RAM. */
 	while (fdt_num_mem_rsv(buf) > 0)
 		TRY(fdt_del_mem_rsv(buf, 0));
+	wipe_seeds();
 	return fdt_pack(buf);
 }
