@@ -159,6 +159,9 @@ disk-tree: kernel tools $(busybox)
 	@mkdir -p $(disk_tree)/boot
 	@$(top)/scripts/mkimage cpio $(disk_tree)/boot/bootloader.cpio.gz --add $(BUILD)/dom0-tools/boot-init:/init \
 		--dir proc --dir sys --dir dev --dir mnt --strip $(CROSS_COMPILE)strip
+	@$(top)/scripts/mkimage cpio $(disk_tree)/boot/oci.cpio.gz --add $(BUILD)/dom0-tools/oci-init:/init \
+		--add $(busybox):/bin/busybox --add $(top)/dom0-tools/oci/udhcpc.script:/etc/udhcpc.script --link sbin/poweroff:../init \
+		$(foreach a,sh ip gunzip udhcpc,--link bin/$(a):busybox) --dir proc --dir sys --dir dev --strip $(CROSS_COMPILE)strip
 	@cmp -s $(kernel) $(disk_tree)/boot/Image || cp $(kernel) $(disk_tree)/boot/Image
 	@$(top)/scripts/mkimage ext4 $(BUILD)/demo.img $(top)/dom0-tools/demo --label demo --size 64M \
 		--add $(busybox):/bin/busybox --link sbin/init:../bin/busybox \
