@@ -91,8 +91,8 @@ static void give_up(const char *fmt, ...)
 
 /* --- the machine ----------------------------------------------------------------------------- */
 
-/* Bytes are passed on as they are, unless a terminal is wanted. */
-static void open_console(bool terminal)
+/* Bytes are passed on as they are. */
+static void open_console(void)
 {
 	int fd = open("/dev/console", O_RDWR | O_NOCTTY), i;
 	struct termios t;
@@ -101,7 +101,7 @@ static void open_console(bool terminal)
 		dup2(fd, i);
 	if (fd > 2)
 		close(fd);
-	if (tcgetattr(0, &t) || terminal)
+	if (tcgetattr(0, &t))
 		return;
 	cfmakeraw(&t);
 	tcsetattr(0, TCSANOW, &t);
@@ -350,8 +350,6 @@ static void set_rest(struct run *r)
 	add_variable(r, "HOME", r->user.home);
 	if (name)
 		add_variable(r, "HOSTNAME", name);
-	if (r->terminal)
-		add_variable(r, "TERM", "xterm");
 	free(name);
 	free(grace);
 }
@@ -383,7 +381,7 @@ static int ask_for_end(void)
 int main(int argc, char **argv)
 {
 	struct run r = { .root = ROOT };
-	char result[RUN_RESULT], *ref, *terminal;
+	char result[RUN_RESULT], *ref;
 	int disk;
 
 	if (argc && strstr(argv[0], "poweroff"))
@@ -396,9 +394,7 @@ int main(int argc, char **argv)
 	umask(022);
 	mount_all();
 	xs = xs_open(0);
-	terminal = xs ? param(OCI_TERMINAL) : NULL;
-	r.terminal = terminal;
-	open_console(r.terminal);
+	open_console();
 	if (!xs) {
 		printf("oci: xenstore cannot be reached: %s\n", strerror(errno));
 		finish("");

@@ -146,15 +146,25 @@ static int compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* This layer has made it, so its whiteouts are not about it. */
+/* This layer has made it, and so the directories above it: its whiteouts are not about them. */
 static int note_made(struct unpacking *u, const char *path)
 {
-	char *copy = strdup(path), **in_tree = copy ? tsearch(copy, &u->made, compare) : NULL;
+	size_t n = strlen(path);
 
-	if (in_tree && *in_tree == copy)
-		return 0;
-	free(copy);
-	return in_tree ? 0 : fail(u, "there is no memory for the names of its files");
+	while (n) {
+		char *copy = strndup(path, n), **in_tree, *slash;
+
+		in_tree = copy ? tsearch(copy, &u->made, compare) : NULL;
+		if (!in_tree || *in_tree != copy) {
+			/* Then those above it are known, too. */
+			free(copy);
+			return in_tree ? 0 :
+					 fail(u, "there is no memory for the names of its files");
+		}
+		slash = strrchr(copy, '/');
+		n = slash ? (size_t)(slash - copy) : 0;
+	}
+	return 0;
 }
 
 static bool was_made(struct unpacking *u, const char *path)
@@ -165,6 +175,22 @@ static bool was_made(struct unpacking *u, const char *path)
 /* --- what is there already ------------------------------------------------------------------- */
 
 static int remove_tree(int at, const char *name, int depth);
+static int remove_below(int fd, struct unpacking *u, const char *path, int depth);
+
+/* What lower layers have in a directory that this one has as well; another kind of file has nothing in it. */
+static int remove_in_made(int at, const char *name, struct unpacking *u, const char *path,
+			  int depth)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+	if (depth < DEPTH_MAX)
+		return remove_below(fd, u, path, depth);
+	close(fd);
+	errno = ELOOP;
+	return -1;
+}
 
 /* @u, @path: of the directory, whose own files of this layer stay; or NULL, NULL. Closes @fd. */
 static int remove_below(int fd, struct unpacking *u, const char *path, int depth)
@@ -181,8 +207,10 @@ static int remove_below(int fd, struct unpacking *u, const char *path, int depth
 			continue;
 		if (u) {
 			snprintf(child, sizeof(child), "%s%s%s", path, *path ? "/" : "", e->d_name);
-			if (was_made(u, child))
+			if (was_made(u, child)) {
+				rc = remove_in_made(dirfd(d), e->d_name, u, child, depth + 1);
 				continue;
+			}
 		}
 		rc = remove_tree(dirfd(d), e->d_name, depth);
 	}

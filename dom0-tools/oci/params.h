@@ -16,7 +16,6 @@
 #define OCI_WORKDIR "workdir"
 #define OCI_HOSTNAME "hostname"
 #define OCI_READ_ONLY "read-only" /* "1" */
-#define OCI_TERMINAL "terminal" /* "1": the console is the program's terminal */
 #define OCI_NETWORK "network" /* "dhcp"; without it only the loopback interface */
 #define OCI_GRACE "stop-timeout" /* seconds from SIGTERM to SIGKILL */
 #define OCI_TEXTS 512 /* at most of arguments, and of variables */

@@ -11,10 +11,10 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -118,10 +118,7 @@ static void become(const struct run *r, int pipe_fd)
 	sigset_t none;
 
 	setsid();
-	if (r->terminal)
-		ioctl(0, TIOCSCTTY, 1);
-	else
-		dup2(null, 0);
+	dup2(null, 0);
 	if (enter(r->root))
 		give_up(pipe_fd, 125, "", "the image cannot become the root");
 	if (setgroups((size_t)r->user.nr_groups, r->user.group) || setgid(r->user.gid) ||

@@ -6,7 +6,6 @@
 #ifndef OCI_RUN_H
 #define OCI_RUN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "user.h"
@@ -16,7 +15,6 @@ struct run {
 	char **argv, **env; /* with NULL at their ends */
 	const char *workdir;
 	struct user user;
-	bool terminal;
 	int stop_signal;
 	int grace; /* seconds */
 };

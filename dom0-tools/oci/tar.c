@@ -87,6 +87,29 @@ static int pass_over(struct tar *t, uint64_t n)
 	return 0;
 }
 
+/* Some who write archives (umoci insert) leave it out behind the last file; then the next header is not there, either. */
+static int pass_padding(struct tar *t)
+{
+	char buf[BLOCK];
+	size_t have = 0;
+	ssize_t got;
+
+	if (t->seekable)
+		return pass_over(t, t->pad);
+	while (have < t->pad) {
+		got = read(t->fd, buf, t->pad - have);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail(t, "cannot be read: %s", strerror(errno));
+		if (!got)
+			break;
+		have += (size_t)got;
+	}
+	t->offset += have;
+	return 0;
+}
+
 void tar_begin(struct tar *t, int fd, bool seekable)
 {
 	memset(t, 0, sizeof(*t));
@@ -326,7 +349,7 @@ int tar_next(struct tar *t, struct tar_entry *e)
 	ssize_t n;
 	int rc;
 
-	if (pass_over(t, t->left + t->pad))
+	if (pass_over(t, t->left) || pass_padding(t))
 		return -1;
 	t->left = t->pad = 0;
 	m = calloc(1, sizeof(*m));

@@ -353,6 +353,7 @@ int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
 int cmd_devd(int argc, char **argv);
+int cmd_oci(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_top(int argc, char **argv);

@@ -27,6 +27,7 @@ sys.path[:0] = [os.path.join(TOP, "scripts"), HERE]
 
 import census  # noqa: E402
 import machine  # noqa: E402
+import ociimage  # noqa: E402
 from console import Machine  # noqa: E402
 
 QEMU = os.environ.get("QEMU") or "qemu-system-riscv64"
@@ -100,6 +101,7 @@ class Disk:
                     f.write(content)
             args += ["--add", f"{path}:/test/{name}.img"]
         args += ["--add", os.path.join(BUILD, "dom0.cpio.gz") + ":/test/initrd.gz"]
+        args += ["--add", ociimage.make(BUILD, OUT) + ":/test/hello.tar"]
         for name, path in payloads().items():
             args += ["--add", f"{path}:/test/{name}"]
         subprocess.run(args, check=True, stdout=subprocess.DEVNULL)

@@ -151,6 +151,12 @@ class Layouts(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.root)), ["a", "b"])
         self.assertEqual((os.listdir(self.root + "/a"), os.listdir(self.root + "/b")), (["2"], ["new"]))
 
+    def test_opaque_behind_its_siblings(self):
+        """It is about lower layers, wherever in its layer it stands."""
+        self.good([directory("b"), directory("b/c"), entry("b/c/old"), entry("b/old")],
+                  [entry("b/c/new", b"1"), directory("b/d"), entry("b/.wh..wh..opq"), entry("b/.wh.c")])
+        self.assertEqual((sorted(os.listdir(self.root + "/b")), os.listdir(self.root + "/b/c")), (["c", "d"], ["new"]))
+
     def test_replaced(self):
         self.good([directory("dir"), entry("dir/x"), entry("file", b"old"), symlink("link", "dir"), directory("kept"), entry("kept/x")],
                   [entry("dir", b"now a file"), directory("file"), directory("link"), directory("kept"), entry("kept/y")])
@@ -221,6 +227,9 @@ class Layouts(unittest.TestCase):
         layout = Layout()
         layout.image([tar([entry("f", b"x" * 5000)])[:1024]])
         self.bad("the archive ends in the middle of", layout.archive())
+        # Without padding and end, as umoci insert leaves them
+        self.good(tar([entry("f", b"x" * 700)])[:512 + 700])
+        self.assertEqual(self.read("f"), b"x" * 700)
         good = Layout()
         good.image([tar([entry("f")])])
         whole = good.archive()
