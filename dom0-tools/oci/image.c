@@ -304,9 +304,13 @@ static int add_layer(struct archive *a, const struct json *d)
 		im->layer[im->nr_layers++].format = LAYER_GZIP;
 		return 0;
 	}
+	if (!strcmp(rest, ".zstd") || !strcmp(rest, ".tar+zstd")) {
+		im->layer[im->nr_layers++].format = LAYER_ZSTD;
+		return 0;
+	}
 	return fail(im,
-		    "a layer's type is '%s'; only tar and gzip can be unpacked here (skopeo copy "
-		    "--dest-compress-format gzip makes such a copy)",
+		    "a layer's type is '%s'; only tar, gzip and zstd can be unpacked here (skopeo "
+		    "copy --dest-compress-format gzip makes such a copy)",
 		    type);
 }
 

@@ -21,7 +21,7 @@ struct blob {
 
 struct layer {
 	struct blob blob;
-	enum { LAYER_TAR, LAYER_GZIP } format;
+	enum { LAYER_TAR, LAYER_GZIP, LAYER_ZSTD } format;
 };
 
 struct image {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The first program of a guest that is an OCI image: it unpacks the image from a disk into memory, runs its program and says
- * how that ended (params.h). xl(1), oci, is what people see of it.
+ * The first program of a guest that is an OCI image: it unpacks the image from a disk into memory or onto another, runs its program
+ * and says how that ended (params.h). xl(1), oci, is what people see of it.
  * Owns the order of all that. dom0 reads nothing of the image: whatever it makes of this guest, it has nothing but that disk.
  */
 #define _GNU_SOURCE
@@ -26,10 +26,10 @@
 #include "net.h"
 #include "params.h"
 #include "run.h"
+#include "volume.h"
 
 #define ROOT "/image"
 #define ARCH "riscv64"
-#define DISK_WAIT_MS 10000
 #define GRACE 10
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -57,8 +57,8 @@ static char *param_nr(const char *dir, int i)
 }
 
 /* The last thing that happens. */
-static void finish(const char *result) __attribute__((noreturn));
-static void finish(const char *result)
+static void finish(const char *result, bool again) __attribute__((noreturn));
+static void finish(const char *result, bool again)
 {
 	int fd;
 
@@ -66,12 +66,13 @@ static void finish(const char *result)
 	tcdrain(1);
 	if (xs)
 		xs_write(xs, XBT_NULL, OCI_RESULT, result, strlen(result));
+	volume_unmount_all(root_fd);
 	sync();
 	/* "Power down" is not the program's. */
 	fd = open("/proc/sys/kernel/printk", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && write(fd, "0\n", 2) < 0)
 		errno = 0;
-	reboot(RB_POWER_OFF);
+	reboot(again ? RB_AUTOBOOT : RB_POWER_OFF);
 	for (;;)
 		pause();
 }
@@ -86,7 +87,7 @@ static void give_up(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	snprintf(result, sizeof(result), "error 125 %s", text);
-	finish(result);
+	finish(result, false);
 }
 
 /* --- the machine ----------------------------------------------------------------------------- */
@@ -117,29 +118,29 @@ static void mount_all(void)
 
 static int open_disk(void)
 {
-	int ms, fd = -1;
+	int fd = volume_open(OCI_DISK, O_RDONLY);
 
-	for (ms = 0; ms < DISK_WAIT_MS; ms += 10) {
-		fd = open("/dev/" OCI_DISK, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		usleep(10000);
-	}
-	give_up("there is no disk with the image: %s", strerror(errno));
+	if (fd < 0)
+		give_up("there is no disk with the image: %s", strerror(errno));
+	return fd;
 }
 
 /* --- the image's root ------------------------------------------------------------------------ */
 
 static void unpack(int disk)
 {
-	char why[512];
+	char why[512], *vdev = param(OCI_ROOT);
 	int i;
 
-	if (mount("image", ROOT, "tmpfs", 0, "mode=755,size=90%"))
+	if (vdev && volume_make_root(vdev, ROOT, why, sizeof(why)))
+		give_up("%s", why);
+	if (!vdev && mount("image", ROOT, "tmpfs", 0, "mode=755,size=90%"))
 		give_up("no memory for the image: %s", strerror(errno));
+	free(vdev);
 	root_fd = open(ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		give_up(ROOT ": %s", strerror(errno));
+	unlinkat(root_fd, "lost+found", AT_REMOVEDIR);
 	for (i = 0; i < image.nr_layers; i++)
 		if (layer_unpack(disk, &image.layer[i], root_fd, why, sizeof(why)))
 			give_up("layer %d: %s", i + 1, why);
@@ -217,15 +218,27 @@ static void set_names(void)
 	free(name);
 }
 
-static void set_network(void)
+/* "ADDRESS/BITS GATEWAY DNS ..." */
+static void set_static_network(char *how)
 {
-	char *how = param(OCI_NETWORK), why[128], text[4096];
+	char *at = how, *address = strsep(&at, " "), *gateway = strsep(&at, " "), *dns;
+	char why[256], text[4096] = "";
+	size_t n = 0;
+
+	if (net_static(address, gateway ? gateway : "-", why, sizeof(why)))
+		give_up("%s", why);
+	while ((dns = strsep(&at, " ")) && n < sizeof(text))
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "nameserver %s\n", dns);
+	if (n)
+		write_file("resolv.conf", text, false);
+}
+
+static void set_lease(void)
+{
+	char why[128], text[4096];
 	ssize_t n;
 	int fd;
 
-	net_loopback();
-	if (!how)
-		return;
 	if (net_dhcp(why, sizeof(why)))
 		give_up("%s (--network=none does without)", why);
 	fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
@@ -236,6 +249,17 @@ static void set_network(void)
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+static void set_network(void)
+{
+	char *how = param(OCI_NETWORK);
+
+	net_loopback();
+	if (how && strcmp(how, "dhcp"))
+		set_static_network(how);
+	else if (how)
+		set_lease();
 	free(how);
 }
 
@@ -354,6 +378,37 @@ static void set_rest(struct run *r)
 	free(grace);
 }
 
+static void started(void)
+{
+	xs_write(xs, XBT_NULL, OCI_RESULT, "running", 7);
+}
+
+/* "tty ROWS COLUMNS", "tty", or "pipe" */
+static void set_input(struct run *r)
+{
+	char *how = param(OCI_INPUT);
+
+	if (how && !strcmp(how, "pipe"))
+		r->input = RUN_PIPE;
+	else if (how)
+		r->input = RUN_TTY;
+	if (how && sscanf(how, "tty %hu %hu", &r->rows, &r->columns) != 2)
+		r->rows = r->columns = 0;
+	free(how);
+}
+
+static void mount_volumes(void)
+{
+	char why[512], *spec;
+	int i;
+
+	for (i = 0; i < OCI_VOLUMES && (spec = param_nr(OCI_VOLUME, i)); i++) {
+		if (volume_mount(root_fd, spec, why, sizeof(why)))
+			give_up("%s", why);
+		free(spec);
+	}
+}
+
 static void prepare(struct run *r)
 {
 	char *read_only = param(OCI_READ_ONLY);
@@ -364,6 +419,8 @@ static void prepare(struct run *r)
 	set_env(r);
 	set_user(r);
 	set_rest(r);
+	set_input(r);
+	mount_volumes();
 	mount_at("proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	mount_at("sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL);
 	make_dev();
@@ -372,20 +429,18 @@ static void prepare(struct run *r)
 	free(read_only);
 }
 
-/* The kernel calls "poweroff" when xl shutdown asks for it. */
-static int ask_for_end(void)
-{
-	return kill(1, SIGTERM) ? 1 : 0;
-}
-
+/* The kernel calls "poweroff" when xl shutdown asks for it, and "reboot" for xl reboot. */
 int main(int argc, char **argv)
 {
-	struct run r = { .root = ROOT };
+	struct run r = { .root = ROOT, .started = started };
 	char result[RUN_RESULT], *ref;
+	bool again;
 	int disk;
 
 	if (argc && strstr(argv[0], "poweroff"))
-		return ask_for_end();
+		return kill(1, RUN_END) ? 1 : 0;
+	if (argc && strstr(argv[0], "reboot"))
+		return kill(1, RUN_AGAIN) ? 1 : 0;
 	if (getpid() != 1) {
 		fprintf(stderr, "oci-init is the first program of a guest that xl oci makes\n");
 		return 1;
@@ -397,7 +452,7 @@ int main(int argc, char **argv)
 	open_console();
 	if (!xs) {
 		printf("oci: xenstore cannot be reached: %s\n", strerror(errno));
-		finish("");
+		finish("", false);
 	}
 	disk = open_disk();
 	ref = param(OCI_REF);
@@ -406,6 +461,6 @@ int main(int argc, char **argv)
 	unpack(disk);
 	close(disk);
 	prepare(&r);
-	run(&r, result);
-	finish(result);
+	again = run(&r, result);
+	finish(result, again);
 }

@@ -26,8 +26,9 @@
 #include "sha256.h"
 #include "tar.h"
 
-/* Debian's name on a host as in the guest */
+/* Debian's names on a host as in the guest */
 #define GUNZIP "/bin/gunzip"
+#define ZSTD "/usr/bin/zstd"
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"
 #define DEPTH_MAX 1024 /* of directories that are removed */
@@ -440,7 +441,7 @@ static pid_t start_feeder(int fd, const struct blob *b, int pipe_fd[2])
 }
 
 /* Takes *@from and leaves the unzipped stream there. */
-static pid_t start_gunzip(int *from)
+static pid_t start_unzip(int *from, const struct layer *l)
 {
 	int pipe_fd[2];
 	pid_t pid;
@@ -451,7 +452,10 @@ static pid_t start_gunzip(int *from)
 	if (!pid) {
 		dup2(*from, 0);
 		dup2(pipe_fd[1], 1);
-		execl(GUNZIP, "gunzip", "-c", NULL);
+		if (l->format == LAYER_GZIP)
+			execl(GUNZIP, "gunzip", "-c", NULL);
+		else
+			execl(ZSTD, "zstd", "-dcq", NULL);
 		_exit(127);
 	}
 	close(pipe_fd[1]);
@@ -504,8 +508,8 @@ int layer_unpack(int fd, const struct layer *l, int root, char *why, size_t size
 	feeder = start_feeder(fd, &l->blob, from);
 	if (feeder < 0)
 		return fail(&u, "no process that reads a layer: %s", strerror(errno));
-	if (l->format == LAYER_GZIP)
-		unzip = start_gunzip(&from[0]);
+	if (l->format != LAYER_TAR)
+		unzip = start_unzip(&from[0], l);
 	rc = unzip < 0 ? fail(&u, "no process that unzips: %s", strerror(errno)) :
 			 take_entries(&u, from[0]);
 	close(from[0]);

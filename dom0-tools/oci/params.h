@@ -16,13 +16,30 @@
 #define OCI_WORKDIR "workdir"
 #define OCI_HOSTNAME "hostname"
 #define OCI_READ_ONLY "read-only" /* "1" */
-#define OCI_NETWORK "network" /* "dhcp"; without it only the loopback interface */
+/* "dhcp", or "ADDRESS/BITS GATEWAY DNS ..." with - for no gateway; without it only the loopback interface */
+#define OCI_NETWORK "network"
+#define OCI_ROOT "root" /* a disk, whose content goes, for the root; without it that is in memory */
+#define OCI_VOLUME "volume" /* volume/0, ...: "VDEV:/PATH", with ":ro" behind it or not */
+#define OCI_VOLUMES 16
 #define OCI_GRACE "stop-timeout" /* seconds from SIGTERM to SIGKILL */
 #define OCI_TEXTS 512 /* at most of arguments, and of variables */
 #define OCI_TEXT_BYTES 2048 /* of one of them at most, its NUL included */
 
-/* "exit 0" to "exit 255", "signal 9", or "error 125 what is wrong" with podman's 125, 126 and 127. */
+/*
+ * "tty", or "tty ROWS COLUMNS": the console is the program's terminal. "pipe": what comes from the console is its standard input, in
+ * which a mark and a letter stand for the mark itself, for the end, and for the byte that Linux's console driver takes for SysRq (the
+ * letter is the byte and OCI_INPUT_LETTER). Without it that is empty.
+ */
+#define OCI_INPUT "input"
+#define OCI_INPUT_MARK 0x10
+#define OCI_INPUT_END 0x04
+#define OCI_INPUT_SYSRQ 0x0f
+#define OCI_INPUT_LETTER 0x40
+
+/* From the program's start on "running", at its end "exit 0" to "exit 255", "signal 9", or "error 125 what is wrong" with podman's 125, 126 and 127. */
 #define OCI_RESULT "data/oci"
+
+#define OCI_TERMINAL "hvc0"
 
 /* The image's archive. */
 #define OCI_DISK "xvda"

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "run.h"
 
+#include "params.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -15,8 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,13 +116,37 @@ static void try_all(const struct run *r)
 	errno = err;
 }
 
-static void become(const struct run *r, int pipe_fd)
+/* Its own, with the modes that a terminal begins with. */
+static void take_terminal(const struct run *r, int pipe_fd)
 {
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), sig;
+	struct winsize size = { .ws_row = r->rows, .ws_col = r->columns };
+	int fd = open("/dev/" OCI_TERMINAL, O_RDWR | O_NOCTTY), i;
+	struct termios t;
+
+	if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) || tcgetattr(fd, &t))
+		give_up(pipe_fd, 125, "terminal", OCI_TERMINAL);
+	t.c_iflag = ICRNL | IXON;
+	t.c_oflag = OPOST | ONLCR;
+	t.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN;
+	tcsetattr(fd, TCSANOW, &t);
+	if (size.ws_row && size.ws_col)
+		ioctl(fd, TIOCSWINSZ, &size);
+	for (i = 0; i < 3; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
+static void become(const struct run *r, int pipe_fd, int input)
+{
 	sigset_t none;
+	int sig;
 
 	setsid();
-	dup2(null, 0);
+	if (r->input == RUN_TTY)
+		take_terminal(r, pipe_fd);
+	else
+		dup2(input, 0);
 	if (enter(r->root))
 		give_up(pipe_fd, 125, "", "the image cannot become the root");
 	if (setgroups((size_t)r->user.nr_groups, r->user.group) || setgid(r->user.gid) ||
@@ -133,6 +161,67 @@ static void become(const struct run *r, int pipe_fd)
 	try_all(r);
 	/* A script whose interpreter is missing is not found, either; so it is with podman. */
 	give_up(pipe_fd, errno == ENOENT || errno == ENOTDIR ? 127 : 126, "", r->argv[0]);
+}
+
+/* --- its input ------------------------------------------------------------------------------- */
+
+size_t run_unmark(char *text, size_t n, bool *marked, bool *end)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < n && !*end; from++) {
+		if (!*marked && text[from] == OCI_INPUT_MARK) {
+			*marked = true;
+			continue;
+		}
+		if (*marked)
+			text[from] &= ~OCI_INPUT_LETTER;
+		*end = *marked && text[from] == OCI_INPUT_END;
+		if (!*end)
+			text[to++] = text[from];
+		*marked = false;
+	}
+	return to;
+}
+
+/* A process of its own: from the console to @to until the end that is marked, or nobody reads any more. */
+static void pump(int to) __attribute__((noreturn));
+static void pump(int to)
+{
+	bool marked = false, end = false;
+	char text[4096], *p;
+	ssize_t n, done;
+
+	while (!end && (n = read(0, text, sizeof(text))) > 0) {
+		n = (ssize_t)run_unmark(text, (size_t)n, &marked, &end);
+		for (p = text; n > 0; n -= done, p += done) {
+			done = write(to, p, (size_t)n);
+			if (done < 0)
+				_exit(0);
+		}
+	}
+	_exit(0);
+}
+
+/* What the program reads. Less than 0: errno. */
+static int open_input(const struct run *r)
+{
+	int fd[2];
+	pid_t pid;
+
+	if (r->input != RUN_PIPE)
+		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (pipe2(fd, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		close(fd[0]);
+		pump(fd[1]);
+	}
+	close(fd[1]);
+	if (pid < 0)
+		close(fd[0]);
+	return pid < 0 ? -1 : fd[0];
 }
 
 /* --- the one that waits ---------------------------------------------------------------------- */
@@ -161,7 +250,8 @@ static bool reap(pid_t program, int *status)
 	return ended;
 }
 
-static int await_end(const struct run *r, pid_t pid)
+/* *@again: somebody wants it to begin anew. Its status. */
+static int await_end(const struct run *r, pid_t pid, bool *again)
 {
 	struct timespec second = { .tv_sec = 1 };
 	time_t kill_at = 0;
@@ -170,10 +260,12 @@ static int await_end(const struct run *r, pid_t pid)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
+	sigaddset(&set, RUN_END);
+	sigaddset(&set, RUN_AGAIN);
 	while (!reap(pid, &status)) {
 		sig = sigtimedwait(&set, NULL, &second);
-		if (sig == SIGTERM && !kill_at) {
+		if ((sig == RUN_END || sig == RUN_AGAIN) && !kill_at) {
+			*again = sig == RUN_AGAIN;
 			kill(pid, r->stop_signal);
 			kill_at = now() + r->grace;
 		}
@@ -191,23 +283,27 @@ static void end_others(void)
 		;
 }
 
-void run(const struct run *r, char result[RUN_RESULT])
+bool run(const struct run *r, char result[RUN_RESULT])
 {
+	bool again = false;
 	struct failure f;
-	int pipe_fd[2], status;
+	int pipe_fd[2], status, input = open_input(r);
 	ssize_t n;
 	pid_t pid;
 
-	if (pipe2(pipe_fd, O_CLOEXEC) || (pid = fork()) < 0) {
+	if (input < 0 || pipe2(pipe_fd, O_CLOEXEC) || (pid = fork()) < 0) {
 		snprintf(result, RUN_RESULT, "error 125 no process for it: %s", strerror(errno));
-		return;
+		return false;
 	}
 	if (!pid)
-		become(r, pipe_fd[1]);
+		become(r, pipe_fd[1], input);
 	close(pipe_fd[1]);
+	close(input);
 	n = read(pipe_fd[0], &f, sizeof(f));
 	close(pipe_fd[0]);
-	status = await_end(r, pid);
+	if (!n && r->started)
+		r->started();
+	status = await_end(r, pid, &again);
 	end_others();
 	if (n == (ssize_t)sizeof(f))
 		snprintf(result, RUN_RESULT, "error %d %.*s", f.code, (int)sizeof(f.what) - 1,
@@ -216,4 +312,5 @@ void run(const struct run *r, char result[RUN_RESULT])
 		snprintf(result, RUN_RESULT, "signal %d", WTERMSIG(status));
 	else
 		snprintf(result, RUN_RESULT, "exit %d", WEXITSTATUS(status));
+	return again;
 }

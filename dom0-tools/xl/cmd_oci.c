@@ -1,62 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xl oci run: an OCI image as a guest of its own (dom0-tools/oci/init.c is what runs in it).
- * Owns the guest's description, its whole life, and its exit status. Nobody in dom0 reads the image: it is a disk of the guest.
+ * Owns the command line: what comes of it is a configuration like any file's (oci.c), and a guest like any other, which has a
+ * supervisor. oci_run.c stays with it.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "../oci/params.h"
-#include "xl.h"
+#include "oci_run.h"
 
-#include <xen/sched.h>
-
-#define DEFAULT_KERNEL "/images/boot/Image"
-#define DEFAULT_RAMDISK "/images/boot/oci.cpio.gz"
-#define DEFAULT_MEMORY 256 /* MiB */
-#define CMDLINE "console=hvc0 quiet loglevel=1 rdinit=/init"
-#define CONSOLE_WAIT_MS 5000
-#define LOOK_MS 20
-/* For what the console still has once the guest is gone. */
-#define DRAIN_MS 3000
-/* podman's: what is wrong is not the program's doing. */
-#define EXIT_OURS 125
-
-struct texts {
-	char *text[OCI_TEXTS];
-	int nr;
+struct options {
+	struct xl_config *cfg;
+	const char *image, *name, *memory, *vcpus, *network, *ip;
+	const char *entrypoint, *user, *workdir, *hostname, *grace;
+	bool read_only, detach, interactive, tty;
+	const char *root_disk;
+	struct oci_texts env, args, volumes;
 };
-
-struct oci {
-	struct xl *xl;
-	struct xl_config cfg;
-	const char *image, *ref;
-	char *path;
-	const char *name, *memory, *vcpus, *network, *grace;
-	const char *entrypoint, *user, *workdir, *hostname;
-	bool read_only;
-	struct texts env, args;
-	uint32_t domid;
-	uint8_t handle[16];
-};
-
-/* Once: the program is asked to end. Twice: its guest is taken away. */
-static volatile sig_atomic_t asked;
-
-static void note_signal(int sig)
-{
-	(void)sig;
-	asked++;
-}
 
 /* --- the command line ------------------------------------------------------------------------ */
 
@@ -66,6 +33,7 @@ static const struct option longs[] = {
 	{ "vcpus", required_argument, NULL, 'C' },
 	{ "cpus", required_argument, NULL, 'C' },
 	{ "network", required_argument, NULL, 'n' },
+	{ "ip", required_argument, NULL, 'I' },
 	{ "env", required_argument, NULL, 'e' },
 	{ "entrypoint", required_argument, NULL, 'E' },
 	{ "user", required_argument, NULL, 'u' },
@@ -73,24 +41,33 @@ static const struct option longs[] = {
 	{ "hostname", required_argument, NULL, 'H' },
 	{ "read-only", no_argument, NULL, 'R' },
 	{ "stop-timeout", required_argument, NULL, 'T' },
+	{ "detach", no_argument, NULL, 'd' },
+	{ "interactive", no_argument, NULL, 'i' },
+	{ "tty", no_argument, NULL, 't' },
+	{ "volume", required_argument, NULL, 'v' },
+	{ "root-disk", required_argument, NULL, 'D' },
 	{ "rm", no_argument, NULL, 'r' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static int add_text(struct texts *t, const char *text, const char *what)
+static int add_text(struct oci_texts *t, const char *text, const char *what)
 {
 	if (t->nr == OCI_TEXTS)
 		return xl_error("oci: more than %d %ss", OCI_TEXTS, what);
 	if (strlen(text) >= OCI_TEXT_BYTES)
 		return xl_error("oci: %s %d is longer than %d bytes", what, t->nr + 1,
 				OCI_TEXT_BYTES - 1);
-	t->text[t->nr++] = xl_sprintf("%s", text);
+	if (!t->v)
+		t->v = calloc(OCI_TEXTS, sizeof(*t->v));
+	if (!t->v)
+		abort();
+	t->v[t->nr++] = xl_sprintf("%s", text);
 	return 0;
 }
 
 /* NAME alone is this environment's, as with podman; one that is not set is left out. */
-static int add_env(struct oci *o, const char *text)
+static int add_env(struct options *o, const char *text)
 {
 	const char *value;
 	char *both;
@@ -109,17 +86,29 @@ static int add_env(struct oci *o, const char *text)
 	return rc;
 }
 
-static int take_option(struct oci *o, int c)
+static bool has_variable(const struct options *o, const char *begin)
+{
+	int i;
+
+	for (i = 0; i < o->env.nr; i++)
+		if (!strncmp(o->env.v[i], begin, strlen(begin)))
+			return true;
+	return false;
+}
+
+static int take_option(struct options *o, int c)
 {
 	const char **to = c == 'N' ? &o->name :
 			  c == 'm' ? &o->memory :
 			  c == 'C' ? &o->vcpus :
 			  c == 'n' ? &o->network :
+			  c == 'I' ? &o->ip :
 			  c == 'E' ? &o->entrypoint :
 			  c == 'u' ? &o->user :
 			  c == 'w' ? &o->workdir :
 			  c == 'H' ? &o->hostname :
 			  c == 'T' ? &o->grace :
+			  c == 'D' ? &o->root_disk :
 				     NULL;
 
 	if (to && strlen(optarg) >= OCI_TEXT_BYTES)
@@ -128,12 +117,17 @@ static int take_option(struct oci *o, int c)
 	if (to)
 		*to = optarg;
 	o->read_only |= c == 'R';
+	o->detach |= c == 'd';
+	o->interactive |= c == 'i';
+	o->tty |= c == 't';
+	if (c == 'v')
+		return add_text(&o->volumes, optarg, "volume");
 	/* --rm is what happens anyhow. */
 	return c == 'e' ? add_env(o, optarg) : 0;
 }
 
 /* 0; or an exit status + 1 */
-static int parse(struct oci *o, int argc, char **argv)
+static int parse(struct options *o, int argc, char **argv)
 {
 	int c;
 
@@ -143,55 +137,80 @@ static int parse(struct oci *o, int argc, char **argv)
 		if (argc > 1)
 			xl_error("oci: there is no '%.40s', only run", argv[1]);
 		command_usage("oci", false);
-		return EXIT_OURS + 1;
+		return OCI_EXIT_OURS + 1;
 	}
 	optind = 2;
 	/* What stands behind the image is the program's. */
-	while ((c = getopt_long(argc, argv, "+m:e:u:w:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+m:e:u:w:v:dith", longs, NULL)) != -1) {
 		if (c == 'h')
 			return command_usage("oci", true) + 1;
 		if (c == '?' || take_option(o, c)) {
 			if (c == '?')
 				command_usage("oci", false);
-			return EXIT_OURS + 1;
+			return OCI_EXIT_OURS + 1;
 		}
+	}
+	if (o->detach && o->interactive) {
+		xl_error("oci: -d and -i exclude each other: nobody would pass the input on");
+		return OCI_EXIT_OURS + 1;
 	}
 	if (optind == argc) {
 		xl_error("oci: which image?");
 		command_usage("oci", false);
-		return EXIT_OURS + 1;
+		return OCI_EXIT_OURS + 1;
 	}
 	o->image = argv[optind++];
 	for (; optind < argc; optind++)
 		if (add_text(&o->args, argv[optind], "argument"))
-			return EXIT_OURS + 1;
+			return OCI_EXIT_OURS + 1;
 	return 0;
 }
 
-/* --- the guest's description ----------------------------------------------------------------- */
+/* --- the configuration ----------------------------------------------------------------------- */
 
-/* xl.conf's, or @def. */
-static char *setting(struct cfg *conf, const char *key, const char *def)
+static struct cfg_setting *setting(const char *key, bool list)
 {
-	const struct cfg_setting *s = cfg_find(conf, key);
+	struct cfg_setting *s = cfg_setting_new(list);
 
-	if (s && (s->list || s->v[0].text[0] != '/')) {
-		cfg_error(conf, s, 0, "not a path from the root; %s is used", def);
-		s = NULL;
-	}
-	return xl_sprintf("%s", s ? s->v[0].text : def);
+	s->key = xl_sprintf("%s", key);
+	return s;
 }
 
-static void set_files(struct xl_config *cfg)
+static void push(struct cfg_setting *s, const char *text)
 {
-	struct cfg conf;
+	cfg_setting_push(s, (struct cfg_value){ .text = xl_sprintf("%s", text) });
+}
 
-	cfg_init(&conf, stderr);
-	if (!access(XL_CONF, F_OK))
-		cfg_parse_file(&conf, XL_CONF);
-	cfg->kernel = setting(&conf, "oci_kernel", DEFAULT_KERNEL);
-	cfg->ramdisk = setting(&conf, "oci_ramdisk", DEFAULT_RAMDISK);
-	cfg_free(&conf);
+/* key = "text", unless there is none */
+static void set(struct options *o, const char *key, const char *text)
+{
+	struct cfg_setting *s = text ? setting(key, false) : NULL;
+
+	if (!s)
+		return;
+	push(s, text);
+	cfg_add(&o->cfg->tree, s, false);
+}
+
+static void set_list(struct options *o, const char *key, const struct oci_texts *t)
+{
+	struct cfg_setting *s = t->nr ? setting(key, true) : NULL;
+	int i;
+
+	if (!s)
+		return;
+	for (i = 0; i < t->nr; i++)
+		push(s, t->v[i]);
+	cfg_add(&o->cfg->tree, s, false);
+}
+
+static void free_texts(struct oci_texts *t)
+{
+	int i;
+
+	for (i = 0; i < t->nr; i++)
+		free(t->v[i]);
+	free(t->v);
 }
 
 static bool number(const char *text, unsigned long most, unsigned long *out)
@@ -203,18 +222,16 @@ static bool number(const char *text, unsigned long most, unsigned long *out)
 }
 
 /* MiB of "512m", "1g" or, as podman has it, bytes; rounded up. */
-static int set_memory(struct oci *o)
+static int set_memory(struct options *o)
 {
 	static const char units[] = "bkmg";
 	unsigned long long n;
 	const char *unit;
-	char *end;
+	char *end, *text;
 	int shift;
 
-	if (!o->memory) {
-		o->cfg.memory = DEFAULT_MEMORY;
+	if (!o->memory)
 		return 0;
-	}
 	errno = 0;
 	n = strtoull(o->memory, &end, 10);
 	unit = *end ? strchr(units, tolower((unsigned char)*end)) : units;
@@ -222,322 +239,167 @@ static int set_memory(struct oci *o)
 	if (!isdigit((unsigned char)*o->memory) || errno || !unit || (*end && end[1]) ||
 	    n > 1ull << (50 - shift) || !n)
 		return xl_error("oci: --memory %s: no size; 256m is one", o->memory);
-	o->cfg.memory = (unsigned long)(((n << shift) + PV_MIB - 1) / PV_MIB);
+	text = xl_sprintf("%llu", ((n << shift) + PV_MIB - 1) / PV_MIB);
+	set(o, "memory", text);
+	free(text);
 	return 0;
 }
 
-/* "oci-archive:PATH[:NAME]" as skopeo has it, or PATH[:NAME]: a file of the whole name comes first. */
-static int find_image(struct oci *o)
+static int set_network(struct options *o)
 {
-	const char *arg = o->image;
-	char *colon;
-	struct stat st;
+	const char *how = o->network ? o->network : o->ip ? "bridge" : "none";
+	struct oci_texts vif = { 0 };
 
-	if (!strncmp(arg, "oci-archive:", 12))
-		arg += 12;
-	o->path = realpath(arg, NULL);
-	if (!o->path && (colon = strrchr(arg, ':')) && colon > arg && !strchr(colon, '/')) {
-		char *file = xl_sprintf("%.*s", (int)(colon - arg), arg);
-
-		o->path = realpath(file, NULL);
-		free(file);
-		o->ref = colon + 1;
-	}
-	if (!o->path)
-		return xl_error("oci: %s: %s", arg, strerror(errno));
-	if (stat(o->path, &st))
-		return xl_error("oci: %s: %s", o->path, strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		return xl_error("oci: %s is a directory; an archive of it is what can be run: tar "
-				"-C %s -cf image.tar .",
-				o->path, o->path);
-	if (!S_ISREG(st.st_mode))
-		return xl_error("oci: %s is no regular file", o->path);
-	if (st.st_size % 512 || !st.st_size)
-		return xl_error("oci: %s is no tar archive: its length is no multiple of 512",
-				o->path);
-	return 0;
-}
-
-/* The image's name without its directory and its ending, as far as it may be one of a domain, and this process's number. */
-static char *make_name(const struct oci *o)
-{
-	const char *base = strrchr(o->path, '/') + 1;
-	size_t n = strspn(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
-
-	return xl_sprintf("%.*s-%d", n > 40 ? 40 : (int)n, n ? base : "oci", (int)getpid());
-}
-
-static int describe(struct oci *o)
-{
-	struct xl_config *cfg = &o->cfg;
-	unsigned long vcpus = 1, grace;
-	const char *why;
-
-	config_init(cfg, stderr);
-	if (find_image(o) || set_memory(o))
-		return -1;
-	if (o->vcpus && (!number(o->vcpus, 64, &vcpus) || !vcpus))
-		return xl_error("oci: --vcpus %s: no number of CPUs", o->vcpus);
-	if (o->grace && !number(o->grace, 86400, &grace))
-		return xl_error("oci: --stop-timeout %s: no number of seconds", o->grace);
-	cfg->name = o->name ? xl_sprintf("%s", o->name) : make_name(o);
-	why = config_bad_name(cfg->name);
-	if (why)
-		return xl_error("oci: --name %s: %s", cfg->name, why);
-	set_files(cfg);
-	free(cfg->cmdline);
-	cfg->cmdline = xl_sprintf("%s", CMDLINE);
-	cfg->maxmem = cfg->memory;
-	cfg->vcpus = cfg->maxvcpus = (unsigned int)vcpus;
-	cfg->disk = calloc(1, sizeof(*cfg->disk));
-	if (!cfg->disk)
+	if (!strcmp(how, "none"))
+		return o->ip ? xl_error("oci: --ip %s: with --network none there is no interface",
+					o->ip) :
+			       0;
+	vif.v = calloc(1, sizeof(*vif.v));
+	if (!vif.v)
 		abort();
-	snprintf(cfg->disk->vdev, sizeof(cfg->disk->vdev), OCI_DISK);
-	disk_devid(OCI_DISK, &cfg->disk->devid);
-	cfg->disk->target = xl_sprintf("%s", o->path);
-	cfg->disk->readonly = true;
-	cfg->nr_disks = 1;
+	vif.v[vif.nr++] = xl_sprintf("bridge=%s", strncmp(how, "bridge", 6) ? how :
+						  how[6] == ':'		    ? how + 7 :
+									      "xenbr0");
+	set_list(o, "vif", &vif);
+	set(o, "oci_network", o->ip);
+	free(vif.v[0]);
+	free(vif.v);
 	return 0;
 }
 
-/* --- its nodes ------------------------------------------------------------------------------- */
-
-static bool put(struct oci *o, const char *name, const char *value)
+/* One that is not there is complained of when the guest is made. */
+static void add_disk(struct oci_texts *disks, int nr, const char *access, int n, const char *file)
 {
-	return !value ||
-	       st_write(o->xl, XBT_NULL, value, "/local/domain/%u/" OCI_DIR "/%s", o->domid, name);
+	char *given = xl_sprintf("%.*s", n, file), *whole = realpath(given, NULL);
+
+	disks->v[disks->nr++] = xl_sprintf("format=raw,vdev=xvd%c,access=%s,target=%s", 'b' + nr,
+					   access, whole ? whole : given);
+	free(whole);
+	free(given);
 }
 
-static bool put_all(struct oci *o, const char *dir, const struct texts *t)
+/* podman's FILE:/PATH[:ro]; what is a directory of the host's there is a disk here. */
+static int add_volume(struct oci_texts *disks, struct oci_texts *volumes, int nr, const char *text)
 {
-	bool ok = true;
-	int i;
+	size_t n = strlen(text);
+	bool read_only = n > 3 && !strcmp(text + n - 3, ":ro");
+	const char *path;
 
-	for (i = 0; ok && i < t->nr; i++)
-		ok = st_write(o->xl, XBT_NULL, t->text[i], "/local/domain/%u/" OCI_DIR "/%s/%d",
-			      o->domid, dir, i);
-	return ok;
-}
-
-/* What the guest's init reads. It is dom0's, and the guest's to read. */
-static int write_nodes(struct oci *o)
-{
-	bool ok = st_dir(o->xl, XBT_NULL, 0, o->domid, "/local/domain/%u/" OCI_DIR, o->domid);
-
-	ok = ok && put(o, OCI_REF, o->ref) && put(o, OCI_ENTRYPOINT, o->entrypoint) &&
-	     put(o, OCI_USER, o->user) && put(o, OCI_WORKDIR, o->workdir) &&
-	     put(o, OCI_HOSTNAME, o->hostname ? o->hostname : o->cfg.name) &&
-	     put(o, OCI_READ_ONLY, o->read_only ? "1" : NULL) && put(o, OCI_GRACE, o->grace) &&
-	     put(o, OCI_NETWORK, o->cfg.nr_nics ? "dhcp" : NULL) && put_all(o, OCI_ARG, &o->args) &&
-	     put_all(o, OCI_ENV, &o->env);
-	return ok ? 0 :
-		    xl_error("oci: cannot write the guest's nodes to xenstore: %s",
-			     strerror(errno));
-}
-
-/* --- its life -------------------------------------------------------------------------------- */
-
-/* Passes on what the program prints. False: nothing more will come. */
-static bool pass_on(int console)
-{
-	char buf[1 << 16], *p = buf;
-	ssize_t n = read(console, buf, sizeof(buf)), done;
-
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN;
-	for (; n > 0; n -= done, p += done) {
-		done = write(1, p, (size_t)n);
-		if (done < 0 && errno != EINTR)
-			return false;
-		if (done < 0)
-			done = 0;
-	}
-	return p > buf;
-}
-
-/* What comes within @ms; false: nothing more will come. */
-static bool watch(int console, int ms)
-{
-	struct pollfd pfd = { .fd = console, .events = POLLIN };
-
-	return poll(&pfd, 1, ms) <= 0 || pass_on(console);
-}
-
-static void ask_for_end(struct oci *o)
-{
-	st_replace(o->xl, "poweroff", "/local/domain/%u/control/shutdown", o->domid);
-}
-
-/* Until it has ended. 0, with its shutdown code in *reason; or -1 after a message: it is to be destroyed, or is gone. */
-static int await_end(struct oci *o, int *console, unsigned int *reason)
-{
-	struct xen_domctl_getdomaininfo info;
-	bool told = false;
-
-	for (;;) {
-		if (*console >= 0 && !watch(*console, LOOK_MS)) {
-			close(*console);
-			*console = -1;
-		} else if (*console < 0) {
-			xl_sleep(LOOK_MS);
-		}
-		if (pv_domain_info(o->xl->pv, o->domid, &info) ||
-		    memcmp(info.handle, o->handle, 16) || info.flags & XEN_DOMINF_dying)
-			return xl_error("%s: it was destroyed", o->cfg.name);
-		if (info.flags & XEN_DOMINF_shutdown) {
-			*reason = domain_reason(&info);
-			return 0;
-		}
-		if (asked > 1)
-			return xl_error("%s: interrupted again: it is destroyed", o->cfg.name);
-		if (asked && !told) {
-			ask_for_end(o);
-			told = true;
-		}
-	}
-}
-
-/* The exit status that the guest's word stands for; it may be any text. */
-static int status_of(struct oci *o, const char *text)
-{
-	char *end, *what;
-	long n;
-
-	if (text && !strncmp(text, "exit ", 5)) {
-		n = strtol(text + 5, &end, 10);
-		if (isdigit((unsigned char)text[5]) && !*end && n <= 255)
-			return (int)n;
-	} else if (text && !strncmp(text, "signal ", 7)) {
-		n = strtol(text + 7, &end, 10);
-		if (isdigit((unsigned char)text[7]) && !*end && n > 0 && n < 128)
-			return 128 + (int)n;
-	} else if (text && !strncmp(text, "error ", 6)) {
-		n = strtol(text + 6, &end, 10);
-		if (n >= 125 && n <= 127 && *end == ' ') {
-			what = xl_one_line(end + 1);
-			xl_error("%s: %s", o->image, what);
-			free(what);
-			return (int)n;
-		}
-	}
-	xl_error("%s: its guest ended without saying how its program ended", o->image);
-	return EXIT_OURS;
-}
-
-/* Takes it away, whatever state it is in, with all that it has printed. */
-static void take_away(struct oci *o, int console)
-{
-	int lock = xl_lock_domain(o->domid);
-	int64_t end;
-
-	if (domain_is(o->xl, o->domid, o->handle))
-		domain_destroy(o->xl, o->domid);
-	xl_unlock_domain(lock, o->domid);
-	end = xl_now() + DRAIN_MS;
-	while (console >= 0 && xl_now() < end && watch(console, LOOK_MS))
+	n -= read_only ? 3 : 0;
+	for (path = text + n; path > text && strncmp(path, ":/", 2); path--)
 		;
+	if (path == text)
+		return xl_error("oci: --volume %s: not like FILE:/PATH or FILE:/PATH:ro", text);
+	add_disk(disks, nr, read_only ? "ro" : "rw", (int)(path - text), text);
+	volumes->v[volumes->nr++] = xl_sprintf("xvd%c%s", 'b' + nr, path);
+	return 0;
 }
 
-static int live(struct oci *o, int lock)
+static int set_disks(struct options *o)
 {
-	int console = console_connect(o->xl, o->domid, CONSOLE_WAIT_MS), rc, status = EXIT_OURS;
-	unsigned int reason = 0;
-	char *text;
+	struct oci_texts disks = { calloc(OCI_VOLUMES + 1, sizeof(char *)), 0 };
+	struct oci_texts volumes = { calloc(OCI_VOLUMES, sizeof(char *)), 0 };
+	int i, rc = 0;
 
-	rc = write_nodes(o);
-	if (!rc) {
-		rc = domain_start(o->xl, o->domid);
-		if (rc)
-			xl_error("'%s' cannot be unpaused: %s", o->cfg.name, strerror(-rc));
-	}
-	xl_unlock_domain(lock, o->domid);
-	if (!rc && !await_end(o, &console, &reason)) {
-		text = st_read(o->xl, XBT_NULL, "/local/domain/%u/" OCI_RESULT, o->domid);
-		if (reason != SHUTDOWN_poweroff)
-			xl_error("%s: its guest ended (%s); see " XL_CONSOLE_LOG_DIR
-				 "/guest-%s.log",
-				 o->image, shutdown_reason(reason), o->cfg.name);
-		else
-			status = status_of(o, text);
-		free(text);
-	}
-	take_away(o, console);
-	if (console >= 0)
-		close(console);
-	return status;
-}
-
-static int add_network(struct oci *o)
-{
-	struct xl_config one;
-	char *spec;
-	int rc;
-
-	if (!o->network || !strcmp(o->network, "none"))
-		return 0;
-	spec = xl_sprintf("bridge=%s", strncmp(o->network, "bridge", 6) ? o->network :
-				       o->network[6] == ':'		? o->network + 7 :
-									  "xenbr0");
-	rc = config_read_nic(&one, spec, stderr);
-	free(spec);
-	if (!rc) {
-		o->cfg.nic = one.nic;
-		o->cfg.nr_nics = one.nr_nics;
-		one.nic = NULL;
-		one.nr_nics = 0;
-	}
-	config_free(&one);
+	if (!disks.v || !volumes.v)
+		abort();
+	if (o->volumes.nr > OCI_VOLUMES)
+		rc = xl_error("oci: more than %d volumes", OCI_VOLUMES);
+	if (o->root_disk)
+		add_disk(&disks, 0, "rw", (int)strlen(o->root_disk), o->root_disk);
+	for (i = 0; !rc && i < o->volumes.nr; i++)
+		rc = add_volume(&disks, &volumes, i + 1, o->volumes.v[i]);
+	set(o, "oci_root", o->root_disk ? "xvdb" : NULL);
+	set_list(o, "disk", &disks);
+	set_list(o, "oci_volumes", &volumes);
+	free_texts(&disks);
+	free_texts(&volumes);
 	return rc;
 }
 
-static int make_and_run(struct oci *o)
+/* The image's name without its directory and its ending, as far as it may be one of a domain, and this process's number. */
+static char *make_name(const struct options *o)
 {
-	struct sigaction sa = { .sa_handler = note_signal };
-	struct xen_domctl_getdomaininfo info;
-	int lock, domain_lock;
+	const char *base = strrchr(o->image, '/');
+	size_t n;
 
-	xl_catch_signals();
-	signal(SIGPIPE, SIG_IGN);
-	lock = xl_lock();
-	if (lock < 0)
-		return EXIT_OURS;
-	xl_logs_prune(o->xl, o->cfg.name);
-	if (domain_create(o->xl, &o->cfg, lock, &o->domid, &domain_lock))
-		return EXIT_OURS;
-	if (!pv_domain_info(o->xl->pv, o->domid, &info))
-		memcpy(o->handle, info.handle, 16);
-	/* From here on they are the program's. */
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	return live(o, domain_lock);
+	base = base ? base + 1 : !strncmp(o->image, "oci-archive:", 12) ? o->image + 12 : o->image;
+	n = strspn(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+	if (*base == '-')
+		n = 0;
+	return xl_sprintf("%.*s-%d", n > 40 ? 40 : (int)n, n ? base : "oci", (int)getpid());
+}
+
+/* Not a key: it is about this process's terminal or file. */
+static void set_input(struct options *o)
+{
+	struct winsize size;
+
+	if (o->tty && !ioctl(0, TIOCGWINSZ, &size) && size.ws_row && size.ws_col)
+		o->cfg->oci->input = xl_sprintf("tty %u %u", size.ws_row, size.ws_col);
+	else if (o->tty || o->interactive)
+		o->cfg->oci->input = xl_sprintf("%s", o->tty ? "tty" : "pipe");
+}
+
+/* Into @o->cfg, as a file's would be. */
+static int describe(struct options *o)
+{
+	unsigned long n;
+	const char *why;
+	char *name;
+	int rc = 0;
+
+	config_init(o->cfg, stderr);
+	o->cfg->tree.file = "command line";
+	if (o->vcpus && (!number(o->vcpus, 64, &n) || !n))
+		return xl_error("oci: --vcpus %s: no number of CPUs", o->vcpus);
+	if (o->grace && !number(o->grace, 86400, &n))
+		return xl_error("oci: --stop-timeout %s: no number of seconds", o->grace);
+	name = o->name ? xl_sprintf("%s", o->name) : make_name(o);
+	why = config_bad_name(name);
+	if (why)
+		xl_error("oci: --name %s: %s", name, why);
+	set(o, "name", name);
+	free(name);
+	set(o, "oci", o->image);
+	set(o, "vcpus", o->vcpus);
+	/* A command has one end, and nothing is left of it. */
+	set(o, "on_reboot", "destroy");
+	set(o, "oci_entrypoint", o->entrypoint);
+	set(o, "oci_user", o->user);
+	set(o, "oci_workdir", o->workdir);
+	set(o, "oci_hostname", o->hostname);
+	set(o, "oci_stop_timeout", o->grace);
+	set(o, "oci_read_only", o->read_only ? "1" : NULL);
+	set_list(o, "oci_args", &o->args);
+	if (o->tty && !has_variable(o, "TERM="))
+		rc = add_env(o, "TERM");
+	set_list(o, "oci_env", &o->env);
+	rc = rc || why || set_disks(o) || set_memory(o) || set_network(o);
+	rc = rc ? -1 : config_interpret(o->cfg);
+	if (!rc)
+		set_input(o);
+	return rc;
 }
 
 int cmd_oci(int argc, char **argv)
 {
-	struct oci *o = calloc(1, sizeof(*o));
+	struct xl_config cfg;
+	struct options o = { .cfg = &cfg };
 	struct xl xl;
-	int rc, i;
+	int rc;
 
-	if (!o)
-		abort();
-	rc = parse(o, argc, argv);
-	if (rc) {
-		rc--;
-	} else {
-		rc = EXIT_OURS;
-		if (!describe(o) && !add_network(o) && !xl_open(&xl)) {
-			o->xl = &xl;
-			rc = make_and_run(o);
+	rc = parse(&o, argc, argv);
+	if (!rc) {
+		rc = OCI_EXIT_OURS + 1;
+		if (!describe(&o) && !xl_open(&xl)) {
+			rc = oci_run(&xl, &cfg, o.image, o.detach, o.interactive) + 1;
 			xl_close(&xl);
 		}
-		config_free(&o->cfg);
+		config_free(&cfg);
 	}
-	for (i = 0; i < o->env.nr; i++)
-		free(o->env.text[i]);
-	for (i = 0; i < o->args.nr; i++)
-		free(o->args.text[i]);
-	free(o->path);
-	free(o);
-	return rc;
+	free_texts(&o.env);
+	free_texts(&o.args);
+	free_texts(&o.volumes);
+	return rc - 1;
 }

@@ -48,16 +48,22 @@ static const char events_options[] =
 	"-f, --follow            Then follow what comes; without -n and --since it always does.\n";
 
 static const char oci_options[] =
-	"Image                   A tar archive of an OCI layout, as skopeo copy ... oci-archive:PATH makes it.\n"
+	"Image                   An OCI layout's directory, or a tar archive of it (skopeo's oci-archive:).\n"
 	"--name=NAME             The guest's name; default the image's with a number.\n"
 	"-m, --memory=SIZE       Its memory, 256m unless given; the image lives in it, unpacked.\n"
 	"--vcpus=N, --cpus=N     Its virtual CPUs.\n"
 	"--network=none|bridge[:BRIDGE]  none, the default, or an interface with DHCP.\n"
+	"--ip=ADDRESS/BITS[,gateway=ADDRESS][,dns=ADDRESS]  A fixed address instead of DHCP's.\n"
+	"-i, --interactive       Pass standard input on; without it the program's is empty.\n"
+	"-t, --tty               The console is the program's terminal; with -i Ctrl-] leaves it running.\n"
+	"-d, --detach            Print its name and do not wait for its end.\n"
 	"-e, --env=NAME[=VALUE]  A variable; may be given several times.\n"
 	"--entrypoint=PROGRAM    Instead of the image's.\n"
 	"-u, --user=USER[:GROUP] Instead of the image's.\n"
 	"-w, --workdir=DIR       Instead of the image's.\n"
 	"--hostname=NAME         Default the guest's name.\n"
+	"-v, --volume=FILE:/PATH[:ro]  A disk with a file system, mounted there.\n"
+	"--root-disk=FILE        The root is on this (empty) disk and not in memory.\n"
 	"--read-only             The image's root cannot be written to.\n"
 	"--stop-timeout=SECONDS  From the wish that it end to SIGKILL; default 10.\n"
 	"--rm                    Accepted, as podman has it: nothing is ever left.\n"

@@ -113,7 +113,8 @@ class Disk:
                     f.write(content)
             args += ["--add", f"{path}:/test/{name}.img"]
         args += ["--add", os.path.join(BUILD, "dom0.cpio.gz") + ":/test/initrd.gz"]
-        args += ["--add", ociimage.make(BUILD, OUT) + ":/test/hello.tar"]
+        for path in ociimage.make(BUILD, OUT):
+            args += ["--add", f"{path}:/test/{os.path.basename(path)}"]
         qemu_utils = os.path.join(BUILD, "qemu-utils")
         if os.path.exists(qemu_utils):
             args.insert(4, qemu_utils)

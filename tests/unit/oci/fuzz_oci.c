@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libFuzzer's target: the first byte says whether the rest is a JSON text or a tar archive.
+ * libFuzzer's target: the first byte says whether the rest is a JSON text, a tar archive, or marked input.
  * Owns nothing; the sanitizers and the time limit are the checks, and that nothing is read beyond what is there.
  */
 #define _GNU_SOURCE
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "run.h"
 #include "tar.h"
 
 static void visit(const struct json *v, int depth)
@@ -65,12 +66,35 @@ static void fuzz_tar(const uint8_t *data, size_t n, int seekable)
 	close(fd);
 }
 
+/* In two pieces it is what it is in one. */
+static void fuzz_input(const uint8_t *data, size_t n)
+{
+	char *whole = malloc(n + 1), *parts = malloc(n + 1);
+	bool marked[2] = { false }, end[2] = { false };
+	size_t cut = n / 3, got[2];
+
+	memcpy(whole, data, n);
+	memcpy(parts, data, n);
+	got[0] = run_unmark(whole, n, &marked[0], &end[0]);
+	got[1] = run_unmark(parts, cut, &marked[1], &end[1]);
+	if (got[1] > cut)
+		abort();
+	memmove(parts + got[1], parts + cut, n - cut);
+	got[1] += run_unmark(parts + got[1], n - cut, &marked[1], &end[1]);
+	if (got[0] != got[1] || got[0] > n || memcmp(whole, parts, got[0]) || end[0] != end[1])
+		abort();
+	free(whole);
+	free(parts);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	if (!n)
 		return 0;
 	if (data[0] == 'j')
 		fuzz_json(data + 1, n - 1);
+	else if (data[0] == 'i')
+		fuzz_input(data + 1, n - 1);
 	else
 		fuzz_tar(data + 1, n - 1, data[0] == 's');
 	return 0;

@@ -46,6 +46,10 @@ def symlink(name, to):
     return entry(name, type=tarfile.SYMTYPE, linkname=to)
 
 
+def zstd(data):
+    return subprocess.run(["zstd", "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
 class Layout:
     def __init__(self):
         self.blobs, self.index = {}, []
@@ -55,10 +59,10 @@ class Layout:
         self.blobs[digest] = data
         return dict({"mediaType": M + kind, "digest": "sha256:" + digest, "size": len(data)}, **more)
 
-    def image(self, layers, name=None, config=None, arch="riscv64", kind="layer.v1.tar", top=True, **platform):
+    def image(self, layers, name=None, config=None, arch="riscv64", kind="layer.v1.tar", top=True, pack=None, **platform):
         text = {"architecture": arch, "os": "linux", "config": config or {},
                 "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(x).hexdigest() for x in layers]}}
-        pack = gzip.compress if kind.endswith("gzip") else bytes
+        pack = pack or (gzip.compress if kind.endswith("gzip") else zstd if kind.endswith("zstd") else bytes)
         manifest = {"schemaVersion": 2, "config": self.blob(json.dumps(text).encode(), "config.v1+json"),
                     "layers": [self.blob(pack(x), kind) for x in layers]}
         d = self.blob(json.dumps(manifest).encode(), "manifest.v1+json", **platform)
@@ -220,8 +224,18 @@ class Layouts(unittest.TestCase):
         rc, out = self.unpack(layout.archive())
         self.assertEqual(rc, 1, out)
         layout = Layout()
-        layout.image([tar([entry("f")])], kind="layer.v1.tar+zstd")
-        self.bad("only tar and gzip", layout.archive())
+        layout.image([tar([entry("f")])], kind="layer.v1.tar+xz")
+        self.bad("only tar, gzip and zstd", layout.archive())
+
+    def test_zstd(self):
+        self.good(tar([entry("f", b"x" * 300000)]), kind="layer.v1.tar+zstd")
+        self.assertEqual(self.read("f"), b"x" * 300000)
+        layout = Layout()
+        layout.image([zstd(tar([entry("f", os.urandom(30000))]))[:-9]], kind="layer.v1.tar+zstd", pack=bytes)
+        self.assertEqual(self.unpack(layout.archive())[0], 1)
+        layout = Layout()
+        layout.image([tar([entry("f")])], kind="layer.v1.tar+zstd", pack=bytes)
+        self.assertEqual(self.unpack(layout.archive())[0], 1)
 
     def test_cut(self):
         layout = Layout()
@@ -298,7 +312,7 @@ def write_seeds(path):
     os.makedirs(path, exist_ok=True)
     layout = Layout()
     d = layout.image([tar([entry("f", b"x" * 600), symlink("l", "f"), entry("p" * 200, b"y")])], config={"Env": ["A=\u00e9"]})
-    seeds = {"json": b"j" + layout.blobs[d["digest"][7:]], "numbers": b'j[0,-1.5e-3,"\\ud83d\\ude00",{"a":null}]',
+    seeds = {"input": b"iab\x10Pc\x10Od\x10D", "json": b"j" + layout.blobs[d["digest"][7:]], "numbers": b'j[0,-1.5e-3,"\\ud83d\\ude00",{"a":null}]',
              "pax": b"t" + tar([entry("p" * 200, b"y", uid=3000000)]), "seek": b"s" + tar([entry("a", b"1" * 700)]),
              "gnu": b"t" + tar([entry("g" * 200, b"z")], tarfile.GNU_FORMAT)}
     for name, data in seeds.items():

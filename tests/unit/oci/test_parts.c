@@ -180,12 +180,45 @@ static void signal_names(void **state)
 	assert_int_equal(run_signal("999"), -1);
 }
 
+static void input_is(const char *text, size_t n, size_t step, const char *want, bool ended)
+{
+	bool marked = false, end = false;
+	char got[64], piece[64];
+	size_t i, nr = 0;
+
+	for (i = 0; i < n && !end; i += step) {
+		size_t part = n - i < step ? n - i : step;
+
+		memcpy(piece, text + i, part);
+		part = run_unmark(piece, part, &marked, &end);
+		memcpy(got + nr, piece, part);
+		nr += part;
+	}
+	got[nr] = 0;
+	assert_string_equal(got, want);
+	assert_int_equal(end, ended);
+}
+
+static void input_marks(void **state)
+{
+	size_t step;
+
+	(void)state;
+	for (step = 1; step < 12; step++) {
+		input_is("ab\004c", 4, step, "ab\004c", false);
+		input_is("a\020Pb\020OP\020Drest", 13, step, "a\020b\017P", true);
+		input_is("\020P\020P\020D", 6, step, "\020\020", true);
+		input_is("a\020", 2, step, "a", false);
+		input_is("\020D", 2, step, "", true);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_good),	cmocka_unit_test(json_bad),
 		cmocka_unit_test(json_bounds),	cmocka_unit_test(sha256_vectors),
-		cmocka_unit_test(signal_names),
+		cmocka_unit_test(signal_names), cmocka_unit_test(input_marks),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 
