@@ -159,10 +159,16 @@ guest: headers $(libfdt)/libfdt.h
 	+@$(runtime_make) OUT=$(BUILD)/guests SRC=$(abspath $(SRC)) GUEST_CFLAGS="-Wno-error $(GUEST_CFLAGS)" guest
 
 # What is on /images beside the user's own files
-disk-tree: kernel tools $(busybox)
+# With what zstd loads
+oci_zstd = --add $(programs)/usr/sbin/zstd:/usr/bin/zstd --add $(programs)/lib/ld-linux-riscv64-lp64d.so.1:/lib/ld-linux-riscv64-lp64d.so.1 \
+	$(foreach l,libc.so.6 liblz4.so.1 liblzma.so.5 libxxhash.so.0 libz.so.1,--add $(programs)/lib/riscv64-linux-gnu/$(l):/lib/riscv64-linux-gnu/$(l))
+disk-tree: kernel tools $(busybox) $(programs)/.stamp
 	@mkdir -p $(disk_tree)/boot
 	@$(top)/scripts/mkimage cpio $(disk_tree)/boot/bootloader.cpio.gz --add $(BUILD)/dom0-tools/boot-init:/init \
 		--dir proc --dir sys --dir dev --dir mnt --strip $(CROSS_COMPILE)strip
+	@$(top)/scripts/mkimage cpio $(disk_tree)/boot/oci.cpio.gz --add $(BUILD)/dom0-tools/oci-init:/init \
+		--add $(busybox):/bin/busybox --add $(top)/dom0-tools/oci/udhcpc.script:/etc/udhcpc.script --link sbin/poweroff:../init --link sbin/reboot:../init \
+		$(foreach a,sh ip gunzip udhcpc,--link bin/$(a):busybox) $(oci_zstd) --dir proc --dir sys --dir dev --strip $(CROSS_COMPILE)strip
 	@cmp -s $(kernel) $(disk_tree)/boot/Image || cp $(kernel) $(disk_tree)/boot/Image
 	@$(top)/scripts/mkimage ext4 $(BUILD)/demo.img $(top)/dom0-tools/demo --label demo --size 64M \
 		--add $(busybox):/bin/busybox --link sbin/init:../bin/busybox \

@@ -14,6 +14,7 @@
 
 #include "bootloader.h"
 #include "next.h"
+#include "oci.h"
 
 #include <xen/io/xenbus.h>
 #include <xen/sched.h>
@@ -131,6 +132,8 @@ static int dry_run(const struct xl_config *c)
 	int i;
 
 	printf("name = \"%s\"\n", c->name);
+	if (c->oci)
+		printf("oci = \"%s\"\n", c->oci->spec);
 	if (c->bootloader)
 		printf("bootloader = \"pygrub\"\n");
 	if (c->bootloader_entry)
@@ -278,16 +281,11 @@ static int first_second(struct xl *xl, const struct xl_config *cfg, uint32_t dom
 /* From "created" on: supervisor, console, go. @lock: the domain's, given back. */
 static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32_t domid, int lock)
 {
-	struct report r;
 	int reports = -1, console = -1, rc;
 
 	if (!o->alone && !o->foreground) {
 		reports = supervise_in_background(cfg, domid);
-		if (reports < 0 || read(reports, &r, sizeof(r)) != sizeof(r)) {
-			if (reports >= 0)
-				xl_error("the guest's supervisor did not start, see " XL_LOG_DIR
-					 "/xl-%s.log",
-					 cfg->name);
+		if (reports < 0) {
 			domain_destroy(xl, domid);
 			xl_unlock_domain(lock, domid);
 			return 1;
@@ -350,9 +348,10 @@ static int make(struct xl *xl, struct xl_config *cfg, uint32_t *domid, int *doma
 		xl_unlock(lock);
 		return -1;
 	}
-	if (bootloader_fetch(xl, cfg, &lock))
+	if (bootloader_fetch(xl, cfg, &lock) || oci_pack(cfg, &lock))
 		return -1;
 	rc = domain_create(xl, cfg, lock, domid, domain_lock);
+	oci_discard(cfg);
 	bootloader_discard(cfg);
 	return rc;
 }

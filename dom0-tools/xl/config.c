@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "oci.h"
 #include "words.h"
 
 #define MAX_VCPUS 64
@@ -448,6 +449,19 @@ static const struct {
 	{ "on_reboot", key_on_reboot },
 	{ "on_crash", key_on_crash },
 	{ "on_watchdog", key_on_watchdog },
+	{ "oci", oci_key },
+	{ "oci_args", oci_key },
+	{ "oci_env", oci_key },
+	{ "oci_entrypoint", oci_key },
+	{ "oci_user", oci_key },
+	{ "oci_workdir", oci_key },
+	{ "oci_hostname", oci_key },
+	{ "oci_network", oci_key },
+	{ "oci_read_only", oci_key },
+	{ "oci_stop_timeout", oci_key },
+	{ "oci_tty", oci_key },
+	{ "oci_root", oci_key },
+	{ "oci_volumes", oci_key },
 	{ "driver_domain", key_driver_domain },
 	{ "type", key_type },
 	{ "builder", key_builder },
@@ -549,7 +563,9 @@ static void check_bootloader(struct xl_config *c)
 static void check_whole(struct xl_config *c)
 {
 	require(c, "name");
-	if (c->bootloader)
+	if (c->oci)
+		oci_complete(c);
+	else if (c->bootloader)
 		check_bootloader(c);
 	else
 		require(c, "kernel");
@@ -581,9 +597,7 @@ void config_init(struct xl_config *c, FILE *log)
 
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log)
 {
-	const struct cfg_setting *s;
 	const char *file;
-	unsigned int i;
 	int n;
 
 	config_init(c, log);
@@ -595,6 +609,14 @@ int config_read(struct xl_config *c, const char *path, char *const *args, int nr
 			return -1;
 	if (file)
 		c->tree.file = file; /* what is missing is missing there */
+	return config_interpret(c);
+}
+
+int config_interpret(struct xl_config *c)
+{
+	const struct cfg_setting *s;
+	unsigned int i;
+
 	for (s = c->tree.first; s; s = s->next) {
 		for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 			if (!strcmp(keys[i].key, s->key))
@@ -665,6 +687,7 @@ void config_free(struct xl_config *c)
 	for (i = 0; i < c->nr_channels; i++)
 		channel_free(&c->channel[i]);
 	free(c->channel);
+	oci_free(c);
 	free(c->name);
 	free(c->kernel);
 	free(c->ramdisk);

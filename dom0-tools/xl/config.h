@@ -25,6 +25,7 @@ enum xl_action {
 };
 
 struct boot_dir;
+struct xl_oci;
 
 struct xl_config {
 	struct cfg tree; /* for messages about keys, also later */
@@ -39,6 +40,7 @@ struct xl_config {
 		*bootloader_files; /* what was fetched, or NULL; bootloader_discard() frees it */
 	char *reader_dir,
 		*reader_for; /* of a guest that is bootloader.c's: its files, and whose kernel it reads */
+	struct xl_oci *oci; /* the guest is an OCI image (oci.h); NULL: it is none */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
@@ -59,6 +61,10 @@ struct xl_config {
 void config_init(struct xl_config *c, FILE *log);
 /* @args: "key=value" from the command line. 0, or -1 with messages in @log. */
 int config_read(struct xl_config *c, const char *path, char *const *args, int nr_args, FILE *log);
+/*
+ * The same of settings that are in @c->tree already, behind config_init(): for what makes configurations itself.
+ */
+int config_interpret(struct xl_config *c);
 void config_free(struct xl_config *c);
 /* A configuration that has nothing but one interface, or disk; for xl network-attach and block-attach. */
 int config_read_nic(struct xl_config *c, const char *spec, FILE *log);

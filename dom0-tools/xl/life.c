@@ -17,6 +17,7 @@
 
 #include "events.h"
 #include "next.h"
+#include "oci.h"
 #include "usage.h"
 
 #define FREE_WAIT_MS 10000
@@ -82,8 +83,13 @@ static int check_devices(struct xl_config *cfg)
 {
 	int i, bad = 0;
 
-	for (i = 0; i < cfg->nr_disks; i++)
+	for (i = 0; i < cfg->nr_disks; i++) {
+		/* An image's directory becomes one once the guest is made. */
+		if (oci_is_directory(cfg) && !cfg->oci->packed &&
+		    !strcmp(cfg->disk[i].target ? cfg->disk[i].target : "", cfg->oci->path))
+			continue;
 		bad |= device_check_disk(cfg, &cfg->disk[i]) != 0;
+	}
 	for (i = 0; i < cfg->nr_nics; i++)
 		bad |= device_check_nic(cfg, &cfg->nic[i]) != 0;
 	return bad ? -1 : 0;
@@ -103,7 +109,8 @@ static int check_files(struct creation *k)
 		warn_if_short(k);
 	}
 	bad |= open_ramdisk(k, &ramdisk_size) != 0;
-	bad |= check_devices(cfg) != 0;
+	/* An image is a disk, too: what is wrong with it is said once. */
+	bad |= oci_check(cfg) || check_devices(cfg);
 	if (bad)
 		return -1;
 	if (pv_layout_plan(&k->image, ramdisk_size, cfg->maxmem * PV_MIB, cfg->maxvcpus,
@@ -354,6 +361,11 @@ static bool write_rings(struct creation *k, xs_transaction_t t)
 	return ok && st_write(k->xl, t, CONSOLE_LIMIT, "/local/domain/%u/console/limit", id);
 }
 
+static bool write_oci(struct creation *k, xs_transaction_t t)
+{
+	return oci_write(k->xl, t, k->guest.domid, k->cfg);
+}
+
 static bool write_channels(struct creation *k, xs_transaction_t t)
 {
 	return channels_write(k->xl, t, k->guest.domid, k->cfg);
@@ -486,10 +498,7 @@ static int add_devices(struct creation *k)
 static int build(struct creation *k)
 {
 	static bool (*const early[])(struct creation *, xs_transaction_t) = {
-		write_dirs,
-		write_vm,
-		write_domain,
-		NULL,
+		write_dirs, write_vm, write_domain, write_oci, NULL,
 	};
 	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings,
 									     write_channels, NULL };

@@ -16,7 +16,9 @@
 #include "dump.h"
 #include "events.h"
 #include "minder.h"
+#include "jsonl.h"
 #include "next.h"
+#include "oci.h"
 #include "supervise.h"
 
 #include <xen/sched.h>
@@ -172,10 +174,13 @@ static int try_to_make(struct life *l, int lock, int *domain_lock)
 	while (l->nr_corpses && !(bootloader_fits(l->xl, l->cfg) && domain_fits(l->xl, l->cfg)))
 		drop_oldest(l, "its memory is wanted for the next life");
 	rc = bootloader_fetch(l->xl, l->cfg, &lock);
+	if (!rc)
+		rc = oci_pack(l->cfg, &lock);
 	if (!rc) {
 		adapt_memory(l);
 		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
 	}
+	oci_discard(l->cfg);
 	bootloader_discard(l->cfg);
 	return rc;
 }
@@ -292,15 +297,32 @@ static enum xl_action stay_down(struct life *l, enum xl_action action)
 	return action == ACTION_RESTART ? ACTION_DESTROY : action;
 }
 
-static void tell_end(const struct life *l, unsigned int reason)
+/* The program of an image, in words; NULL: the guest is none, or has not come as far. The caller frees. */
+static char *program_words(struct life *l, unsigned int reason)
 {
+	memset(&l->program, 0, sizeof(l->program));
+	if (!l->cfg->oci || (reason != SHUTDOWN_poweroff && reason != SHUTDOWN_reboot))
+		return NULL;
+	oci_read_end(l->xl, l->domid, &l->program);
+	return oci_end_words(&l->program);
+}
+
+static void tell_end(struct life *l, unsigned int reason)
+{
+	char *program = program_words(l, reason), *quoted;
 	const char *event = EVENT_CRASHED;
 
 	if (reason == SHUTDOWN_poweroff)
 		event = EVENT_SHUTDOWN;
 	else if (reason == SHUTDOWN_reboot)
 		event = EVENT_REBOOTED;
-	xl_event(event, l->domid, l->cfg->name, ", \"reason\": \"%s\"", shutdown_reason(reason));
+	quoted = program ? json_quote(program) : NULL;
+	xl_event(event, l->domid, l->cfg->name, ", \"reason\": \"%s\"%s%s", shutdown_reason(reason),
+		 quoted ? ", \"program\": " : "", quoted ? quoted : "");
+	if (program)
+		life_note("its program's end: %s", program);
+	free(quoted);
+	free(program);
 }
 
 /* on_crash="coredump-*". Not behind the back of whoever destroys it; that there is no core changes nothing of what follows. */

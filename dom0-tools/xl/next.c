@@ -13,6 +13,7 @@
 
 #include "bootloader.h"
 #include "next.h"
+#include "oci.h"
 
 #define UPDATED "# updated: "
 
@@ -73,6 +74,8 @@ static void put_config(FILE *f, const struct xl_config *cfg)
 			path.text = cfg->kernel;
 		else if (!strcmp(s->key, "ramdisk"))
 			path.text = cfg->ramdisk;
+		else if (!strcmp(s->key, "oci"))
+			path.text = cfg->oci->spec;
 		fprintf(f, s->list ? "%s = [ " : "%s = ", s->key);
 		for (i = 0; i < s->nr; i++) {
 			if (i)

@@ -69,7 +69,11 @@ void life_note(const char *fmt, ...)
 
 static void report(struct life *l, char what, unsigned int reason, enum next next)
 {
-	struct report r = { .what = what, .reason = reason, .next = next, .domid = l->domid };
+	struct report r = { .what = what,
+			    .reason = reason,
+			    .next = next,
+			    .domid = l->domid,
+			    .program = l->program };
 
 	/* Nobody may be listening any more. */
 	if (l->report >= 0 && write(l->report, &r, sizeof(r)) != sizeof(r)) {
@@ -429,6 +433,7 @@ static void become_daemon(const char *name, int report_fd)
 
 int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 {
+	struct report r;
 	struct xl own;
 	int pipe_fd[2];
 	pid_t pid;
@@ -452,7 +457,11 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 		_exit(supervise(&own, cfg, domid, 3));
 	}
 	close(pipe_fd[1]);
-	return pipe_fd[0];
+	if (read(pipe_fd[0], &r, sizeof(r)) == sizeof(r))
+		return pipe_fd[0];
+	close(pipe_fd[0]);
+	return xl_error("the guest's supervisor did not start, see " XL_LOG_DIR "/xl-%s.log",
+			cfg->name);
 }
 
 /* --- in the place of another ----------------------------------------------------------------- */

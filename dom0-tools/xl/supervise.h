@@ -31,6 +31,7 @@ struct life {
 	enum record_phase phase;
 	enum xl_action action; /* since RECORD_ENDED */
 	bool core; /* its memory is to be saved yet */
+	struct oci_end program; /* of the life that ended last */
 };
 
 /* --- supervise.c --- */

@@ -47,6 +47,29 @@ static const char events_options[] =
 	"                        10m, 2h, 1d ago.\n"
 	"-f, --follow            Then follow what comes; without -n and --since it always does.\n";
 
+static const char oci_options[] =
+	"Image                   An OCI layout's directory, or a tar archive of it (skopeo's oci-archive:).\n"
+	"--name=NAME             The guest's name; default the image's with a number.\n"
+	"-m, --memory=SIZE       Its memory, 256m unless given; the image lives in it, unpacked.\n"
+	"--vcpus=N, --cpus=N     Its virtual CPUs.\n"
+	"--network=none|bridge[:BRIDGE]  none, the default, or an interface with DHCP.\n"
+	"--ip=ADDRESS/BITS[,gateway=ADDRESS][,dns=ADDRESS]  A fixed address instead of DHCP's.\n"
+	"-i, --interactive       Pass standard input on; without it the program's is empty.\n"
+	"-t, --tty               The console is the program's terminal; with -i Ctrl-] leaves it running.\n"
+	"-d, --detach            Print its name and do not wait for its end.\n"
+	"-e, --env=NAME[=VALUE]  A variable; may be given several times.\n"
+	"--entrypoint=PROGRAM    Instead of the image's.\n"
+	"-u, --user=USER[:GROUP] Instead of the image's.\n"
+	"-w, --workdir=DIR       Instead of the image's.\n"
+	"--hostname=NAME         Default the guest's name.\n"
+	"-v, --volume=FILE:/PATH[:ro]  A disk with a file system, mounted there.\n"
+	"--root-disk=FILE        The root is on this (empty) disk and not in memory.\n"
+	"--read-only             The image's root cannot be written to.\n"
+	"--stop-timeout=SECONDS  From the wish that it end to SIGKILL; default 10.\n"
+	"--rm                    Accepted, as podman has it: nothing is ever left.\n"
+	"Exit status: the program's, or 128 + its signal's number; 125: there is no guest or it\n"
+	"crashed; 126: the program cannot be run; 127: it is not in the image.\n";
+
 const struct command commands[] = {
 	{ "create", cmd_create, "[options] <ConfigFile> [key=value ...]",
 	  "Create a domain from config file <ConfigFile>", create_options },
@@ -147,6 +170,8 @@ const struct command commands[] = {
 	{ "devd", cmd_devd, "[options]", "Serve the back ends of a driver domain (runs in it)",
 	  "-F                      Stay in the foreground; otherwise it is a daemon.\n"
 	  "-p, --pidfile=FILE      Write the process's number to FILE.\n" },
+	{ "oci", cmd_oci, "run [options] <Image>[:<Name>] [Arg ...]",
+	  "Run an OCI image as a guest of its own, with its program's exit status", oci_options },
 	{ "minder", cmd_minder, "[<Domain>]",
 	  "Give guests whose supervisors were killed new ones (stays), or give one to <Domain>",
 	  NULL },

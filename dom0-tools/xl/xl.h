@@ -299,18 +299,31 @@ enum next {
 	NEXT_LIFE, /* it runs again */
 	NEXT_FAILED, /* it was to run again, and could not be started */
 };
+/* How the program of a guest that is an OCI image ended (oci.h). */
+struct oci_end {
+	enum {
+		OCI_UNKNOWN, /* the guest has not said it, or crashed */
+		OCI_EXIT,
+		OCI_SIGNAL,
+		OCI_ERROR, /* it did not begin: @status is podman's 125 to 127, @why what is wrong */
+	} kind;
+	int status;
+	char why[240]; /* printable */
+};
+
 struct report {
 	char what; /* REPORT_* */
 	uint8_t reason; /* SHUTDOWN_*, REASON_DESTROYED */
 	uint8_t next; /* enum next */
 	uint32_t domid; /* the present life's */
+	struct oci_end program; /* of the life that has ended */
 };
 /*
  * Waits for the guest's end and does what the configuration says, life after life.
  * @report: descriptor for struct report, or -1. Returns the process's exit status.
  */
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report);
-/* The same in a background process; returns the descriptor to read reports from. */
+/* The same in a background process, which has begun; the descriptor to read further reports from, or -1 after a message. */
 int supervise_in_background(struct xl_config *cfg, uint32_t domid);
 /*
  * A new supervisor for the guest called @name whose last one was killed, from its record, in a background process. 0 once it has
@@ -386,6 +399,7 @@ int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
 int cmd_devd(int argc, char **argv);
+int cmd_oci(int argc, char **argv);
 int cmd_minder(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);

@@ -27,6 +27,7 @@ sys.path[:0] = [os.path.join(TOP, "scripts"), HERE]
 
 import census  # noqa: E402
 import machine  # noqa: E402
+import ociimage  # noqa: E402
 from console import Machine  # noqa: E402
 
 QEMU = os.environ.get("QEMU") or "qemu-system-riscv64"
@@ -112,6 +113,8 @@ class Disk:
                     f.write(content)
             args += ["--add", f"{path}:/test/{name}.img"]
         args += ["--add", os.path.join(BUILD, "dom0.cpio.gz") + ":/test/initrd.gz"]
+        for path in ociimage.make(BUILD, OUT):
+            args += ["--add", f"{path}:/test/{os.path.basename(path)}"]
         qemu_utils = os.path.join(BUILD, "qemu-utils")
         if os.path.exists(qemu_utils):
             args.insert(4, qemu_utils)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * An OCI layout that is a directory, as the archive that a guest's disk is: packed for each of the guest's lives, unlinked as soon as
+ * the guest has it, so that it goes with the guest.
+ * Owns the directory of these archives (oci_dir in xl.conf). Nothing of the layout is understood here: tar packs the three
+ * names that layouts have, as they are.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../oci/params.h"
+#include "oci.h"
+
+#define DEFAULT_DIR "/images/.oci"
+
+/* What an xl has left that was killed; whoever still needs his has it locked. */
+static void sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int fd;
+
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+			unlinkat(dirfd(d), e->d_name, 0);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* A new file, locked: @o->packed and @o->packed_fd. */
+static int make_file(struct xl_config *c, const char *dir)
+{
+	struct xl_oci *o = c->oci;
+	struct stat st;
+
+	if (mkdir(dir, 0700) && errno != EEXIST) {
+		config_error(c, "oci", 0, "%s (oci_dir in " XL_CONF "): %s", dir, strerror(errno));
+		return -1;
+	}
+	sweep(dir);
+	o->packed = xl_sprintf("%s/%s.XXXXXX", dir, c->name);
+	o->packed_fd = mkostemp(o->packed, O_CLOEXEC);
+	/* Another one's sweep may have been faster than the lock. */
+	if (o->packed_fd >= 0 && !flock(o->packed_fd, LOCK_EX | LOCK_NB) &&
+	    !fstat(o->packed_fd, &st) && st.st_nlink)
+		return 0;
+	config_error(c, "oci", 0, "%s (oci_dir in " XL_CONF "): %s", o->packed, strerror(errno));
+	return -1;
+}
+
+static int run_tar(struct xl_config *c)
+{
+	char *const argv[] = { "tar",	     "-C",	   c->oci->path, "-cf", "-",
+			       "oci-layout", "index.json", "blobs",	 NULL };
+	int status = -1;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		dup2(c->oci->packed_fd, 1);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) != pid) {
+		if (errno != EINTR)
+			break;
+		if (xl_interrupted)
+			kill(pid, SIGKILL);
+	}
+	if (pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	config_error(c, "oci", 0, "%s cannot be packed into %s%s", c->oci->path, c->oci->packed,
+		     xl_interrupted ? ": interrupted" : "");
+	return -1;
+}
+
+static void set_target(struct xl_config *c, const char *path)
+{
+	int i;
+
+	for (i = 0; i < c->nr_disks; i++) {
+		if (strcmp(c->disk[i].vdev, OCI_DISK))
+			continue;
+		free(c->disk[i].target);
+		c->disk[i].target = xl_sprintf("%s", path);
+	}
+}
+
+bool oci_is_directory(const struct xl_config *c)
+{
+	struct stat st;
+
+	return c->oci && c->oci->path && !stat(c->oci->path, &st) && S_ISDIR(st.st_mode);
+}
+
+static int pack(struct xl_config *c)
+{
+	struct cfg conf;
+	char *dir;
+	int rc;
+
+	cfg_init(&conf, stderr);
+	if (!access(XL_CONF, F_OK))
+		cfg_parse_file(&conf, XL_CONF);
+	dir = oci_setting(&conf, "oci_dir", DEFAULT_DIR);
+	cfg_free(&conf);
+	rc = make_file(c, dir) || run_tar(c);
+	free(dir);
+	if (rc)
+		oci_discard(c);
+	else
+		set_target(c, c->oci->packed);
+	return rc ? -1 : 0;
+}
+
+int oci_pack(struct xl_config *c, int *lock)
+{
+	int rc;
+
+	if (!oci_is_directory(c))
+		return 0;
+	xl_unlock(*lock);
+	*lock = -1;
+	rc = oci_check(c) || pack(c);
+	if (rc)
+		return -1;
+	*lock = xl_lock();
+	if (*lock >= 0)
+		return 0;
+	oci_discard(c);
+	return -1;
+}
+
+void oci_discard(struct xl_config *c)
+{
+	struct xl_oci *o = c->oci;
+
+	if (!o || !o->packed)
+		return;
+	set_target(c, o->path);
+	unlink(o->packed);
+	if (o->packed_fd >= 0)
+		close(o->packed_fd);
+	free(o->packed);
+	o->packed = NULL;
+}
