@@ -54,11 +54,14 @@ run_disks := $(if $(images),images-disk,disk) $(if $(data),data-disk)
 run_env = IMAGES="$(images)" DATA="$(data)" DISK=$(disk)
 # Guests without Linux: pvabi/runtime
 runtime_make = $(MAKE) -C $(top)/pvabi/runtime O=$(BUILD)/runtime XENINC=$(include_dir) LIBFDT=$(libfdt)
+# Distributions' disks: scripts/debian
+guest_tree := $(BUILD)/images
+kernel_distro := $(BUILD)/linux-distro
 boot_script := $(BUILD)/uboot/boot.scr
 boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
-.PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
+.PHONY: kernel-distro images all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
 	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk images-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
@@ -121,6 +124,16 @@ kernel: kernel-source
 ## kernel-debug	the same kernel with lockdep, KASAN and what distributions turn on, as build/linux-debug/Image
 kernel-debug:
 	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux-debug CONFIGS="pavise debug" image
+
+## kernel-distro	a kernel for distributions and their containers, with modules, as a Debian package (docs/distributions.md)
+kernel-distro:
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(kernel_distro) CONFIGS="pavise distro" deb
+
+## images	Debian as a guest: its disk, from Debian's packages, and debian.cfg, in build/images (docs/distributions.md)
+images: check-deps kernel-distro
+	@$(top)/scripts/debian/make-image $(guest_tree)/debian.img $(BUILD)/debian --kernel $(kernel_distro)/Image \
+		--deb $(kernel_distro)/linux-image.deb
+	@$(top)/scripts/debian/make-config $(guest_tree)
 
 $(libfdt)/libfdt.h: | kernel-source
 	@mkdir -p $(libfdt)
@@ -325,4 +338,5 @@ help:
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
 	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= DATA= (the disk that is kept); V=1 shows the kernel build's output."
+	@echo "DEBIAN_SIZE=4G DEBIAN_PACKAGES= DEBIAN_UPDATE=1 (make images: docs/distributions.md)."
 	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."
