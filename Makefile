@@ -33,6 +33,9 @@ IMAGES ?=
 IMAGES_SIZE ?=
 SSH_KEY ?=
 SSH_PORT ?=
+# What else is on /images and runs: GUEST=debian
+GUEST ?=
+$(if $(filter-out debian,$(GUEST)),$(error GUEST=$(GUEST): want GUEST=debian, or nothing))
 export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE KEEP IMAGES_SIZE SSH_KEY SSH_PORT
 
 include_dir := $(BUILD)/include
@@ -61,7 +64,7 @@ boot_script := $(BUILD)/uboot/boot.scr
 boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
-.PHONY: kernel-distro images all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
+.PHONY: kernel-distro images test-distro all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
 	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk images-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
@@ -180,9 +183,9 @@ disk-tree: kernel tools $(busybox)
 	@cmp -s $(BUILD)/demo.img $(disk_tree)/demo.img || cp --sparse=always $(BUILD)/demo.img $(disk_tree)/demo.img
 
 # Made anew each time: the guests of the last run have written to it.
-disk: disk-tree
+disk: disk-tree $(if $(GUEST),images)
 	@mkdir -p $(BUILD)/run
-	@$(top)/scripts/mkimage ext4 $(disk) $(disk_tree) $(top)/images --without .gitkeep \
+	@$(top)/scripts/mkimage ext4 $(disk) $(disk_tree) $(if $(GUEST),$(guest_tree)) $(top)/images --without .gitkeep \
 		--label images --slack 512M --always
 
 ## data-disk	the disk for /data, which make run keeps; repairs one that is there
@@ -196,8 +199,9 @@ new-data-disk:
 	@$(MAKE) data-disk
 
 ## images-disk	the disk for /images that make run KEEP=1 keeps: made, repaired, and given what it lacks
-images-disk: disk-tree
-	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),4G) $(disk_tree) $(top)/images \
+images-disk: disk-tree $(if $(GUEST),images)
+	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),$(if $(GUEST),8G,4G)) $(disk_tree) \
+		$(if $(GUEST),$(guest_tree)) $(top)/images \
 		$(if $(IMAGES_SIZE),--grow $(IMAGES_SIZE)) --dir auto --dir etc --dir log
 
 $(boot_script): $(top)/scripts/uboot/boot.cmd
@@ -242,6 +246,10 @@ test-full:
 	@$(MAKE) kernel-debug
 	@$(MAKE) test ARGS="--full $(ARGS)"
 	@$(MAKE) explore BOUND=3 CAP=10000
+
+## test-distro	Debian as a guest, in and out (long; ARGS= goes to pytest, e.g. ARGS="-k docker")
+test-distro: all images
+	@cd $(top)/tests/distro && $(PYTHON) -m pytest $(ARGS)
 
 ## bench-xenstore	what xenstored's requests cost on this machine, with up to 1000 guests (table, plots)
 bench-xenstore: headers
@@ -338,5 +346,5 @@ help:
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
 	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= DATA= (the disk that is kept); V=1 shows the kernel build's output."
-	@echo "DEBIAN_SIZE=4G DEBIAN_PACKAGES= DEBIAN_UPDATE=1 (make images: docs/distributions.md)."
+	@echo "GUEST=debian puts that guest on /images and starts it (DEBIAN_SIZE=4G DEBIAN_PACKAGES= DEBIAN_UPDATE=1: images)."
 	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."
