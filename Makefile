@@ -284,15 +284,19 @@ test-debug: all guest-tests hypervisor-debug hypervisor-latency
 	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
 	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k "test_demo or test_debug_build" $(ARGS)
 
-## check-style	clang-format and cppcheck for C, checkpatch for the kernel patches
+## check-style	clang-format and cppcheck for C, shellcheck for scripts, checkpatch and surviving symbols for the kernel
 # A source tree without git has nothing but sources.
 c_files = $(or $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null), \
 	$(shell cd $(top) && find hypervisor pvabi dom0-tools tests -name '*.[ch]'))
+# What is a shell script among those (some are Python's)
+shell_files = $(shell cd $(top) && grep -lE '^\#!/bin/(ba)?sh' scripts/* scripts/debian/* guest-kernel-patches/scripts/* 2>/dev/null)
 check-style: kernel-source headers config $(libfdt)/libfdt.h
 	@echo "  STYLE    clang-format"
 	@cd $(top) && clang-format --dry-run -Werror $(c_files)
 	@echo "  CHECK    cppcheck"
 	@$(top)/scripts/check-static $(BUILD)
+	@echo "  CHECK    shellcheck"
+	@cd $(top) && shellcheck -S warning $(shell_files)
 	@echo "  CHECK    docs/abi.md has the table of hypercalls"
 	@$(PYTHON) $(top)/hypervisor/scripts/gen-hypercalls --check $(top)/hypervisor/core/hypercalls.tbl \
 		$(top)/docs/abi.md
