@@ -255,7 +255,7 @@ test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
 	@$(MAKE) explore BOUND=3 CAP=10000
 
-## test-distro	Debian as a guest, in and out (long; ARGS= goes to pytest, e.g. ARGS="-k docker")
+## test-distro	Debian as a guest, in and out (long; ARGS= goes to pytest, e.g. ARGS="-k podman")
 test-distro: all images
 	@cd $(top)/tests/distro && $(PYTHON) -m pytest $(ARGS)
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The machine of make test-distro: dom0 and the Debian guest of `make images`, which all tests here share.
+"""The machine of make test-distro: dom0, and the Debian guest of `make images` twice, which all tests here share.
 
-debian    (machine, shell in the guest): booted once, ended by the last test
+debian    booted once, ended by the last test: debian.machine, debian.console()
+node2     the name of a second guest, made of a copy of the disk when a test first needs it; it runs until the last test
+tools     where tests/distro/make-tools' disk is mounted in the guest debian; tools2 in node2
 """
 import os
 import subprocess
@@ -29,7 +31,7 @@ class Console(GuestConsole):
 
     def __enter__(self):
         shell = super().__enter__()
-        shell.run("bind 'set enable-bracketed-paste off'; export TERM=dumb PAGER=cat SYSTEMD_COLORS=0; cd /root", 60)
+        shell.run("bind 'set enable-bracketed-paste off'; export TERM=dumb PAGER=cat SYSTEMD_COLORS=0; dmesg -n 1; cd /root", 60)
         return shell
 
 
@@ -42,16 +44,31 @@ class Debian:
         images = os.path.join(BUILD, "images")
         if not os.path.exists(os.path.join(images, "debian.img")):
             pytest.fail(f"{images} has no debian.img: make images")
+        tools = os.path.join(OUT, "tools.img")
+        subprocess.run([os.path.join(TOP, "tests", "distro", "make-tools"), tools, os.path.join(BUILD, "debian"),
+                        os.path.join(BUILD, "linux-distro", "linux-image.deb")], check=True)
+        # A file of its own: two names of one would be one disk for both guests.
+        copy = os.path.join(OUT, "node2.img")
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", os.path.join(images, "debian.img"), copy], check=True)
         subprocess.run([os.path.join(TOP, "scripts", "mkimage"), "ext4", self.disk, os.path.join(BUILD, "disk"), images,
-                        "--label", "images", "--slack", "1G", "--always"], check=True, stdout=subprocess.DEVNULL)
+                        "--add", f"{copy}:/node2.img", "--add", f"{tools}:/tools.img",
+                        "--label", "images", "--slack", "2G", "--always"], check=True, stdout=subprocess.DEVNULL)
+        os.unlink(copy)
         # The disk keeps what is written: the last test looks at it.
         config = machine.Config(build=BUILD, disk=self.disk, kept=True, mem="3G", qemu=QEMU, cmdline="dom0_mem=512M")
         self.machine = Machine(config, os.path.join(OUT, "debian.log"), PATIENCE)
         self.machine.boot()
 
-    def console(self):
+    def console(self, name="debian"):
         """The guest's shell, on its console: with debian.console() as g: g.run(…)"""
-        return Console(self.machine, "debian", PATIENCE, "root@debian:~")
+        return Console(self.machine, name, PATIENCE, f"root@{name}:~")
+
+    def attach_tools(self, name):
+        """The disk of make-tools, while the guest runs; where it is mounted."""
+        self.machine.run(f"xl block-attach {name} format=raw,vdev=xvdb,access=ro,target=/images/tools.img", 120)
+        with self.console(name) as g:
+            g.run("udevadm wait -t 600 /dev/xvdb && mkdir -p /mnt/tools && mount -o ro /dev/xvdb /mnt/tools", PATIENCE)
+        return "/mnt/tools"
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +76,26 @@ def debian():
     d = Debian()
     yield d
     d.machine.kill()
+
+
+@pytest.fixture(scope="session")
+def tools(debian):
+    return debian.attach_tools("debian")
+
+
+@pytest.fixture(scope="session")
+def node2(debian):
+    debian.machine.script("""
+set -e
+sed -e 's/name = "debian"/name = "node2"/' -e 's/hostname=debian/hostname=node2/' -e 's,/images/debian.img,/images/node2.img,' \\
+    -e 's/00:00:0d/00:00:0e/' -e 's/^memory = .*/memory = 768/' /images/debian.cfg > /images/node2.cfg
+xl create -q /images/node2.cfg
+""", PATIENCE)
+    with debian.console("node2") as g:
+        g.run("systemctl is-system-running --wait", PATIENCE)
+    return "node2"
+
+
+@pytest.fixture(scope="session")
+def tools2(debian, node2):
+    return debian.attach_tools(node2)
