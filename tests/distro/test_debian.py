@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Debian as a guest, as `make images && make run GUEST=debian` gives it: systemd, ssh, podman, a second guest, another kernel, an orderly end. In this order."""
+import json
+import os
+import re
+import subprocess
+import time
+
+from conftest import PATIENCE
+
+# The guest's own apt, with the packages of make-tools' disk only
+APT = "apt-get -q -o Dir::Etc::sourcelist=/root/tools.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0"
+
+
+def test_systemd_is_running_with_nothing_failed(debian):
+    with debian.console() as g:
+        status, state = g.try_run("systemctl is-system-running --wait", PATIENCE)
+        assert (status, state.split()[-1:]) == (0, ["running"]), g.try_run("systemctl --failed --no-pager; journalctl -p 3 -b --no-pager | tail -40")[1]
+        assert "0 loaded units" in g.run("systemctl --failed --no-pager", 120)
+
+
+def test_the_kernel_is_the_guests_own_and_hardened(debian):
+    """It came from the disk (bootloader=), its modules fit, and what distributions turn on is on."""
+    with debian.console() as g:
+        release = g.run("uname -r").strip()
+        assert release.endswith("-pavise")
+        assert g.run(f"dpkg-query -W -f '${{db:Status-Status}}' linux-image-{release}").strip() == "installed"
+        assert f"vmlinux-{release}" in g.run("cat /boot/extlinux/extlinux.conf")
+        g.run("lsmod | grep -q ^xen_netfront", 60)
+        config = g.run("zcat /proc/config.gz | grep -E '^CONFIG_(STRICT_KERNEL_RWX|STACKPROTECTOR_STRONG|RANDOMIZE_BASE)='")
+        assert config.count("=y") == 3
+        assert {"cpuset", "cpu", "io", "memory", "pids"} <= set(g.run("cat /sys/fs/cgroup/cgroup.controllers").split())
+
+
+def address(g):
+    """The guest's IPv4 address."""
+    return re.search(r"inet ([0-9.]+)/", g.run("ip -c=never -4 -o addr show scope global dev $(ls /sys/class/net | grep -m 1 ^en)")).group(1)
+
+
+def make_busybox_image(g, tools, engine):
+    """An image box:1 with busybox as its every program."""
+    g.script(f"""
+set -e
+mkdir -p /root/box/bin /root/box/tmp /root/box/www
+cp {tools}/bin/busybox /root/box/bin/
+for name in sh cat dd echo grep httpd ping sleep wget; do ln -sf busybox /root/box/bin/$name; done
+echo served > /root/box/www/index.html
+tar -C /root/box -c . | {engine} import - box:1
+""", PATIENCE)
+
+
+def test_ssh_from_dom0(debian):
+    """A key that dom0 makes, given to the guest, lets dom0 in."""
+    m = debian.machine
+    m.run("mkdir -p /root/.ssh && rm -f /root/.ssh/id_dropbear && dropbearkey -t ed25519 -f /root/.ssh/id_dropbear > /root/key 2>&1", 60)
+    key = re.search(r"^ssh-ed25519 \S+", m.run("cat /root/key"), re.M).group(0)
+    with debian.console() as g:
+        g.run(f"mkdir -p -m 700 /root/.ssh && echo '{key}' > /root/.ssh/authorized_keys")
+        where = address(g)
+    assert m.run(f"ssh -y -y -i /root/.ssh/id_dropbear root@{where} 'uname -n' 2> /dev/null", 120).strip().endswith("debian")
+
+
+def test_apt_installs_podman(debian, tools):
+    """From a source of packages on another disk; podman runs an image, filtered."""
+    with debian.console() as g:
+        g.run(f"echo 'deb [trusted=yes] file:{tools}/repo ./' > /root/tools.list")
+        g.run(f"{APT} update", PATIENCE)
+        g.run(f"{APT} install -y podman", PATIENCE)
+        make_busybox_image(g, tools, "podman")
+        said = g.run("podman run --rm --network host -m 64m box:1 grep ^Seccomp: /proc/self/status", PATIENCE)
+        assert re.search(r"^Seccomp:\s*2$", said, re.M), said
+
+
+def test_computing_is_right(debian, tools):
+    """stress-ng checks its own results, on all processors and in memory that is taken and given back."""
+    with debian.console() as g:
+        said = g.run(f"LD_LIBRARY_PATH={tools}/lib {tools}/bin/stress-ng --cpu 2 --vm 1 --vm-bytes 128M --switch 1 --verify -t 40s 2>&1", PATIENCE)
+        assert "failed: 0" in said and "passed: 4" in said, said
+
+
+def test_two_guests_exchange_packets(debian, tools, tools2):
+    """iperf3 in both directions, on IPv4 and IPv6."""
+    with debian.console() as g:
+        where = address(g)
+        link = re.search(r"inet6 (fe80:[0-9a-f:]+)/", g.run("ip -c=never -6 -o addr show dev enX0")).group(1)
+        g.run(f"LD_LIBRARY_PATH={tools}/lib {tools}/bin/iperf3 -s -D", 60)
+    with debian.console("node2") as g:
+        g.run(f"ping -c 3 -6 {link}%enX0", 120)
+        for options in f"-c {where}", f"-c {where} -R", f"-6 -c {link}%enX0", f"-6 -c {link}%enX0 -R":
+            result = json.loads(g.run(f"LD_LIBRARY_PATH={tools2}/lib {tools2}/bin/iperf3 -t 5 -J {options}", PATIENCE))
+            bits = result["end"]["sum_received"]["bits_per_second"]
+            print(f"iperf3 {options}: {bits / 1e6:.0f} Mbit/s")
+            assert bits > 0
+    with debian.console() as g:
+        g.run("pkill iperf3")
+
+
+def test_kernel_is_upgraded_from_inside(debian, tools):
+    """apt installs another kernel, the guest's boot menu names it, and the guest comes back with it; removed, the old one is the menu's."""
+    with debian.console() as g:
+        old = g.run("uname -r").strip()
+        package = re.search(r"linux-image-\S+", g.run(f"ls {tools}/repo | grep ^linux-image")).group(0).removesuffix(".deb")
+        new = package.removeprefix("linux-image-")
+        assert new != old
+        g.run(f"echo 'deb [trusted=yes] file:{tools}/repo ./' > /root/tools.list; {APT} update", PATIENCE)
+        g.run(f"{APT} install -y {package}", PATIENCE)
+    domid = debian.machine.domains()["debian"][0]
+    with debian.console() as g:
+        g.run("systemd-run -q --on-active=3 systemctl reboot")
+    debian.machine.wait_restarted("debian", domid, PATIENCE)
+    with debian.console() as g:
+        assert g.run("uname -r").strip() == new
+        assert g.run("systemctl is-system-running --wait", PATIENCE).split()[-1] == "running"
+        g.run("lsmod | grep -q ^xen_netfront", 60)
+        g.run(f"apt-get remove -y {package}", PATIENCE)
+        assert old in g.run("cat /boot/extlinux/extlinux.conf") and new not in g.run("cat /boot/extlinux/extlinux.conf")
+
+
+def test_poweroff_leaves_the_disk_clean(debian):
+    """dom0's poweroff asks the guest and waits for it; its file system needs no repair."""
+    m = debian.machine
+    start = time.monotonic()
+    assert m.poweroff(PATIENCE) == 0
+    print(f"poweroff took {time.monotonic() - start:.0f} s")
+    inner = os.path.join(os.path.dirname(debian.disk), "after.img")
+    env = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    subprocess.run(["debugfs", "-R", f"dump /debian.img {inner}", debian.disk], check=True, env=env, capture_output=True)
+    said = subprocess.run(["dumpe2fs", "-h", inner], check=True, env=env, capture_output=True, text=True).stdout
+    assert re.search(r"Filesystem state:\s+clean$", said, re.M) and "needs_recovery" not in said
+    done = subprocess.run(["e2fsck", "-fn", inner], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    os.unlink(inner)
