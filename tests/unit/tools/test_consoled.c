@@ -32,8 +32,8 @@ static struct shared {
 	struct xencons_interface ring[2];
 } * sh;
 static int event[2]; /* a pipe of port numbers */
-static char dir[] = "/tmp/test_consoled.XXXXXX", path[8][64];
-enum { SOCKET, PID, LOGS, SOCKETS, LOG1, LOG2, SOCK1, SOCK2 };
+static char dir[] = "/tmp/test_consoled.XXXXXX", path[9][64];
+enum { SOCKET, PID, LOGS, SOCKETS, LOG1, LOG2, SOCK1, SOCK2, NOTIFY };
 static pid_t store_pid, daemon_pid;
 static struct xs_handle *xs;
 
@@ -366,6 +366,36 @@ static void test_xenstored_does_not_answer(void **state)
 	assert_true(until(announced, SECOND));
 }
 
+/* Of a service manager that has a watchdog. */
+static void test_manager_is_told(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = 20 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), i;
+	char text[32];
+	ssize_t n;
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path[NOTIFY]);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	kill(daemon_pid, SIGKILL);
+	waitpid(daemon_pid, NULL, 0);
+	setenv("NOTIFY_SOCKET", path[NOTIFY], 1);
+	setenv("WATCHDOG_USEC", "100000", 1);
+	start_daemon();
+	for (i = 0; i < 4; i++) {
+		n = recv(fd, text, sizeof(text) - 1, 0);
+		assert_true(n > 0);
+		text[n] = '\0';
+		assert_string_equal(text, i ? "WATCHDOG=1" : "READY=1");
+	}
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	close(fd);
+	unlink(path[NOTIFY]);
+}
+
 int main(void)
 {
 	static const char *const names[] = { "xs",
@@ -375,11 +405,13 @@ int main(void)
 					     "logs/guest-first.log",
 					     "logs/guest-second.log",
 					     "sockets/5",
-					     "sockets/6" };
+					     "sockets/6",
+					     "notify" };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_xenstored_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guest_ends_without_xenstored, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_xenstored_does_not_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_manager_is_told, setup, teardown),
 	};
 	unsigned int i;
 	int rc;
