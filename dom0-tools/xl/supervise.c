@@ -20,6 +20,7 @@
 #include "events.h"
 #include "minder.h"
 #include "next.h"
+#include "scope.h"
 #include "usage.h"
 
 #include <xen/sched.h>
@@ -740,6 +741,9 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 		xl_spare_me();
 		cfg->tree.log = stderr;
 		note("domain %u ('%s') created", domid, cfg->name);
+		if (scope_enter(cfg->name))
+			note("it lives no longer than what xl create was run from: " XL_SCOPE
+			     " failed");
 		if (xl_open(&own))
 			_exit(1);
 		_exit(supervise(&own, cfg, domid, 3));
