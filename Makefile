@@ -166,6 +166,11 @@ disk-tree: kernel tools $(busybox)
 		--dir proc --dir sys --dir dev --dir run --dir tmp --dir root --dir mnt --dir usr/bin --dir usr/sbin
 	@cmp -s $(BUILD)/demo.img $(disk_tree)/demo.img || cp --sparse=always $(BUILD)/demo.img $(disk_tree)/demo.img
 
+## deb		Debian packages of tools and hypervisor, in build/deb/ (DEB_VERSION=; docs/debian.md)
+.PHONY: deb
+deb: headers config kernel $(libfdt)/libfdt.h
+	@$(top)/scripts/make-deb $(BUILD) $(BUILD)/deb
+
 # Made anew each time: the guests of the last run have written to it.
 disk: disk-tree
 	@mkdir -p $(BUILD)/run
