@@ -41,7 +41,7 @@ autoconf := $(BUILD)/config/autoconf.h
 hypervisor := $(BUILD)/hypervisor/pavise
 kernel := $(BUILD)/linux/Image
 busybox := $(BUILD)/busybox/busybox
-dropbear := $(BUILD)/dropbear
+programs := $(BUILD)/programs
 tools_root := $(BUILD)/rootfs-tools
 initrd := $(BUILD)/dom0.cpio.gz
 disk_tree := $(BUILD)/disk
@@ -59,7 +59,7 @@ boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
 .PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
-	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree disk data-disk new-data-disk images-disk boot-disk guest guest-tests bench-files \
+	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree qemu-utils disk data-disk new-data-disk images-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
 ##@ To begin with
@@ -139,12 +139,12 @@ tools: headers $(libfdt)/libfdt.h
 $(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-busybox $@
 
-$(dropbear)/.stamp: $(top)/scripts/fetch-dropbear $(top)/scripts/unpack-debian
-	@$(top)/scripts/fetch-dropbear $(dropbear)
+$(programs)/.stamp: $(top)/scripts/fetch-programs $(top)/scripts/unpack-debian
+	@$(top)/scripts/fetch-programs $(programs)
 	@touch $@
 
-rootfs: tools $(busybox) $(dropbear)/.stamp
-	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(dropbear) $(top)/dom0-tools/rootfs --without .stamp \
+rootfs: tools $(busybox) $(programs)/.stamp
+	@$(top)/scripts/mkimage cpio $(initrd) $(tools_root) $(programs) $(top)/dom0-tools/rootfs --without .stamp \
 		--without 'usr/include*' --without 'usr/lib*' \
 		--add $(busybox):/bin/busybox --dir proc --dir sys --dir dev --dir root \
 		--strip $(CROSS_COMPILE)strip
@@ -166,6 +166,14 @@ disk-tree: kernel tools $(busybox)
 		--dir proc --dir sys --dir dev --dir run --dir tmp --dir root --dir mnt --dir usr/bin --dir usr/sbin
 	@cmp -s $(BUILD)/demo.img $(disk_tree)/demo.img || cp --sparse=always $(BUILD)/demo.img $(disk_tree)/demo.img
 
+## qemu-utils	qemu-nbd and qemu-img for dom0's /images/qemu: guests' disks in QEMU's formats (16 MiB; make run has it from then on)
+qemu_tree := $(BUILD)/qemu-utils
+qemu_nbd := $(qemu_tree)/qemu/usr/bin/qemu-nbd
+qemu-utils: $(qemu_nbd)
+$(qemu_nbd): $(top)/scripts/fetch-qemu-utils $(top)/scripts/unpack-debian
+	@$(top)/scripts/fetch-qemu-utils $(qemu_tree)/qemu
+	@touch $@
+on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(top)/images
 ## deb		Debian packages of tools and hypervisor, in build/deb/ (DEB_VERSION=; docs/debian.md)
 .PHONY: deb
 deb: headers config kernel $(libfdt)/libfdt.h
@@ -174,7 +182,7 @@ deb: headers config kernel $(libfdt)/libfdt.h
 # Made anew each time: the guests of the last run have written to it.
 disk: disk-tree
 	@mkdir -p $(BUILD)/run
-	@$(top)/scripts/mkimage ext4 $(disk) $(disk_tree) $(top)/images --without .gitkeep \
+	@$(top)/scripts/mkimage ext4 $(disk) $(on_images) --without .gitkeep \
 		--label images --slack 512M --always
 
 ## data-disk	the disk for /data, which make run keeps; repairs one that is there
@@ -189,7 +197,7 @@ new-data-disk:
 
 ## images-disk	the disk for /images that make run KEEP=1 keeps: made, repaired, and given what it lacks
 images-disk: disk-tree
-	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),4G) $(disk_tree) $(top)/images \
+	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),4G) $(on_images) \
 		$(if $(IMAGES_SIZE),--grow $(IMAGES_SIZE)) --dir auto --dir etc --dir log
 
 $(boot_script): $(top)/scripts/uboot/boot.cmd
@@ -216,7 +224,7 @@ test-unit: headers config $(libfdt)/libfdt.h
 	@set -e; for d in $(unit_dirs); do $(MAKE) -C $(top)/$$d O=$(BUILD)/$${d%/} $(common) check; done
 
 ## test-system	boots the whole machine, again and again (ARGS= goes to pytest, e.g. ARGS="-k demo")
-test-system: all
+test-system: all qemu-utils
 	@cd $(top)/tests/system && $(PYTHON) -m pytest $(ARGS)
 
 ## test-guests	boots guests that test the PV ABI from inside (ARGS= goes to pytest)

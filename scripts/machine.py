@@ -38,7 +38,7 @@ INITRD_ADDR = 0x88000000  # or behind a larger kernel
 
 # Options that hold unless the user gives the same one.
 CMDLINE = "dom0_mem=512M"
-DOM0_CMDLINE = "console=hvc0"
+DOM0_CMDLINE = "console=hvc0 nbd.max_part=0"
 NATIVE_CMDLINE = "console=ttyS0"
 
 DOM0_CRASHED = 42

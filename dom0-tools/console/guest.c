@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "channel.h"
 
 #include <xen/grant_table.h>
 
@@ -347,8 +347,13 @@ static void make_tty(struct daemon *d, struct guest *g)
 
 static void release(struct daemon *d, struct guest *g)
 {
+	struct channel *c;
 	int i;
 
+	while ((c = g->channels)) {
+		g->channels = c->next;
+		channel_close(d, c);
+	}
 	for (i = 0; i < CLIENTS_MAX; i++)
 		drop_client(&g->client[i]);
 	pty_close(&g->pty, d->inotify);

@@ -30,11 +30,21 @@
 #define EVENT_COST 64 /* an event with nothing behind it is not free either */
 
 struct guest;
+struct channel;
 
 /* What an epoll event points to. */
 struct source {
-	enum { SRC_STORE, SRC_EVENTS, SRC_OPENED, SRC_LISTEN, SRC_CLIENT, SRC_TTY } kind;
+	enum {
+		SRC_STORE,
+		SRC_EVENTS,
+		SRC_OPENED,
+		SRC_LISTEN,
+		SRC_CLIENT,
+		SRC_TTY,
+		SRC_CHANNEL
+	} kind;
 	struct guest *guest;
+	struct channel *channel; /* of SRC_CHANNEL, and then no guest */
 	int fd;
 	bool stopped; /* client: no room for its input at present */
 	bool deaf; /* client: has missed output, since it does not read */
@@ -48,7 +58,6 @@ struct guest {
 	evtchn_port_t remote_port;
 	int port; /* ours, -1 when not bound */
 	bool ready; /* an event came and the port is masked until we are done */
-	bool seen; /* mark of the last scan */
 	int64_t share, share_at; /* bytes left; when last refilled (ms) */
 	unsigned int bad_reported;
 	struct conslog log;
@@ -60,6 +69,7 @@ struct guest {
 	size_t backlog_at, backlog_len;
 	char input[PENDING_INPUT];
 	size_t input_len;
+	struct channel *channels; /* channel.h */
 };
 
 struct daemon {

@@ -22,7 +22,7 @@
 
 #include <xenstore.h>
 
-#include "guest.h"
+#include "channel.h"
 #include "notify.h"
 
 /* How soon a xenstored that is away is looked for; and, doubled each time, one that is there and does not answer. */
@@ -32,6 +32,9 @@
 #define STORE_MS 2000
 #define START_MS 10000
 #define EVENTS 64
+/* A domain, in scan() */
+#define LIVES 1
+#define SERVED 2
 
 static volatile sig_atomic_t stop;
 static int store_lost; /* errno of what ended the connection to xenstored */
@@ -103,6 +106,7 @@ static void adopt(struct loop *l, uint32_t domid)
 {
 	char *port = read_node(l->xs, XBT_NULL, domid, "console/port");
 	char *name = read_node(l->xs, XBT_NULL, domid, "name"), number[16];
+	bool failed = false;
 	struct guest *g;
 
 	/* Not written yet: @introduceDomain will come. */
@@ -110,10 +114,14 @@ static void adopt(struct loop *l, uint32_t domid)
 		snprintf(number, sizeof(number), "%u", domid);
 		g = guest_open(&l->d, domid, name && *name ? name : number, strtoul(port, NULL, 10),
 			       l->scanned);
-		if (g && !announce(l->xs, g)) {
+		if (g && announce(l->xs, g))
+			channels_adopt(&l->d, l->xs, g);
+		else
+			failed = true;
+		/* Without xenstored it is not known which channels there are: all of it again, then. */
+		if (g && (failed || store_lost)) {
 			guest_close(&l->d, g);
 		} else if (g) {
-			g->seen = true;
 			g->share_at = now_ms();
 			g->next = l->d.guests;
 			l->d.guests = g;
@@ -133,9 +141,10 @@ static struct guest *find(struct loop *l, uint32_t domid)
 	return NULL;
 }
 
-/* Without xenstored only the dead go. */
+/* Without xenstored only the dead go. Each guest is looked at once: with hundreds this happens hundreds of times. */
 static void scan(struct loop *l)
 {
+	static uint8_t state[DOMID_FIRST_RESERVED]; /* LIVES, SERVED */
 	struct xen_domctl_getdomaininfo *list = NULL;
 	struct guest *g, **p;
 	int n = pv_domain_list(l->d.pv, &list), i;
@@ -144,26 +153,26 @@ static void scan(struct loop *l)
 		fprintf(stderr, "cannot list the domains: %s\n", strerror(-n));
 		return;
 	}
-	for (g = l->d.guests; g; g = g->next)
-		g->seen = false;
-	for (i = 0; i < n; i++) {
-		g = find(l, list[i].domain);
-		if (g && !(list[i].flags & XEN_DOMINF_dying))
-			g->seen = true;
-	}
+	memset(state, 0, sizeof(state));
+	for (i = 0; i < n; i++)
+		if (list[i].domain && list[i].domain < DOMID_FIRST_RESERVED &&
+		    !(list[i].flags & XEN_DOMINF_dying))
+			state[list[i].domain] = LIVES;
 	/* First the dead: their memory is free only when we let go. */
 	for (p = &l->d.guests; *p;) {
 		g = *p;
-		if (g->seen) {
+		if (state[g->domid]) {
+			state[g->domid] |= SERVED;
 			p = &g->next;
 			continue;
 		}
 		*p = g->next;
+		if (l->xs)
+			channels_unwatch(l->xs, g);
 		guest_close(&l->d, g);
 	}
 	for (i = 0; l->xs && i < n; i++)
-		if (list[i].domain && !(list[i].flags & XEN_DOMINF_dying) &&
-		    !find(l, list[i].domain))
+		if (list[i].domain < DOMID_FIRST_RESERVED && state[list[i].domain] == LIVES)
 			adopt(l, list[i].domain);
 	free(list);
 	l->scanned |= l->xs && !store_lost;
@@ -196,6 +205,7 @@ static void disconnect(struct loop *l)
 static bool connect_store(struct loop *l)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = &l->store } };
+	struct guest *g;
 
 	l->xs = xs_open(XS_OPEN_NOWAIT);
 	if (l->xs) {
@@ -203,8 +213,11 @@ static bool connect_store(struct loop *l)
 		l->store.fd = xs_fileno(l->xs);
 		if (xs_watch(l->xs, "@introduceDomain", "dom") &&
 		    xs_watch(l->xs, "@releaseDomain", "dom") &&
-		    !epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev))
+		    !epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev)) {
+			for (g = l->d.guests; g; g = g->next)
+				channels_watch(l->xs, g);
 			return true;
+		}
 	}
 	disconnect(l);
 	return false;
@@ -248,16 +261,18 @@ static int tend_store(struct loop *l)
 	return left > 0 ? (int)left : 0;
 }
 
+/* At most so many at once, since guests can cause them; the descriptor stays readable. */
 static void store_event(struct loop *l)
 {
 	bool any = false;
-	char **event;
+	char **event = NULL;
+	int n = EVENTS;
 
-	while ((event = xs_check_watch(l->xs))) {
+	while (n-- && (event = xs_check_watch(l->xs))) {
+		any |= !channels_changed(&l->d, event[XS_WATCH_TOKEN]);
 		free(event);
-		any = true;
 	}
-	if (errno != EAGAIN) {
+	if (!event && errno != EAGAIN) {
 		store_lost = errno;
 		return;
 	}
@@ -271,19 +286,44 @@ static void store_event(struct loop *l)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
+/* Notes that something happened there, too. */
+static bool is_port_of(struct guest *g, int port)
+{
+	struct channel *c;
+
+	if (g->port == port)
+		return g->ready = true;
+	for (c = g->channels; c; c = c->next)
+		if (c->port == port)
+			return c->ready = true;
+	return false;
+}
+
 static void port_events(struct loop *l)
 {
 	struct guest *g;
 	int port, n = EVENTS;
 
 	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0) {
-		for (g = l->d.guests; g; g = g->next) {
-			if (g->port == port) {
-				g->ready = true;
-				break;
-			}
-		}
+		for (g = l->d.guests; g && !is_port_of(g, port); g = g->next)
+			;
 	}
+}
+
+/* True: there is something left to do, when the guest has a share again. */
+static bool serve_channels(struct loop *l, struct guest *g, int64_t now)
+{
+	struct channel *c;
+	bool left = false;
+
+	for (c = g->channels; c; c = c->next) {
+		if (l->xs && !store_lost)
+			channel_look(&l->d, l->xs, c, now);
+		if (c->ready)
+			channel_serve(&l->d, c, now);
+		left |= c->ready || (c->dirty && l->xs && !store_lost);
+	}
+	return left;
 }
 
 /* Each ready guest once. Returns how long to sleep at most, -1 = until something happens. */
@@ -294,12 +334,12 @@ static int serve_ready(struct loop *l)
 	int wait = -1, delay;
 
 	for (g = l->d.guests; g; g = g->next) {
-		if (!g->ready)
+		if (g->ready && !guest_delay(g, now))
+			guest_serve(&l->d, g, now);
+		if (!serve_channels(l, g, now) && !g->ready)
 			continue;
 		delay = guest_delay(g, now);
-		if (!delay)
-			guest_serve(&l->d, g, now);
-		else if (wait < 0 || delay < wait)
+		if (wait < 0 || delay < wait)
 			wait = delay;
 	}
 	return wait;
@@ -310,14 +350,18 @@ static void ptys_opened(struct loop *l)
 	_Alignas(struct inotify_event) char buf[4096];
 	ssize_t n = read(l->d.inotify, buf, sizeof(buf));
 	const struct inotify_event *e;
+	struct channel *c;
 	struct guest *g;
 	char *p;
 
 	for (p = buf; p < buf + n; p += sizeof(*e) + e->len) {
 		e = (const struct inotify_event *)p;
-		for (g = l->d.guests; g; g = g->next)
+		for (g = l->d.guests; g; g = g->next) {
 			if (g->pty.watch == e->wd || e->mask & IN_Q_OVERFLOW)
 				guest_tty_event(&l->d, g);
+			for (c = g->channels; c; c = c->next)
+				c->ready |= c->pty.watch == e->wd || e->mask & IN_Q_OVERFLOW;
+		}
 	}
 }
 
@@ -335,6 +379,9 @@ static void handle(struct loop *l, struct source *s)
 		break;
 	case SRC_TTY:
 		guest_tty_event(&l->d, s->guest);
+		break;
+	case SRC_CHANNEL:
+		channel_event(&l->d, s);
 		break;
 	case SRC_OPENED:
 		ptys_opened(l);
@@ -362,9 +409,9 @@ static void run(struct loop *l)
 			else
 				handle(l, s);
 		}
-		wait = serve_ready(l);
 		if (store)
 			store_event(l);
+		wait = serve_ready(l);
 		retry = tend_store(l);
 		if (retry >= 0 && (wait < 0 || wait > retry))
 			wait = retry;

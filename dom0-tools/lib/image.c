@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,13 @@
 /* PE: signature and file header; one entry of the section table */
 #define PE_HEADER 24
 #define PE_SECTION 40
+
+/* Linux, drivers/firmware/efi/libstub/zboot-header.S */
+#define OFF_ZIMG 4
+#define OFF_PAYLOAD 8
+#define OFF_PAYLOAD_SIZE 12
+#define OFF_COMPRESSION 24
+#define COMPRESSION_MAX 32
 
 #define FLAG_BIG_ENDIAN 1u
 
@@ -65,20 +73,39 @@ static uint64_t pe_size(const uint8_t *h, size_t len)
 	return size;
 }
 
+static bool is_zboot(const uint8_t *h, size_t len)
+{
+	return len >= PV_IMAGE_HEADER && !memcmp(h, "MZ", 2) && !memcmp(h + OFF_ZIMG, "zimg", 4);
+}
+
+/* RFC 1952, 2.3.1 */
+static bool is_gzip(const uint8_t *h, size_t len)
+{
+	return len >= 2 && h[0] == 0x1f && h[1] == 0x8b;
+}
+
+/* RFC 8878, 3.1.1 */
+static bool is_zstd(const uint8_t *h, size_t len)
+{
+	return len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4);
+}
+
 /* What a file that is no Image looks like, with the remedy. */
 static const char *describe(const uint8_t *h, size_t len)
 {
 	if (!len)
 		return "the file is empty";
-	if (len >= 2 && h[0] == 0x1f && h[1] == 0x8b)
+	if (is_gzip(h, len))
 		return "it is compressed with gzip once more, and only once is unpacked";
-	if (len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4))
-		return "it is compressed with zstd, which is not unpacked here; do so first (unzstd)";
+	if (is_zstd(h, len))
+		return "it is compressed with zstd once more, and only once is unpacked";
 	if (len >= 6 && !memcmp(h,
 				"\xfd"
 				"7zXZ",
 				5))
 		return "it is compressed with xz, which is not unpacked here; do so first (unxz)";
+	if (is_zboot(h, len))
+		return "it is an EFI zboot image, and only once is unpacked";
 	if (len >= PV_IMAGE_HEADER && !memcmp(h + OFF_MAGIC2, "ARM\x64", 4))
 		return "it is an arm64 Image";
 	if (len < PV_IMAGE_HEADER)
@@ -173,15 +200,58 @@ static int look(int fd, const char *path, struct pv_image *img, struct pv_err *e
 	return n == 1 ? place_linux(fd, path, img, err) : (int)n;
 }
 
-/* *fd becomes what is in it, if it is compressed. 1: it was; or 0, or a negative errno. */
-static int unpacked(int *fd, const char *path, const struct pv_unpack *how, struct pv_err *err)
+int pv_zboot_parse(const void *head, size_t len, uint64_t file_size, const char *path,
+		   struct pv_part *part, struct pv_err *err)
 {
-	uint8_t magic[2];
+	const uint8_t *h = head;
+	char kind[COMPRESSION_MAX + 1] = "", *shown;
+	int rc;
+
+	if (!is_zboot(h, len))
+		return 0;
+	memcpy(kind, h + OFF_COMPRESSION, COMPRESSION_MAX);
+	part->offset = le32(h + OFF_PAYLOAD);
+	part->size = le32(h + OFF_PAYLOAD_SIZE);
+	part->packing = strcmp(kind, "gzip") ? PV_ZSTD : PV_GZIP;
+	/* Linux's name has the level that it was packed with. */
+	if (part->packing == PV_ZSTD && strcmp(kind, "zstd22") && strcmp(kind, "zstd")) {
+		shown = pv_text_show(kind, strlen(kind));
+		rc = pv_fail(
+			err, -ENOEXEC,
+			"%s: EFI zboot image packed with '%s', and only gzip and zstd are unpacked "
+			"here; use the Image that it was made of, or a kernel with "
+			"CONFIG_KERNEL_GZIP",
+			path, shown ? shown : "");
+		free(shown);
+		return rc;
+	}
+	if (part->offset < PV_IMAGE_HEADER || part->offset > file_size || !part->size ||
+	    part->size > file_size - part->offset)
+		return pv_fail(err, -ENOEXEC,
+			       "%s: EFI zboot image that is cut short: its kernel should be the "
+			       "%llu bytes at %llu, of %llu that there are",
+			       path, (unsigned long long)part->size,
+			       (unsigned long long)part->offset, (unsigned long long)file_size);
+	return 1;
+}
+
+/* *fd, of @size bytes, becomes what is in it, if it is compressed: with @part's packing. 1: it was; or 0, or a negative errno. */
+static int unpacked(int *fd, uint64_t size, const char *path, struct pv_part *part,
+		    const struct pv_unpack *how, struct pv_err *err)
+{
+	uint8_t head[PV_IMAGE_HEADER];
+	ssize_t n = pread(*fd, head, sizeof(head), 0);
 	int in;
 
-	if (pread(*fd, magic, 2, 0) != 2 || magic[0] != 0x1f || magic[1] != 0x8b)
+	if (n < 2)
 		return 0;
-	in = pv_unpack(*fd, path, how, err);
+	*part = (struct pv_part){ .size = size, .packing = is_zstd(head, n) ? PV_ZSTD : PV_GZIP };
+	if (!is_gzip(head, n) && !is_zstd(head, n)) {
+		in = pv_zboot_parse(head, n, size, path, part, err);
+		if (in <= 0)
+			return in;
+	}
+	in = pv_unpack(*fd, part, path, how, err);
 	if (in < 0)
 		return in;
 	close(*fd);
@@ -192,6 +262,7 @@ static int unpacked(int *fd, const char *path, const struct pv_unpack *how, stru
 int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
 		  struct pv_err *err)
 {
+	struct pv_part part;
 	char name[400];
 	struct stat st;
 	int fd, rc;
@@ -205,9 +276,10 @@ int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image
 	else if (!S_ISREG(st.st_mode))
 		rc = pv_fail(err, -EINVAL, "%s: not a regular file", path);
 	else
-		rc = unpacked(&fd, path, how, err);
+		rc = unpacked(&fd, st.st_size, path, &part, how, err);
 	if (rc >= 0) {
-		snprintf(name, sizeof(name), "%s%s", path, rc ? ", unpacked with gzip" : "");
+		snprintf(name, sizeof(name), "%s%s%s", path, rc ? ", unpacked with " : "",
+			 rc ? pv_unpack_program(part.packing) : "");
 		rc = look(fd, name, img, err);
 	}
 	if (rc)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A compressed kernel: gzip unpacks it, in a process that has nothing but the file and a place for what is in it.
+ * A compressed kernel: gzip or zstd unpacks it, in a process that has nothing but the file and a place for what is in it.
  * Owns that process and its limits: what a guest brings as its kernel may be made to fill memory or to take hours.
  * What comes out is in memory only, and cannot change any more.
  */
@@ -19,16 +19,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "pavise.h"
 #include "unpack.h"
 
 #ifndef UNPACK_CPU_S
 #define UNPACK_CPU_S 30 /* of the process's own time: a busy machine takes nothing of it away */
 #endif
-#define UNPACK_MEMORY (64 * PV_MIB)
 #define LOOK_MS 50
 #define NOBODY 65534
 #define NO_PROGRAM 127
+
+static const struct program {
+	char *argv[4];
+	uint64_t memory; /* address space */
+} programs[] = {
+	[PV_GZIP] = { { "gzip", "-dc" }, 64 * PV_MIB },
+	/*
+	 * It keeps as much of what it has unpacked as the file says: 128 MiB at most without being told otherwise, which is what
+	 * Linux's kernels are packed for, but never more than the kernel has.
+	 */
+	[PV_ZSTD] = { { "zstd", "-dcq", "--no-asyncio" }, 192 * PV_MIB },
+};
+
+const char *pv_unpack_program(enum pv_packing packing)
+{
+	return programs[packing].argv[0];
+}
 
 /* What the process says when it fails: its first words are enough. */
 struct words {
@@ -45,11 +62,10 @@ static void bound(int what, rlim_t value)
 		_exit(NO_PROGRAM);
 }
 
-/* In the child: @in and @out become gzip's, and @say its stderr. */
+/* In the child: @in and @out become the program's, and @say its stderr. */
 static void __attribute__((noreturn))
-run_gzip(int in, int out, int say, uint64_t limit, pid_t parent)
+run(const struct program *p, int in, int out, int say, uint64_t limit, pid_t parent)
 {
-	static char *const argv[] = { "gzip", "-dc", NULL };
 	const char *path = getenv("PATH");
 	char where[512] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *env[] = { where, "LC_ALL=C", NULL };
@@ -79,8 +95,8 @@ run_gzip(int in, int out, int say, uint64_t limit, pid_t parent)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL) ||
 	    getppid() != parent)
 		_exit(NO_PROGRAM);
-	bound(RLIMIT_AS, UNPACK_MEMORY);
-	execvpe(argv[0], argv, env);
+	bound(RLIMIT_AS, p->memory);
+	execvpe(p->argv[0], p->argv, env);
 	_exit(NO_PROGRAM);
 }
 
@@ -133,8 +149,8 @@ static char *spoken(struct words *w)
 }
 
 /* Why it failed. @made: bytes that there were by then. */
-static int explain(const char *path, int status, uint64_t made, const struct pv_unpack *how,
-		   struct words *w, struct pv_err *err)
+static int explain(const char *path, const char *program, int status, uint64_t made,
+		   const struct pv_unpack *how, struct words *w, struct pv_err *err)
 {
 	char *said;
 	int rc;
@@ -148,13 +164,15 @@ static int explain(const char *path, int status, uint64_t made, const struct pv_
 			       path, UNPACK_CPU_S, (unsigned long long)made);
 	if (WIFSIGNALED(status))
 		return pv_fail(err, -EIO,
-			       "%s: gzip was killed by signal %d after it had unpacked %llu bytes",
-			       path, WTERMSIG(status), (unsigned long long)made);
+			       "%s: %s was killed by signal %d after it had unpacked %llu bytes",
+			       path, program, WTERMSIG(status), (unsigned long long)made);
 	if (WEXITSTATUS(status) == NO_PROGRAM)
-		return pv_fail(err, -ENOENT, "%s: dom0 has no gzip that could unpack it", path);
+		return pv_fail(err, -ENOENT, "%s: dom0 has no %s that could unpack it", path,
+			       program);
 	said = spoken(w);
-	rc = pv_fail(err, -EBADMSG, "%s: cannot be unpacked beyond its first %llu bytes: %s", path,
-		     (unsigned long long)made, said && *said ? said : "gzip does not say why");
+	rc = pv_fail(err, -EBADMSG, "%s: cannot be unpacked beyond its first %llu bytes: %s%s",
+		     path, (unsigned long long)made, said && *said ? said : program,
+		     said && *said ? "" : " does not say why");
 	free(said);
 	return rc;
 }
@@ -179,7 +197,8 @@ static int check_end(int fd, const char *path, uint64_t made, struct pv_err *err
 }
 
 /* Fills @out, a memory file. 0 or a negative errno. */
-static int fill(int fd, int out, const char *path, const struct pv_unpack *how, struct pv_err *err)
+static int fill(int fd, int out, enum pv_packing packing, const char *path,
+		const struct pv_unpack *how, struct pv_err *err)
 {
 	pid_t self = getpid(), pid;
 	struct words w = { .n = 0 };
@@ -190,7 +209,7 @@ static int fill(int fd, int out, const char *path, const struct pv_unpack *how, 
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
 	pid = fork();
 	if (!pid)
-		run_gzip(fd, out, say[1], how->limit, self);
+		run(&programs[packing], fd, out, say[1], how->limit, self);
 	close(say[1]);
 	status = pid < 0 ? -1 : await(pid, say[0], how->stop, &w);
 	close(say[0]);
@@ -201,18 +220,67 @@ static int fill(int fd, int out, const char *path, const struct pv_unpack *how, 
 	if (fstat(out, &st))
 		return pv_fail(err, -errno, "%s: %s", path, strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return explain(path, status, st.st_size, how, &w, err);
-	return check_end(fd, path, st.st_size, err);
+		return explain(path, pv_unpack_program(packing), status, st.st_size, how, &w, err);
+	/* zstd takes nothing behind what it has unpacked, but for more of the same. */
+	return packing == PV_GZIP ? check_end(fd, path, st.st_size, err) : 0;
 }
 
-int pv_unpack(int fd, const char *path, const struct pv_unpack *how, struct pv_err *err)
+/* A file that is @part of @fd and no more: the program reads to its file's end. Or a negative errno. */
+static int cut_out(int fd, const struct pv_part *part, const char *path,
+		   const struct pv_unpack *how, struct pv_err *err)
 {
-	int out = memfd_create("kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
+	uint64_t done = 0, left;
+	char buf[65536];
+	int piece;
+	ssize_t n;
 
-	if (out < 0)
-		return pv_fail(err, -errno, "%s: no memory file to unpack it into: %s", path,
+	if (part->size > how->limit)
+		return pv_fail(err, -EFBIG, "%s: what is packed in it is more than %llu MiB (%s)",
+			       path, (unsigned long long)(how->limit / PV_MIB), how->limit_is);
+	piece = memfd_create("packed", MFD_CLOEXEC);
+	if (piece < 0)
+		return pv_fail(err, -errno, "%s: no memory file to unpack it from: %s", path,
 			       strerror(errno));
-	rc = lseek(fd, 0, SEEK_SET) ? -EIO : fill(fd, out, path, how, err);
+	while ((left = part->size - done)) {
+		if (how->stop && *how->stop) {
+			close(piece);
+			return pv_fail(err, -EINTR, "%s: interrupted while it was unpacked", path);
+		}
+		n = pread(fd, buf, left < sizeof(buf) ? left : sizeof(buf),
+			  (off_t)(part->offset + done));
+		if (n <= 0 || write(piece, buf, n) != n) {
+			n = n < 0 ? -errno : -EIO;
+			close(piece);
+			return pv_fail(err, (int)n, "%s: its packed part cannot be read", path);
+		}
+		done += n;
+	}
+	return piece;
+}
+
+int pv_unpack(int fd, const struct pv_part *part, const char *path, const struct pv_unpack *how,
+	      struct pv_err *err)
+{
+	int in = part->offset ? cut_out(fd, part, path, how, err) : fd, out, rc;
+	struct pv_unpack rest = *how;
+
+	if (in < 0)
+		return in;
+	/* Both are in memory. */
+	if (in != fd) {
+		rest.limit -= part->size;
+		rest.limit_is = "what its packed part leaves of the limit";
+	}
+	out = memfd_create("kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (out < 0)
+		rc = pv_fail(err, -errno, "%s: no memory file to unpack it into: %s", path,
+			     strerror(errno));
+	else
+		rc = lseek(in, 0, SEEK_SET) ? -EIO : fill(in, out, part->packing, path, &rest, err);
+	if (in != fd)
+		close(in);
+	if (out < 0)
+		return rc;
 	/* What is looked at is what will run. */
 	if (!rc &&
 	    fcntl(out, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))

@@ -11,6 +11,7 @@
 
 #include "device.h"
 #include "events.h"
+#include "image_server.h"
 #include "jsonl.h"
 #include "xl.h"
 
@@ -19,10 +20,19 @@
 #define REBIND_MS 1000
 #define SYSFS "/sys/bus/xen-backend/devices"
 
+static bool watch_domain(struct xl *xl, const char *what, const char *domid)
+{
+	char *path = xl_sprintf("%s/%s", what, domid);
+	bool ok = xs_watch(xl->xs, path, "backend");
+
+	free(path);
+	return ok;
+}
+
 bool backends_watch(struct xl *xl, uint32_t domid)
 {
 	unsigned int n, i;
-	char **kind = st_list(xl, &n, XL_PRIVATE "/%u/device", domid);
+	char **kind = st_list(xl, &n, XL_PRIVATE "/%u/device", domid), **backend;
 	bool ok = true;
 
 	for (i = 0; ok && i < n; i++) {
@@ -33,11 +43,11 @@ bool backends_watch(struct xl *xl, uint32_t domid)
 	}
 	free(kind);
 	/* A driver domain's own nodes are not watched: it decides how often they change. */
-	kind = st_list(xl, &n, XL_PRIVATE "/%u/foreign", domid);
-	if (n)
-		ok = ok && xs_watch(xl->xs, "@introduceDomain", "backend") &&
-		     xs_watch(xl->xs, "@releaseDomain", "backend");
-	free(kind);
+	backend = st_list(xl, &n, XL_PRIVATE "/%u/backends", domid);
+	for (i = 0; ok && i < n; i++)
+		ok = watch_domain(xl, "@introduceDomain", backend[i]) &&
+		     watch_domain(xl, "@releaseDomain", backend[i]);
+	free(backend);
 	return ok;
 }
 
@@ -48,6 +58,46 @@ bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 
 	free(path);
 	return unbound;
+}
+
+/* In how many queues a guest sends on it shows nowhere but in sysfs. */
+static bool has_rate(struct xl *xl, uint32_t domid, const char *devid)
+{
+	char *rate = st_read(xl, XBT_NULL, "/local/domain/0/backend/vif/%u/%s/rate-of-all", domid,
+			     devid);
+	bool has = rate;
+
+	free(rate);
+	return has;
+}
+
+static bool image_ended(struct xl *xl, uint32_t domid, const char *devid)
+{
+	char *be = xl_sprintf("/local/domain/0/backend/vbd/%u/%s", domid, devid);
+	bool ended = image_server_ended(xl, be);
+
+	free(be);
+	return ended;
+}
+
+bool backends_suspect(struct xl *xl, uint32_t domid)
+{
+	static const char *const kind[] = { "vbd", "vif" };
+	unsigned int n, i, k;
+	bool suspect;
+	char **list;
+
+	free(st_list(xl, &n, XL_PRIVATE "/%u/foreign", domid));
+	suspect = n;
+	for (k = 0; !suspect && k < pv_container_size(kind); k++) {
+		list = st_list(xl, &n, XL_PRIVATE "/%u/device/%s", domid, kind[k]);
+		for (i = 0; !suspect && i < n; i++)
+			suspect = backend_unbound(kind[k], domid, list[i]) ||
+				  (k ? has_rate(xl, domid, list[i]) :
+				       image_ended(xl, domid, list[i]));
+		free(list);
+	}
+	return suspect;
 }
 
 /* A driver domain that has come back finds nothing of its last life's; the guest still has its end of the rings. */
@@ -99,6 +149,8 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 		if (backend_unbound(kind, domid, devid))
 			return xl_sprintf("no driver serves it any more");
 	}
+	if (!strcmp(kind, "vbd") && image_server_cut(xl, be))
+		return xl_sprintf("its qemu-nbd has ended");
 	/* A guest that closes its device leaves no error. */
 	if (state >= XenbusStateClosing)
 		error = st_read(xl, XBT_NULL, "/local/domain/0/error/backend/%s/%u/%s/error", kind,

@@ -115,6 +115,21 @@ static void set_disk(struct xl_disk *d, const char *vdev, char *target, bool rea
 	d->readonly = readonly;
 }
 
+/* The guest's own, but that nobody writes to it. */
+static void set_guests_disk(struct xl_disk *d, const struct xl_disk *guests)
+{
+	int i;
+
+	set_disk(d, BOOT_DISK, xl_sprintf("%s", guests->target), true);
+	d->format = guests->format;
+	d->nr_backing = guests->nr_backing;
+	d->backing = calloc(d->nr_backing + 1, sizeof(*d->backing));
+	if (!d->backing)
+		abort();
+	for (i = 0; i < d->nr_backing; i++)
+		d->backing[i] = xl_sprintf("%s", guests->backing[i]);
+}
+
 /* As bytes that are one word on a kernel's command line. */
 static char *encode(const char *text)
 {
@@ -155,7 +170,7 @@ static void describe(struct reader *r)
 	own->disk = calloc(4, sizeof(*own->disk));
 	if (!own->disk)
 		abort();
-	set_disk(&own->disk[0], BOOT_DISK, xl_sprintf("%s", r->cfg->disk[0].target), true);
+	set_guests_disk(&own->disk[0], &r->cfg->disk[0]);
 	for (i = 0; i < BOOT_FILES; i++)
 		set_disk(&own->disk[i + 1], vdevs[i], boot_dir_file(&r->dir, i), false);
 	own->nr_disks = 4;

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image_server.h"
 #include "show.h"
 #include "xl.h"
 
@@ -395,7 +396,7 @@ out:
 
 static int resize(struct xl *xl, uint32_t domid, const char *vdev, unsigned int devid)
 {
-	char *be = backend_of(xl, domid, devid), *node, *params, *file, *lost;
+	char *be = backend_of(xl, domid, devid), *node, *params, *file, *lost, *format;
 	int rc;
 
 	if (!be)
@@ -405,11 +406,16 @@ static int resize(struct xl *xl, uint32_t domid, const char *vdev, unsigned int 
 	node = st_read(xl, XBT_NULL, "%s/node", be);
 	params = st_read(xl, XBT_NULL, "%s/params", be);
 	file = st_read(xl, XBT_NULL, "%s/loop-file", be);
+	format = st_read(xl, XBT_NULL, "%s/" IMAGE_FORMAT_NODE, be);
 	if (lost)
 		rc = xl_error("the back end of %s is lost: %s", vdev, lost);
 	else if (backend_domid(be))
 		rc = xl_error("%s is a disk of driver domain %u: it is grown there", vdev,
 			      backend_domid(be));
+	else if (format)
+		rc = xl_error("%s is a %s image, whose size nobody can change while it is used: "
+			      "qemu-img resize, when the guest has ended or the disk is detached",
+			      vdev, format);
 	else if (!node || !params)
 		rc = xl_error("the script of %s has not said which device it is (%s/node)", vdev,
 			      be);
@@ -419,6 +425,7 @@ static int resize(struct xl *xl, uint32_t domid, const char *vdev, unsigned int 
 	free(node);
 	free(params);
 	free(file);
+	free(format);
 	free(be);
 	return rc;
 }
@@ -492,7 +499,9 @@ static void details(struct xl *xl, uint32_t domid, const char *dev, const char *
 	json_text(&show_json, "vdev", v);
 	free(v);
 	json_number(&show_json, "backend_domid", be ? backend_domid(be) : 0);
-	json_text(&show_json, "format", "raw");
+	v = be ? st_read(xl, XBT_NULL, "%s/" IMAGE_FORMAT_NODE, nodes) : NULL;
+	json_text(&show_json, "format", v ? v : "raw");
+	free(v);
 	for (i = 0; i < pv_container_size(leaf); i++) {
 		v = be ? st_read(xl, XBT_NULL, "%s/%s", nodes, leaf[i]) : NULL;
 		json_text(&show_json, name[i], v);

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootloader.h"
 #include "next.h"
+
+#define READ_WAIT_MS 70000 /* a little more than a disk may take to read */
 
 struct options {
 	bool quiet;
@@ -147,6 +150,30 @@ static int update(struct xl *xl, uint32_t domid, const struct options *o)
 	return rc;
 }
 
+/* Nothing is there of a guest while its kernel is read from its disk, and what is said then is said to its next life. */
+static void await_life(struct xl *xl, const char *name)
+{
+	int64_t end = xl_now() + READ_WAIT_MS;
+	bool told = false, reads;
+	uint32_t domid;
+	int making;
+
+	while (!domain_numbered(xl, name, &domid) && !domain_named(xl, name, &domid) &&
+	       xl_now() < end) {
+		/* Who makes it has this lock, or has its reader, or there is none. */
+		making = xl_lock();
+		reads = bootloader_reads_for(xl, name) && !domain_named(xl, name, &domid);
+		xl_unlock(making);
+		if (!reads)
+			break;
+		if (!told)
+			xl_error("waiting for '%s', whose kernel is being read from its disk",
+				 name);
+		told = true;
+		xl_sleep(100);
+	}
+}
+
 int cmd_config_update(int argc, char **argv)
 {
 	struct options o = { .args = calloc(argc + 1, sizeof(char *)) };
@@ -168,6 +195,7 @@ int cmd_config_update(int argc, char **argv)
 		free(o.args);
 		return 1;
 	}
+	await_life(&xl, o.domain);
 	lock = domain_lock(&xl, o.domain, "update the configuration of", &domid);
 	rc = lock < 0 || update(&xl, domid, &o);
 	xl_unlock_domain(lock, domid);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "dump.h"
 
 #include <xen/sched.h>
 
@@ -58,20 +59,20 @@ static int dump(struct xl *xl, const char *name, uint32_t domid, const struct op
 		const char *path)
 {
 	struct xen_domctl_getdomaininfo info;
+	struct dump d;
 	int rc;
 
 	if (pv_domain_info(xl->pv, domid, &info) || info.flags & XEN_DOMINF_dying)
 		return xl_error("'%s' has been destroyed: nothing of it can be read", name);
 	if (info.flags & XEN_DOMINF_shutdown && (o->crash || o->reset))
 		return xl_error("'%s' has ended already", name);
-	rc = o->live ? 0 : pv_domain_pause(xl->pv, domid);
+	rc = dump_begin(xl, domid, path, !o->live, &d);
 	if (rc)
 		return xl_error("cannot pause '%s': %s", name, strerror(-rc));
-	rc = core_write(xl, domid, path, 0);
+	rc = core_write(xl, domid, path, d.part, NULL);
 	if (!rc)
 		rc = end(xl, name, domid, o);
-	if (!o->live)
-		pv_domain_unpause(xl->pv, domid);
+	dump_end(xl, &d);
 	return rc;
 }
 

@@ -113,6 +113,18 @@ static void show_nic(const struct xl_nic *n)
 	putchar('\'');
 }
 
+static void show_channels(const struct xl_config *c)
+{
+	int i;
+
+	printf("channel = [");
+	for (i = 0; i < c->nr_channels; i++)
+		printf("%s'name=%s, connection=%s%s'", i ? ", " : " ", c->channel[i].name,
+		       c->channel[i].path ? "socket, path=" : "pty",
+		       c->channel[i].path ? c->channel[i].path : "");
+	printf(" ]\n");
+}
+
 static int dry_run(const struct xl_config *c)
 {
 	char *disk;
@@ -151,6 +163,8 @@ static int dry_run(const struct xl_config *c)
 		show_nic(&c->nic[i]);
 	}
 	printf(" ]\n");
+	if (c->nr_channels)
+		show_channels(c);
 	return 0;
 }
 

@@ -44,8 +44,8 @@ static int check_console(int option, const char *value)
 				"(-t pv)");
 	if (option == 't' && strcmp(value, "pv"))
 		return xl_error("'%s' is none of pv, serial", value);
-	if (option == 'n' && strcmp(value, "0"))
-		return xl_error("there is no console '%s': a guest has number 0 only", value);
+	if (option == 'n' && (*value < '0' || *value > '9' || value[1]))
+		return xl_error("'%s' is no console's number: 0 to 9", value);
 	if (option == 'e' && parse_escape(value) < 0)
 		return xl_error("'%s' is no escape character: one character, or ^ and a letter for "
 				"Ctrl with it",
@@ -55,7 +55,7 @@ static int check_console(int option, const char *value)
 
 int cmd_console(int argc, char **argv)
 {
-	int rc = 0, c, fd, escape = CONSOLE_ESCAPE;
+	int rc = 0, c, fd, escape = CONSOLE_ESCAPE, console = 0;
 	struct xl xl;
 	uint32_t domid;
 
@@ -66,6 +66,8 @@ int cmd_console(int argc, char **argv)
 			return 1;
 		if (c == 'e')
 			escape = parse_escape(optarg);
+		if (c == 'n')
+			console = *optarg - '0';
 	}
 	if (argc - optind != 1)
 		return command_usage("console", false);
@@ -73,7 +75,7 @@ int cmd_console(int argc, char **argv)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	rc = domain_find_guest(&xl, argv[optind], "open the console of", &domid);
-	fd = rc ? -1 : console_connect(&xl, domid, TTY_WAIT_MS);
+	fd = rc ? -1 : console_connect_to(&xl, domid, console, TTY_WAIT_MS);
 	xl_close(&xl);
 	return fd < 0 ? 1 : console_run(fd, escape);
 }

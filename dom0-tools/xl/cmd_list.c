@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image_server.h"
 #include "minder.h"
 #include "show.h"
 
@@ -99,9 +100,9 @@ static void tell_lost(struct xl *xl)
 		char *name = show_name(xl, list_lost[i]);
 
 		xl_error(
-			"warning: the supervisor of '%s' is gone: nobody acts on its end. When it has "
-			"shut down, xl destroy and xl create give it another one",
-			name);
+			"warning: the supervisor of '%s' is gone: nobody acts on its end, until xl minder "
+			"has given it another one; xl minder %s does that if nothing runs it",
+			name, name);
 		free(name);
 	}
 	free(list_lost);
@@ -150,11 +151,12 @@ static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 		char *path = nodes ? st_read(xl, XBT_NULL, "%s/params", nodes) : NULL;
 		char *vdev = nodes ? st_read(xl, XBT_NULL, "%s/dev", nodes) : NULL;
 		char *mode = nodes ? st_read(xl, XBT_NULL, "%s/mode", nodes) : NULL;
+		char *format = nodes ? st_read(xl, XBT_NULL, "%s/" IMAGE_FORMAT_NODE, nodes) : NULL;
 
 		json_object(j, NULL);
 		json_text(j, "pdev_path", path);
 		json_text(j, "vdev", vdev);
-		json_text(j, "format", "raw");
+		json_text(j, "format", format ? format : "raw");
 		json_number(j, "readwrite", mode && *mode == 'w');
 		json_end(j);
 		free(nodes);
@@ -162,6 +164,7 @@ static void long_disks(struct xl *xl, struct json *j, uint32_t domid)
 		free(path);
 		free(vdev);
 		free(mode);
+		free(format);
 	}
 	json_end(j);
 	free(devs);
@@ -230,6 +233,7 @@ static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_g
 	json_end(j);
 	long_disks(xl, j, info->domain);
 	long_nics(xl, j, info->domain);
+	channels_long(xl, j, info->domain);
 	json_end(j);
 	free(bootloader);
 	free(kernel);

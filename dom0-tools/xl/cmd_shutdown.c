@@ -18,10 +18,16 @@
 #ifndef ANSWER_MS
 #define ANSWER_MS 30000
 #endif
-/* A guest that ended is taken away by its supervisor; longer means there is none any more. */
+/*
+ * Guests that ended are taken away by their supervisors, some of them one after the other; so long after the last one that
+ * went means that there is none any more.
+ */
 #define CLEANUP_MS 30000
 #define LOOK_MS 20
 #define LOOK_MAX_MS 200
+/* Looking at hundreds takes its time, which those who take them away need: no more than a fifth of it is ours. */
+#define LOOK_SHARE 5
+#define LOOK_REST_MAX_MS 2000
 
 enum stage {
 	TO_ASK, /* its nodes are not there yet */
@@ -49,6 +55,7 @@ struct request {
 	bool reboot, wait, all;
 	bool last_call; /* nobody else is waited for: driver domains are asked, whoever needs them */
 	int64_t begin;
+	int64_t went; /* when the last one did, that was waited for */
 	struct target *target;
 	int nr;
 	struct xen_domctl_getdomaininfo info; /* of the target that is being looked at */
@@ -180,7 +187,7 @@ static void look_at_corpse(struct request *r, struct target *t)
 		}
 	} else if (!t->ended) {
 		t->ended = xl_now();
-	} else if (xl_now() > t->ended + CLEANUP_MS) {
+	} else if (xl_now() > (t->ended > r->went ? t->ended : r->went) + CLEANUP_MS) {
 		xl_error("'%s' has ended but nobody takes it away; use xl destroy", t->name);
 		t->stage = t->corpse ? DONE : FAILED;
 	}
@@ -194,6 +201,7 @@ static void look_for_end(struct request *r, struct target *t)
 		printf("Domain %u has been destroyed\n", t->domid);
 		t->gone = true;
 		t->stage = DONE;
+		r->went = xl_now();
 	} else if (r->info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)) {
 		look_at_corpse(r, t);
 	}
@@ -312,14 +320,18 @@ static int interrupted(struct request *r)
 static int carry_out(struct request *r)
 {
 	int i, failed = 0, ms = LOOK_MS;
+	int64_t look = xl_now(), rest;
 
-	r->begin = xl_now();
+	r->begin = look;
 	while (attend_all(r) && !xl_store_lost) {
 		if (xl_interrupted)
 			return interrupted(r);
-		xl_sleep(ms);
+		rest = (xl_now() - look) * (LOOK_SHARE - 1);
+		rest = rest < LOOK_REST_MAX_MS ? rest : LOOK_REST_MAX_MS;
+		xl_sleep(rest > ms ? (int)rest : ms);
 		if (ms < LOOK_MAX_MS)
 			ms += LOOK_MS;
+		look = xl_now();
 	}
 	for (i = 0; i < r->nr; i++)
 		if (r->target[i].stage < TAKEN || r->target[i].stage == FAILED)

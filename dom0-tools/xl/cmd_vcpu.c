@@ -2,8 +2,8 @@
 /*
  * Virtual CPUs: vcpu-list, vcpu-set.
  * Owns the agreement with the guest about which of its CPUs are on: cpu/N/availability in xenstore is what is asked,
- * what the guest has made of it the hypervisor knows. Linux turns off what it is asked to by itself, and leaves turning on
- * to its administrator: in dom0 that is done here.
+ * what the guest has made of it the hypervisor knows. Linux turns off what it is asked to by itself, and on with Pavise's
+ * patch; other Linuxes leave that to their administrators: in dom0 it is done here.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -20,10 +20,6 @@
 /* So long a guest may take to turn a CPU on or off. */
 #ifndef VCPU_MS
 #define VCPU_MS 8000
-#endif
-/* And so long, to turn one on that it may have now: most leave that to their administrators. */
-#ifndef VCPU_MORE_MS
-#define VCPU_MORE_MS 3000
 #endif
 #define VCPU_LOOK_MS 50
 #ifndef XL_CPU_DIR
@@ -192,7 +188,10 @@ static int ask(struct xl *xl, uint32_t domid, unsigned int n, unsigned int max)
 	return xl_error("cannot ask domain %u: %s", domid, strerror(errno));
 }
 
-/* dom0's own, once its kernel has seen that it may: before that it refuses, and is asked again at the next look. */
+/*
+ * dom0's own, where its kernel does not by itself. Before that has seen that it may it refuses, and is asked again at the
+ * next look.
+ */
 static void turn_on(unsigned int n)
 {
 	unsigned int i;
@@ -220,9 +219,9 @@ static int say_count(const char *name, unsigned int has, unsigned int n)
 			"CPU hotplug?); the request stays",
 			name, has, n, VCPU_MS / 1000);
 	xl_error(
-		"'%s' may have %u vCPUs now, and has %u on: the others its administrator turns on, "
-		"with Linux: echo 1 >/sys/devices/system/cpu/cpu%u/online",
-		name, n, has, has);
+		"'%s' may have %u vCPUs now, and has %u on after %d s: its kernel leaves the others to "
+		"its administrator, with Linux: echo 1 >/sys/devices/system/cpu/cpu%u/online",
+		name, n, has, VCPU_MS / 1000, has);
 	return 0;
 }
 
@@ -243,7 +242,7 @@ static int await_vcpus(struct xl *xl, const char *name, uint32_t domid, unsigned
 			return 0;
 		}
 		more = info.nr_online_vcpus < n;
-		if (xl_now() > begin + (more && domid ? VCPU_MORE_MS : VCPU_MS) || xl_interrupted)
+		if (xl_now() > begin + VCPU_MS || xl_interrupted)
 			break;
 		if (more && !domid)
 			turn_on(n);

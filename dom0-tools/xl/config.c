@@ -251,16 +251,10 @@ static void key_disk(struct xl_config *c, const struct cfg_setting *s)
 	}
 }
 
-static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n,
-		      const char *text)
+static void check_nic(struct xl_config *c, const struct cfg_setting *s, struct xl_nic *n)
 {
 	int j;
 
-	if (nic_ip_is_idle(n))
-		cfg_warn(
-			&c->tree, s, n->line,
-			"ip is without effect with the script vif-bridge; vif-route holds a guest to it in '%s'",
-			text);
 	if (!n->have_mac && nic_random_mac(n->mac))
 		cfg_error(&c->tree, s, n->line, "no random numbers for a MAC address: %s",
 			  strerror(errno));
@@ -295,8 +289,43 @@ static void key_vif(struct xl_config *c, const struct cfg_setting *s)
 		}
 		n->line = s->v[i].line;
 		n->devid = i;
-		check_nic(c, s, n, s->v[i].text);
+		check_nic(c, s, n);
 		c->nr_nics++;
+	}
+}
+
+static void key_channel(struct xl_config *c, const struct cfg_setting *s)
+{
+	char msg[256];
+	int i, j;
+
+	if (!s->list) {
+		cfg_error(&c->tree, s, 0, "expected a list of strings: channel = [ '...' ]");
+		return;
+	}
+	if (s->nr > CHANNELS_MAX) {
+		cfg_error(&c->tree, s, 0, "a guest has at most %d channels", CHANNELS_MAX);
+		return;
+	}
+	c->channel = calloc(s->nr ? s->nr : 1, sizeof(*c->channel));
+	if (!c->channel)
+		abort();
+	for (i = 0; i < s->nr; i++) {
+		struct xl_channel *n = &c->channel[c->nr_channels];
+
+		if (channel_parse(s->v[i].text, n, msg, sizeof(msg))) {
+			cfg_error(&c->tree, s, s->v[i].line, "%s in '%s'", msg, s->v[i].text);
+			continue;
+		}
+		n->line = s->v[i].line;
+		n->devid = i + 1;
+		for (j = 0; j < c->nr_channels; j++) {
+			if (!strcmp(c->channel[j].name, n->name))
+				cfg_error(&c->tree, s, n->line, "name %s is given twice", n->name);
+			if (n->path && c->channel[j].path && !strcmp(c->channel[j].path, n->path))
+				cfg_error(&c->tree, s, n->line, "path %s is given twice", n->path);
+		}
+		c->nr_channels++;
 	}
 }
 
@@ -414,6 +443,7 @@ static const struct {
 	{ "uuid", key_uuid },
 	{ "disk", key_disk },
 	{ "vif", key_vif },
+	{ "channel", key_channel },
 	{ "on_poweroff", key_on_poweroff },
 	{ "on_reboot", key_on_reboot },
 	{ "on_crash", key_on_crash },
@@ -632,6 +662,9 @@ void config_free(struct xl_config *c)
 	for (i = 0; i < c->nr_nics; i++)
 		nic_free(&c->nic[i]);
 	free(c->nic);
+	for (i = 0; i < c->nr_channels; i++)
+		channel_free(&c->channel[i]);
+	free(c->channel);
 	free(c->name);
 	free(c->kernel);
 	free(c->ramdisk);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "cfg.h"
+#include "channel.h"
 #include "disk.h"
 #include "nic.h"
 
@@ -42,12 +43,15 @@ struct xl_config {
 	unsigned int vcpus, maxvcpus;
 	unsigned int max_event_channels;
 	int max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
-	bool have_uuid;
+	bool have_uuid,
+		uuid_chosen; /* chosen: not by the configuration, and for the next life alone */
 	uint8_t uuid[16];
 	struct xl_disk *disk;
 	int nr_disks;
 	struct xl_nic *nic; /* with a MAC each, which they keep over reboots */
 	int nr_nics;
+	struct xl_channel *channel;
+	int nr_channels;
 	enum xl_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 

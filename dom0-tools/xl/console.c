@@ -17,6 +17,8 @@
 
 #include "xl.h"
 
+#define XL_CHANNEL "/local/domain/0/backend/console/%u/%u"
+
 /* The socket's path once xenconsoled serves the guest; else NULL after @ms. */
 static char *wait_socket(struct xl *xl, uint32_t domid, int ms)
 {
@@ -47,14 +49,12 @@ bool console_ready(struct xl *xl, uint32_t domid, int ms)
 	return ok;
 }
 
-int console_connect(struct xl *xl, uint32_t domid, int ms)
+/* Consumes @path. */
+static int connect_socket(char *path, uint32_t domid)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char *path = wait_socket(xl, domid, ms);
 	int fd, rc;
 
-	if (!path)
-		return xl_error("domain %u has no console (is xenconsoled running?)", domid);
 	if (strlen(path) >= sizeof(addr.sun_path)) {
 		free(path);
 		return xl_error("domain %u's console has too long a path", domid);
@@ -70,6 +70,46 @@ int console_connect(struct xl *xl, uint32_t domid, int ms)
 		fd = -1;
 	}
 	free(path);
+	return fd;
+}
+
+int console_connect(struct xl *xl, uint32_t domid, int ms)
+{
+	char *path = wait_socket(xl, domid, ms);
+
+	if (!path)
+		return xl_error("domain %u has no console (is xenconsoled running?)", domid);
+	return connect_socket(path, domid);
+}
+
+/* Not by the nodes of its front end, which are the guest's: they could name any file. */
+int console_connect_to(struct xl *xl, uint32_t domid, unsigned int number, int ms)
+{
+	char *kind, *path;
+	int fd = -1;
+
+	if (!number)
+		return console_connect(xl, domid, ms);
+	kind = st_read(xl, XBT_NULL, XL_CHANNEL "/connection", domid, number);
+	if (!kind)
+		return xl_error("domain %u has no console %u: xl channel-list shows its channels",
+				domid, number);
+	path = st_read(xl, XBT_NULL, strcmp(kind, "pty") ? XL_CHANNEL "/path" : XL_CHANNEL "/tty",
+		       domid, number);
+	if (!path) {
+		xl_error("xenconsoled does not serve console %u of domain %u (is it running?)",
+			 number, domid);
+	} else if (strcmp(kind, "pty")) {
+		fd = connect_socket(path, domid);
+		path = NULL;
+	} else {
+		fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (fd < 0)
+			xl_error("cannot open console %u of domain %u at %s: %s", number, domid,
+				 path, strerror(errno));
+	}
+	free(path);
+	free(kind);
 	return fd;
 }
 

@@ -49,8 +49,8 @@ struct core {
 	struct xl *xl;
 	uint32_t domid;
 	const char *path;
-	uint64_t leave; /* bytes */
-	char *temp;
+	const char *part;
+	const struct cores *cores;
 	int fd;
 	struct {
 		uint64_t base, size, offset;
@@ -240,11 +240,15 @@ static int check_room(const struct core *k)
 {
 	struct statvfs fs;
 
-	if (!k->leave || fstatvfs(k->fd, &fs) ||
-	    (uint64_t)fs.f_bavail * fs.f_frsize >= k->leave + CHUNK * PV_PAGE_SIZE)
+	if (!k->cores)
+		return 0;
+	if (cores_make_room(k->cores, k->part, CHUNK * PV_PAGE_SIZE))
+		return -1;
+	if (fstatvfs(k->fd, &fs) ||
+	    (uint64_t)fs.f_bavail * fs.f_frsize >= CORE_LEAVE + CHUNK * PV_PAGE_SIZE)
 		return 0;
 	return xl_error("%s: no room: the last %llu MiB of its disk are for others", k->path,
-			(unsigned long long)k->leave / PV_MIB);
+			(unsigned long long)CORE_LEAVE / PV_MIB);
 }
 
 static int write_memory(struct core *k)
@@ -351,9 +355,10 @@ static int check_place(const char *path)
 	return 0;
 }
 
-int core_write(struct xl *xl, uint32_t domid, const char *path, uint64_t leave)
+int core_write(struct xl *xl, uint32_t domid, const char *path, const char *part,
+	       const struct cores *cores)
 {
-	struct core k = { .xl = xl, .domid = domid, .path = path, .leave = leave };
+	struct core k = { .xl = xl, .domid = domid, .path = path, .part = part, .cores = cores };
 	long kib = st_read_long(xl, XL_PRIVATE "/%u/memory", domid);
 	int rc;
 
@@ -361,16 +366,17 @@ int core_write(struct xl *xl, uint32_t domid, const char *path, uint64_t leave)
 		return xl_error("it is not known where domain %u has its memory: it was not made "
 				"by this xl",
 				domid);
+	if (cores && kib * 1024ULL + 2 * CHUNK * PV_PAGE_SIZE > cores->limit)
+		return xl_error(
+			"%s: no room: domain %u's %ld MiB are more than all cores may have together, %llu (coredump_limit in " XL_CONF
+			")",
+			path, domid, kib / 1024, (unsigned long long)(cores->limit / PV_MIB));
 	if (check_place(path))
 		return -1;
 	/* Under another name until it is whole. Whatever a guest has in its memory is its owner's business alone. */
-	k.temp = xl_sprintf("%s.part-%d", path, getpid());
-	k.fd = open(k.temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (k.fd < 0) {
-		rc = xl_error("%s: %s", k.temp, strerror(errno));
-		free(k.temp);
-		return rc;
-	}
+	k.fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (k.fd < 0)
+		return xl_error("%s: %s", part, strerror(errno));
 	k.seg = calloc(MAX_SEGMENTS, sizeof(*k.seg));
 	if (!k.seg)
 		abort();
@@ -378,12 +384,13 @@ int core_write(struct xl *xl, uint32_t domid, const char *path, uint64_t leave)
 	if (!rc && fsync(k.fd))
 		rc = xl_error("%s: %s", path, strerror(errno));
 	close(k.fd);
-	if (!rc && rename(k.temp, path))
+	if (!rc && cores)
+		cores_rotate(cores, path);
+	if (!rc && rename(part, path))
 		rc = xl_error("%s: %s", path, strerror(errno));
 	if (rc)
-		unlink(k.temp);
+		unlink(part);
 	free(k.note);
 	free(k.seg);
-	free(k.temp);
 	return rc;
 }

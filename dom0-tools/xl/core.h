@@ -5,6 +5,7 @@
 #ifndef XL_CORE_H
 #define XL_CORE_H
 
+#include "cores.h"
 #include "xl.h"
 
 /* Where those of on_crash="coredump-*" go, as NAME: if it is there. */
@@ -17,8 +18,10 @@
 
 /*
  * Writes the domain's memory and registers to @path, which then is there whole, or as it was before. The domain is best paused or
- * has ended; its lock is held. @leave: so many bytes of @path's disk stay free for others, or there is no file.
+ * has ended; its lock is held. @part: what it is called until then (dump_begin()). @cores: it is one of XL_DUMP_DIR's, within their
+ * limits, and CORE_LEAVE bytes of that disk stay free for others, or there is no file; or NULL.
  */
-int core_write(struct xl *xl, uint32_t domid, const char *path, uint64_t leave);
+int core_write(struct xl *xl, uint32_t domid, const char *path, const char *part,
+	       const struct cores *cores);
 
 #endif /* XL_CORE_H */

@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "events.h"
+#include "image_server.h"
 #include "usage.h"
 
 #include <xen/io/xenbus.h>
@@ -74,12 +75,28 @@ static bool backend_going(const struct device *d)
 	return access(path, F_OK) || !backend_done(d);
 }
 
+/* A driver that was about to connect has written that over what disconnect() asks of it: asks once more. */
+static void ask_again(struct xl *xl, const struct device *d)
+{
+	xs_transaction_t t;
+	char *state;
+
+	do {
+		t = xs_transaction_start(xl->xs);
+		if (t == XBT_NULL)
+			break;
+		state = st_read(xl, t, "%s/state", d->be);
+		if (state && atoi(state) == XenbusStateConnected)
+			st_write(xl, t, "5", "%s/state", d->be); /* Closing */
+		free(state);
+	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
+}
+
 /* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
-	int64_t end = xl_now() + timeout, nudge = xl_now() + NUDGE_MS;
+	int64_t begin = xl_now(), end = begin + timeout, nudge = begin + NUDGE_MS;
 	long now;
-	int ms = 2;
 
 	for (;;) {
 		now = st_read_long(xl, "%s/state", d->be);
@@ -91,24 +108,24 @@ static long wait_state(struct xl *xl, const struct device *d, long state, int ti
 			return now;
 		if (state == XenbusStateClosed && backend_done(d))
 			return state;
+		if (state == XenbusStateClosed && now == XenbusStateConnected)
+			ask_again(xl, d);
 		if (d->backend && !driver_alive(xl, d->backend))
 			return -1;
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
 			return now;
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
+		xl_sleep_since(begin);
 	}
 }
 
 /* Closed is said before all is gone: an interface or an open disk lasts a moment longer. */
 static void wait_gone(const struct device *d)
 {
-	int64_t end = xl_now() + BACKEND_WAIT_MS;
+	int64_t begin = xl_now();
 
-	while (backend_going(d) && xl_now() < end)
-		xl_sleep(5);
+	while (backend_going(d) && xl_now() < begin + BACKEND_WAIT_MS)
+		xl_sleep_since(begin);
 }
 
 /* --- setting up ------------------------------------------------------------------------------ */
@@ -359,7 +376,8 @@ static void undo_script(struct xl *xl, const struct device *d)
 		return;
 	}
 	script = st_read(xl, XBT_NULL, "%s/script", d->be);
-	if (script)
+	/* Killed in the middle, it leaves a server that has the image still, and soon nothing tells whose. */
+	if (script && hotplug_run(d, script, d->kind->stop) && image_server_noted(xl, d->be))
 		hotplug_run(d, script, d->kind->stop);
 	free(script);
 }
@@ -369,8 +387,13 @@ static void finish(struct xl *xl, struct device *d)
 {
 	/* Not probed: no back end has ever looked at it, so none will close it. */
 	int ms = patience(d);
-	long state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
+	long state;
 	char *top;
+
+	/* A server that is gone answers nothing that is on its way to it. */
+	if (!d->backend)
+		image_server_cut(xl, d->be);
+	state = wait_state(xl, d, XenbusStateClosed, !d->probed && ms > 500 ? 500 : ms);
 
 	if (d->probed && state >= 0 && state != XenbusStateClosed) {
 		xl_error("%s: the back end does not let go (state %ld); removed all the same",

@@ -74,13 +74,15 @@ int hotplug_run(const struct device *d, const char *script, const char *verb);
 #define XL_FOREIGN XL_PRIVATE "/%u/foreign/%s/%u"
 /* The name that a domain had in which this one has had back ends: until this one ends it may have granted pages to it. */
 #define XL_NUMBER XL_PRIVATE "/%u/backends/%u"
+/* The same the other way round: below it are the domains that have, or have had, back ends in this one. */
+#define XL_USERS "/tool/pavise-users/%u"
 
 /* A driver domain that runs; message by config_error(). */
 int driver_find(struct xl *xl, struct xl_config *cfg, const char *key, int line, const char *arg,
 		uint32_t *domid);
 /* Is it there, a driver domain, and not dead? */
 bool driver_alive(struct xl *xl, uint32_t domid);
-/* XL_NUMBER is written. False with errno. */
+/* XL_NUMBER and XL_USERS are written. False with errno. */
 bool driver_note_number(struct xl *xl, xs_transaction_t t, uint32_t domid, uint32_t backend,
 			const char *name);
 /*

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "image_server.h"
 #include "sharing.h"
 
 #define BACKENDS "/local/domain/0/backend/vbd"
@@ -27,7 +28,7 @@ struct disk {
 
 static char *script_path(const struct xl_disk *d)
 {
-	const char *name = d->script ? d->script : "block";
+	const char *name = d->script ? d->script : d->format == IMAGE_RAW ? "block" : IMAGE_SCRIPT;
 
 	return *name == '/' ? xl_sprintf("%s", name) : xl_sprintf(XL_SCRIPT_DIR "/%s", name);
 }
@@ -62,8 +63,26 @@ static void warn_of_format(struct xl_config *cfg, const struct xl_disk *d, int f
 		if (!memcmp(head, formats[i].magic, strlen(formats[i].magic)))
 			cfg_warn(&cfg->tree, cfg_find(&cfg->tree, "disk"), d->line,
 				 "%s begins as a %s image does, and the guest gets it as it is: "
-				 "qemu-img convert -O raw makes a disk of it",
+				 "format= or qemu-img convert -O raw is for what is in it",
 				 d->target, formats[i].name);
+}
+
+/* An image and what it is based on: all that nobody but the configuration says. */
+static int check_image(struct xl_config *cfg, const struct xl_disk *d)
+{
+	struct image_chain chain;
+	char msg[512], *root;
+	int rc = image_chain_open(&chain, d->target, d->format, d->readonly, d->backing,
+				  d->nr_backing, msg, sizeof(msg));
+
+	image_chain_close(&chain);
+	root = rc ? NULL : image_qemu(msg, sizeof(msg));
+	if (!rc && !root)
+		rc = -1;
+	free(root);
+	if (rc)
+		config_error(cfg, "disk", d->line, "%s", msg);
+	return rc;
 }
 
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
@@ -87,6 +106,8 @@ int device_check_disk(struct xl_config *cfg, const struct xl_disk *d)
 			     d->target);
 		return -1;
 	}
+	if (d->format != IMAGE_RAW)
+		return check_image(cfg, d);
 	if (S_ISREG(st.st_mode) && st.st_size < 512) {
 		config_error(cfg, "disk", d->line, "%s: too small for a disk (%lld bytes)",
 			     d->target, (long long)st.st_size);
@@ -111,6 +132,7 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 	const struct xl_disk *d = disk->d;
 	char *key = disk->sharing.nr ? sharing_key(&disk->sharing) : NULL;
 	bool ok;
+	int i;
 
 	ok = st_write(xl, t, devid, "%s/virtual-device", fe);
 	/* Of a CD, too: Linux's front end leaves those to an emulated drive, which there is none of. */
@@ -126,6 +148,11 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 	ok = ok && st_write(xl, t, d->direct_io_safe ? "1" : "0", "%s/direct-io-safe", be);
 	if (key)
 		ok = ok && st_write(xl, t, key, "%s/sharing-key", be);
+	if (d->format != IMAGE_RAW)
+		ok = ok &&
+		     st_write(xl, t, image_format_name(d->format), "%s/" IMAGE_FORMAT_NODE, be);
+	for (i = 0; i < d->nr_backing; i++)
+		ok = ok && st_write(xl, t, d->backing[i], "%s/" IMAGE_BACKING_NODE "/%d", be, i);
 	free(key);
 	return ok && st_write(xl, t, d->cdrom ? "cdrom" : "disk", "%s/device-type", be);
 }
@@ -134,14 +161,10 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const void *of_kind, 
 static char *clash(struct xl *xl, const struct disk *disk, const char *domid, const char *be)
 {
 	char *key = st_read(xl, XBT_NULL, "%s/sharing-key", be);
-	char *mode, *params, *name, *why = NULL;
+	char *mode = st_read(xl, XBT_NULL, "%s/mode", be), *params, *name, *why = NULL;
 
-	if (!key || !sharing_overlaps(&disk->sharing, key)) {
-		free(key);
-		return NULL;
-	}
-	mode = st_read(xl, XBT_NULL, "%s/mode", be);
-	if (!disk->d->readonly || !mode || strcmp(mode, "r")) {
+	if (key &&
+	    sharing_clash(&disk->sharing, disk->d->readonly, key, mode && !strcmp(mode, "r"))) {
 		params = st_read(xl, XBT_NULL, "%s/params", be);
 		name = domain_name(xl, atoi(domid));
 		why = xl_sprintf("in use by domain '%s'%s%s%s; only readers can share a disk",
@@ -246,6 +269,22 @@ static int check_made(struct xl *xl, struct xl_config *cfg, uint32_t domid, stru
 	return rc;
 }
 
+/* Its file's bytes, and those that an image is based on. 0 or -errno. */
+static int find_sharing(const struct xl_disk *d, struct sharing *s)
+{
+	enum image_format format;
+	struct stat st;
+	int rc = sharing_of_path(d->target, s), i;
+
+	for (i = 0; !rc && i < d->nr_backing; i++) {
+		if (stat(image_backing_path(d->backing[i], &format), &st))
+			rc = -errno;
+		else
+			sharing_add_base(s, &st);
+	}
+	return rc;
+}
+
 /* 0 or -1 */
 static int add_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
 {
@@ -263,7 +302,7 @@ static int add_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid, cons
 	if (d->backend) {
 		rc = driver_find(xl, cfg, "disk", d->line, d->backend, &disk.backend);
 	} else if (!d->script) {
-		rc = sharing_of_path(d->target, &disk.sharing);
+		rc = find_sharing(d, &disk.sharing);
 		if (rc)
 			config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(-rc));
 	}

@@ -135,15 +135,15 @@ static void warn_of_twin(struct xl *xl, struct xl_config *cfg, uint32_t domid,
 	nic_mac_format(n->mac, mac);
 	dom = st_list(xl, &doms, "/local/domain/0/backend/vif");
 	for (i = 0; i < doms; i++) {
-		if ((uint32_t)atoi(dom[i]) == domid ||
-		    pv_domain_info(xl->pv, atoi(dom[i]), &info) ||
-		    (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)))
+		if ((uint32_t)atoi(dom[i]) == domid)
 			continue;
 		dev = st_list(xl, &devs, "/local/domain/0/backend/vif/%s", dom[i]);
 		for (j = 0; j < devs; j++) {
 			other = st_read(xl, XBT_NULL, "/local/domain/0/backend/vif/%s/%s/mac",
 					dom[i], dev[j]);
-			if (other && !strcasecmp(other, mac)) {
+			if (other && !strcasecmp(other, mac) &&
+			    !pv_domain_info(xl->pv, atoi(dom[i]), &info) &&
+			    !(info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))) {
 				name = domain_name(xl, atoi(dom[i]));
 				cfg_warn(&cfg->tree, cfg_find(&cfg->tree, "vif"), n->line,
 					 "mac %s is also that of domain '%s'", mac,

@@ -20,7 +20,11 @@ struct parse {
 	size_t size;
 };
 
-#define CONVERT " (qemu-img convert -O raw makes a disk of an image)"
+#define FORMATS "raw, qcow2, qed, vmdk, vdi or vhd"
+/* Its qemu-nbd has been seen to end under a guest's writes. */
+#define NO_QCOW \
+	"format 'qcow' (version 1) is not supported: qemu-img convert -f qcow -O qcow2 " \
+	"makes a qcow2 image of it"
 #define FAIL(p, ...) (snprintf((p)->msg, (p)->size, __VA_ARGS__), -1)
 
 static int letters_index(const char *s, const char **end)
@@ -107,7 +111,7 @@ static int prefix_length(struct parse *p, const char *v)
 {
 	static const char *const raw[] = { "phy:",     "file:",	    "raw:",	"aio:",
 					   "tap:aio:", "tap2:aio:", "tap:raw:", "tap2:raw:" };
-	static const char *const formats[] = { "qcow2:", "qcow:", "vhd:", "qed:", "vdi:", "vmdk:" };
+	enum image_format format;
 	const char *kind = v;
 	unsigned int i;
 	size_t n;
@@ -117,25 +121,23 @@ static int prefix_length(struct parse *p, const char *v)
 			return (int)strlen(raw[i]);
 	if (!strncmp(v, "tap:", 4) || !strncmp(v, "tap2:", 5))
 		kind = strchr(v, ':') + 1;
-	for (i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-		n = strlen(formats[i]);
-		if (!strncmp(kind, formats[i], n))
-			return FAIL(p, "format '%.*s' is not supported, only raw" CONVERT,
-				    (int)n - 1, kind);
+	n = strcspn(kind, ":/");
+	format = kind[n] == ':' ? image_format_of(kind, n) : IMAGE_UNKNOWN;
+	if (format != IMAGE_UNKNOWN) {
+		if (p->have_format && format != p->d->format)
+			return FAIL(p, "format given twice");
+		p->have_format = true;
+		p->d->format = format;
+		return (int)(kind + n + 1 - v);
 	}
+	if (!strncmp(kind, "qcow:", 5))
+		return FAIL(p, NO_QCOW);
 	n = strcspn(v, ":/");
 	if (v[n] == ':')
-		return FAIL(p, "prefix '%.*s:' is none of phy:, file:, raw:, tap:aio:", (int)n, v);
+		return FAIL(p,
+			    "prefix '%.*s:' is none of phy:, file:, raw:, qcow2:, tap:aio:", (int)n,
+			    v);
 	return 0;
-}
-
-static char *copy_of(const char *v)
-{
-	char *copy = strdup(v);
-
-	if (!copy)
-		abort();
-	return copy;
 }
 
 static int set_target(struct parse *p, const char *v)
@@ -153,7 +155,7 @@ static int set_target(struct parse *p, const char *v)
 	/* The old spelling has no format of its own: the next word is the vdev. */
 	p->prefixed = n > 0;
 	if (v[n])
-		p->d->target = copy_of(v + n);
+		p->d->target = words_copy(v + n);
 	return 0;
 }
 
@@ -163,7 +165,7 @@ static int set_script(struct parse *p, const char *v)
 		return FAIL(p, "script given twice");
 	if (!*v)
 		return FAIL(p, "script is empty");
-	p->d->script = copy_of(v);
+	p->d->script = words_copy(v);
 	return 0;
 }
 
@@ -172,9 +174,13 @@ static int set_format(struct parse *p, const char *v)
 	if (p->have_format)
 		return FAIL(p, "format given twice");
 	p->have_format = true;
-	if (*v && strcmp(v, "raw"))
-		return FAIL(p, "format '%s' is not supported, only raw" CONVERT, v);
-	return 0;
+	if (!strcmp(v, "qcow"))
+		return FAIL(p, NO_QCOW);
+	if (*v)
+		p->d->format = image_format_of(v, strlen(v));
+	return p->d->format == IMAGE_UNKNOWN ?
+		       FAIL(p, "format '%s' is not supported, only " FORMATS, v) :
+		       0;
 }
 
 static int set_devtype(struct parse *p, const char *v)
@@ -230,14 +236,38 @@ static int set_backend(struct parse *p, const char *v)
 	if (!*v)
 		return FAIL(p, "backend is empty");
 	if (strcmp(v, "0") && strcmp(v, "Domain-0"))
-		p->d->backend = copy_of(v);
+		p->d->backend = words_copy(v);
+	return 0;
+}
+
+/* Given again for what that is based on in turn. */
+static int set_backing(struct parse *p, const char *v)
+{
+	struct xl_disk *d = p->d;
+	enum image_format format;
+	const char *path = image_backing_path(v, &format);
+
+	if (!strncmp(v, "qcow:", 5))
+		return FAIL(p, NO_QCOW);
+	if (*path != '/')
+		return FAIL(p,
+			    "backing '%s' is neither an absolute path nor one behind " FORMATS
+			    " and a colon",
+			    v);
+	if (d->nr_backing == IMAGE_BACKING_MAX)
+		return FAIL(p, "more than %d of backing", IMAGE_BACKING_MAX);
+	d->backing = realloc(d->backing, (d->nr_backing + 1) * sizeof(*d->backing));
+	if (!d->backing)
+		abort();
+	d->backing[d->nr_backing++] = words_copy(v);
 	return 0;
 }
 
 static int set_named(struct parse *p, const char *key, const char *v)
 {
-	static const char *const known[] = { "format",	"vdev",	   "access", "backendtype",
-					     "devtype", "backend", "target", "script" };
+	static const char *const known[] = { "format",	    "vdev",    "access",
+					     "backendtype", "devtype", "backend",
+					     "target",	    "script",  "backing" };
 	const char *near = NULL;
 	unsigned int i;
 
@@ -257,6 +287,8 @@ static int set_named(struct parse *p, const char *key, const char *v)
 		return set_backend(p, v);
 	if (!strcmp(key, "script"))
 		return set_script(p, v);
+	if (!strcmp(key, "backing"))
+		return set_backing(p, v);
 	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
 		words_nearest(key, known[i], &near);
 	return FAIL(p, "unknown key '%s'%s%s%s", key, near ? "; did you mean '" : "",
@@ -351,6 +383,14 @@ static int check_whole(struct parse *p)
 		return FAIL(p, "no vdev");
 	if (d->cdrom && d->backend)
 		return FAIL(p, "a CD drive's media are dom0's; backend is for disks");
+	if (d->format != IMAGE_RAW && d->script)
+		return FAIL(p, "format '%s' and a script: a disk of one's own script is raw",
+			    image_format_name(d->format));
+	if (d->format != IMAGE_RAW && d->backend)
+		return FAIL(p, "format '%s' and backend: a driver domain's disks are raw",
+			    image_format_name(d->format));
+	if (d->format == IMAGE_RAW && d->nr_backing)
+		return FAIL(p, "backing is for images, and the format is raw");
 	/* Nobody writes to a CD, whatever access says; Xen's rule. */
 	if (d->cdrom)
 		d->readonly = true;
@@ -360,14 +400,24 @@ static int check_whole(struct parse *p)
 char *disk_format(const struct xl_disk *d)
 {
 	char *text;
+	size_t size;
+	int i;
+	FILE *f = open_memstream(&text, &size);
 
-	if (asprintf(&text, "format=raw, vdev=%s, access=%s%s%s%s%s%s%s%s, target=%s", d->vdev,
-		     d->readonly ? "ro" : "rw", d->cdrom ? ", devtype=cdrom" : "",
-		     d->no_discard ? ", no-discard" : "",
-		     d->direct_io_safe ? ", direct-io-safe" : "", d->script ? ", script=" : "",
-		     d->script ? d->script : "", d->backend ? ", backend=" : "",
-		     d->backend ? d->backend : "", d->target ? d->target : "") < 0)
+	if (!f)
 		abort();
+	fprintf(f, "format=%s, vdev=%s, access=%s", image_format_name(d->format), d->vdev,
+		d->readonly ? "ro" : "rw");
+	fprintf(f, "%s%s%s", d->cdrom ? ", devtype=cdrom" : "", d->no_discard ? ", no-discard" : "",
+		d->direct_io_safe ? ", direct-io-safe" : "");
+	for (i = 0; i < d->nr_backing; i++)
+		fprintf(f, ", backing=%s", d->backing[i]);
+	if (d->script)
+		fprintf(f, ", script=%s", d->script);
+	if (d->backend)
+		fprintf(f, ", backend=%s", d->backend);
+	fprintf(f, ", target=%s", d->target ? d->target : "");
+	fclose(f);
 	return text;
 }
 
@@ -394,5 +444,9 @@ void disk_free(struct xl_disk *d)
 	free(d->target);
 	free(d->script);
 	free(d->backend);
+	while (d->nr_backing > 0)
+		free(d->backing[--d->nr_backing]);
+	free(d->backing);
+	d->backing = NULL;
 	d->target = d->script = d->backend = NULL;
 }

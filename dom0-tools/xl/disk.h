@@ -9,7 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "disk_image.h"
+
 struct xl_disk {
+	enum image_format format;
+	char **backing; /* what an image is based on, from it downwards: "[format:]path" */
+	int nr_backing;
 	char *target; /* a path, or whatever @script takes; NULL: a CD drive without a medium */
 	char *script; /* absolute, or a name in the scripts' directory; NULL: block */
 	char *backend; /* a driver domain's name or number; NULL: dom0 */

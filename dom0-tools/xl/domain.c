@@ -36,6 +36,10 @@ static struct seen {
 } * seen;
 static int nr_seen;
 
+/* The domains when they were last listed, of which those from next_listed on have not been looked at for a name. */
+static struct xen_domctl_getdomaininfo *listed;
+static int nr_listed, next_listed;
+
 static struct seen *seen_of(uint32_t domid)
 {
 	int i;
@@ -81,12 +85,29 @@ static int where_it_was(struct xl *xl, const char *name, uint32_t except)
 	return -1;
 }
 
+/* Among the rest of the last list: hundreds of names on one command line are not a list of all domains each. */
+static int find_listed(struct xl *xl, const char *name, uint32_t except)
+{
+	struct xen_domctl_getdomaininfo info;
+	uint32_t domid;
+
+	while (next_listed < nr_listed) {
+		domid = listed[next_listed++].domain;
+		if (!seen_of(domid) && is_called(xl, domid, name) && domid != except &&
+		    !pv_domain_info(xl->pv, domid, &info))
+			return domid;
+	}
+	return -1;
+}
+
 static int find_by_name(struct xl *xl, const char *name, uint32_t except)
 {
 	struct xen_domctl_getdomaininfo *list = NULL;
 	int found = where_it_was(xl, name, except), n, i;
 	bool *later;
 
+	if (found < 0)
+		found = find_listed(xl, name, except);
 	if (found >= 0)
 		return found;
 	n = pv_domain_list(xl->pv, &list);
@@ -100,12 +121,15 @@ static int find_by_name(struct xl *xl, const char *name, uint32_t except)
 		if (!later[i] && is_called(xl, list[i].domain, name) && list[i].domain != except)
 			found = list[i].domain;
 	}
+	free(listed);
+	listed = list;
+	nr_listed = n > 0 ? n : 0;
+	next_listed = i;
 	/* They may have been renamed. */
 	for (i = 0; i < n && found < 0; i++)
 		if (later[i] && is_called(xl, list[i].domain, name) && list[i].domain != except)
 			found = list[i].domain;
 	free(later);
-	free(list);
 	return found;
 }
 

@@ -73,8 +73,8 @@ int driver_find(struct xl *xl, struct xl_config *cfg, const char *key, int line,
 
 /* --- devices of driver domains --------------------------------------------------------------- */
 
-/* Calls @fn for each device whose back end is not in dom0, until it returns true. */
-static bool each_foreign(struct xl *xl,
+/* Calls @fn for each device whose back end is in @backend (0: in any, but dom0), until it returns true. */
+static bool each_foreign(struct xl *xl, uint32_t backend,
 			 bool (*fn)(struct xl *xl, const struct device *d, void *ctx), void *ctx)
 {
 	static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
@@ -83,7 +83,7 @@ static bool each_foreign(struct xl *xl,
 	bool found = false;
 	char **dom, **dev;
 
-	dom = st_list(xl, &doms, XL_PRIVATE);
+	dom = backend ? st_list(xl, &doms, XL_USERS, backend) : st_list(xl, &doms, XL_PRIVATE);
 	for (i = 0; !found && i < doms; i++) {
 		d.domid = strtoul(dom[i], NULL, 10);
 		for (k = 0; !found && k < pv_container_size(kinds); k++) {
@@ -95,7 +95,8 @@ static bool each_foreign(struct xl *xl,
 				d.be = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", d.domid,
 					       d.kind->name, d.devid);
 				d.backend = d.be ? backend_domid(d.be) : 0;
-				found = d.backend && fn(xl, &d, ctx);
+				found = d.backend && (!backend || d.backend == backend) &&
+					fn(xl, &d, ctx);
 				free(d.be);
 			}
 			free(dev);
@@ -108,11 +109,9 @@ static bool each_foreign(struct xl *xl,
 /* A dead guest that is kept needs nothing any more. */
 static bool is_in(struct xl *xl, const struct device *d, void *ctx)
 {
-	const uint32_t *backend = ctx;
 	char *kept;
 
-	if (d->backend != *backend)
-		return false;
+	(void)ctx;
 	kept = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/preserved", d->domid);
 	free(kept);
 	return !kept;
@@ -120,7 +119,7 @@ static bool is_in(struct xl *xl, const struct device *d, void *ctx)
 
 bool driver_in_use(struct xl *xl, uint32_t domid)
 {
-	return each_foreign(xl, is_in, &domid);
+	return each_foreign(xl, domid, is_in, NULL);
 }
 
 struct search {
@@ -148,31 +147,40 @@ uint32_t driver_number(struct xl *xl, const char *name)
 {
 	struct search s = { .name = name };
 
-	each_foreign(xl, waits_for, &s);
+	each_foreign(xl, 0, waits_for, &s);
 	return s.found;
 }
 
 bool driver_note_number(struct xl *xl, xs_transaction_t t, uint32_t domid, uint32_t backend,
 			const char *name)
 {
-	return st_write(xl, t, name, XL_NUMBER, domid, backend);
+	return st_write(xl, t, name, XL_NUMBER, domid, backend) &&
+	       st_write(xl, t, "", XL_USERS "/%u", backend, domid);
 }
 
 bool driver_number_kept(struct xl *xl, uint32_t domid)
 {
-	unsigned int doms, i;
-	char **dom = st_list(xl, &doms, XL_PRIVATE), *name = NULL;
+	unsigned int n;
 
-	for (i = 0; !name && i < doms; i++)
-		name = st_read(xl, XBT_NULL, XL_NUMBER, (uint32_t)strtoul(dom[i], NULL, 10), domid);
-	free(dom);
-	free(name);
-	return name != NULL;
+	free(st_list(xl, &n, XL_USERS, domid));
+	return n;
+}
+
+void driver_forget_numbers(struct xl *xl, uint32_t domid)
+{
+	unsigned int n, i;
+	char **backend = st_list(xl, &n, XL_PRIVATE "/%u/backends", domid), *path;
+
+	for (i = 0; i < n; i++) {
+		path = xl_sprintf(XL_USERS "/%u", (uint32_t)strtoul(backend[i], NULL, 10), domid);
+		st_prune(xl, path, "/tool");
+		free(path);
+	}
+	free(backend);
 }
 
 /* A driver domain's names for its disks are its own: only equal ones are known to be the same disk. */
 struct wanted {
-	uint32_t backend;
 	const char *target;
 	bool readonly;
 	char *why;
@@ -183,7 +191,7 @@ static bool clashes(struct xl *xl, const struct device *d, void *ctx)
 	struct wanted *w = ctx;
 	char *params, *mode, *name;
 
-	if (d->kind != &device_vbd || d->backend != w->backend)
+	if (d->kind != &device_vbd)
 		return false;
 	params = st_read(xl, XBT_NULL, XL_FOREIGN "/params", d->domid, d->kind->name, d->devid);
 	mode = st_read(xl, XBT_NULL, XL_FOREIGN "/mode", d->domid, d->kind->name, d->devid);
@@ -200,9 +208,9 @@ static bool clashes(struct xl *xl, const struct device *d, void *ctx)
 
 char *driver_disk_clash(struct xl *xl, uint32_t backend, const char *target, bool readonly)
 {
-	struct wanted w = { .backend = backend, .target = target, .readonly = readonly };
+	struct wanted w = { .target = target, .readonly = readonly };
 
-	each_foreign(xl, clashes, &w);
+	each_foreign(xl, backend, clashes, &w);
 	return w.why;
 }
 

@@ -22,6 +22,7 @@
 #define EVENT_RESTARTING "restarting" /* the next life is held back */
 #define EVENT_DESTROYED "destroyed" /* nothing is left */
 #define EVENT_LOST "backend-lost"
+#define EVENT_SUPERVISED "supervised" /* its supervisor was killed, and it has another one */
 #define EVENT_ATTACHED "device-attached"
 #define EVENT_DETACHED "device-detached"
 #define EVENT_TARGET "balloon-target" /* it is to have more or less memory */

@@ -17,22 +17,30 @@
 #include "device.h"
 
 #ifndef HOTPLUG_QUEUE_MS
-#define HOTPLUG_QUEUE_MS 120000 /* until the scripts before this one are done */
+#define HOTPLUG_QUEUE_MS \
+	120000 /* until one of the scripts before this one is done: there may be hundreds */
 #endif
 #define BLOCK_SCRIPT XL_SCRIPT_DIR "/block"
 #define BLOCK_LOCK XL_RUN_DIR "/block-script.lock"
-#define BRIDGE_SCRIPT XL_SCRIPT_DIR "/vif-bridge"
-#define BRIDGE_LOCK XL_RUN_DIR "/bridge-script.lock"
+#define VIF_SCRIPTS XL_SCRIPT_DIR "/vif-"
+#define VIF_LOCK XL_RUN_DIR "/vif-script.lock"
 
 /*
- * Scripts that choose loop devices run one after the other, and so do those that put a bridge's MTU back, which must not
- * take for the bridge's own what another one's port has just made of it. NULL: this script waits for nobody.
+ * Scripts that choose loop devices run one after the other, and so do those that put a bridge's MTU or a gateway's forwarding
+ * back, which must not take for its own what another one has just made of it. NULL: this script waits for nobody.
  */
 static const char *lock_of(const char *script)
 {
+	static const char *const vif[] = { "bridge", "route", "nat" };
+	unsigned int i;
+
 	if (!strcmp(script, BLOCK_SCRIPT))
 		return BLOCK_LOCK;
-	return strcmp(script, BRIDGE_SCRIPT) ? NULL : BRIDGE_LOCK;
+	for (i = 0; i < sizeof(vif) / sizeof(*vif); i++)
+		if (!strncmp(script, VIF_SCRIPTS, strlen(VIF_SCRIPTS)) &&
+		    !strcmp(script + strlen(VIF_SCRIPTS), vif[i]))
+			return VIF_LOCK;
+	return NULL;
 }
 
 /*
@@ -102,38 +110,55 @@ static void kill_script(pid_t pid)
 	waitpid(pid, &status, 0);
 }
 
-/* Until it is the script's turn: @go is closed at its other end then. */
+/* The process whose turn it is; 0: not known. */
+static long holder_of(const char *lock)
+{
+	int fd = lock ? open(lock, O_RDONLY | O_CLOEXEC) : -1;
+	char text[16];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return strtol(text, NULL, 10);
+}
+
+/*
+ * Until it is the script's turn: @go is closed at its other end then. However many are before this one, it waits as long as
+ * they have their turns; each of them has its own limit.
+ */
 static int await_turn(const struct device *d, const char *script, const char *verb, pid_t pid,
 		      int go)
 {
 	int64_t end = xl_now() + HOTPLUG_QUEUE_MS;
 	struct pollfd pfd = { .fd = go, .events = POLLIN };
-	char holder[16] = "";
-	int fd, rc;
+	long holder = 0, now;
+	int rc;
 
 	do {
 		rc = poll(&pfd, 1, 1000);
+		now = rc > 0 ? 0 : holder_of(lock_of(script));
+		if (now && now != holder) {
+			holder = now;
+			end = xl_now() + HOTPLUG_QUEUE_MS;
+		}
 	} while (rc <= 0 && xl_now() < end);
 	close(go);
 	if (rc > 0)
 		return 0;
 	kill_script(pid);
-	fd = lock_of(script) ? open(lock_of(script), O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		if (read(fd, holder, sizeof(holder) - 1) < 0)
-			holder[0] = '\0';
-		close(fd);
-	}
 	return xl_error("%s %s: the scripts of other %s are still not done after %d s (the last "
 			"one is process %ld)",
 			script, verb, d->kind->net ? "interfaces" : "disks",
-			HOTPLUG_QUEUE_MS / 1000, strtol(holder, NULL, 10));
+			HOTPLUG_QUEUE_MS / 1000, holder);
 }
 
 int hotplug_run(const struct device *d, const char *script, const char *verb)
 {
-	int status, ms = 1, go[2];
-	int64_t end;
+	int status, go[2];
+	int64_t begin;
 	pid_t pid, got;
 
 	if (pipe2(go, O_CLOEXEC))
@@ -150,21 +175,19 @@ int hotplug_run(const struct device *d, const char *script, const char *verb)
 	}
 	if (await_turn(d, script, verb, pid, go[0]))
 		return -1;
-	end = xl_now() + HOTPLUG_WAIT_MS;
+	begin = xl_now();
 	for (;;) {
 		got = waitpid(pid, &status, WNOHANG);
 		if (got == pid)
 			break;
 		if (got < 0 && errno != EINTR)
 			return xl_error("%s: lost: %s", script, strerror(errno));
-		if (xl_now() > end) {
+		if (xl_now() > begin + HOTPLUG_WAIT_MS) {
 			kill_script(pid);
 			return xl_error("%s %s: still not done after %d s, killed", script, verb,
 					HOTPLUG_WAIT_MS / 1000);
 		}
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
+		xl_sleep_since(begin);
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return xl_error("%s: cannot be run", script);

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,6 +17,9 @@
 
 #include "jsonl.h"
 #include "xl.h"
+
+#define LOCK_MS 10
+#define LOCK_TRIES 100
 
 /* --- values ---------------------------------------------------------------------------------- */
 
@@ -225,32 +229,65 @@ static int open_log(const char *path)
 	return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* Whoever puts the file aside meanwhile is waited for, but not for long: rather a line is lost than time. */
+static void lock_shared(int fd)
+{
+	int tries;
+
+	for (tries = 0; flock(fd, LOCK_SH | LOCK_NB) && tries < LOCK_TRIES; tries++)
+		poll(NULL, 0, LOCK_MS);
+}
+
+static bool is_named(int fd, const char *path)
+{
+	struct stat st, now;
+
+	return !fstat(fd, &st) && !stat(path, &now) && now.st_ino == st.st_ino &&
+	       now.st_dev == st.st_dev;
+}
+
+/* The file of that name, for a line to be appended: locked, so that nobody puts it aside before the line is there. */
+static int open_for_line(const char *path)
+{
+	int tries, fd = -1;
+
+	for (tries = 0; tries < 3; tries++) {
+		if (fd >= 0)
+			close(fd);
+		fd = open_log(path);
+		if (fd < 0)
+			return -1;
+		lock_shared(fd);
+		if (is_named(fd, path))
+			break;
+	}
+	return fd;
+}
+
 /*
- * Puts a long file aside. Several may want to at once: the one that has the file's lock, while the file is still the one of
- * that name. Nobody waits for the lock: the file becomes a little longer then.
+ * Puts a long file aside: with the older half it becomes the new older half, from which the names that have most lose lines
+ * (jsonl_trim.c). Several may want to at once: the one that has the file's lock does it, and others' lines make the file a little
+ * longer. Killed between the two steps it leaves lines twice until the next one.
  */
 static int rotate(int fd, const char *path)
 {
-	struct stat st, now;
+	struct stat st;
 	char *old;
-	int fresh;
 
-	if (fstat(fd, &st) || st.st_size < JSONL_MAX || flock(fd, LOCK_EX | LOCK_NB))
+	if (fstat(fd, &st) || st.st_size < JSONL_MAX || flock(fd, LOCK_EX | LOCK_NB)) {
+		lock_shared(fd);
 		return fd;
-	if (!stat(path, &now) && now.st_ino == st.st_ino && now.st_dev == st.st_dev) {
+	}
+	if (is_named(fd, path)) {
 		old = xl_sprintf("%s.1", path);
 		/* Rather nothing of the past than no bound. */
-		if (rename(path, old) && ftruncate(fd, 0))
+		if ((jsonl_trim(old, path, JSONL_MAX) ? unlink(path) : rename(path, old)) &&
+		    ftruncate(fd, 0))
 			errno = 0;
 		free(old);
 	}
-	fresh = open_log(path);
-	if (fresh < 0) {
-		flock(fd, LOCK_UN);
-		return fd;
-	}
 	close(fd);
-	return fresh;
+	return open_for_line(path);
 }
 
 bool jsonl_append(const char *path, const char *line)
@@ -264,7 +301,7 @@ bool jsonl_append(const char *path, const char *line)
 	if (len + 2 > JSONL_LINE || memchr(line, '\n', len))
 		return false;
 	xl_mkdir(XL_LOG_DIR);
-	fd = open_log(path);
+	fd = open_for_line(path);
 	if (fd < 0)
 		return false;
 	/* A pipe in its place could make us wait. */
@@ -273,6 +310,8 @@ bool jsonl_append(const char *path, const char *line)
 		return false;
 	}
 	fd = rotate(fd, path);
+	if (fd < 0)
+		return false;
 	/*
 	 * A full disk has left half a line: that one is lost, and not this one as well. If it is only another's that is
 	 * being written, there is an empty line between the two, which readers leave out.

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes; the older half, FILE.1, has as much. */
+/* Bytes; the older half, FILE.1, has as much. What is too much goes from the names that have most. */
 #ifndef JSONL_MAX
 #define JSONL_MAX (1 << 20)
 #endif
@@ -45,6 +45,11 @@ double jsonl_number(const struct jsonl_field *f, size_t n, const char *key);
 
 /* Appends "@line\n" in one piece. False, without a message, when it could not. */
 bool jsonl_append(const char *path, const char *line);
+/*
+ * @old and @path together into @old: at most @max bytes. Each "name" keeps its newest lines, as many bytes as all others that have
+ * more than their share. False: @old is as it was.
+ */
+bool jsonl_trim(const char *old, const char *path, size_t max);
 /* Calls @fn for each whole line, oldest first, the older half included. */
 void jsonl_each(const char *path, void (*fn)(const char *line, void *ctx), void *ctx);
 

@@ -22,7 +22,8 @@
 #define FREE_WAIT_MS 10000
 #define GONE_WAIT_MS 5000
 #define CONSOLE_LIMIT "1048576"
-#define XL_CONSOLE_BACKEND "/local/domain/0/backend/console/%u/0"
+#define XL_CONSOLE_BACKENDS "/local/domain/0/backend/console/%u"
+#define XL_CONSOLE_BACKEND XL_CONSOLE_BACKENDS "/0"
 
 struct creation {
 	struct xl *xl;
@@ -188,6 +189,15 @@ static int check_memory(struct creation *k)
 	return -ENOMEM;
 }
 
+int uuid_random(uint8_t uuid[16])
+{
+	if (getrandom(uuid, 16, 0) != 16)
+		return xl_error("no random numbers for a UUID: %s", strerror(errno));
+	uuid[6] = (uuid[6] & 0x0f) | 0x40; /* version 4 */
+	uuid[8] = (uuid[8] & 0x3f) | 0x80; /* RFC 4122's variant */
+	return 0;
+}
+
 static int check_identity(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
@@ -197,12 +207,8 @@ static int check_identity(struct creation *k)
 		return -1;
 	}
 	memcpy(k->uuid, cfg->uuid, 16);
-	if (!cfg->have_uuid) {
-		if (getrandom(k->uuid, 16, 0) != 16)
-			return xl_error("no random numbers for a UUID: %s", strerror(errno));
-		k->uuid[6] = (k->uuid[6] & 0x0f) | 0x40; /* version 4 */
-		k->uuid[8] = (k->uuid[8] & 0x3f) | 0x80; /* RFC 4122's variant */
-	}
+	if (!cfg->have_uuid && !cfg->uuid_chosen && uuid_random(k->uuid))
+		return -1;
 	uuid_format(k->uuid, k->uuid_text);
 	if (cfg->have_uuid) {
 		char *name = st_read(k->xl, XBT_NULL, "/vm/%s/name", k->uuid_text);
@@ -348,6 +354,11 @@ static bool write_rings(struct creation *k, xs_transaction_t t)
 	return ok && st_write(k->xl, t, CONSOLE_LIMIT, "/local/domain/%u/console/limit", id);
 }
 
+static bool write_channels(struct creation *k, xs_transaction_t t)
+{
+	return channels_write(k->xl, t, k->guest.domid, k->cfg);
+}
+
 /* Runs the writers in one transaction, again as long as others interfere. */
 static int in_transaction(struct creation *k,
 			  bool (*const *writer)(struct creation *k, xs_transaction_t t))
@@ -480,7 +491,8 @@ static int build(struct creation *k)
 		write_domain,
 		NULL,
 	};
-	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings, NULL };
+	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings,
+									     write_channels, NULL };
 	struct pv_guest *g = &k->guest;
 	struct pv_err err = { "" };
 	int rc;
@@ -508,6 +520,8 @@ static int build(struct creation *k)
 	/* Now xenstored and xenconsoled see it. */
 	if (!xs_introduce_domain(k->xl->xs, g->domid, GUEST_XENSTORE_PFN, g->store_port))
 		return xl_error("xenstored does not take the domain: %s", strerror(errno));
+	if (channels_await(k->xl, k->cfg, g->domid))
+		return -1;
 	return xl_interrupted ? xl_error("interrupted") : 0;
 }
 
@@ -536,7 +550,7 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 	int rc = -1;
 
 	k.guest.ramdisk_fd = -1;
-	if (check_files(&k) || check_identity(&k))
+	if (check_files(&k) || channels_check(xl, cfg) || check_identity(&k))
 		goto out;
 	rc = check_memory(&k);
 	if (rc)
@@ -589,20 +603,39 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 		st_remove(xl, XBT_NULL, "%s", vm);
 	free(vm);
 	st_remove(xl, XBT_NULL, "/local/domain/%u", domid);
-	path = xl_sprintf(XL_CONSOLE_BACKEND, domid);
+	path = xl_sprintf(XL_CONSOLE_BACKENDS, domid);
 	st_prune(xl, path, "/local/domain/0/backend");
 	free(path);
 	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
 	next_forget(domid);
+	driver_forget_numbers(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
+}
+
+/* Its memory is free once the daemons have unmapped their rings. */
+static int await_gone(struct xl *xl, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	int64_t begin = xl_now();
+
+	while (!pv_domain_info(xl->pv, domid, &info)) {
+		if (xl_now() > begin + GONE_WAIT_MS) {
+			xl_error("domain %u is dead, but %llu pages of it are still in use "
+				 "(xl list shows it as dying)",
+				 domid, (unsigned long long)info.tot_pages);
+			holders_say(domid);
+			return -1;
+		}
+		xl_sleep_since(begin);
+	}
+	return 0;
 }
 
 static int unmake(struct xl *xl, uint32_t domid)
 {
-	struct xen_domctl_getdomaininfo info;
-	int64_t end;
-	int rc, ms = 1;
+	char **sockets = channels_sockets(xl, domid);
+	int rc;
 
 	/* Stop it first: a running guest could keep its devices busy. */
 	pv_domain_pause(xl->pv, domid);
@@ -611,29 +644,19 @@ static int unmake(struct xl *xl, uint32_t domid)
 	device_remove_all(xl, domid);
 	remove_nodes(xl, domid);
 	/* As long as it is there the rest can be found and removed. */
-	if (xl_store_lost)
+	if (xl_store_lost) {
+		channels_remove_sockets(xl, sockets);
 		return xl_error("domain %u stays, paused: use xl destroy %u when xenstored answers",
 				domid, domid);
+	}
 	rc = pv_domain_destroy(xl->pv, domid);
 	if (rc && rc != -ESRCH)
 		xl_error("the hypervisor does not destroy domain %u: %s", domid, strerror(-rc));
 	/* Not introduced is fine: then there is nothing to let go of. */
 	xs_release_domain(xl->xs, domid);
-	/* Its memory is free once the daemons have unmapped their rings. */
-	end = xl_now() + GONE_WAIT_MS;
-	while (!pv_domain_info(xl->pv, domid, &info)) {
-		if (xl_now() > end) {
-			xl_error("domain %u is dead, but %llu pages of it are still in use "
-				 "(xl list shows it as dying)",
-				 domid, (unsigned long long)info.tot_pages);
-			holders_say(domid);
-			return -1;
-		}
-		xl_sleep(ms);
-		if (ms < 50)
-			ms *= 2;
-	}
-	return 0;
+	rc = await_gone(xl, domid);
+	channels_remove_sockets(xl, sockets);
+	return rc;
 }
 
 int domain_destroy(struct xl *xl, uint32_t domid)

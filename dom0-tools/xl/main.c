@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image_server.h"
 #include "words.h"
 #include "xl.h"
 
@@ -123,6 +124,9 @@ int main(int argc, char **argv)
 	const struct command *c;
 	int i = 1;
 
+	/* A hotplug script is a link to this program. */
+	if (argc > 0 && !strcmp(basename(argv[0]), IMAGE_SCRIPT))
+		return image_script(argc, argv);
 	setvbuf(stdout, NULL, isatty(1) ? _IOLBF : _IOFBF, BUFSIZ);
 	/* Xen's global options that change nothing here; several may stand together, as in -vvv. */
 	while (i < argc && argv[i][0] == '-' && argv[i][1] &&

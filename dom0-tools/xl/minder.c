@@ -12,7 +12,7 @@
 #include "minder.h"
 
 /* Field 22 of /proc/PID/stat; the second, a name in parentheses, may have anything in it. 0: no such process. */
-static uint64_t began(long pid)
+uint64_t process_began(long pid)
 {
 	char path[40], text[1024], *p;
 	uint64_t when = 0;
@@ -42,7 +42,7 @@ void minder_is_me(struct xl *xl, uint32_t domid)
 
 	if (!xl->xs)
 		return;
-	text = xl_sprintf("%ld %" PRIu64, (long)getpid(), began(getpid()));
+	text = xl_sprintf("%ld %" PRIu64, (long)getpid(), process_began(getpid()));
 	st_write(xl, XBT_NULL, text, XL_PRIVATE "/%u/supervisor", domid);
 	free(text);
 }
@@ -55,7 +55,7 @@ enum minder minder_of(struct xl *xl, uint32_t domid)
 	long pid;
 
 	if (noted && sscanf(noted, "%ld %" SCNu64, &pid, &when) == 2)
-		m = pid > 0 && when && began(pid) == when ? MINDER_ALIVE : MINDER_LOST;
+		m = pid > 0 && when && process_began(pid) == when ? MINDER_ALIVE : MINDER_LOST;
 	free(noted);
 	if (m == MINDER_NONE)
 		return m;

@@ -16,5 +16,7 @@ enum minder {
 /* This process does, from now on. Without xenstored nothing is noted. */
 void minder_is_me(struct xl *xl, uint32_t domid);
 enum minder minder_of(struct xl *xl, uint32_t domid);
+/* When a process began, as the kernel counts that: no other one has both number and time. 0: there is none of that number. */
+uint64_t process_began(long pid);
 
 #endif /* XL_MINDER_H */

@@ -84,10 +84,9 @@ static void put_config(FILE *f, const struct xl_config *cfg)
 }
 
 /* A half-written one never has its name. @s: since when it is an updated one, or NULL. 0 or -errno. */
-static int put_file(uint32_t domid, const struct xl_config *cfg, const struct said *s)
+static int put_file(const char *path, const struct xl_config *cfg, const struct said *s)
 {
-	char *path = xl_sprintf(XL_NEXT_FILE, domid),
-	     *temp = xl_sprintf(XL_NEXT_FILE ".new", domid);
+	char *temp = xl_sprintf("%s.new", path);
 	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
@@ -108,8 +107,12 @@ static int put_file(uint32_t domid, const struct xl_config *cfg, const struct sa
 	if (rc)
 		unlink(temp);
 	free(temp);
-	free(path);
 	return rc;
+}
+
+int next_save(const char *path, const struct xl_config *cfg)
+{
+	return put_file(path, cfg, NULL);
 }
 
 /* True when there is one that was updated, with what was said then. */
@@ -127,7 +130,10 @@ static bool is_updated(uint32_t domid, struct said *s)
 
 void next_publish(uint32_t domid, const struct xl_config *cfg)
 {
-	put_file(domid, cfg, NULL);
+	char *path = xl_sprintf(XL_NEXT_FILE, domid);
+
+	put_file(path, cfg, NULL);
+	free(path);
 }
 
 void next_forget(uint32_t domid)
@@ -140,11 +146,13 @@ void next_forget(uint32_t domid)
 
 int next_update(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 {
+	char *path = xl_sprintf(XL_NEXT_FILE, domid);
 	struct said s;
 	int rc;
 
 	read_said(xl, domid, &s);
-	rc = put_file(domid, cfg, &s);
+	rc = put_file(path, cfg, &s);
+	free(path);
 	return rc ? xl_error("cannot write " XL_NEXT_FILE ": %s", domid, strerror(-rc)) : 0;
 }
 
@@ -191,7 +199,8 @@ bool next_take(uint32_t domid, struct xl_config *cfg, void (*say)(const char *fm
 	if (!is_updated(domid, &s))
 		return false;
 	path = xl_sprintf(XL_NEXT_FILE, domid);
-	rc = config_read(&next, path, NULL, 0, stderr);
+	/* What was there when config-update looked may be gone: the guest is not lost for that. */
+	rc = config_read(&next, path, NULL, 0, stderr) || domain_check(&next);
 	if (rc) {
 		say("%s cannot be used: the next life is as this one", path);
 		config_free(&next);

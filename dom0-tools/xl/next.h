@@ -17,11 +17,13 @@ int next_make_absolute(struct xl_config *cfg);
  */
 void next_publish(uint32_t domid, const struct xl_config *cfg);
 void next_forget(uint32_t domid);
+/* A configuration as a file, in one step. 0 or -errno. */
+int next_save(const char *path, const struct xl_config *cfg);
 /* That its next life is to have @cfg, whose paths are absolute. */
 int next_update(struct xl *xl, uint32_t domid, struct xl_config *cfg);
 /*
  * Puts what next_update() has said of this domain into the place of @cfg, but for its name; MACs that it leaves open stay.
- * False: nothing was said, or it cannot be used, which @say tells.
+ * False: nothing was said, or it cannot be used (any more), which @say tells.
  */
 bool next_take(uint32_t domid, struct xl_config *cfg, void (*say)(const char *fmt, ...));
 /*

@@ -28,15 +28,6 @@ struct parse {
 
 /* --- values ---------------------------------------------------------------------------------- */
 
-static char *copy(const char *s)
-{
-	char *c = strdup(s);
-
-	if (!c)
-		abort();
-	return c;
-}
-
 int nic_mac_parse(const char *text, uint8_t mac[6])
 {
 	int i;
@@ -152,7 +143,7 @@ static bool good_name(const char *v)
 static bool good_address(const char *word)
 {
 	uint8_t bin[16];
-	char *own = copy(word), *slash = strchr(own, '/');
+	char *own = words_copy(word), *slash = strchr(own, '/');
 	const char *p;
 	int64_t bits = 0;
 	int max = 0;
@@ -211,13 +202,13 @@ static int set_script(struct parse *p, const char *v)
 {
 	if (!*v)
 		return FAIL(p, "script is empty");
-	p->n->script = copy(v);
+	p->n->script = words_copy(v);
 	return 0;
 }
 
 static int set_ip(struct parse *p, const char *v)
 {
-	char *own = copy(v), *save, *word;
+	char *own = words_copy(v), *save, *word;
 	int rc = 0, words = 0;
 
 	for (word = strtok_r(own, " \t", &save); word && !rc; word = strtok_r(NULL, " \t", &save)) {
@@ -229,7 +220,7 @@ static int set_ip(struct parse *p, const char *v)
 	if (!rc && !words)
 		rc = FAIL(p, "ip is empty");
 	if (!rc)
-		p->n->ip = copy(v);
+		p->n->ip = words_copy(v);
 	return rc;
 }
 
@@ -277,7 +268,7 @@ static int set_backend(struct parse *p, const char *v)
 	if (!*v)
 		return FAIL(p, "backend is empty");
 	if (strcmp(v, "0") && strcmp(v, "Domain-0"))
-		p->n->backend = copy(v);
+		p->n->backend = words_copy(v);
 	return 0;
 }
 
@@ -348,7 +339,7 @@ static int parse_word(struct parse *p, char *word)
 int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)
 {
 	struct parse p = { .n = n, .msg = msg, .size = size };
-	char *own = copy(spec), *rest = own, *word;
+	char *own = words_copy(spec), *rest = own, *word;
 	int rc = 0;
 
 	memset(n, 0, sizeof(*n));
@@ -365,15 +356,8 @@ int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)
 	if (!n->bridge[0])
 		snprintf(n->bridge, NIC_NAME_LEN, "%s", NIC_BRIDGE);
 	if (!n->script)
-		n->script = copy(NIC_SCRIPT);
+		n->script = words_copy(NIC_SCRIPT);
 	return 0;
-}
-
-bool nic_ip_is_idle(const struct xl_nic *n)
-{
-	const char *base = strrchr(n->script, '/');
-
-	return n->ip && !strcmp(base ? base + 1 : n->script, NIC_SCRIPT);
 }
 
 void nic_free(struct xl_nic *n)

@@ -26,7 +26,7 @@ struct xl_nic {
 	char vifname[NIC_NAME_LEN]; /* in dom0; "" = vifDOMID.DEVID */
 	char *backend; /* a driver domain's name or number; NULL: dom0 */
 	char *ip; /* for the script; NULL = none */
-	char gatewaydev[NIC_NAME_LEN]; /* for vif-route; "" = the default route's */
+	char gatewaydev[NIC_NAME_LEN]; /* for vif-route and vif-nat; "" = the default route's */
 	unsigned int mtu; /* 0 = the bridge's, or 1500 */
 	bool untrusted; /* the front end is told not to trust the back end */
 	uint64_t rate_bytes; /* in each interval; 0 = no limit */
@@ -37,9 +37,6 @@ struct xl_nic {
 /* 0, or -1 with a message in @msg. */
 int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size);
 void nic_free(struct xl_nic *n);
-
-/* Does nobody hold the guest to the addresses that ip= names? */
-bool nic_ip_is_idle(const struct xl_nic *n);
 
 /* An address of Xen's OUI, 00:16:3e. -1 when there are no random numbers. */
 int nic_random_mac(uint8_t mac[6]);

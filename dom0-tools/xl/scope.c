@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A guest's supervisor and the service manager: a daemon's double life (setsid) does not take it out of the control group of the login
+ * A guest's supervisor or qemu-nbd and the service manager: a daemon's double life (setsid) does not take it out of the control group of the login
  * or service that xl was run from. A program that comes with the packages for systemd does. Owns how that is run.
  */
 #define _GNU_SOURCE
@@ -12,24 +12,20 @@
 #include "scope.h"
 #include "xl.h"
 
-#ifndef SCOPE_WAIT_MS
-#define SCOPE_WAIT_MS 15000 /* longer than it waits for the manager itself */
-#endif
-
-int scope_enter(const char *name)
+int scope_enter(pid_t stays, const char *name)
 {
 	int64_t end = xl_now() + SCOPE_WAIT_MS;
-	char self[16];
+	char number[16];
 	int status;
 	pid_t pid, got;
 
 	if (access(XL_SCOPE, X_OK))
 		return 0;
-	snprintf(self, sizeof(self), "%d", getpid());
+	snprintf(number, sizeof(number), "%d", stays);
 	pid = fork();
 	if (!pid) {
 		closefrom(3);
-		execl(XL_SCOPE, XL_SCOPE, self, name, NULL);
+		execl(XL_SCOPE, XL_SCOPE, number, name, NULL);
 		_exit(127);
 	}
 	if (pid < 0)

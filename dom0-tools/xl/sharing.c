@@ -17,6 +17,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "nbd.h"
 #include "sharing.h"
 
 /* Tests on the host have a sysfs, /dev and /proc of their own. */
@@ -76,8 +77,7 @@ void sharing_free(struct sharing *s)
 
 /* --- sysfs ----------------------------------------------------------------------------------- */
 
-/* The first line of the file that the format names, or NULL. The caller frees. */
-static char *read_line(const char *path)
+char *sharing_line(const char *path)
 {
 	FILE *f = fopen(path, "re");
 	char *line = NULL;
@@ -103,7 +103,7 @@ static bool read_dev(const char *dir, const char *leaf, dev_t *dev)
 	bool ok;
 
 	FORMAT(path, "%s/%s/dev", dir, leaf);
-	line = read_line(path);
+	line = sharing_line(path);
 	ok = line && sscanf(line, "%u:%u", &maj, &min) == 2;
 	if (ok)
 		*dev = makedev(maj, min);
@@ -157,6 +157,20 @@ static void add_file(struct sharing *s, dev_t dev, ino_t ino, bool below_fs, int
 	free(dir);
 }
 
+void sharing_add_base(struct sharing *s, const struct stat *st)
+{
+	char text[SHARING_ID_LEN], *dir;
+
+	snprintf(text, sizeof(text), SHARING_READ "f:%" PRIu64 ":%" PRIu64, (uint64_t)st->st_dev,
+		 (uint64_t)st->st_ino);
+	if (!add(s, text, false))
+		return;
+	FORMAT(dir, SYS_DEV, major(st->st_dev), minor(st->st_dev));
+	if (!access(dir, F_OK))
+		add_device(s, st->st_dev, true, 1);
+	free(dir);
+}
+
 /* The kernel knows the file even when it has lost its name. */
 static bool ask_loop(const char *dir, dev_t *dev, ino_t *ino)
 {
@@ -202,7 +216,7 @@ static bool add_backing_file(struct sharing *s, const char *dir, bool below_fs, 
 	ino_t ino;
 
 	FORMAT(path, "%s/loop/backing_file", dir);
-	file = read_line(path);
+	file = sharing_line(path);
 	free(path);
 	if (!file)
 		return false;
@@ -319,13 +333,46 @@ static char *server_of(const char *dir)
 	char *path, *pid;
 
 	FORMAT(path, "%s/pid", dir);
-	pid = read_line(path);
+	pid = sharing_line(path);
 	free(path);
 	if (pid && (!*pid || strspn(pid, "0123456789") != strlen(pid))) {
 		free(pid);
 		pid = NULL;
 	}
 	return pid;
+}
+
+/*
+ * One of xl's own: what it has open stands in its name ("pavise", the back end's path, "f:DEVICE:INODE" for each file, the image
+ * first), also when its server has ended. False for all others.
+ */
+static bool add_named(struct sharing *s, const char *dir, bool below_fs, int depth)
+{
+	char *path, *line, *word, *save;
+	struct stat st = { 0 };
+	uint64_t dev, ino;
+	bool first = true;
+
+	FORMAT(path, "%s/backend", dir);
+	line = sharing_line(path);
+	free(path);
+	if (!line || strncmp(line, NBD_OURS " ", strlen(NBD_OURS) + 1)) {
+		free(line);
+		return false;
+	}
+	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (sscanf(word, "f:%" SCNu64 ":%" SCNu64, &dev, &ino) != 2)
+			continue;
+		st.st_dev = dev;
+		st.st_ino = ino;
+		if (first)
+			add_file(s, st.st_dev, st.st_ino, below_fs, depth);
+		else
+			sharing_add_base(s, &st);
+		first = false;
+	}
+	free(line);
+	return true;
 }
 
 /* --- looking up ------------------------------------------------------------------------------ */
@@ -338,7 +385,7 @@ static void add_device(struct sharing *s, dev_t dev, bool below_fs, int depth)
 		return;
 	FORMAT(dir, SYS_DEV, major(dev), minor(dev));
 	/* The server may have the device itself open: once is enough. */
-	server = depth < NBD_DEPTH ? server_of(dir) : NULL;
+	server = depth < NBD_DEPTH && !add_named(s, dir, below_fs, depth) ? server_of(dir) : NULL;
 	/* The image comes first, as a loop device's file does: two devices on one are the same disk. */
 	if (server)
 		add_served(s, dev, server, true, below_fs, depth);
@@ -397,23 +444,47 @@ char *sharing_key(const struct sharing *s)
 	return key;
 }
 
-bool sharing_overlaps(const struct sharing *s, const char *key)
+/* Is @text, @len bytes long, among the words of @key? */
+static bool has_word(const char *key, const char *text, size_t len)
 {
-	const char *word = key;
-	size_t len;
+	size_t n;
 
-	/* The other one itself may be what ours lies on ... */
-	len = strcspn(word, " ");
-	if (len && find(s, word, len))
-		return true;
-	/* ... or ours itself what the other one lies on. */
-	while (*word) {
-		len = strcspn(word, " ");
-		if (s->nr && strlen(s->id[0].text) == len && !strncmp(s->id[0].text, word, len))
+	for (; *key; key += n + strspn(key + n, " ")) {
+		n = strcspn(key, " ");
+		if (n == len && !strncmp(key, text, len))
 			return true;
-		word += len + strspn(word + len, " ");
 	}
 	return false;
+}
+
+static bool overlaps(const struct sharing *s, const char *key)
+{
+	size_t len = strcspn(key, " ");
+
+	/* The other one itself may be what ours lies on, or ours itself what the other one lies on. */
+	return (len && find(s, key, len)) ||
+	       (s->nr && has_word(key, s->id[0].text, strlen(s->id[0].text)));
+}
+
+/* Is what @first begins with, a disk itself, something that @s is based on? */
+static bool is_base(const struct sharing *s, const char *first)
+{
+	char text[SHARING_ID_LEN + 2];
+
+	snprintf(text, sizeof(text), SHARING_READ "%.*s", (int)strcspn(first, " "), first);
+	return find(s, text, strlen(text));
+}
+
+bool sharing_clash(const struct sharing *s, bool readonly, const char *key, bool key_readonly)
+{
+	char text[SHARING_ID_LEN + 2];
+
+	if (!s->nr)
+		return false;
+	snprintf(text, sizeof(text), SHARING_READ "%s", s->id[0].text);
+	return (!(readonly && key_readonly) && overlaps(s, key)) ||
+	       (!key_readonly && is_base(s, key)) ||
+	       (!readonly && has_word(key, text, strlen(text)));
 }
 
 /* --- what dom0 does with it ------------------------------------------------------------------ */
@@ -429,7 +500,7 @@ static bool touches(const struct sharing *s, const struct sharing *used)
 	if (!used->nr || !s->nr)
 		return false;
 	id = find(s, used->id[0].text, strlen(used->id[0].text));
-	if (id && !id->below_fs)
+	if ((id && !id->below_fs) || is_base(s, used->id[0].text))
 		return true;
 	return find(used, s->id[0].text, strlen(s->id[0].text)) != NULL;
 }

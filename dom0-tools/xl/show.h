@@ -32,4 +32,7 @@ int show_domains_json(struct xl *xl, int argc, char **argv, bool guests_only, sh
 /* For columns; the caller frees. */
 char *show_name(struct xl *xl, uint32_t domid);
 
+/* What list -l shows of a guest's channels (cmd_channel.c): nothing of one that has none. */
+void channels_long(struct xl *xl, struct json *j, uint32_t domid);
+
 #endif /* XL_SHOW_H */

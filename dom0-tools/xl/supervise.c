@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The process that stays with a guest: it waits for the end and does what on_poweroff, on_reboot
- * and on_crash say, life after life.
- * Owns those decisions; survives a restart of xenstored, since the hypervisor is asked directly.
+ * and on_crash say, life after life (lives.c).
+ * Owns the waiting, and that a new one goes on where a killed one was; survives a restart of xenstored, since the hypervisor is
+ * asked directly.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,67 +16,31 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bootloader.h"
-#include "core.h"
 #include "events.h"
 #include "minder.h"
 #include "next.h"
 #include "scope.h"
+#include "supervise.h"
 #include "usage.h"
 
 #include <xen/sched.h>
 
-#define RECONNECT_MS 500
-/* @releaseDomain tells us at once; this is for a xenstored that is away. */
+/* xenstored tells us at once of our domain's end; this is for one that is away. */
 #ifndef POLL_MS
 #define POLL_MS 5000
 #endif
-#define PAUSE_LOOK_MS 200
-/*
- * A guest whose lives are shorter than this, one after the other, is restarted ever more slowly, up to
- * PAUSE_MAX_S (XL_RESTART_PAUSE in the environment says otherwise); one that crashes, not for ever.
- */
-#define QUICK_MS 10000
-#define QUICK_LIVES 3 /* without a pause */
-#define PAUSE_MAX_S 60
-#define QUICK_CRASHES 5
-/* A next life for which there is no memory is tried so often again, ever more slowly: for five minutes. */
-#define MEMORY_TRIES 10
 /* How often at most what the guest uses is looked at, and its ballooning told. */
 #define STOCK_MS 200
 #ifndef BALLOON_EVENT_MS
 #define BALLOON_EVENT_MS 60000
 #endif
 #define BALLOON_PAGES 256 /* less is not told: tables and rings come and go */
-/* So many dead guests of rename-restart's are kept; the oldest goes for the next. */
-#define MAX_CORPSES 4
-
-struct corpse {
-	uint32_t domid;
-	uint8_t handle[16];
-};
-
-struct life {
-	struct xl *xl;
-	struct xl_config *cfg;
-	uint32_t domid;
-	uint8_t handle[16]; /* the domid may be used again, the UUID is not */
-	int report;
-	int64_t began;
-	int quick, quick_crashes; /* lives, one after the other */
-	bool last; /* of those, too many */
-	struct corpse corpse[MAX_CORPSES]; /* the oldest first */
-	int nr_corpses, aside; /* there are, and have been */
-	int64_t stock, told; /* when it was looked at, and its ballooning told */
-	uint64_t pages, pages_told; /* that it had then */
-	long target; /* KiB; -1: not known */
-};
+#define ADOPT_MS 5000 /* for a new supervisor to say that it is one */
 
 /* The background process's; NULL: messages go where xl create's go. */
 static char *log_path;
 
-/* Once more for each message: the file has its bound, and a guest that reboots or reconnects does not decide how much is written. */
-static void open_log(void)
+void life_open_log(void)
 {
 	int fd = log_path ? xl_log_open(log_path) : -1;
 
@@ -86,15 +51,14 @@ static void open_log(void)
 	close(fd);
 }
 
-static void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void note(const char *fmt, ...)
+void life_note(const char *fmt, ...)
 {
 	char stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
 	va_list ap;
 
-	open_log();
+	life_open_log();
 	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", gmtime_r(&now, &tm));
 	fprintf(stderr, "%s ", stamp);
 	va_start(ap, fmt);
@@ -115,7 +79,110 @@ static void report(struct life *l, char what, unsigned int reason, enum next nex
 	}
 }
 
+/* --- the record ------------------------------------------------------------------------------ */
+
+void life_remember(struct life *l)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	if (!pv_domain_info(l->xl->pv, l->domid, &info)) {
+		memcpy(l->handle, info.handle, 16);
+		l->pages = l->pages_told = info.tot_pages;
+	}
+	memset(l->aside_handle, 0, sizeof(l->aside_handle));
+	l->target = -1;
+	l->began = xl_now();
+}
+
+void life_save(struct life *l, enum record_phase phase)
+{
+	struct record_data d = {
+		.phase = phase,
+		.domid = l->domid,
+		.began = l->began,
+		.quick = l->quick,
+		.quick_crashes = l->quick_crashes,
+		.action = l->action,
+		.aside = l->aside,
+		.nr_corpses = l->nr_corpses,
+		.last = l->last,
+		.core = l->core,
+		.memory = l->cfg->memory,
+		.maxmem = l->cfg->maxmem,
+		.vcpus = l->cfg->vcpus,
+	};
+	int i;
+
+	l->phase = phase;
+	memcpy(d.handle, l->handle, sizeof(d.handle));
+	memcpy(d.aside_handle, l->aside_handle, sizeof(d.aside_handle));
+	memcpy(d.next_handle, l->cfg->uuid, sizeof(d.next_handle));
+	memcpy(d.corpse, l->corpse, sizeof(d.corpse));
+	snprintf(d.name, sizeof(d.name), "%s", l->cfg->name);
+	for (i = 0; i < l->cfg->nr_nics && d.nr_macs < RECORD_MACS; i++) {
+		d.mac[d.nr_macs].devid = l->cfg->nic[i].devid;
+		memcpy(d.mac[d.nr_macs++].mac, l->cfg->nic[i].mac, 6);
+	}
+	record_write(&l->record, &d);
+}
+
+void life_save_config(struct life *l)
+{
+	char *path = l->record.fd < 0 ? NULL : record_config(&l->record);
+	int rc = path ? next_save(path, l->cfg) : 0;
+
+	if (rc)
+		life_note("%s: %s: killed, this supervisor gets no other in its place", path,
+			  strerror(-rc));
+	free(path);
+}
+
+/* The other way; the record's configuration has been read. */
+static void load(struct life *l, const struct record_data *d)
+{
+	struct xl_config *cfg = l->cfg;
+	uint32_t i;
+	int j;
+
+	l->phase = d->phase;
+	l->domid = d->domid;
+	l->began = d->began;
+	l->quick = d->quick;
+	l->quick_crashes = d->quick_crashes;
+	l->action = d->action;
+	l->aside = d->aside;
+	l->nr_corpses = d->nr_corpses;
+	l->last = d->last;
+	l->core = d->core;
+	l->target = -1;
+	memcpy(l->handle, d->handle, sizeof(l->handle));
+	memcpy(l->aside_handle, d->aside_handle, sizeof(l->aside_handle));
+	memcpy(l->corpse, d->corpse, sizeof(l->corpse));
+	free(cfg->name);
+	cfg->name = xl_sprintf("%s", d->name);
+	cfg->memory = d->memory;
+	cfg->maxmem = d->maxmem;
+	cfg->vcpus = d->vcpus;
+	if (!cfg->have_uuid)
+		memcpy(cfg->uuid, d->next_handle, sizeof(cfg->uuid));
+	cfg->uuid_chosen = true;
+	for (i = 0; i < d->nr_macs; i++)
+		for (j = 0; j < cfg->nr_nics; j++)
+			if (!cfg->nic[j].have_mac && cfg->nic[j].devid == d->mac[i].devid)
+				memcpy(cfg->nic[j].mac, d->mac[i].mac, 6);
+}
+
 /* --- waiting --------------------------------------------------------------------------------- */
+
+/* The end of this domain alone: with hundreds of guests each supervisor would else be woken by every end. */
+static bool watch_end(struct life *l)
+{
+	char *path = xl_sprintf("@releaseDomain/%u", l->domid);
+	bool ok = xs_watch(l->xl->xs, path, "end");
+
+	free(path);
+	return ok;
+}
 
 /* The node is dom0's: no guest can keep us busy with it. */
 static bool watch_target(struct life *l)
@@ -127,15 +194,14 @@ static bool watch_target(struct life *l)
 	return ok;
 }
 
-static void reconnect(struct life *l)
+void life_reconnect(struct life *l)
 {
 	if (l->xl->xs) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = st_open(-1);
-	if (l->xl->xs && (!xs_watch(l->xl->xs, "@releaseDomain", "end") ||
-			  !backends_watch(l->xl, l->domid) || !watch_target(l))) {
+	if (l->xl->xs && (!watch_end(l) || !backends_watch(l->xl, l->domid) || !watch_target(l))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
 	}
@@ -157,8 +223,7 @@ static bool drain(struct xl *xl, bool *backends)
 	return errno == EAGAIN;
 }
 
-/* Is it there, and has nobody destroyed it? What is held of a destroyed one stays for a while. */
-static bool is_ours(const struct life *l)
+bool life_is_ours(const struct life *l)
 {
 	struct xen_domctl_getdomaininfo info;
 
@@ -171,8 +236,8 @@ static void look_at_backends(struct life *l)
 {
 	int lock = xl_lock_domain(l->domid);
 
-	if (is_ours(l))
-		backends_check(l->xl, l->domid, note);
+	if (life_is_ours(l))
+		backends_check(l->xl, l->domid, life_note);
 	xl_unlock_domain(lock, l->domid);
 }
 
@@ -200,16 +265,29 @@ static void look_at_memory(struct life *l, const struct xen_domctl_getdomaininfo
 	l->pages = pages;
 }
 
+/*
+ * When the next look is due, at random: its guest brings about others with its back ends' nodes, but what they find of its memory
+ * counts nothing, and when those come that count it does not know.
+ */
+static int64_t next_look(void)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = 0;
+	return xl_now() + POLL_MS / 2 + random % (POLL_MS / 2);
+}
+
 /* What it uses, and what has become of its memory. */
-static void take_stock(struct life *l)
+static void take_stock(struct life *l, bool due)
 {
 	struct xen_domctl_getdomaininfo info;
 
-	if (xl_now() < l->stock + STOCK_MS || pv_domain_info(l->xl->pv, l->domid, &info) ||
-	    memcmp(info.handle, l->handle, 16))
+	if ((!due && xl_now() < l->stock + STOCK_MS) ||
+	    pv_domain_info(l->xl->pv, l->domid, &info) || memcmp(info.handle, l->handle, 16))
 		return;
 	l->stock = xl_now();
-	usage_sample(l->xl, l->domid);
+	usage_sample(l->xl, l->domid, due);
 	look_at_memory(l, &info);
 }
 
@@ -232,467 +310,96 @@ static int look(struct life *l, unsigned int *reason)
 	return *reason == SHUTDOWN_suspend ? -1 : 0;
 }
 
+/* Until something may have happened, or the next look is due. False: xenstored is away. */
+static bool wait_a_while(struct life *l, bool *backends)
+{
+	int64_t left = l->due - xl_now();
+	struct pollfd pfd = { .fd = xs_fileno(l->xl->xs), .events = POLLIN };
+
+	*backends = false;
+	return poll(&pfd, 1, left > 0 ? (int)left : 0) <= 0 || drain(l->xl, backends);
+}
+
 /* As look(); -1: we are interrupted, which ends the watch and not the guest. */
 static int wait_for_end(struct life *l, unsigned int *reason)
 {
-	bool backends;
+	bool backends, due;
 	int rc;
 
 	while ((rc = look(l, reason)) < 0 && !xl_interrupted) {
-		struct pollfd pfd = { .events = POLLIN };
-
 		if (!l->xl->xs) {
-			reconnect(l);
+			life_reconnect(l);
 			if (!l->xl->xs)
 				xl_sleep(RECONNECT_MS);
 			continue;
 		}
-		pfd.fd = xs_fileno(l->xl->xs);
-		backends = true;
-		if (poll(&pfd, 1, POLL_MS) > 0 && !drain(l->xl, &backends)) {
-			note("xenstored is away, trying again");
+		if (!wait_a_while(l, &backends)) {
+			life_note("xenstored is away, trying again");
 			xl_sleep(RECONNECT_MS);
-			reconnect(l);
-		} else {
-			take_stock(l);
-			if (backends && look(l, reason) < 0)
-				look_at_backends(l);
+			life_reconnect(l);
+			continue;
 		}
+		due = xl_now() >= l->due;
+		take_stock(l, due);
+		/* An unbound driver raises no event. */
+		if (due && !backends)
+			backends = backends_suspect(l->xl, l->domid);
+		if (backends && look(l, reason) < 0)
+			look_at_backends(l);
+		if (due)
+			l->due = next_look();
 	}
 	return rc;
 }
 
-/* --- deciding -------------------------------------------------------------------------------- */
+/* --- living ---------------------------------------------------------------------------------- */
 
-static enum xl_action action_for(struct life *l, unsigned int reason)
+/* Until there is no further life. @next: the present one's, NEXT_LIFE, or what was its end. The exit status. */
+static int live_on(struct life *l, enum next next)
 {
-	switch (reason) {
-	case SHUTDOWN_poweroff:
-		return l->cfg->on_poweroff;
-	case SHUTDOWN_reboot:
-		return l->cfg->on_reboot;
-	case SHUTDOWN_watchdog:
-		return l->cfg->on_watchdog;
-	}
-	return l->cfg->on_crash;
-}
+	unsigned int reason = 0;
 
-/* Others may have what it gave back: a guest is not lost for that. */
-static void adapt_memory(struct life *l)
-{
-	if (l->cfg->memory == l->cfg->maxmem || domain_will_fit(l->xl, l->cfg))
-		return;
-	note("there are no %lu MiB for '%s': it starts again with %lu, and cannot have more before "
-	     "another xl mem-max and reboot",
-	     l->cfg->maxmem, l->cfg->name, l->cfg->memory);
-	l->cfg->maxmem = l->cfg->memory;
-}
+	while (next == NEXT_LIFE) {
+		int rc = wait_for_end(l, &reason);
 
-/* The nodes of a domain that has a new UUID: what /vm said of it goes there. */
-static void move_vm(struct life *l, const char *name, const char *uuid)
-{
-	char *old = st_read(l->xl, XBT_NULL, "/local/domain/%u/vm", l->domid);
-	char *start = old ? st_read(l->xl, XBT_NULL, "%s/start_time", old) : NULL, *vm;
-
-	st_dir(l->xl, XBT_NULL, 0, l->domid, "/vm/%s", uuid);
-	st_write(l->xl, XBT_NULL, name, "/vm/%s/name", uuid);
-	st_write(l->xl, XBT_NULL, uuid, "/vm/%s/uuid", uuid);
-	if (start)
-		st_write(l->xl, XBT_NULL, start, "/vm/%s/start_time", uuid);
-	if (old && !strncmp(old, "/vm/", 4)) {
-		vm = xl_sprintf("/vm/%s", uuid);
-		st_replace(l->xl, vm, "/local/domain/%u/vm", l->domid);
-		st_remove(l->xl, XBT_NULL, "%s", old);
-		free(vm);
-	}
-	free(start);
-	free(old);
-}
-
-/* Makes room for the next life's name and UUID. Both locks are held. */
-static int put_aside(struct life *l)
-{
-	char *name, text[37];
-	uint8_t uuid[16];
-
-	/* Counted up, so that the highest is the newest. */
-	for (;;) {
-		name = xl_sprintf("%s-%d", l->cfg->name, ++l->aside);
-		if (!domain_name_used(l->xl, name, DOMID_INVALID))
-			break;
-		free(name);
-	}
-	if (getrandom(uuid, sizeof(uuid), 0) != sizeof(uuid) ||
-	    pv_domain_set_handle(l->xl->pv, l->domid, uuid)) {
-		free(name);
-		return xl_error("domain %u keeps its UUID: it cannot be put aside", l->domid);
-	}
-	memcpy(l->handle, uuid, sizeof(uuid));
-	uuid_format(uuid, text);
-	move_vm(l, name, text);
-	st_replace(l->xl, name, "/local/domain/%u/name", l->domid);
-	note("domain %u is now called '%s'", l->domid, name);
-	free(name);
-	return 0;
-}
-
-/* --- those that were put aside --------------------------------------------------------------- */
-
-/* Destroys the oldest, unless somebody else has. No lock but xl_lock() is held. */
-static void drop_oldest(struct life *l, const char *why)
-{
-	struct corpse c = l->corpse[0];
-	int lock = xl_lock_domain(c.domid);
-	char *name = domain_name(l->xl, c.domid);
-
-	if (lock >= 0 && domain_is(l->xl, c.domid, c.handle)) {
-		note("domain %u ('%s') goes: %s", c.domid, name ? name : "", why);
-		domain_destroy(l->xl, c.domid);
-	}
-	free(name);
-	xl_unlock_domain(lock, c.domid);
-	l->nr_corpses--;
-	memmove(l->corpse, l->corpse + 1, l->nr_corpses * sizeof(c));
-}
-
-/* The domain that has just been put aside. */
-static void keep_corpse(struct life *l)
-{
-	struct corpse *c;
-
-	if (l->nr_corpses == MAX_CORPSES)
-		drop_oldest(l, "of a guest's dead no more are kept");
-	c = &l->corpse[l->nr_corpses++];
-	c->domid = l->domid;
-	memcpy(c->handle, l->handle, sizeof(c->handle));
-}
-
-static void remember_handle(struct life *l)
-{
-	struct xen_domctl_getdomaininfo info;
-
-	if (!pv_domain_info(l->xl->pv, l->domid, &info)) {
-		memcpy(l->handle, info.handle, 16);
-		l->pages = l->pages_told = info.tot_pages;
-	}
-	l->target = -1;
-	l->began = xl_now();
-}
-
-/* Seconds before the next life, after that many quick ones. */
-static int pause_of(int quick)
-{
-	const char *text = getenv("XL_RESTART_PAUSE");
-	int max = text ? atoi(text) : PAUSE_MAX_S, s = quick > QUICK_LIVES;
-
-	for (quick -= QUICK_LIVES; s < max && --quick > 0;)
-		s *= 2;
-	return s < max ? s : max;
-}
-
-/* Why there is no next life, for whoever reads the log. */
-static bool gone(const struct life *l, const char *why)
-{
-	note("'%s' cannot be started again: %sit is gone until the next xl create", l->cfg->name,
-	     why);
-	return false;
-}
-
-/*
- * One try, with its kernel read anew where that comes from its disk. As domain_create(); also -ENOSPC: there was no room for
- * what is on that disk.
- */
-static int try_to_make(struct life *l, int lock, int *domain_lock)
-{
-	struct sigaction was;
-	int rc;
-
-	while (l->nr_corpses && !(bootloader_fits(l->xl, l->cfg) && domain_fits(l->xl, l->cfg)))
-		drop_oldest(l, "its memory is wanted for the next life");
-	/* Whoever ends us while the disk is read does not leave its reader behind. */
-	xl_catch_signal(SIGTERM, &was);
-	rc = bootloader_fetch(l->xl, l->cfg, &lock);
-	if (!rc) {
-		adapt_memory(l);
-		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
-	}
-	bootloader_discard(l->cfg);
-	sigaction(SIGTERM, &was, NULL);
-	return rc;
-}
-
-/*
- * Makes the next life, for which there may be no memory for a while; meanwhile nothing of the guest is there, and nothing is
- * locked. True with *@domain_lock held. @lock: from xl_lock(), given back.
- */
-static bool make(struct life *l, int lock, int *domain_lock)
-{
-	int tries, s, rc;
-	int64_t end;
-
-	for (tries = 1;; tries++) {
-		bootloader_sweep(l->xl);
-		rc = try_to_make(l, lock, domain_lock);
-		if (!rc)
-			return true;
-		if ((rc != -ENOMEM && rc != -ENOSPC) || tries > MEMORY_TRIES)
-			return gone(l, "");
-		s = pause_of(QUICK_LIVES + tries);
-		note("'%s' is not there now, for lack of %s: it is tried again in %d s (%d of %d); "
-		     "ending process %d ends this",
-		     l->cfg->name, rc == -ENOMEM ? "memory" : "room", s, tries, MEMORY_TRIES,
-		     getpid());
-		for (end = xl_now() + s * 1000LL; xl_now() < end; xl_sleep(PAUSE_LOOK_MS))
-			if (xl_interrupted || !access(XL_NO_RESTART, F_OK))
-				return gone(l, "it is to stay down, and ");
-		open_log();
-		lock = xl_lock();
-		if (lock < 0)
-			return gone(l, "");
-		if (domain_name_used(l->xl, l->cfg->name, DOMID_INVALID)) {
-			xl_unlock(lock);
-			return gone(l, "somebody else has made one of that name; ");
+		if (rc < 0) {
+			life_note("interrupted: nobody acts on the end of domain %u any more",
+				  l->domid);
+			record_drop(&l->record);
+			return 1;
 		}
-	}
-}
-
-/* True when a new life has begun. @lock: from xl_lock(), given back. */
-static bool restart(struct life *l, int lock)
-{
-	int domain_lock, rc;
-
-	if (!make(l, lock, &domain_lock))
-		return false;
-	remember_handle(l);
-	minder_is_me(l->xl, l->domid);
-	/* For the watches of its back ends. */
-	for (reconnect(l); !l->xl->xs && !xl_interrupted; reconnect(l))
-		xl_sleep(RECONNECT_MS);
-	if (l->xl->xs && !console_ready(l->xl, l->domid, 3000))
-		note("xenconsoled does not serve domain %u", l->domid);
-	rc = domain_start(l->xl, l->domid);
-	if (rc) {
-		note("domain %u cannot be unpaused: %s", l->domid, strerror(-rc));
-		if (l->xl->xs)
-			domain_destroy(l->xl, l->domid);
-	} else {
-		note("'%s' started again as domain %u", l->cfg->name, l->domid);
-	}
-	xl_unlock_domain(domain_lock, l->domid);
-	return !rc;
-}
-
-static bool restarts(enum xl_action action)
-{
-	return action == ACTION_RESTART || action == ACTION_RENAME_RESTART;
-}
-
-/* No further life: what becomes of the last one. */
-static enum xl_action stay_down(struct life *l, enum xl_action action)
-{
-	l->last = true;
-	/* Of rename-restart's dead the last is kept as the others are. */
-	return action == ACTION_RESTART ? ACTION_DESTROY : action;
-}
-
-static void tell_end(const struct life *l, unsigned int reason)
-{
-	const char *event = EVENT_CRASHED;
-
-	if (reason == SHUTDOWN_poweroff)
-		event = EVENT_SHUTDOWN;
-	else if (reason == SHUTDOWN_reboot)
-		event = EVENT_REBOOTED;
-	xl_event(event, l->domid, l->cfg->name, ", \"reason\": \"%s\"", shutdown_reason(reason));
-}
-
-/* on_crash="coredump-*". Not behind the back of whoever destroys it; that there is no core changes nothing of what follows. */
-static enum xl_action save_core(struct life *l, enum xl_action action)
-{
-	char *path;
-	int lock;
-
-	if (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)
-		return action;
-	path = xl_sprintf(XL_DUMP_DIR "/%s", l->cfg->name);
-	lock = xl_lock_domain(l->domid);
-	if (is_ours(l) && !core_write(l->xl, l->domid, path, CORE_LEAVE))
-		note("domain %u's memory is in %s", l->domid, path);
-	xl_unlock_domain(lock, l->domid);
-	free(path);
-	return action == ACTION_COREDUMP_RESTART ? ACTION_RESTART : ACTION_DESTROY;
-}
-
-static enum xl_action decide(struct life *l, unsigned int reason)
-{
-	enum xl_action action = action_for(l, reason);
-	bool crash = reason != SHUTDOWN_reboot && reason != SHUTDOWN_poweroff;
-	bool quick = xl_now() - l->began < QUICK_MS;
-
-	l->quick = quick ? l->quick + 1 : 0;
-	l->quick_crashes = quick && crash ? l->quick_crashes + 1 : 0;
-	tell_end(l, reason);
-	note("domain %u ('%s') ended with %s: %s", l->domid, l->cfg->name, shutdown_reason(reason),
-	     action_name(action));
-	action = save_core(l, action);
-	if (restarts(action) && !access(XL_NO_RESTART, F_OK)) {
-		note("the host is going down: '%s' is not started again", l->cfg->name);
-		return stay_down(l, action);
-	}
-	if (restarts(action) && l->quick_crashes >= QUICK_CRASHES) {
-		note("'%s' crashed %d times within seconds: not started again", l->cfg->name,
-		     l->quick_crashes);
-		return stay_down(l, action);
-	}
-	return action;
-}
-
-/* Has somebody said that there is to be no next life? */
-static bool unwanted(struct life *l)
-{
-	char *said = st_read(l->xl, XBT_NULL, XL_RESTART, l->domid);
-	bool off = said && !strcmp(said, XL_RESTART_OFF);
-
-	free(said);
-	return off || !access(XL_NO_RESTART, F_OK);
-}
-
-/* Not behind the back of whoever destroys it: the node would stay. */
-static void announce(struct life *l, int s)
-{
-	int lock = xl_lock_domain(l->domid);
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", s);
-	if (is_ours(l))
-		st_write(l->xl, XBT_NULL, text, XL_RESTART, l->domid);
-	xl_unlock_domain(lock, l->domid);
-}
-
-/*
- * Holds the next life back if lives are short; meanwhile the dead guest keeps name and memory, so that
- * xl destroy finds it. No lock is held.
- */
-static enum xl_action hold_back(struct life *l, enum xl_action action)
-{
-	int s = pause_of(l->quick);
-	int64_t end = xl_now() + s * 1000LL;
-
-	if (!restarts(action) || l->last || s <= 0)
-		return action;
-	announce(l, s);
-	note("'%s' has ended %d times within %d s of its start: it starts again in %d s",
-	     l->cfg->name, l->quick, QUICK_MS / 1000, s);
-	xl_event(EVENT_RESTARTING, l->domid, l->cfg->name, ", \"seconds\": %d", s);
-	while (xl_now() < end && !xl_interrupted && is_ours(l)) {
-		if (unwanted(l))
+		if (rc == 1) {
+			life_note("domain %u was destroyed", l->domid);
+			report(l, REPORT_ENDED, REASON_DESTROYED, NEXT_GONE);
 			break;
-		xl_sleep(PAUSE_LOOK_MS);
-	}
-	return action;
-}
-
-/* The domain's lock is held; for a restart xl_lock() too. What is to come next. */
-static enum next act(struct life *l, enum xl_action action)
-{
-	switch (action) {
-	case ACTION_PRESERVE:
-		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
-		return NEXT_KEPT;
-	case ACTION_RENAME_RESTART:
-		if (put_aside(l))
-			return NEXT_FAILED;
-		/* Its disks go to the next life. */
-		device_remove_all(l->xl, l->domid);
-		st_remove(l->xl, XBT_NULL, XL_RESTART, l->domid);
-		st_write(l->xl, XBT_NULL, "1", XL_PRIVATE "/%u/preserved", l->domid);
-		return l->last ? NEXT_KEPT : NEXT_LIFE;
-	case ACTION_RESTART:
-		/* Somebody may hold pages of the old one: no reason to lose the guest. */
-		domain_destroy(l->xl, l->domid);
-		return NEXT_LIFE;
-	default:
-		domain_destroy(l->xl, l->domid);
-	}
-	return NEXT_GONE;
-}
-
-/* Driver domains decide how long that takes: not with xl_lock(), which all others want. */
-static void release_foreign(struct life *l)
-{
-	int lock = xl_lock_domain(l->domid);
-
-	if (is_ours(l))
-		device_remove_foreign(l->xl, l->domid);
-	xl_unlock_domain(lock, l->domid);
-}
-
-/* The guest has ended. NEXT_LIFE: it has another one, to be watched. */
-static enum next after_the_end(struct life *l, unsigned int reason)
-{
-	enum next next = NEXT_GONE;
-	enum xl_action action;
-	int lock, domain_lock;
-
-	open_log();
-	action = hold_back(l, decide(l, reason));
-	if (restarts(action))
-		release_foreign(l);
-	/* Over destruction and creation, so that nobody takes the name in between. */
-	lock = restarts(action) ? xl_lock() : -1;
-	domain_lock = xl_lock_domain(l->domid);
-	/* Meanwhile another xl may have destroyed or renamed it. */
-	if (is_ours(l)) {
-		if (restarts(action) && next_take(l->domid, l->cfg, note))
-			note("'%s' is as xl config-update has said in its next life", l->cfg->name);
-		next_adopt(l->xl, l->domid, l->cfg);
-		if (restarts(action) && !l->last && unwanted(l)) {
-			note("'%s' is to stay down: it is not started again", l->cfg->name);
-			action = stay_down(l, action);
 		}
-		next = act(l, action);
+		while (!l->xl->xs && !xl_interrupted) {
+			xl_sleep(RECONNECT_MS);
+			life_reconnect(l);
+		}
+		if (!l->xl->xs)
+			continue;
+		next = life_after_the_end(l, reason);
+		report(l, REPORT_ENDED, reason, next);
 	}
-	xl_unlock_domain(domain_lock, l->domid);
-	if (action == ACTION_RENAME_RESTART && (next == NEXT_LIFE || next == NEXT_KEPT))
-		keep_corpse(l);
-	if (next == NEXT_LIFE)
-		return restart(l, lock) ? NEXT_LIFE : NEXT_FAILED;
-	xl_unlock(lock);
-	return next;
+	record_drop(&l->record);
+	return next == NEXT_FAILED;
 }
 
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_fd)
 {
 	struct life l = { .xl = xl, .cfg = cfg, .domid = domid, .report = report_fd };
-	enum next next = NEXT_LIFE;
-	unsigned int reason = 0;
 
-	remember_handle(&l);
-	minder_is_me(xl, domid);
-	reconnect(&l);
-	report(&l, REPORT_READY, 0, next);
-	while (next == NEXT_LIFE) {
-		int rc = wait_for_end(&l, &reason);
-
-		if (rc < 0) {
-			note("interrupted: nobody acts on the end of domain %u any more", l.domid);
-			return 1;
-		}
-		if (rc == 1) {
-			note("domain %u was destroyed", l.domid);
-			report(&l, REPORT_ENDED, REASON_DESTROYED, NEXT_GONE);
-			break;
-		}
-		while (!l.xl->xs && !xl_interrupted) {
-			xl_sleep(RECONNECT_MS);
-			reconnect(&l);
-		}
-		if (!l.xl->xs)
-			continue;
-		next = after_the_end(&l, reason);
-		report(&l, REPORT_ENDED, reason, next);
+	life_remember(&l);
+	/* Without one it lives, too; but when it is killed nobody knows what it knew. */
+	if (!record_make(&l.record)) {
+		life_save_config(&l);
+		life_save(&l, RECORD_LIVES);
 	}
-	return next == NEXT_FAILED;
+	minder_is_me(xl, domid);
+	life_reconnect(&l);
+	report(&l, REPORT_READY, 0, NEXT_LIFE);
+	return live_on(&l, NEXT_LIFE);
 }
 
 /* --- the background process ------------------------------------------------------------------ */
@@ -709,7 +416,7 @@ static void become_daemon(const char *name, int report_fd)
 	dup2(fd, 1);
 	dup2(fd, 2);
 	log_path = xl_sprintf(XL_LOG_DIR "/xl-%s.log", name);
-	open_log();
+	life_open_log();
 	/* The parent's connections and its lock are not ours. */
 	dup2(report_fd, 3);
 	fcntl(3, F_SETFD, FD_CLOEXEC);
@@ -740,14 +447,109 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 		become_daemon(cfg->name, pipe_fd[1]);
 		xl_spare_me();
 		cfg->tree.log = stderr;
-		note("domain %u ('%s') created", domid, cfg->name);
-		if (scope_enter(cfg->name))
-			note("it lives no longer than what xl create was run from: " XL_SCOPE
-			     " failed");
+		life_note("domain %u ('%s') created", domid, cfg->name);
+		if (scope_enter(getpid(), cfg->name))
+			life_note("it lives no longer than what xl create was run from: " XL_SCOPE
+				  " failed");
 		if (xl_open(&own))
 			_exit(1);
 		_exit(supervise(&own, cfg, domid, 3));
 	}
 	close(pipe_fd[1]);
 	return pipe_fd[0];
+}
+
+/* --- in the place of another ----------------------------------------------------------------- */
+
+/* Not of a domain of which nothing may be left but its number. */
+static void sign(struct life *l)
+{
+	int lock = xl_lock_domain(l->domid);
+
+	if (life_is_ours(l)) {
+		minder_is_me(l->xl, l->domid);
+		xl_event(EVENT_SUPERVISED, l->domid, l->cfg->name, ", \"process\": %d", getpid());
+	}
+	xl_unlock_domain(lock, l->domid);
+}
+
+/* The record is ours. */
+static int go_on(struct life *l)
+{
+	enum next next = NEXT_LIFE;
+
+	if (scope_enter(getpid(), l->cfg->name))
+		life_note("it lives no longer than what has started it: " XL_SCOPE " failed");
+	for (life_reconnect(l); !l->xl->xs; life_reconnect(l))
+		xl_sleep(RECONNECT_MS);
+	life_note("the supervisor of '%s' was killed; process %d goes on in its place",
+		  l->cfg->name, getpid());
+	if (l->phase == RECORD_BETWEEN) {
+		next = life_go_on(l);
+	} else {
+		sign(l);
+		if (l->phase == RECORD_MADE)
+			life_let_go(l);
+	}
+	return live_on(l, next);
+}
+
+/* The new process. */
+static int take_over(const char *id, int report_fd)
+{
+	struct record_data d;
+	struct xl_config cfg;
+	struct pv_err err = { "" };
+	struct xl own = { 0 };
+	struct life l = { .xl = &own, .cfg = &cfg, .report = report_fd };
+	int rc = record_claim(&l.record, id, &d);
+	char *path;
+
+	/* Somebody else was faster, or the guest has gone. */
+	if (rc && rc != -EINVAL)
+		return 1;
+	path = record_config(&l.record);
+	if (rc || config_read(&cfg, path, NULL, 0, stderr)) {
+		life_note("%s is damaged: nobody acts on that guest's end", path);
+		record_drop(&l.record);
+		return 1;
+	}
+	free(path);
+	if (pv_open(&own.pv, &err)) {
+		life_note("%s", err.text);
+		return 1;
+	}
+	load(&l, &d);
+	report(&l, REPORT_READY, 0, NEXT_LIFE);
+	close(l.report);
+	l.report = -1;
+	return go_on(&l);
+}
+
+int supervise_again(const char *id, const char *name)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	struct report r = { 0 };
+	int pipe_fd[2];
+	pid_t pid;
+
+	if (pipe2(pipe_fd, O_CLOEXEC))
+		return xl_error("cannot start a supervisor for '%s': %s", name, strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		/* Whoever has started us does not wait for our end, and we do for our scripts'. */
+		signal(SIGCHLD, SIG_DFL);
+		become_daemon(name, pipe_fd[1]);
+		xl_spare_me();
+		_exit(take_over(id, 3));
+	}
+	close(pipe_fd[1]);
+	pfd.fd = pipe_fd[0];
+	if (pid < 0)
+		xl_error("cannot start a supervisor for '%s': %s", name, strerror(errno));
+	else if (poll(&pfd, 1, ADOPT_MS) > 0 && read(pipe_fd[0], &r, sizeof(r)) != sizeof(r))
+		r.what = 0;
+	close(pipe_fd[0]);
+	return r.what == REPORT_READY ? 0 : -1;
 }

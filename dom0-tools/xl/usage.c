@@ -90,11 +90,6 @@ bool usage_is_open(uint32_t domid)
 
 /* --- adding ---------------------------------------------------------------------------------- */
 
-struct look {
-	struct sums *sums;
-	uint32_t domid;
-};
-
 static struct device_sum *find_device(struct sums *s, bool vif, uint32_t devid)
 {
 	uint32_t i;
@@ -122,43 +117,51 @@ static void add(struct device_sum *d, const uint64_t *now, unsigned int n, doubl
 	}
 }
 
-static void add_device(const char *kind, uint32_t domid, uint32_t devid, void *ctx)
+static void add_device(struct sums *s, bool is_vif, uint32_t domid, uint32_t devid)
 {
-	const struct look *l = ctx;
-	bool is_vif = !strcmp(kind, "vif");
-	struct device_sum *d;
+	struct device_sum *d = find_device(s, is_vif, devid);
 	struct stats_vbd vbd;
 	struct stats_vif vif;
 
-	if (domid != l->domid)
-		return;
-	d = find_device(l->sums, is_vif, devid);
 	if (!d)
 		return;
 	if (!is_vif && stats_read_vbd(domid, devid, &vbd)) {
 		const uint64_t now[] = { vbd.read_sectors * 512, vbd.written_sectors * 512,
 					 vbd.reads, vbd.writes };
 
-		add(d, now, 4, l->sums->vbd);
+		add(d, now, 4, s->vbd);
 	} else if (is_vif && stats_read_vif(domid, devid, &vif)) {
 		const uint64_t now[] = { vif.sent_bytes, vif.received_bytes };
 
-		add(d, now, 2, l->sums->vif);
+		add(d, now, 2, s->vif);
 		free(vif.interface);
 	}
 }
 
-static void look(struct sums *s, const struct xen_domctl_getdomaininfo *info)
+/* Those of our own records: dom0's kernel lists all guests' together, and each guest is looked at for itself. */
+static void add_devices(struct xl *xl, struct sums *s, uint32_t domid)
 {
-	struct look l = { s, info->domain };
+	static const char *const kind[] = { "vbd", "vif" };
+	unsigned int n, i, k;
+	char **devs;
+
+	for (k = 0; k < pv_container_size(kind); k++) {
+		devs = st_list(xl, &n, XL_PRIVATE "/%u/device/%s", domid, kind[k]);
+		for (i = 0; i < n; i++)
+			add_device(s, k == 1, domid, strtoul(devs[i], NULL, 10));
+		free(devs);
+	}
+}
+
+/* What it had until now; a change is dated to now. */
+static void look_at_memory(struct sums *s, const struct xen_domctl_getdomaininfo *info)
+{
 	int64_t now = now_ms();
 
-	/* What it had until now; a change is dated to now. */
 	if (now > s->looked)
 		s->byte_seconds += (double)s->memory * (now - s->looked) / 1000;
 	s->looked = now;
 	s->memory = info->tot_pages * PV_PAGE_SIZE;
-	stats_each_device(add_device, &l);
 }
 
 void usage_begin(struct xl *xl, uint32_t domid)
@@ -180,7 +183,7 @@ void usage_begin(struct xl *xl, uint32_t domid)
 	close(fd);
 }
 
-void usage_sample(struct xl *xl, uint32_t domid)
+void usage_sample(struct xl *xl, uint32_t domid, bool memory)
 {
 	struct xen_domctl_getdomaininfo info;
 	int fd = open_sums(domid, O_RDWR);
@@ -191,7 +194,9 @@ void usage_sample(struct xl *xl, uint32_t domid)
 		return;
 	if (!flock(fd, LOCK_EX | LOCK_NB) && read_sums(fd, &s) &&
 	    !pv_domain_info(xl->pv, domid, &info)) {
-		look(&s, &info);
+		if (memory)
+			look_at_memory(&s, &info);
+		add_devices(xl, &s, domid);
 		write_sums(fd, &s);
 	}
 	close(fd);
@@ -210,7 +215,8 @@ static bool account(struct xl *xl, uint32_t domid, struct usage *u)
 		close(fd);
 	if (!ok)
 		return false;
-	look(&s, &info);
+	look_at_memory(&s, &info);
+	add_devices(xl, &s, domid);
 	memset(u, 0, sizeof(*u));
 	u->name = domain_name(xl, domid);
 	uuid_format(s.uuid, u->uuid);

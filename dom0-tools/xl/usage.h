@@ -4,10 +4,11 @@
  * what remains of them.
  *
  * CPU time is exact: the hypervisor counts it, and is asked at the end. Memory times time is exact as long as the memory
- * stays the same between two looks (the supervisor's, every five seconds and at each change of a back end or of the target);
- * a change counts from the look that finds it, so each is wrong by at most its size times five seconds. What devices moved
- * is exact up to the last look before a front end disconnected, which resets its counters: at most five seconds' worth of an
- * orderly shutdown are missing.
+ * stays the same between two looks. These are the supervisor's, two and a half to five seconds apart, at random: a guest neither brings
+ * them about nor knows when they come, so that over its life what is counted is what it had; a single change counts from the look
+ * that finds it, so it is wrong by at most its size times five seconds. Devices are looked at besides at each change of a back end:
+ * what they moved is exact up to the last look before a front end disconnected, which resets its counters: at most five seconds' worth
+ * of an orderly shutdown are missing.
  */
 #ifndef XL_USAGE_H
 #define XL_USAGE_H
@@ -34,8 +35,8 @@ struct usage {
 
 /* A new domain; its lock is held. */
 void usage_begin(struct xl *xl, uint32_t domid);
-/* Looks at it, and adds what has come since the last look. */
-void usage_sample(struct xl *xl, uint32_t domid);
+/* Looks at it, and adds what has come since the last look. @memory: this look is none that the guest has brought about. */
+void usage_sample(struct xl *xl, uint32_t domid, bool memory);
 /* The guest is about to go, its devices are still there: the line is written. Its lock is held. */
 void usage_end(struct xl *xl, uint32_t domid);
 /* Does it have one, that nobody has closed? So from its whole creation to the beginning of its end. */

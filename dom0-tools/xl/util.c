@@ -20,6 +20,8 @@
 #include "xl.h"
 
 #define LOCK_REPORT_MS 10000
+#define LOOK_MIN_MS 2
+#define LOOK_MAX_MS 500
 
 volatile int xl_interrupted;
 
@@ -78,6 +80,13 @@ int64_t xl_now(void)
 void xl_sleep(int ms)
 {
 	poll(NULL, 0, ms);
+}
+
+void xl_sleep_since(int64_t begin)
+{
+	int64_t ms = (xl_now() - begin) / 4;
+
+	xl_sleep(ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : (int)ms);
 }
 
 static void on_signal(int sig)

@@ -69,7 +69,7 @@ const struct command commands[] = {
 	{ "console", cmd_console, "[options] <Domain>", "Attach to domain's console",
 	  "Ctrl-] leaves.\n"
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
-	  "-n 0                    The console's number; there is no other.\n"
+	  "-n NUM                  The console's number: 0, or a channel's (xl channel-list).\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
 	{ "dump-core", cmd_dump_core, "[-L|-C|-R] <Domain> <filename>", "Core dump a domain",
 	  "-L, --live              Do not stop the guest meanwhile.\n"
@@ -119,6 +119,8 @@ const struct command commands[] = {
 	  "Insert a cdrom into a guest's cd drive", NULL },
 	{ "cd-eject", cmd_cd_eject, "<Domain> <VirtualDevice>",
 	  "Eject a cdrom from a guest's cd drive", NULL },
+	{ "channel-list", cmd_channel_list, "[--json] <Domain> ...",
+	  "List virtual channel devices for a domain", json_option },
 	{ "network-list", cmd_network_list, "[--json] <Domain> ...",
 	  "List virtual network interfaces for a domain", json_option },
 	{ "network-attach", cmd_network_attach, "<Domain> [key=value ...]",
@@ -145,6 +147,9 @@ const struct command commands[] = {
 	{ "devd", cmd_devd, "[options]", "Serve the back ends of a driver domain (runs in it)",
 	  "-F                      Stay in the foreground; otherwise it is a daemon.\n"
 	  "-p, --pidfile=FILE      Write the process's number to FILE.\n" },
+	{ "minder", cmd_minder, "[<Domain>]",
+	  "Give guests whose supervisors were killed new ones (stays), or give one to <Domain>",
+	  NULL },
 	{ "init-dom0", cmd_init_dom0, "", "Write dom0's own nodes to xenstore (at dom0's start)",
 	  NULL },
 	{ "help", cmd_help, "[Command]", "Print this list, or the options of one command", NULL },

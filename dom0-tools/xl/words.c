@@ -3,6 +3,7 @@
  * Words that administrators bring from Xen, or misspell.
  * Owns the tables of Xen's keys and verbs that are not ours, each with what becomes of it, and the nearest word.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "words.h"
@@ -14,8 +15,6 @@ static const struct xen_key keys[] = {
 	/* Refused: the guest would not be the one that is described. */
 	{ "arm_sci", "no device can be given to a guest" },
 	{ "bootargs", "Xen's xl calls it bootloader_args" },
-	{ "channel",
-	  "there are no channels beside the console; a guest's network can carry as much" },
 	{ "device_tree", "a guest's device tree is made for it" },
 	{ "dtdev", "no device can be given to a guest" },
 	{ "gfx_passthru", "no device can be given to a guest" },
@@ -179,7 +178,6 @@ static const struct {
 	const char *verb, *why_not;
 } verbs[] = {
 	{ "button-press", "a guest has no ACPI buttons; xl trigger has power and reset" },
-	{ "channel-list", "guests have no channels beside their console" },
 	{ "cpupool-cpu-add", NULL },
 	{ "cpupool-cpu-remove", NULL },
 	{ "cpupool-create", NULL },
@@ -314,4 +312,13 @@ void words_nearest(const char *word, const char *known, const char **best)
 
 	if (d <= (len < 4 ? 1 : 2) && d < len && (!*best || d < distance(word, *best)))
 		*best = known;
+}
+
+char *words_copy(const char *word)
+{
+	char *copy = strdup(word);
+
+	if (!copy)
+		abort();
+	return copy;
 }

@@ -20,4 +20,7 @@ bool words_xen_verb(const char *verb, const char **why_not);
 /* Makes *best @known, if that is near to @word and nearer than *best (NULL: none so far). */
 void words_nearest(const char *word, const char *known, const char **best);
 
+/* A word of a specification, to be kept; the caller frees. */
+char *words_copy(const char *word);
+
 #endif /* XL_WORDS_H */

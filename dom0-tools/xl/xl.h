@@ -59,6 +59,11 @@ char *xl_one_line(const char *text);
 /* Milliseconds of the monotonic clock. */
 int64_t xl_now(void);
 void xl_sleep(int ms);
+/*
+ * Between two looks of a wait that began at @begin, xl_now(): the longer it lasts, the rarer they are. Hundreds may wait at
+ * once, for what the looks of all of them hold up.
+ */
+void xl_sleep_since(int64_t begin);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
@@ -214,10 +219,26 @@ uint32_t driver_number(struct xl *xl, const char *name);
  * channels open to it: nobody else may get it.
  */
 bool driver_number_kept(struct xl *xl, uint32_t domid);
+/* This domain ends, and is no reason any more to keep a number. */
+void driver_forget_numbers(struct xl *xl, uint32_t domid);
 /* Does a device of some domain, but of a dead one that is kept, have its back end there? */
 bool driver_in_use(struct xl *xl, uint32_t domid);
 /* This domain may have back ends for others. Another value in each life. */
 #define XL_DRIVER XL_PRIVATE "/%u/driver-domain"
+
+/* --- device_channel.c: channels, which xenconsoled serves ------------------------------------- */
+
+/* Could their sockets be made now? Messages by config_error(). */
+int channels_check(struct xl *xl, struct xl_config *cfg);
+/* All nodes of a new domain's. False, with errno, as soon as one cannot be written. */
+bool channels_write(struct xl *xl, xs_transaction_t t, uint32_t domid, const struct xl_config *cfg);
+/* Waits for xenconsoled to have made them: one that cannot be is an error, one that takes its time a warning. */
+int channels_await(struct xl *xl, struct xl_config *cfg, uint32_t domid);
+/* The paths of a domain's sockets, for channels_remove_sockets(), which removes those that nobody else has removed by then. */
+char **channels_sockets(struct xl *xl, uint32_t domid);
+void channels_remove_sockets(struct xl *xl, char **paths);
+/* From a domain that stays but will not run any more. Its lock is held. */
+void channels_remove(struct xl *xl, uint32_t domid);
 
 /* --- kernel.c -------------------------------------------------------------------------------- */
 
@@ -233,6 +254,8 @@ int kernel_open(const struct xl_config *cfg, struct pv_image *img, struct pv_err
  */
 int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domid,
 		  int *domain_lock);
+/* One that nobody has. */
+int uuid_random(uint8_t uuid[16]);
 /* Could it be made from this: are kernel, ramdisk, disks and scripts there, and does it fit its memory? */
 int domain_check(struct xl_config *cfg);
 /* Would there be memory for it if it were alone with dom0? */
@@ -253,9 +276,11 @@ bool backend_unbound(const char *kind, uint32_t domid, const char *devid);
 /* Watch events with the token "backend" when a back end of this domain changes. */
 bool backends_watch(struct xl *xl, uint32_t domid);
 /*
- * Says, once for each, which back ends are lost, and marks them as closed. The domain's lock is held. An
- * unbound driver raises no event: call it every now and then, too.
+ * Without an event: can there be anything for backends_check() to find? An unbound driver raises none, and a driver domain may
+ * have missed what it was told. Asked every now and then for each guest, so it costs little and takes no lock.
  */
+bool backends_suspect(struct xl *xl, uint32_t domid);
+/* Says, once for each, which back ends are lost, and marks them as closed. The domain's lock is held. */
 void backends_check(struct xl *xl, uint32_t domid, void (*say)(const char *fmt, ...));
 
 /* --- holders.c ------------------------------------------------------------------------------- */
@@ -287,12 +312,19 @@ struct report {
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report);
 /* The same in a background process; returns the descriptor to read reports from. */
 int supervise_in_background(struct xl_config *cfg, uint32_t domid);
+/*
+ * A new supervisor for the guest called @name whose last one was killed, from its record, in a background process. 0 once it has
+ * that; -1: somebody else does, or there is no such record any more.
+ */
+int supervise_again(const char *id, const char *name);
 
 /* --- console.c ------------------------------------------------------------------------------- */
 
 /* A connection to a guest's console, waiting up to @ms for xenconsoled to serve it. */
 int console_connect(struct xl *xl, uint32_t domid, int ms);
 #define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
+/* The same to its console @number, where 0 is the one above: the other end of a channel. */
+int console_connect_to(struct xl *xl, uint32_t domid, unsigned int number, int ms);
 /* Terminal and guest until @escape is typed or the guest's end. Closes @fd. */
 int console_run(int fd, char escape);
 /* Waits until xenconsoled serves the guest. */
@@ -349,10 +381,12 @@ int cmd_block_detach(int argc, char **argv);
 int cmd_block_resize(int argc, char **argv);
 int cmd_cd_insert(int argc, char **argv);
 int cmd_cd_eject(int argc, char **argv);
+int cmd_channel_list(int argc, char **argv);
 int cmd_network_list(int argc, char **argv);
 int cmd_network_attach(int argc, char **argv);
 int cmd_network_detach(int argc, char **argv);
 int cmd_devd(int argc, char **argv);
+int cmd_minder(int argc, char **argv);
 int cmd_debug_keys(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_top(int argc, char **argv);

@@ -10,7 +10,7 @@
 # U-Boot gives kernel_addr_r (the hypervisor, which booti then moves to its place) and fdt_addr_r.
 
 setenv pavise_args "dom0_mem=512M"
-setenv dom0_args "console=hvc0"
+setenv dom0_args "console=hvc0 nbd.max_part=0"
 setenv dom0_kernel_addr 90000000
 setenv dom0_initrd_addr 98000000
 setenv from "${devtype} ${devnum}:${distro_bootpart}"

@@ -7,7 +7,7 @@ COMMAND = """
 echo '#store'; xenstore-ls -f /
 echo '#loops'; losetup -a
 echo '#links'; ls /sys/class/net /sys/class/net/xenbr0/brif
-echo '#run'; ls /run/xen /run/xen/console
+echo '#run'; ls /run/xen /run/xen/console /run/xen/minder
 echo '#domains'; xl list | cut -c1-45
 echo '#backends'; ls /sys/bus/xen-backend/devices
 echo '#processes'; ps -o args

@@ -81,6 +81,18 @@ def payloads():
     return images
 
 
+def programs():
+    """For Linux guests, each one C file; as long as a disk can be."""
+    source, out = os.path.join(HERE, "payloads"), os.path.join(OUT, "payloads")
+    found = {}
+    for name in sorted(os.listdir(source)):
+        if name.endswith(".c"):
+            found[name[:-2]] = path = os.path.join(out, name[:-2])
+            subprocess.run(["riscv64-linux-gnu-gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o", path, os.path.join(source, name)], check=True)
+            os.truncate(path, -(-os.path.getsize(path) // 4096) * 4096)
+    return found
+
+
 class Disk:
     """The image for /images: kernel, demo's disk, the bare guests, and data with known content."""
 
@@ -100,7 +112,10 @@ class Disk:
                     f.write(content)
             args += ["--add", f"{path}:/test/{name}.img"]
         args += ["--add", os.path.join(BUILD, "dom0.cpio.gz") + ":/test/initrd.gz"]
-        for name, path in payloads().items():
+        qemu_utils = os.path.join(BUILD, "qemu-utils")
+        if os.path.exists(qemu_utils):
+            args.insert(4, qemu_utils)
+        for name, path in [*payloads().items(), *programs().items()]:
             args += ["--add", f"{path}:/test/{name}"]
         subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
 
@@ -197,6 +212,10 @@ class Shared:
         loops = m.run("losetup -a")
         if loops.strip():
             wrong.append(f"loop devices: {loops}")
+        # One that has ended is init's to take away, which it does in its own time.
+        nbd = m.run("ls -d /sys/block/nbd*/backend 2>/dev/null; for p in $(pidof qemu-nbd); do grep -l '^State:.[^Z]' /proc/$p/status 2>/dev/null; done; true")
+        if nbd.strip():
+            wrong.append(f"network block devices and their servers: {nbd}")
         free = m.free_pages()
         if not 0 <= self.free - free <= growth:
             wrong.append(f"{self.free - free} pages are missing")

@@ -186,14 +186,23 @@ def test_killed_creations(dom0):
 
 @pytest.mark.grows
 def test_killed_supervisor(dom0):
-    """Without it nobody acts on the guest's end; xl says so, and xl destroy cleans up."""
+    """It gets another one, which acts on reboot and end; the minder, killed as well, too. While there is none xl says so."""
+    alive = "until xl list --json demo | grep -q '\"supervisor\": \"alive\"'; do usleep 200000; done"
     dom0.run("xl create -q /etc/xen/demo.cfg", 180)
-    assert "supervisor" not in dom0.run("xl list 2>&1")
-    dom0.run("kill -9 $(pidof xl)")
     dom0.wait_prompt("demo")
+    assert "supervisor" not in dom0.run("xl list 2>&1")
+    keeper = dom0.run("pidof supervise").strip()
+    # Nobody starts the minder again meanwhile.
+    dom0.run(f"kill -STOP {keeper}; kill -9 $(pidof xl)")
     assert "the supervisor of 'demo' is gone" in dom0.run("xl list 2>&1")
-    dom0.run("xl shutdown demo; until xl list demo | grep -q -- '---s'; do usleep 200000; done", 180)
-    dom0.run("xl destroy demo")
+    domid = dom0.run("xl domid demo").strip()
+    dom0.run("xl reboot demo; until xl list demo | grep -q -- '---s'; do usleep 200000; done", 180)
+    dom0.run(f"kill -CONT {keeper}; until now=$(xl domid demo 2>/dev/null) && [ $now != {domid} ]; do usleep 200000; done", 180)
+    dom0.run(alive, 60)
+    dom0.wait_prompt("demo")
+    dom0.run(f"old=$(xenstore-read /tool/pavise/$(xl domid demo)/supervisor | cut -d' ' -f1); kill -9 $old; {alive}", 60)
+    dom0.run("xl shutdown demo; until ! xl domid demo 2>/dev/null; do usleep 200000; done", 180)
+    assert dom0.run("xl events -n 20 | grep -c 'supervised *demo'").strip() == "2"
 
 
 @pytest.mark.grows

@@ -251,6 +251,11 @@ def spoofed(m):
     return int(dict(zip(*lines))["IPReversePathFilter"])
 
 
+def switches(m):
+    """What lets dom0 forward: for the bridge, and for everybody."""
+    return m.run("cd /proc/sys/net/ipv4; cat conf/xenbr0/forwarding conf/xenbr0/proxy_arp ip_forward").split()
+
+
 @pytest.mark.grows
 def test_limit_and_route(dom0):
     """Limits, one with a guest that takes more queues than it is offered; an MTU; a routed interface, held to its address."""
@@ -286,12 +291,119 @@ def test_limit_and_route(dom0):
         assert dom0.run(f"cd /sys/class/net; cat vif{domid}.0/mtu vif{domid}.1/mtu xenbr0/mtu").split() == ["1500", "1400", "1500"]
         dom0.run("xl debug-keys g")
         assert f"d{domid}: " in (out := dom0.run("xl dmesg | tail -n 200")) and " of 40 grant frames" in out
+        assert switches(dom0) == ["1", "1", "0"]
         dom0.run("xl destroy held")
         assert "192.168.82.2" not in dom0.run("ip route")
+        assert switches(dom0) == ["0", "0", "0"]
     finally:
-        dom0.shell.try_run("kill $(cat /tmp/sink); xl destroy held 2> /dev/null; cd /proc/sys/net/ipv4; "
-                           "echo 0 > conf/xenbr0/proxy_arp; echo 0 > ip_forward; "
+        dom0.shell.try_run("kill $(cat /tmp/sink); xl destroy held 2> /dev/null; "
                            "ip addr del 192.168.81.1/24 dev xenbr0; ip addr del 192.168.83.1/24 dev xenbr0")
+
+
+MINE, OTHERS = "192.168.84.2", "192.168.84.3"
+MY_MAC, OTHERS_MAC = "00163e000008", "00163e000009"
+ALL = "ffffffffffff"
+
+
+def ip_hex(address):
+    return socket.inet_aton(address).hex()
+
+
+def marked(name):
+    return f"mark:{name} ".encode().hex()
+
+
+def udp(name, source=MINE, to="255.255.255.255", ports=(5005, 5005)):
+    data = marked(name)
+    octets = len(data) // 2
+    header = f"4500{28 + octets:04x}0000000040110000{ip_hex(source)}{ip_hex(to)}"
+    total = sum(int(header[i:i + 4], 16) for i in range(0, 40, 4))
+    checksum = ~(total + (total >> 16)) & 0xffff
+    return f"{header[:20]}{checksum:04x}{header[24:]}" \
+           f"{ports[0]:04x}{ports[1]:04x}{8 + octets:04x}0000{data}"
+
+
+def arp(name, mac=MY_MAC, source=MINE, kind="0001", lengths="0604"):
+    return f"00010800{lengths}{kind}{mac}{ip_hex(source)}000000000000{ip_hex('192.168.84.1')}{marked(name)}"
+
+
+def ether(payload, kind="0800", mac=MY_MAC, to=ALL):
+    return to + mac + kind + payload
+
+
+HONEST = {"ip": ether(udp("ip")), "arp": ether(arp("arp"), "0806"), "reply": ether(arp("reply", kind="0002"), "0806")}
+FORGED = {
+    # Somebody else, or nobody
+    "source": ether(udp("source", OTHERS)), "none": ether(udp("none", "0.0.0.0")), "mac": ether(udp("mac"), mac=OTHERS_MAC),
+    "dhcp": ether(udp("dhcp", "0.0.0.0", ports=(68, 67))),
+    "sender": ether(arp("sender", source=OTHERS), "0806"), "answer": ether(arp("answer", source=OTHERS, kind="0002"), "0806"),
+    "probe": ether(arp("probe", source="0.0.0.0"), "0806"), "hardware": ether(arp("hardware", mac=OTHERS_MAC), "0806"),
+    "arp-mac": ether(arp("arp-mac"), "0806", OTHERS_MAC), "lengths": ether(arp("lengths", lengths="0504"), "0806"),
+    # Something else
+    "rarp": ether(arp("rarp", kind="0003"), "8035"), "ipv6": ether("6000000000203b40" + "20" * 32 + marked("ipv6"), "86dd"),
+    "llc": ether("424203" + marked("llc") + "00" * 37, "0030"), "odd": ether(marked("odd") + "00" * 30, "88b5"),
+    "login": ether(marked("login") + "00" * 30, "888e", to="0180c2000003"),
+    # The honest guest, with a tag
+    "vlan": ether("00050800" + udp("vlan"), "8100"), "priority": ether("00000800" + udp("priority"), "8100"),
+    "vlan-arp": ether("00050806" + arp("vlan-arp"), "8100"), "double": ether("0005810000060800" + udp("double"), "88a8"),
+}
+
+
+@pytest.mark.grows
+def test_held_and_translated(dom0):
+    """On a bridge a guest with ip= is heard as itself and as nobody else; behind vif-nat it reaches the world in dom0's name."""
+    create(dom0, "held", "mac=00:16:3e:00:00:07", f"mac=00:16:3e:00:00:08,ip={MINE}/24",
+           "script=vif-nat,ip=192.168.85.2,gatewaydev=xenbr0,vifname=inside",
+           options="'disk=[\"/images/test/frames,raw,xvda,r\"]' max_grant_frames=40")
+    held = vif_of(dom0, "held")[:-1] + "1"
+    assert switches(dom0) == ["1", "0", "0"]
+    rules = dom0.run("nft list ruleset")
+    assert f'"{held}" : goto {held}' in rules and "masquerade" in rules
+    dom0.run("ip addr add 192.168.84.1/24 dev xenbr0")
+    try:
+        before = spoofed(dom0)
+        # A frame to the bridge itself is dom0's, and passes no filter of bridges; who sends it is not learnt.
+        nobody = "00163e00000a"
+        to_bridge = ether(udp("to-bridge", "10.0.2.99", DOM0), mac=nobody, to="0180c200000e")
+        # dom0 forwards for the bridge now, but nobody begins anything with a guest behind vif-nat.
+        bridge = dom0.run("cat /sys/class/net/xenbr0/address").strip().replace(":", "")
+        inwards = ether(udp("inwards", "10.0.2.99", "192.168.85.2"), to=bridge)
+        with dom0.guest("held", prompt="guest") as guest:
+            address(guest)
+            guest.run("cat /dev/xvda > /tmp/frames; chmod +x /tmp/frames; ip link set eth1 up")
+            # The other way round nobody is held to anything: it is the filter that keeps them, not the wire.
+            for way, marks in ("eth1 eth0", HONEST), ("eth0 eth1", {*HONEST, *FORGED} - {"login"}):
+                guest.run("> /tmp/list")
+                frames = [*HONEST.values(), *FORGED.values(), to_bridge, inwards, ether(udp("end"))]
+                for i in range(0, len(frames), 10):  # a line of a terminal has its bounds
+                    guest.run(f"echo {' '.join(frames[i:i + 10])} >> /tmp/list")
+                assert set(guest.run(f"/tmp/frames {way} $(cat /tmp/list)", 60).split()) == {*marks, "end"}
+            guest.run(f"ip addr add {MINE}/24 dev eth1; ping -c 1 -W 5 192.168.84.1")
+        assert spoofed(dom0) > before
+        learnt = dom0.run("hexdump -v -e '16/1 \"%02x\" \"\\n\"' /sys/class/net/xenbr0/brforward")
+        assert MY_MAC in learnt and nobody not in learnt
+        assert 'oifname "inside" counter packets 1 bytes' in dom0.run("nft list ruleset")
+        dom0.run(f"ping -c 1 -W 5 {MINE}")
+        with dom0.guest("held", prompt="guest") as guest:
+            guest.run("ip addr add 192.168.85.2/24 dev eth2; ip link set eth2 up; ip route add 10.0.2.2/32 via 192.168.85.129")
+            guest.run("ping -c 2 -W 5 -I 192.168.85.2 10.0.2.2")
+            guest.run("ip addr add 192.168.85.3/24 dev eth2")
+            assert "0 packets received" in guest.fails("ping -c 1 -W 2 -I 192.168.85.3 10.0.2.2")
+        dom0.run("xl destroy held")
+        # Two at once
+        guests = [f"xl create -q -p /tmp/held.cfg name={n} \"vif=['vifname={n},ip=192.168.84.{i}']\"" for i, n in ((4, "one"), (5, "two"))]
+        dom0.run(f"{guests[0]} & {guests[1]} && wait $!", 60)
+        rules = dom0.run("nft list ruleset")
+        for name, last in ("one", 4), ("two", 5):
+            chain = vif_of(dom0, name)
+            assert f'"{name}" : goto {chain}' in rules
+            assert re.search(rf"chain {re.escape(chain)} {{[^}}]*\bip saddr 192\.168\.84\.{last} accept", rules), rules
+        dom0.run("xl destroy one; xl destroy two")
+        assert "vif" not in (rules := dom0.run("nft list ruleset")) and "inside" not in rules
+        assert dom0.run("ls /run/xen/held /run/xen/switched").split() == ["/run/xen/held:", "/run/xen/switched:"]
+        assert switches(dom0) == ["0", "0", "0"]
+    finally:
+        dom0.shell.try_run("for n in held one two; do xl destroy $n 2> /dev/null; done; ip addr del 192.168.84.1/24 dev xenbr0")
 
 
 def alone(boot, netdev, says):

@@ -53,6 +53,14 @@ long pv_hypercall_struct1(struct pv *pv, unsigned int op, void *arg, size_t byte
 /* For other files of the library: the privcmd file descriptor. */
 int pv_fd(const struct pv *pv);
 
+/* --- sockfile.c: files of UNIX sockets ------------------------------------------------------- */
+
+/*
+ * Is there a socket of mode 0600 and ours, in which nobody listens any more? It is connected to for that: not to be asked about
+ * one that somebody may be served through. No side effects otherwise.
+ */
+bool pv_socket_is_dead(const char *path);
+
 /* --- text.c: bytes that a guest chose ---------------------------------------------------------- */
 
 /*
@@ -157,7 +165,7 @@ struct pv_unpack {
 	const char *limit_is; /* for the message: "the guest's memory" */
 	const volatile int *stop; /* gives up once this is not 0; may be NULL */
 };
-/* A file compressed with gzip is unpacked first, once, in a process of its own. */
+/* A file compressed with gzip, or an EFI zboot image of one, is unpacked first, once, in a process of its own. */
 int pv_image_open(const char *path, const struct pv_unpack *how, struct pv_image *img,
 		  struct pv_err *err);
 void pv_image_close(struct pv_image *img);

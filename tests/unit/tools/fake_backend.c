@@ -4,7 +4,7 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
- * has no back ends, driver* has some for others, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
+ * has no back ends, driver* has some for others, late* has one that connects once more when it is asked to close, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -121,6 +121,18 @@ static void offer(const char *be)
 	xs_write(xs, XBT_NULL, path, "2", 1);
 }
 
+/* A driver that was about to write that it is connected when it was asked to let go. */
+static bool connects_late(const char *be, unsigned int domid)
+{
+	static unsigned int done;
+
+	if (done == domid || !called(domid, "late"))
+		return false;
+	done = domid;
+	put(be, "state", "4");
+	return true;
+}
+
 static void one_device(const char *kind, const char *be, unsigned int domid, const char *devid)
 {
 	char *fe = get(be, "frontend"), *state = fe ? get(fe, "state") : NULL;
@@ -135,7 +147,8 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 		}
 	} else if (is(be, "state", "5")) {
 		/* The front end follows, unless the guest does not run. */
-		if (d && d->started && !(d->flags & XEN_DOMINF_paused) && !called(domid, "deaf"))
+		if (!connects_late(be, domid) && d && d->started &&
+		    !(d->flags & XEN_DOMINF_paused) && !called(domid, "deaf"))
 			put(fe, "state", "6");
 	} else if (is(be, "state", "1") && !called(domid, "mute")) {
 		interface(kind, domid, devid, true);
@@ -241,6 +254,34 @@ static void processors(struct fake_domain *d, const char *dir, const char *name)
 	d->online = n;
 }
 
+/* xenconsoled's part of channels: a socket called refused cannot be made, and a mute guest's are not looked at. */
+static void channels(unsigned int domid)
+{
+	char path[64], dir[320], node[400], **devs, *socket;
+	unsigned int n, i;
+
+	snprintf(path, sizeof(path), "/local/domain/0/backend/console/%u", domid);
+	devs = xs_directory(xs, XBT_NULL, path, &n);
+	for (i = 0; devs && i < n; i++) {
+		snprintf(dir, sizeof(dir), "%s/%s", path, devs[i]);
+		if (!strcmp(devs[i], "0") || called(domid, "mute"))
+			continue;
+		if (is(dir, "online", "0"))
+			put(dir, "state", "6");
+		if (!is(dir, "state", "1"))
+			continue;
+		socket = get(dir, "path");
+		snprintf(node, sizeof(node), "%s/%s", dir, socket ? "error" : "tty");
+		if (!socket)
+			xs_write(xs, XBT_NULL, node, "/dev/null", 9);
+		else if (strstr(socket, "refused"))
+			xs_write(xs, XBT_NULL, node, "pretended", 9);
+		put(dir, "state", socket && strstr(socket, "refused") ? "6" : "2");
+		free(socket);
+	}
+	free(devs);
+}
+
 static void one_guest(struct fake_domain *d)
 {
 	/* Its last line asks the terminal where its cursor is, in two ways, and has a NUL. */
@@ -257,6 +298,7 @@ static void one_guest(struct fake_domain *d)
 		put(dir, "console/tty", "/dev/null");
 		put(dir, "console/socket", "/nowhere");
 	}
+	channels(d->domid);
 	if (d->started == 1) {
 		d->started = 2;
 		if (strcmp(name, "crash-mute"))
@@ -274,8 +316,9 @@ static void one_guest(struct fake_domain *d)
 	processors(d, dir, name);
 	request = get(dir, "control/sysrq");
 	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
-		put(dir, "control/sysrq", "");
+		/* In this order: whoever sees the request taken looks at the log. */
 		print_log(name, request, 1);
+		put(dir, "control/sysrq", "");
 		if (*request == 'c')
 			end(d, SHUTDOWN_crash);
 	}

@@ -142,7 +142,10 @@ static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *i
 	info->max_pages = d->max_pages;
 	info->nr_online_vcpus = d->online ? d->online : !!d->vcpus;
 	info->max_vcpu_id = d->vcpus - 1;
-	info->cpu_time = 1500000000 + d->cpu_ns;
+	info->cpu_time = d->cpu_ns;
+	/* One that is made and has not been let go has not run. */
+	if (d->started || !(d->flags & XEN_DOMINF_paused))
+		info->cpu_time += 1500000000;
 	memcpy(info->handle, d->handle, 16);
 }
 

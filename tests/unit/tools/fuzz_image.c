@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Kernels that are anything, libFuzzer with ASan and UBSan: what pv_image_open() takes must be loadable.
- * Owns what "loadable" means: all of it within the file and below 2 GiB, no part over another.
+ * Owns what "loadable" means: all of it within the file and below 2 GiB, no part over another; and that what is to be unpacked
+ * is within the file.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "pavise.h"
 
 static void must(bool true_or_not)
@@ -43,6 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static int fd = -1;
 	struct pv_err err = { "" };
 	struct pv_image img;
+	struct pv_part part;
+	uint64_t size;
 	uint16_t more;
 
 	/* Its last two bytes say how many pages follow; gzip is another's. */
@@ -54,8 +58,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		fd = memfd_create("fuzz", 0);
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	}
+	size = n + more * PV_PAGE_SIZE;
+	if (pv_zboot_parse(data, n, size, path, &part, &err) == 1) {
+		must(part.size && part.offset && part.offset < size &&
+		     part.size <= size - part.offset);
+		return 0;
+	}
+	err.text[0] = '\0';
 	must(!ftruncate(fd, 0) && pwrite(fd, data, n, 0) == (ssize_t)n &&
-	     !ftruncate(fd, (off_t)(n + more * PV_PAGE_SIZE)));
+	     !ftruncate(fd, (off_t)size));
 	if (!pv_image_open(path, &how, &img, &err))
 		look_at(&img);
 	else

@@ -143,10 +143,10 @@ static void test_mistakes(void **state)
 		{ "uuid = '12'", "t.cfg:3: uuid: '12' is not a UUID\n" },
 		{ "disk = '/a,raw,xvda,w'",
 		  "t.cfg:3: disk: expected a list of strings: disk = [ '...' ]\n" },
-		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow2,xvdb,w' ]",
-		  "t.cfg:5: disk: format 'qcow2' is not supported, only raw (qemu-img convert -O raw "
-		  "makes a disk of an image) in "
-		  "'/b,qcow2,xvdb,w'\n" },
+		{ "disk = [\n '/a,raw,xvda,w',\n '/b,qcow3,xvdb,w' ]",
+		  "t.cfg:5: disk: format 'qcow3' is not supported, only raw, qcow2, qed, vmdk, "
+		  "vdi or vhd in "
+		  "'/b,qcow3,xvdb,w'\n" },
 		{ "disk = [ '/a,raw,xvda,w',\n '/b,raw,xvda,w' ]",
 		  "t.cfg:4: disk: vdev xvda is given twice\n" },
 		{ "vif = 'bridge=xenbr0'",
@@ -245,9 +245,9 @@ static void test_refused(void **state)
 		  "the guest's disk\n" },
 		{ "bootargs = '--entry=1'",
 		  "t.cfg:3: bootargs: not supported: Xen's xl calls it bootloader_args\n" },
-		{ "channel = [ 'name=a,connection=pty' ]",
-		  "t.cfg:3: channel: not supported: there are no channels beside the console; a "
-		  "guest's network can carry as much\n" },
+		{ "channel = [ 'name=a,connection=pty',\n'name=b,connection=tty' ]",
+		  "t.cfg:4: channel: connection 'tty' is neither pty nor socket in "
+		  "'name=b,connection=tty'\n" },
 		{ "iomem = [ 'f000,1' ]",
 		  "t.cfg:3: iomem: not supported: no device can be given to a guest\n" },
 	};

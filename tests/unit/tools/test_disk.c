@@ -58,8 +58,8 @@ static void test_bad(void **state)
 		{ "/x", "no vdev" },
 		{ "target=/x", "no vdev" },
 		{ "x.img,raw,xvda,w", "target 'x.img' is not an absolute path" },
-		{ "/x,qcow2,xvda,w",
-		  "format 'qcow2' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
+		{ "/x,qcow3,xvda,w",
+		  "format 'qcow3' is not supported, only raw, qcow2, qed, vmdk, vdi or vhd" },
 		{ "/x,raw,foo,w",
 		  "vdev 'foo' is not a virtual disk (xvda, xvdb1, hda, sda, d0p1, ...)" },
 		{ "/x,raw,xvda,x", "access 'x' is none of rw, w, ro, r" },
@@ -82,13 +82,29 @@ static void test_bad(void **state)
 		  "hda, sda, d0p1, ...)" },
 		{ "vdev=xvda,colour=blue,target=/x", "unknown key 'colour'" },
 		{ "vdev=xvda,target=", "target is empty" },
-		{ "tap:qcow2:/x,xvda,w",
-		  "format 'qcow2' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
-		{ "qcow:/x,xvda,w",
-		  "format 'qcow' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
-		{ "tap2:vhd:/x,xvda,w",
-		  "format 'vhd' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" },
-		{ "nbd:host:1,xvda,w", "prefix 'nbd:' is none of phy:, file:, raw:, tap:aio:" },
+		{ "vdev=xvda,format=qcow2,target=qed:/x", "format given twice" },
+		{ "/x,qcow,xvda,w",
+		  "format 'qcow' (version 1) is not supported: qemu-img convert -f qcow -O qcow2 makes a qcow2 image of it" },
+		{ "tap:qcow:/x,xvda,w",
+		  "format 'qcow' (version 1) is not supported: qemu-img convert -f qcow -O qcow2 makes a qcow2 image of it" },
+		{ "vdev=xvda,format=qcow2,backing=qcow:/b,target=/x",
+		  "format 'qcow' (version 1) is not supported: qemu-img convert -f qcow -O qcow2 makes a qcow2 image of it" },
+		{ "vdev=xvda,format=qcow2,script=mine,target=x",
+		  "format 'qcow2' and a script: a disk of one's own script is raw" },
+		{ "vdev=xvda,format=vhd,backend=store,target=/x",
+		  "format 'vhd' and backend: a driver domain's disks are raw" },
+		{ "vdev=xvda,backing=/b,target=/x",
+		  "backing is for images, and the format is raw" },
+		{ "vdev=xvda,format=qcow2,backing=b,target=/x",
+		  "backing 'b' is neither an absolute path nor one behind raw, qcow2, qed, vmdk, "
+		  "vdi or vhd and a colon" },
+		{ "vdev=xvda,format=qcow2,backing=nbd:/b,target=/x",
+		  "backing 'nbd:/b' is neither an absolute path nor one behind raw, qcow2, qed, vmdk, vdi or vhd and a colon" },
+		{ "vdev=xvda,format=qcow2,backing=,target=/x",
+		  "backing '' is neither an absolute path nor one behind raw, qcow2, qed, vmdk, vdi or vhd and a colon" },
+		{ "vdev=xvda,format=qcow2,target=x", "target 'x' is not an absolute path" },
+		{ "nbd:host:1,xvda,w",
+		  "prefix 'nbd:' is none of phy:, file:, raw:, qcow2:, tap:aio:" },
 		{ "vdev=xvda,acces=r,target=/x", "unknown key 'acces'; did you mean 'access'?" },
 		{ "vdev=xvda,backend=,target=/x", "backend is empty" },
 		{ "vdev=xvda,backend=a,backend=b,target=/x", "backend given twice" },
@@ -194,12 +210,50 @@ static void test_devid(void **state)
 	}
 }
 
+/* Each form of a format, and what xl create -n prints. */
+static void test_formats(void **state)
+{
+	static const struct {
+		const char *spec, *printed;
+	} cases[] = {
+		{ "/x,qcow2,xvda,w", "format=qcow2, vdev=xvda, access=rw, target=/x" },
+		{ "tap:qcow2:/x,xvda,r", "format=qcow2, vdev=xvda, access=ro, target=/x" },
+		{ "tap2:vhd:/x,xvda,w", "format=vhd, vdev=xvda, access=rw, target=/x" },
+		{ "qed:/x,hda,w", "format=qed, vdev=hda, access=rw, target=/x" },
+		{ "vdev=xvda,devtype=cdrom,target=qcow2:/a,b",
+		  "format=qcow2, vdev=xvda, access=ro, devtype=cdrom, target=/a,b" },
+		{ "format=qed,vdev=xvda,target=qed:/x",
+		  "format=qed, vdev=xvda, access=rw, target=/x" },
+		{ "format=vmdk,vdev=xvda,target=/x",
+		  "format=vmdk, vdev=xvda, access=rw, target=/x" },
+		{ "format=vdi,vdev=xvda,no-discard,target=/x",
+		  "format=vdi, vdev=xvda, access=rw, no-discard, target=/x" },
+		{ "format=qcow2,backing=/b,backing=raw:/c,vdev=xvda,target=/x",
+		  "format=qcow2, vdev=xvda, access=rw, backing=/b, backing=raw:/c, target=/x" },
+		{ "format=raw,vdev=xvda,target=/x", "format=raw, vdev=xvda, access=rw, target=/x" },
+		{ "format=,vdev=xvda,target=raw:/x",
+		  "format=raw, vdev=xvda, access=rw, target=/x" },
+	};
+	struct xl_disk d;
+	char msg[256], *text;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < count_of(cases); i++) {
+		if (disk_parse(cases[i].spec, &d, msg, sizeof(msg)))
+			fail_msg("%s: %s", cases[i].spec, msg);
+		text = disk_format(&d);
+		assert_string_equal(text, cases[i].printed);
+		free(text);
+		disk_free(&d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_meaning),
+		cmocka_unit_test(test_good),	cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_formats), cmocka_unit_test(test_meaning),
 		cmocka_unit_test(test_devid),
 	};
 

@@ -179,7 +179,7 @@ static void rotation(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_true(st.st_size <= JSONL_MAX + (off_t)sizeof(line));
 	assert_int_equal(stat(old, &st), 0);
-	assert_true(st.st_size >= JSONL_MAX && st.st_size <= JSONL_MAX + (off_t)sizeof(line));
+	assert_true(st.st_size <= JSONL_MAX && st.st_size >= JSONL_MAX - (off_t)sizeof(line));
 	seen = 0;
 	jsonl_each(path, count, &seen);
 	assert_int_equal(last_number, i - 1);
@@ -193,6 +193,97 @@ static void rotation(void **state)
 	longer[JSONL_LINE] = '\0';
 	assert_false(jsonl_append(path, longer));
 	free(longer);
+}
+
+static unsigned int of_name[4];
+
+static void count_names(const char *line, void *ctx)
+{
+	static const char *const names[] = { "quiet", "web-2", "web-1", "fast-1" };
+	size_t n, i;
+	struct jsonl_field *f = jsonl_parse(line, &n);
+	const char *name = f ? jsonl_string(f, n, "name") : NULL;
+
+	assert_non_null(name);
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		of_name[i] += !strcmp(name, names[i]);
+	if (!strncmp(name, "fast", 4))
+		*(unsigned int *)ctx = jsonl_number(f, n, "n");
+	jsonl_free(f, n);
+}
+
+/* One whose lives are many, under its own name and those of its dead, pushes out nobody else's lines. */
+static void shares(void **state)
+{
+	static const char *const quiet[] = { "quiet", "web-2", "web-1" };
+	char line[200];
+	struct stat st;
+	unsigned int newest = 0;
+	int i, j;
+
+	(void)state;
+	fresh();
+	memset(of_name, 0, sizeof(of_name));
+	for (j = 0; j < 3; j++)
+		for (i = 0; i < 10; i++) {
+			snprintf(line, sizeof(line), "{\"name\": \"%s\", \"n\": %d}", quiet[j], i);
+			assert_true(jsonl_append(path, line));
+		}
+	for (i = 0; i < 8 * JSONL_MAX / 100; i++) {
+		if (i % 3)
+			snprintf(line, sizeof(line),
+				 "{\"name\": \"fast\", \"n\": %d, \"more\": \"%060d\"}", i, 0);
+		else
+			snprintf(line, sizeof(line),
+				 "{\"name\": \"fast-%d\", \"n\": %d, \"more\": \"%060d\"}",
+				 i / 3 + 1, i, 0);
+		assert_true(jsonl_append(path, line));
+	}
+	jsonl_each(path, count_names, &newest);
+	for (j = 0; j < 3; j++)
+		assert_int_equal(of_name[j], 10);
+	assert_int_equal(of_name[3], 0);
+	assert_int_equal(newest, i - 1);
+	assert_int_equal(stat(old, &st), 0);
+	assert_true(st.st_size <= JSONL_MAX);
+	/* More names than there is room for lines: the newest. */
+	fresh();
+	for (i = 0; i < 4 * JSONL_MAX / 30; i++) {
+		snprintf(line, sizeof(line), "{\"name\": \"one%d\", \"n\": %d}", i, i);
+		assert_true(jsonl_append(path, line));
+	}
+	seen = 0;
+	jsonl_each(path, count, &seen);
+	assert_int_equal(last_number, i - 1);
+	assert_true(seen >= JSONL_MAX / 40);
+	assert_int_equal(stat(old, &st), 0);
+	assert_true(st.st_size <= JSONL_MAX);
+}
+
+/* Killed before the newer half was gone: no line is there twice after the next time. */
+static void put_together_twice(void **state)
+{
+	char command[200];
+	int i;
+
+	(void)state;
+	fresh();
+	for (i = 0; i < JSONL_MAX / 100; i++) {
+		char line[200];
+
+		snprintf(line, sizeof(line), "{\"name\": \"a\", \"n\": %d, \"more\": \"%060d\"}", i,
+			 0);
+		assert_true(jsonl_append(path, line));
+	}
+	snprintf(command, sizeof(command), "cp %s %s", path, old);
+	assert_int_equal(system(command), 0);
+	assert_true(jsonl_append(path, "{\"name\": \"a\", \"n\": 7}"));
+	assert_true(jsonl_trim(old, path, JSONL_MAX));
+	assert_int_equal(unlink(path), 0);
+	seen = 0;
+	jsonl_each(path, count, &seen);
+	assert_int_equal(seen, i + 1);
+	assert_int_equal(last_number, 7);
 }
 
 /* Four write at once, over several rotations: no line is torn, and nobody loses the present file. */
@@ -335,6 +426,7 @@ int main(void)
 		cmocka_unit_test(parsing), cmocka_unit_test(rotation),
 		cmocka_unit_test(at_once), cmocka_unit_test(full_disk),
 		cmocka_unit_test(words),   cmocka_unit_test(deaf_syslogd),
+		cmocka_unit_test(shares),  cmocka_unit_test(put_together_twice),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

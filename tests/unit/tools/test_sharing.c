@@ -85,6 +85,8 @@ static void network_devices(void)
 	opened(101, 5, "dev/nbd1", "02100002");
 	device("nbd4", "43:128", "");
 	sh("echo ../../etc > sys/devices/nbd4/pid");
+	device("nbd5", "43:160", "");
+	device("nbd6", "43:192", "");
 }
 
 static int setup(void **state)
@@ -144,7 +146,9 @@ static void expect(const char *a, const char *b, bool same)
 	struct sharing one = of(a), two = of(b);
 	char *first = sharing_key(&one), *second = sharing_key(&two);
 
-	if (sharing_overlaps(&one, second) != same || sharing_overlaps(&two, first) != same)
+	if (sharing_clash(&one, false, second, true) != same ||
+	    sharing_clash(&two, true, first, false) != same ||
+	    sharing_clash(&one, true, second, true))
 		fail_msg("%s is %s, %s is %s: expected %s", a, first, b, second,
 			 same ? "the same bytes" : "different ones");
 	free(first);
@@ -184,6 +188,56 @@ static void test_network_block_devices(void **state)
 	expect("43:0", "images/a2", false);
 	expect("43:128", "43:0", false); /* no server: a device like any other */
 	expect("43:128", "43:128", true);
+}
+
+/* xl's own, whose name has the files: nobody looks for a process. */
+static void test_own_devices(void **state)
+{
+	struct sharing base = of("images/base"), own, other;
+	char *key, *base_key = sharing_key(&base);
+	struct stat st[3];
+	char path[2048];
+	unsigned int i;
+
+	(void)state;
+	static const char *const files[] = { "images/a1", "images/a2", "images/base" };
+
+	for (i = 0; i < count_of(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, files[i]);
+		assert_int_equal(stat(path, &st[i]), 0);
+	}
+	for (i = 0; i < 2; i++)
+		sh("echo 'pavise /local/domain/0/backend/vbd/1/%u f:%lu:%lu f:%lu:%lu' > sys/devices/nbd%u/backend; "
+		   "echo 999999 > sys/devices/nbd%u/pid",
+		   i, (unsigned long)st[i].st_dev, (unsigned long)st[i].st_ino,
+		   (unsigned long)st[2].st_dev, (unsigned long)st[2].st_ino, i + 5, i + 5);
+	expect("43:160", "images/a1", true);
+	expect("43:160", "43:160", true);
+	expect("43:160", "43:0", true); /* somebody else's server has the image, too */
+	expect("43:160", "images/a2", false);
+	expect("43:160", "43:192", false); /* two images may be based on one */
+	own = of("43:160");
+	key = sharing_key(&own);
+	/* What it is based on may be read, by many, and not written. */
+	assert_false(sharing_clash(&base, true, key, false));
+	assert_false(sharing_clash(&own, false, base_key, true));
+	assert_true(sharing_clash(&base, false, key, false));
+	assert_true(sharing_clash(&base, false, key, true));
+	assert_true(sharing_clash(&own, true, base_key, false));
+	free(key);
+	/* The same from the files themselves, as xl knows it before there is a device. */
+	other = of("images/a2");
+	sharing_add_base(&other, &st[2]);
+	key = sharing_key(&other);
+	assert_false(sharing_clash(&own, false, key, false));
+	assert_true(sharing_clash(&base, false, key, true));
+	assert_false(sharing_clash(&base, true, key, false));
+	assert_non_null(strstr(key, " r:f:"));
+	free(key);
+	free(base_key);
+	sharing_free(&own);
+	sharing_free(&other);
+	sharing_free(&base);
 }
 
 static void test_different_bytes(void **state)
@@ -307,7 +361,7 @@ static void test_bad(void **state)
 	assert_int_equal(sharing_of_path("/nowhere/at/all", &s), -ENOENT);
 	sharing_free(&s);
 	assert_int_equal(sharing_of_path("/", &s), -EINVAL);
-	assert_false(sharing_overlaps(&s, "b:8:1"));
+	assert_false(sharing_clash(&s, false, "b:8:1", false));
 	sharing_free(&s);
 	/* A device made of itself, by some broken driver */
 	member("sdd", "sdd");
@@ -321,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_file_system), cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_swap),	    cmocka_unit_test(test_holders),
 		cmocka_unit_test(test_bad),	    cmocka_unit_test(test_network_block_devices),
+		cmocka_unit_test(test_own_devices),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

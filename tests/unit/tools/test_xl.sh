@@ -136,7 +136,7 @@ says 0 "$mac" xl network-list a
 check "destroy" xl destroy a
 check "nothing is left" clean
 check "a guest that does not let go" xl create -q deaf.cfg
-says 1 "has not let go of vif 0: taken away all the same" xl network-detach deaf 0
+says 1 "has not let go of vif 0: taken away all the same" hasty network-detach deaf 0
 check "without asking" xl network-detach -f deaf 1
 says 0 "xenbr0" ls net
 check "destroy" xl destroy deaf
@@ -204,8 +204,8 @@ says 124 "'a' is paused: it does not see the request to poweroff" timeout 1.5 "$
 check "the one that is well was asked all the same" gone b
 check "the paused one's request stays" [ "$(request "$id")" = poweroff ]
 check "and so does the deaf one's" [ "$(request "$deaf")" = poweroff ]
-says 1 "'deaf' has not answered the request to poweroff for 2 s; the request stays" xl shutdown -a -w
-says 1 "'deaf' has not answered the request to reboot" xl reboot deaf
+says 1 "'deaf' has not answered the request to poweroff for 2 s; the request stays" hasty shutdown -a -w
+says 1 "'deaf' has not answered the request to reboot" hasty reboot deaf
 check "the newest request holds" [ "$(request "$deaf")" = reboot ]
 xl unpause a
 wait_for gone a

@@ -39,6 +39,7 @@ result() {
 # The guest: what is in "wanted" goes to its disks
 cat >hook <<-END
 	cd $root
+	[ ! -e slow ] || sleep 1
 	set -- boot/\${1%.boot}
 	cat Image | dd of=\$1/kernel conv=notrunc 2>/dev/null
 	echo ramdisk | dd of=\$1/ramdisk conv=notrunc 2>/dev/null
@@ -243,6 +244,22 @@ rm run/no-restart
 reboots
 kill -TERM "$(pgrep -f "$out/fake-xl create -q own.cfg")"
 down "SIGTERM to its xl" "interrupted"
+# What is said while its kernel is read is said to the life that comes.
+rm -f status
+xl create -q own.cfg >output 2>&1
+touch slow
+xl reboot own >output 2>&1
+wait_for reader
+says 0 "waiting for 'own', whose kernel is being read from its disk" xl config-update own memory=20
+rm slow
+id=$(xl domid own)
+xl reboot own >output 2>&1
+updated() { now=$("$out/fake-xl" domid own) && [ "$now" != "$id" ] && [ "$(xenstore-read "/local/domain/$now/memory/target")" = 20480 ]; }
+check "and its next one has it" wait_for updated
+says 1 "there is no such domain" xl config-update nobody memory=20
+wait_for sh -c "$out/fake-xl list own | grep -q -- -b----"
+xl destroy own
+check "nothing is left" nothing_left
 # Its name, and memory that is there later only
 rm -f status
 xl create -q own.cfg >output 2>&1

@@ -95,6 +95,13 @@ check "one of them won, whole" either
 { echo "# updated: 1 2 3"; echo "name ="; } >"run/config-$(xl domid a)"
 reboot
 says 0 "cannot be used: the next life is as this one" cat log/xl-a.log
+cp Image vanishing
+check "config-update" xl config-update a "kernel='vanishing'" memory=80
+rm vanishing
+before=$(node target)
+reboot
+check "a kernel that has vanished since: its next life is as the last" [ "$(node target)" = "$before" ]
+says 0 "vanishing: No such file or directory" cat log/xl-a.log
 xl destroy a
 check "nothing is left" clean
 check "no files either" sh -c "! ls run/config-* 2>/dev/null"

@@ -108,6 +108,72 @@ else
 fi
 rmdir dump
 
+# --- so many, and no more ---
+
+mkdir dump
+crash() { xl create -q "$@" on_crash=coredump-destroy >output 2>&1; wait_for gone crash; }
+echo 'coredump_keep = 2' >xl.conf
+for n in 1 2 3; do crash crash.cfg; done
+check "two of each guest" [ "$(ls dump | tr '\n' ' ')" = "crash crash~1 " ]
+check "the newest has the name" [ dump/crash -nt dump/crash~1 ]
+says 0 "CORE (Core file)" readelf -h dump/crash~1
+echo 'coredump_keep = 1' >xl.conf
+crash crash.cfg
+check "then one" [ "$(ls dump | tr '\n' ' ')" = "crash " ]
+size=$(($(stat -c %b dump/crash) * 512 / 1048576))
+head -c 14680064 /dev/urandom >dump/old
+touch -d 2020-01-01 dump/old
+head -c 4194304 /dev/urandom >dump/older~1
+touch -d 2019-01-01 dump/older~1
+echo "coredump_limit = $((size * 2 + 18))" >xl.conf
+crash crash.cfg
+check "the oldest goes for a new one, and no other" [ "$(ls dump | tr '\n' ' ')" = "crash old " ]
+says 0 "dump/older~1 goes: cores may have $((size * 2 + 18)) MiB together" cat log/xl-crash.log
+echo 'coredump_limit = 1' >xl.conf
+crash crash.cfg
+says 0 "MiB are more than all cores may have together, 1 (coredump_limit in" cat log/xl-crash.log
+check "for which nobody else's core goes" [ "$(ls dump | tr '\n' ' ')" = "crash old " ]
+echo 'coredump_limit = "much"' >xl.conf
+crash crash.cfg
+says 0 "coredump_limit: not a number from 1 to 1048576; 4096 is used" cat log/xl-crash.log
+check "and there is a core" [ -s dump/crash ]
+rm -r dump xl.conf
+
+# kill -9 while it is paused and half the file is there
+xl create -q b.cfg memory=512 "vif=[]" >output 2>&1
+half() { ls killed.core.part-* >/dev/null 2>&1; }
+state_of() { "$out/fake-xl" list "$1" | awk 'NR == 2 { print $5 }'; }
+kill_dump() {
+	"$out/fake-xl" dump-core b killed.core >output 2>&1 &
+	p=$!
+	n=0
+	until half || [ $n = 5000 ]; do n=$((n + 1)); done
+	kill -9 $p
+	wait $p 2>/dev/null
+}
+paused() { case $(state_of b) in ??p*) ;; *) return 1 ;; esac; }
+goes_on() { ! half && [ "$(state_of b)" = -b---- ]; }
+kill_dump
+check "killed, it leaves half a file" half
+check "and the guest paused" paused
+says 1 "who wrote the core of domain" xl minder b
+check "which is put in order" goes_on
+kill_dump
+check "killed once more" half
+check "the next one puts it in order, too" xl dump-core b whole.core
+check "and leaves nothing" goes_on
+"$out/fake-xl" minder >minder.log 2>&1 &
+pids="$pids $!"
+kill_dump
+check "and xl minder by itself" wait_for goes_on
+xl pause b
+check "one that is paused" xl dump-core b whole.core
+check "stays so" paused
+xl destroy b
+rm -f whole.core killed.core
+check "nothing is left" clean
+check "no notes either" sh -c "! ls run/minder/dump.* 2>/dev/null"
+
 # Whatever fails, nothing is left, and the guest goes on.
 check "create" xl create -q a.cfg memory=16
 rm b.core old

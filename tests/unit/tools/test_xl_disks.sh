@@ -45,7 +45,7 @@ says 1 "cannot detach a disk of domain 0" xl block-detach 0 xvdb
 check "create" xl create -q a.cfg
 says 1 "command line:1: disk: unknown key 'colour' in 'colour=blue'" xl block-attach a colour=blue
 says 1 "command line:1: disk: no vdev" xl block-attach a "target=$root/more.img"
-says 1 "command line:1: disk: format 'qcow2' is not supported, only raw" xl block-attach a format=qcow2 vdev=xvdb "target=$root/more.img"
+says 1 "command line:1: disk: format 'vhdx' is not supported, only raw, qcow2" xl block-attach a format=vhdx vdev=xvdb "target=$root/more.img"
 says 1 "command line:1: disk: $root/none: No such file or directory" xl block-attach a vdev=xvdb "target=$root/none"
 says 1 "too small for a disk" xl block-attach a vdev=xvdb "target=$root/text"
 says 1 "has a disk xvda already" xl block-attach a vdev=xvda "target=$root/more.img"
@@ -108,10 +108,9 @@ for form in "format=raw,vdev=xvdb,target=$root/more.img" "$root/more.img,,xvdb,w
 done
 check "and nobody wrote to it" [ "$(sha256sum <more.img)" = "$sum" ]
 cp disk.img more.img
-for format in qcow2 qcow qed vdi vmdk vhd; do
-	says 1 "format '$format' is not supported, only raw (qemu-img convert -O raw makes a disk of an image)" \
-		xl block-attach a "format=$format,vdev=xvdb,target=$root/more.img"
-	says 1 "format '$format' is not supported, only raw" xl block-attach a "tap:$format:$root/more.img,xvdb,w"
+for format in qcow2 qed vdi vmdk vhd; do
+	says 1 "disk: $root/more.img is no $format image" xl block-attach a "format=$format,vdev=xvdb,target=$root/more.img"
+	says 1 "disk: $root/more.img is no $format image" xl block-attach a "tap:$format:$root/more.img,xvdb,w"
 done
 # one_of COMMAND...: of two of it at the same moment, one succeeds
 one_of() {
@@ -139,18 +138,21 @@ check "nothing is left" clean
 
 # --- a guest that does not let go ---
 
+check "create" xl create -q a.cfg name=\"late\" "disk=['$root/more.img,raw,xvda,w']" vif=[]
+check "a driver connects over what it was asked, and is asked again" xl block-detach late xvda
+check "destroy" xl destroy late
 check "create" xl create -q deaf.cfg
 check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51712 .* 4 '"
-says 1 "has not let go of disk xvda in 1 s: it stays, and the guest goes on using it" xl block-detach deaf xvda
+says 1 "has not let go of disk xvda in 1 s: it stays, and the guest goes on using it" hasty block-detach deaf xvda
 says 0 "51712" xl block-list deaf
 says 0 "4" xenstore-read "$(vbd deaf 51712)/state"
 says 0 "1" xenstore-read "$(vbd deaf 51712)/online"
 check "pause" xl pause deaf
-says 1 "in 1 s (it is paused): it stays" xl block-detach deaf xvda
+says 1 "in 1 s (it is paused): it stays" hasty block-detach deaf xvda
 check "unpause" xl unpause deaf
 fe=/local/domain/$(xl domid deaf)/device/vbd/51712
 xenstore-write "$fe/state" 5
-says 1 "it goes when those who use it in the guest are done; ask again then" xl block-detach deaf xvda
+says 1 "it goes when those who use it in the guest are done; ask again then" hasty block-detach deaf xvda
 says 0 "0" xenstore-read "$(vbd deaf 51712)/online"
 xenstore-write "$fe/state" 6
 check "then it goes" xl block-detach deaf xvda
@@ -207,7 +209,7 @@ xl destroy a
 check "nothing is left" clean
 check "a medium that is not let go of" xl create -q deaf.cfg "disk=['vdev=xvdc,cdrom,target=$root/cd1.img']"
 check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51744 .* 4 '"
-says 1 "has not let go of disk xvdc" xl cd-insert deaf xvdc "$root/cd2.img"
+says 1 "has not let go of disk xvdc" hasty cd-insert deaf xvdc "$root/cd2.img"
 says 0 "$root/cd1.img" xenstore-read "$(vbd deaf 51744)/params"
 xl destroy deaf
 check "nothing is left" clean

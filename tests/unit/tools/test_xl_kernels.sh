@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Kernels that have to be unpacked, or that are none; packed by this machine's gzip.
+# Kernels that have to be unpacked, or that are none; packed by this machine's gzip and zstd.
 # Usage: test_xl_kernels.sh <directory where the tests were built>.
 # Owns the proof that unpacking is bounded, that what is wrong with a file is said, and that nothing is left of it.
 . "$(dirname -- "$0")/xl_lib.sh"
@@ -73,6 +73,56 @@ refused ": ELF file, but not of a 64-bit little-endian RISC-V"
 says 1 "16 MiB is too little memory: with this kernel (32.0 MiB)" xl create -q a.cfg "kernel='$root/seeds/large'"
 gzip -c Image >kernel
 
+# --- EFI zboot ---
+
+# zboot FILE [KIND [OFFSET [SIZE]]]: an EFI application with this file in it is written
+zboot() {
+	python3 - "$@" <<-'END'
+		import struct, sys
+		packed = open(sys.argv[1], "rb").read()
+		kind = (sys.argv[2:] or ["gzip"])[0].encode().decode("unicode_escape").encode("latin1")
+		offset, size = (int(n) for n in (sys.argv[3:] + ["512", str(len(packed))][len(sys.argv[3:]):]))
+		head = b"MZ\0\0zimg" + struct.pack("<IIQ", offset, size, 0) + kind.ljust(32, b"\0") + struct.pack("<II", 0x818223cd, 64)
+		sys.stdout.buffer.write(head.ljust(512, b"\0") + packed + b"code behind it")
+	END
+}
+gzip -c Image >packed
+zboot packed >kernel
+check "zboot" xl create -q a.cfg "$kernel"
+says 0 "'a' has started again as domain" xl reboot -w a
+xl destroy a
+check "nothing is left" clean
+for kind in zstd2 xzkern lz4 gzip2; do
+	zboot packed $kind >kernel
+	refused ": EFI zboot image packed with '$kind', and only gzip and zstd are unpacked here; use the Image that it was made of"
+done
+zboot packed 'gz\x1b[6n' >kernel
+refused ": EFI zboot image packed with 'gz^[[6n', and only gzip and zstd"
+size=$(stat -c %s packed)
+all=$((size + 512 + 14))
+for part in "512 0" "0 $size" "32 $size" "512 $((size + 15))" "$((all + 1)) 1" "4294967295 $size" "512 4294967295"; do
+	# shellcheck disable=SC2086
+	zboot packed gzip $part >kernel
+	refused ": EFI zboot image that is cut short: its kernel should be the ${part#* } bytes at ${part% *}, of $all that there are"
+done
+zboot packed gzip 512 $((size + 14)) >kernel
+refused ": "
+check "what is behind it is named" grep -q "trailing garbage" "$sockets/kept"
+zboot packed gzip 512 $((size / 2)) >kernel
+refused ": cannot be unpacked beyond its first "
+zboot packed gzip 513 $size >kernel
+refused ": cannot be unpacked beyond its first 0 bytes: "
+zboot kernel >kernel2
+gzip -c kernel2 >kernel
+refused ", unpacked with gzip: not a RISC-V Image: it is an EFI zboot image, and only once is unpacked"
+mkdir -p proc
+echo "MemAvailable:       2048 kB" >proc/meminfo
+{ cat packed && head -c 1048576 /dev/urandom; } >large
+zboot large >kernel
+refused ": what is packed in it is more than 1 MiB (half of what dom0 has free)"
+rm -r proc large kernel2
+cp packed kernel
+
 # --- bad files ---
 
 cp kernel good
@@ -100,10 +150,39 @@ head -c 4096 /dev/zero | gzip -c >kernel
 refused ', unpacked with gzip: not a RISC-V Image: there is no "RSC\x05" at offset 56'
 { printf '\375' && printf '7zXZ' && head -c 100 /dev/zero; } >kernel
 refused ": not a RISC-V Image: it is compressed with xz, which is not unpacked here"
-{ printf '\050\265\057\375' && head -c 100 /dev/zero; } >kernel
-refused ": not a RISC-V Image: it is compressed with zstd, which is not unpacked here"
 mkdir dir
 says 1 "$root/dir: not a regular file" xl create -q a.cfg "kernel='$root/dir'"
+
+# --- zstd ---
+
+# As Linux packs its kernels: with no size in the head, and room for 128 MiB behind
+zstd -qc --ultra -22 <Image >zst
+cp zst kernel
+check "unpacked" xl create -q a.cfg "$kernel"
+says 0 "'a' has started again as domain" xl reboot -w a
+xl destroy a
+check "nothing is left" clean
+zboot zst zstd22 >kernel
+check "zboot" xl create -q a.cfg "$kernel"
+xl destroy a
+head -c $(($(stat -c %s zst) - 8)) zst >kernel
+refused ": cannot be unpacked beyond its first "
+check "and zstd's own words" grep -q "Read error\|premature" "$sockets/kept"
+{ cat zst; echo behind; } >kernel
+refused ": cannot be unpacked beyond its first "
+check "what is behind it is named" grep -q "unsupported format\|unknown header" "$sockets/kept"
+{ printf '\050\265\057\375' && head -c 100 /dev/zero; } >kernel
+refused ": cannot be unpacked beyond its first 0 bytes: "
+zstd -qc zst >kernel
+refused ", unpacked with zstd: not a RISC-V Image: it is compressed with zstd once more, and only once is unpacked"
+gzip -c zst >kernel
+refused ", unpacked with gzip: not a RISC-V Image: it is compressed with zstd once more, and only once is unpacked"
+# A frame that says it needs 1 GiB to be unpacked (RFC 8878, 3.1.1.1.2)
+printf '\050\265\057\375\000\240\001\000\000' >kernel
+refused ": cannot be unpacked beyond its first 0 bytes: "
+check "which is too much memory" grep -q "too much memory" "$sockets/kept"
+head -c 1073741824 /dev/zero | zstd -qc -1 >kernel
+refused ": unpacks to more than 16 MiB (the guest's memory)"
 
 # --- bombs ---
 
@@ -117,6 +196,10 @@ head, tail = b"\x1f\x8b\x08" + bytes(6) + b"\xff", b"\x03\x00" + struct.pack("<I
 sys.stdout.buffer.write(head + block * n + tail)
 END
 refused ": unpacks to more than 16 MiB (the guest's memory)"
+mv kernel bomb
+zboot bomb >kernel
+refused ": unpacks to more than 12 MiB (what its packed part leaves of the limit)"
+mv bomb kernel
 mkdir -p proc
 echo "MemAvailable:       8192 kB" >proc/meminfo
 refused ": unpacks to more than 4 MiB (half of what dom0 has free)"
@@ -185,5 +268,10 @@ status=$?
 PATH=$path
 check "none at all" grep -qF "kernel: $root/kernel: dom0 has no gzip that could unpack it" said
 check "status" [ $status = 1 ]
+cp zst kernel
+PATH=$sockets/bin:$out/xs
+"$out/fake-xl" create -q a.cfg "$kernel" >said 2>&1
+PATH=$path
+check "nor zstd" grep -qF "kernel: $root/kernel: dom0 has no zstd that could unpack it" said
 
 end_of_cases

@@ -62,7 +62,7 @@ check "two at once" wait_for either
 # Not enough on the host for its growth, nor for its next life.
 check "a little" xl mem-set a 64
 check "create one that takes most" xl create -q b.cfg memory=3900
-says 1 "not enough free memory for 'a': 192 MiB more wanted" xl mem-set a 256
+says 1 "not enough free memory for 'a': 192 MiB more wanted" hasty mem-set a 256
 check "reboot, without the memory for its maximum" xl reboot a
 smaller() { grep -q "there are no 256 MiB for 'a': it starts again with 64" log/xl-a.log; }
 check "the next life gets what there is" wait_for smaller
@@ -77,7 +77,7 @@ check "unpause" xl unpause a
 small() { [ "$(has a)" = 32 ]; }
 check "it does" wait_for small
 check "create deaf" xl create -q deaf.cfg memory=64
-says 1 "'deaf' does not react and still has 64 MiB (does it have a balloon driver?); the target stays" xl mem-set deaf 32
+says 1 "'deaf' does not react and still has 64 MiB (does it have a balloon driver?); the target stays" hasty mem-set deaf 32
 xl create -q crash.cfg on_crash=preserve memory=64 >output 2>&1
 says 1 "'crash' has ended (crash): its memory cannot be changed" xl mem-set crash 32
 says 1 "'crash' has ended (crash)" xl mem-max crash 128

@@ -291,7 +291,7 @@ check "memory times time" life "$a" "16785408 * 0.5 < u['memory_byte_seconds'] <
 xl usage --json >usage.json
 check "the schema" "$py" "$seeing" document usage usage.json
 says 0 "a                    $(printf %5u "$a")" xl usage a
-supervisor=$(pgrep -f "fake-xl create -q a.cfg" | head -n 1)
+supervisor=$(xenstore-read "/tool/pavise/$(xl domid a)/supervisor" | cut -d' ' -f1)
 [ -z "$supervisor" ] || kill -9 "$supervisor"
 xl destroy a
 check "what remains of it" life "$a" "u['reason'] == 'destroyed' and u['ended'] and u['disk_read_bytes'] == 56320 and u['cpu_seconds'] == 4 and u['name'] == 'a'"

@@ -14,7 +14,7 @@ says 2 "Usage: xl [-v] sysrq <Domain> <letter>" xl sysrq a
 for key in "" hh " "; do says 1 "invalid sysrq '$key': it is one letter" xl sysrq a "$key"; done
 says 1 "'nobody' is an invalid domain identifier" xl sysrq nobody h
 says 1 "cannot signal domain 0" xl sysrq 0 h
-says 1 "'deaf' has not taken the request for 1 s; it stays in control/sysrq" xl sysrq deaf h
+says 1 "'deaf' has not taken the request for 1 s; it stays in control/sysrq" hasty sysrq deaf h
 xl pause a
 says 0 "'a' is paused: it sees the request when it is unpaused" xl sysrq a s
 xl unpause a
@@ -52,14 +52,14 @@ other_life() { now=$("$out/fake-xl" domid deaf) && [ "$now" != "$id" ]; }
 check "its next life" wait_for other_life
 check "power" xl trigger a power
 check "that was its end" wait_for gone a
-says 1 "'deaf' has not taken the request for 1 s; it stays in control/shutdown" xl trigger deaf power
+says 1 "'deaf' has not taken the request for 1 s; it stays in control/shutdown" hasty trigger deaf power
 
 # --- console ---
 
 says 2 "Usage: xl [-v] console" xl console
 says 1 "a guest has no emulated serial port" xl console -t serial deaf
 says 1 "'x' is none of pv, serial" xl console -t x deaf
-says 1 "there is no console '1': a guest has number 0 only" xl console -n 1 deaf
+says 1 "has no console 1: xl channel-list shows its channels" xl console -n 1 deaf
 for escape in ab ^ab "" "^ "; do
 	says 1 "'$escape' is no escape character" xl console -e "$escape" deaf
 done

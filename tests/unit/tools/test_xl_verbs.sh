@@ -45,7 +45,6 @@ says 1 "a feature of x86 processors" xl psr-hwinfo
 says 1 "fixed when it starts, on its command line" xl set-parameters loglvl=all
 
 says 1 "loglvl= on its command line" xl loglevels
-says 1 "guests have no channels" xl channel-list
 # Those of Xen 4.17: help, a reason, or the promise of a later version
 for verb in block-attach block-detach block-list button-press cd-eject cd-insert channel-list claims config-update console \
 	cpupool-cpu-add cpupool-cpu-remove cpupool-create cpupool-destroy cpupool-list cpupool-migrate cpupool-numa-split \

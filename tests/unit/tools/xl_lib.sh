@@ -6,11 +6,20 @@ set -u
 out=$1
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$out/root
+# The programs have this path in them. Several scripts may run at once: each sees a directory of its own there, if it may.
+if [ -z "${OWN_ROOT-}" ] && unshare -m true 2>/dev/null; then
+	own=$out/roots/${0##*/}
+	rm -rf "$own"
+	mkdir -p "$own" "$root"
+	export OWN_ROOT=1
+	# shellcheck disable=SC2016
+	exec unshare -m sh -c 'mount --bind "$1" "$2" && exec sh "$3" "$4"' - "$own" "$root" "$here/${0##*/}" "$out"
+fi
 failures=0
 cases=0
 pids=
 
-rm -rf "$root"
+rm -rf "${root:?}"/*
 mkdir -p "$root/run" "$root/log/console" "$root/scripts" "$root/bin" "$root/dev" \
 	"$root/ipv6/lan-a" "$root/ipv4/conf/all" "$root/dt/cpus/cpu@0" "$root/loops" "$root/net/xenbr0/bridge"
 echo 1500 >"$root/net/xenbr0/mtu"
@@ -62,6 +71,8 @@ says() {
 	fi
 }
 xl() { "$out/fake-xl" "$@"; }
+# xl that gives up soon: for what nobody will answer (waits.h)
+hasty() { HASTY=1 "$out/fake-xl" "$@"; }
 gone() { ! "$out/fake-xl" domid "$1"; }
 wait_for() {
 	n=0
@@ -157,9 +168,19 @@ if [ "$fails" -gt 0 ]; then
 fi
 routes=$SYS_CLASS_NET/../routes
 case "$*" in
+"-4 route show match "*)
+	# A net that covers it is one that begins with the same three bytes.
+	ip=${5%/32}
+	grep "^\(${ip%.*}\.0/24\|default\|$ip\) " "$routes"
+	exit 0
+	;;
 "-4 route show "*)
 	grep "^${4%/32} " "$routes"
 	exit 0
+	;;
+"-o -4 addr show")
+	cat "$SYS_CLASS_NET"/*/addresses
+	exit
 	;;
 "-o -4 addr show dev "*)
 	cat "$SYS_CLASS_NET/$6/addresses"
@@ -180,6 +201,7 @@ case "$*" in
 	;;
 esac
 [ "$1 $2 $3" = "link set dev" ] && cd "$SYS_CLASS_NET/$4" || exit 1
+[ -e ../../no-conf ] || mkdir -p "$SYS_NET_IPV4/conf/$4"
 shift 4
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -195,11 +217,62 @@ while [ $# -gt 0 ]; do
 done
 END
 chmod +x bin/ip
-for n in bridge route; do
+# nft without a kernel: all at once or not at all, in nft/. Chains of the bridges' table are files with their rules, its map's
+# elements are files with their verdict; those of its table in the family ip begin with ip-, that family's other tables are files
+# with what stands in them. Fails while nft-fails is there.
+mkdir nft
+cat >bin/nft <<'END'
+#!/bin/sh
+cd "$SYS_CLASS_NET/../nft" || exit 1
+[ "$*" = "-f -" ] || exit 1
+cat >../nft-input
+[ ! -e ../nft-fails ] || { echo "nft: failed by order of the test" >&2; exit 1; }
+rm -rf ../nft-new
+cp -r . ../nft-new
+cd ../nft-new || exit 1
+while read -r verb what family table rest; do
+	# shellcheck disable=SC2086
+	case "$verb $what $family" in
+	"add table bridge" | "add map bridge" | "add table ip" | "add set ip") ;;
+	"add chain bridge") : >>"chain-${rest%% *}" ;;
+	"flush chain bridge") : >"chain-$rest" ;;
+	"destroy chain bridge") rm -f "chain-$rest" ;;
+	"add rule bridge") echo "${rest#* }" >>"chain-${rest%% *}" || exit 1 ;;
+	"add element bridge" | "destroy element bridge")
+		set -- $rest
+		element=port-$(echo "$3" | tr -d '"')
+		rm -f "$element"
+		if [ $verb = add ]; then
+			[ -e "chain-$6" ] || exit 1
+			echo "$6" >"$element"
+		fi
+		;;
+	"add chain ip") : >>"ip-chain-${rest%% *}" ;;
+	"flush chain ip") : >"ip-chain-$rest" ;;
+	"add rule ip") echo "${rest#* }" >>"ip-chain-${rest%% *}" || exit 1 ;;
+	"add element ip" | "destroy element ip")
+		set -- $rest
+		element=ip-port-$(echo "$3" | tr -d '"')
+		rm -f "$element"
+		[ $verb = destroy ] || : >"$element"
+		;;
+	"destroy table ip") rm -f "table-$table" ;;
+	"table ip "*)
+		into=table-$family
+		: >"$into"
+		;;
+	*) echo "$verb $what $family $table $rest" >>"$into" || exit 1 ;;
+	esac || exit 1
+done <../nft-input
+rm -rf ../nft-old
+mv ../nft ../nft-old && mv ../nft-new ../nft
+END
+chmod +x bin/nft
+for n in bridge route nat; do
 	cat >scripts/vif-$n <<-END
 		#!/bin/sh
 		export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH
-		export SYS_CLASS_NET=$root/net SYS_NET_IPV4=$root/ipv4 SYS_NET_IPV6=$root/ipv6
+		export SYS_CLASS_NET=$root/net SYS_NET_IPV4=$root/ipv4 SYS_NET_IPV6=$root/ipv6 XEN_RUN=$root/run
 		exec sh $here/../../../dom0-tools/rootfs/etc/xen/scripts/vif-$n "\$@"
 	END
 done

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What the vif- scripts share; they read it with ".". Wants $vif and hotplug.sh's variables. Owns the interface's name, its
-# MTU and how it stands in dom0.
+# MTU and how it stands in dom0, which addresses the guest is held to, and how nft is asked.
 
 sys=${SYS_CLASS_NET:-/sys/class/net}
 ipv4=${SYS_NET_IPV4:-/proc/sys/net/ipv4}
 ipv6=${SYS_NET_IPV6:-/proc/sys/net/ipv6/conf}
+run=${XEN_RUN:-/run/xen}
 
 # vifname= in the configuration; the kernel's own name otherwise.
 give_name() {
@@ -18,6 +19,40 @@ give_name() {
 # No IPv6 of dom0's on it: each would have the same link-local address, made of the same MAC address.
 no_ipv6() {
 	[ ! -e "$ipv6/$name/disable_ipv6" ] || echo 1 >"$ipv6/$name/disable_ipv6"
+}
+
+# ip= in the configuration, if there is any: $addresses. One with a net's length stands for itself.
+find_addresses() {
+	addresses=
+	for ip in $(store ip); do
+		case $ip in
+		*:*) fail "${0##*/} cannot hold a guest to the IPv6 address $ip, only to IPv4 ones" ;;
+		esac
+		ip=${ip%/*}
+		case " $addresses " in
+		*" $ip "*) ;;
+		*) addresses="$addresses${addresses:+ }$ip" ;;
+		esac
+	done
+}
+
+# setting FILE VALUE: below /proc/sys/net/ipv4
+setting() { echo "$2" >"$ipv4/$1" || fail "cannot write $2 to $ipv4/$1"; }
+
+# Can $1 stand in nft's language as it is? In quotes it takes a * at the end for any number of characters.
+plain() {
+	case $1 in
+	*[!A-Za-z0-9._-]*) fail "with $2 the name $1 may have letters, digits, dots, - and _ only" ;;
+	esac
+}
+
+# Where nft's own words are
+hotplug_log=/var/log/xen/xen-hotplug.log
+
+# filter: what comes in is done by the kernel as a whole or not at all.
+filter() {
+	command -v nft >/dev/null || { log "there is no nft in dom0 (Debian's package nftables)"; return 1; }
+	nft -f -
 }
 
 # mtu= in the configuration, which must work, or $1, which need not.

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest whose core is being written: whoever writes it may be killed, and leaves neither a guest that is paused nor half a file
+ * (xl minder, or the next one who writes that guest's, sees to it).
+ */
+#ifndef XL_DUMP_H
+#define XL_DUMP_H
+
+#include "xl.h"
+
+struct dump {
+	uint32_t domid;
+	int fd;
+	bool paused; /* by us */
+	char *part; /* what is at first written instead of the path, absolute */
+};
+
+/* The domain's lock is held until dump_end(). @pause: unless it is paused already. 0 or -errno, then without dump_end(). */
+int dump_begin(struct xl *xl, uint32_t domid, const char *path, bool pause, struct dump *d);
+void dump_end(struct xl *xl, struct dump *d);
+/* Undoes what the killed have left. */
+void dump_sweep(void);
+
+#endif /* XL_DUMP_H */
