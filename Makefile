@@ -33,6 +33,9 @@ IMAGES ?=
 IMAGES_SIZE ?=
 SSH_KEY ?=
 SSH_PORT ?=
+# What else is on /images and runs: GUEST=debian
+GUEST ?=
+$(if $(filter-out debian,$(GUEST)),$(error GUEST=$(GUEST): want GUEST=debian, or nothing))
 export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE KEEP IMAGES_SIZE SSH_KEY SSH_PORT
 
 include_dir := $(BUILD)/include
@@ -54,11 +57,14 @@ run_disks := $(if $(images),images-disk,disk) $(if $(data),data-disk)
 run_env = IMAGES="$(images)" DATA="$(data)" DISK=$(disk)
 # Guests without Linux: pvabi/runtime
 runtime_make = $(MAKE) -C $(top)/pvabi/runtime O=$(BUILD)/runtime XENINC=$(include_dir) LIBFDT=$(libfdt)
+# Distributions' disks: scripts/debian
+guest_tree := $(BUILD)/images
+kernel_distro := $(BUILD)/linux-distro
 boot_script := $(BUILD)/uboot/boot.scr
 boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
 
-.PHONY: all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
+.PHONY: kernel-distro images test-distro all run run-uboot native test test-unit test-system test-full test-guests fuzz bench bench-xenstore check-style format \
 	deps menuconfig headers kernel kernel-debug kernel-source config hypervisor tools rootfs disk-tree qemu-utils disk data-disk new-data-disk images-disk boot-disk guest guest-tests bench-files \
 	check-deps clean help
 
@@ -122,6 +128,16 @@ kernel: kernel-source
 kernel-debug:
 	@$(MAKE) -C $(top)/guest-kernel-patches O=$(BUILD)/linux-debug CONFIGS="pavise debug" image
 
+## kernel-distro	a kernel for distributions and their containers, with modules, as a Debian package (docs/distributions.md)
+kernel-distro:
+	@$(MAKE) -C $(top)/guest-kernel-patches O=$(kernel_distro) CONFIGS="pavise distro" deb
+
+## images	Debian as a guest: its disk, from Debian's packages, and debian.cfg, in build/images (docs/distributions.md)
+images: check-deps kernel-distro
+	@$(top)/scripts/debian/make-image $(guest_tree)/debian.img $(BUILD)/debian --kernel $(kernel_distro)/Image \
+		--deb $(kernel_distro)/linux-image.deb
+	@$(top)/scripts/debian/make-config $(guest_tree)
+
 $(libfdt)/libfdt.h: | kernel-source
 	@mkdir -p $(libfdt)
 	@cp $(BUILD)/linux/src/scripts/dtc/libfdt/*.[ch] $(libfdt)/
@@ -173,14 +189,15 @@ qemu-utils: $(qemu_nbd)
 $(qemu_nbd): $(top)/scripts/fetch-qemu-utils $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-qemu-utils $(qemu_tree)/qemu
 	@touch $@
-on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(top)/images
+on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(if $(GUEST),$(guest_tree)) $(top)/images
+
 ## deb		Debian packages of tools and hypervisor, in build/deb/ (DEB_VERSION=; docs/debian.md)
 .PHONY: deb
 deb: headers config kernel $(libfdt)/libfdt.h
 	@$(top)/scripts/make-deb $(BUILD) $(BUILD)/deb
 
 # Made anew each time: the guests of the last run have written to it.
-disk: disk-tree
+disk: disk-tree $(if $(GUEST),images)
 	@mkdir -p $(BUILD)/run
 	@$(top)/scripts/mkimage ext4 $(disk) $(on_images) --without .gitkeep \
 		--label images --slack 512M --always
@@ -196,8 +213,8 @@ new-data-disk:
 	@$(MAKE) data-disk
 
 ## images-disk	the disk for /images that make run KEEP=1 keeps: made, repaired, and given what it lacks
-images-disk: disk-tree
-	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),4G) $(on_images) \
+images-disk: disk-tree $(if $(GUEST),images)
+	@$(top)/scripts/keep-disk "$(or $(images),$(BUILD)/run/kept.img)" images $(or $(IMAGES_SIZE),$(if $(GUEST),8G,4G)) $(on_images) \
 		$(if $(IMAGES_SIZE),--grow $(IMAGES_SIZE)) --dir auto --dir etc --dir log
 
 $(boot_script): $(top)/scripts/uboot/boot.cmd
@@ -243,6 +260,10 @@ test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
 	@$(MAKE) explore BOUND=3 CAP=10000
 
+## test-distro	Debian as a guest, in and out (long; ARGS= goes to pytest, e.g. ARGS="-k docker")
+test-distro: all images
+	@cd $(top)/tests/distro && $(PYTHON) -m pytest $(ARGS)
+
 ## bench-xenstore	what xenstored's requests cost on this machine, with up to 1000 guests (table, plots)
 bench-xenstore: headers
 	@$(MAKE) -C $(top)/tests/bench/xenstore O=$(BUILD)/bench/xenstore XENINC=$(include_dir) ARGS="$(ARGS)" bench
@@ -268,15 +289,19 @@ test-debug: all guest-tests hypervisor-debug hypervisor-latency
 	@cd $(top)/tests/guests && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest $(ARGS)
 	@cd $(top)/tests/system && HYPERVISOR=$(debug_dir)/hypervisor/pavise $(PYTHON) -m pytest -k "test_demo or test_debug_build" $(ARGS)
 
-## check-style	clang-format and cppcheck for C, checkpatch for the kernel patches
+## check-style	clang-format and cppcheck for C, shellcheck for scripts, checkpatch and surviving symbols for the kernel
 # A source tree without git has nothing but sources.
 c_files = $(or $(shell cd $(top) && git ls-files -co --exclude-standard '*.[ch]' 2>/dev/null), \
 	$(shell cd $(top) && find hypervisor pvabi dom0-tools tests -name '*.[ch]'))
+# What is a shell script among those (some are Python's)
+shell_files = $(shell cd $(top) && grep -lE '^\#!/bin/(ba)?sh' scripts/* scripts/debian/* guest-kernel-patches/scripts/* 2>/dev/null)
 check-style: kernel-source headers config $(libfdt)/libfdt.h
 	@echo "  STYLE    clang-format"
 	@cd $(top) && clang-format --dry-run -Werror $(c_files)
 	@echo "  CHECK    cppcheck"
 	@$(top)/scripts/check-static $(BUILD)
+	@echo "  CHECK    shellcheck"
+	@cd $(top) && shellcheck -S warning $(shell_files)
 	@echo "  CHECK    docs/abi.md has the table of hypercalls"
 	@$(PYTHON) $(top)/hypervisor/scripts/gen-hypercalls --check $(top)/hypervisor/core/hypercalls.tbl \
 		$(top)/docs/abi.md
@@ -338,4 +363,5 @@ help:
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
 	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= DATA= (the disk that is kept); V=1 shows the kernel build's output."
+	@echo "GUEST=debian puts that guest on /images and starts it (DEBIAN_SIZE=4G DEBIAN_PACKAGES= DEBIAN_UPDATE=1: images)."
 	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."
