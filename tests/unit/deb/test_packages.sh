@@ -109,6 +109,8 @@ check "a stop of xendomains spares supervisors" grep -qx KillMode=process $units
 check "an upgrade stops or restarts neither xendomains nor xenstored" bash -c "! grep -E 'deb-systemd-invoke .*(restart|_dh_action).*(xendomains|xenstored)' lists/postinst &&
 	! grep -E 'upgrade.*deb-systemd-invoke|deb-systemd-invoke.*stop' lists/preinst lists/postinst 2> /dev/null && grep -q 'remove' lists/prerm"
 check "guests.conf is what EnvironmentFile= reads" bash -c "! grep -vE '^(#.*|[A-Z_]+=[0-9]+)?$' root/etc/xen/guests.conf"
+settings() { sed -n 's/^#\{0,1\}\([a-z_]*\) = .*/\1/p' "$1" | sort; }
+check "xl.conf names what the small dom0's does" diff <(settings root/etc/xen/xl.conf) <(settings "$top/dom0-tools/rootfs/etc/xen/xl.conf")
 check "the rest of guests.conf is what the small dom0 has" diff <(grep -E '^[A-Z]' root/etc/xen/guests.conf) <(grep -E '^[A-Z]' "$top/dom0-tools/rootfs/etc/xen/guests.conf")
 
 # --- scripts ---
