@@ -33,6 +33,9 @@ IMAGES ?=
 IMAGES_SIZE ?=
 SSH_KEY ?=
 SSH_PORT ?=
+# Whose dom0 make run boots: DOM0=debian, or nothing for the initramfs
+DOM0 ?=
+$(if $(filter-out debian,$(DOM0)),$(error DOM0=$(DOM0): want DOM0=debian, or nothing))
 # What else is on /images and runs: GUEST=debian
 GUEST ?=
 $(if $(filter-out debian,$(GUEST)),$(error GUEST=$(GUEST): want GUEST=debian, or nothing))
@@ -56,14 +59,17 @@ disk := $(BUILD)/run/images.img
 # What is kept from run to run: /data; or /images with KEEP=1 (IMAGES= names it), which then is /data, too
 DATA ?= $(BUILD)/run/data.img
 images := $(or $(IMAGES),$(if $(filter 1,$(KEEP)),$(BUILD)/run/kept.img))
-data := $(if $(and $(images),$(filter file,$(origin DATA))),,$(DATA))
-run_disks := $(if $(images),images-disk,disk) $(if $(data),data-disk)
-run_env = IMAGES="$(images)" DATA="$(data)" DISK=$(disk)
+data := $(if $(or $(DOM0),$(and $(images),$(filter file,$(origin DATA)))),,$(DATA))
+# DOM0=debian: dom0's own disk, kept where /images is
+dom0_disk := $(if $(DOM0),$(if $(images),$(images:.img=)-dom0.img,$(BUILD)/run/dom0.img))
+run_disks := $(if $(images),images-disk,disk) $(if $(data),data-disk) $(if $(DOM0),dom0-disk)
+run_env = IMAGES="$(images)" DATA="$(data)" DISK=$(disk) DOM0_DISK="$(dom0_disk)"
 # Guests without Linux: pvabi/runtime
 runtime_make = $(MAKE) -C $(top)/pvabi/runtime O=$(BUILD)/runtime XENINC=$(include_dir) LIBFDT=$(libfdt)
 # Distributions' disks: scripts/debian
 guest_tree := $(BUILD)/images
 kernel_distro := $(BUILD)/linux-distro
+dom0_debian := $(BUILD)/dom0-debian/dom0.img
 boot_script := $(BUILD)/uboot/boot.scr
 boot_disk := $(BUILD)/run/boot.img
 common := XENINC=$(include_dir) LIBFDT=$(libfdt) AUTOCONF=$(autoconf)
@@ -131,6 +137,15 @@ kernel: kernel-source
 ## kernel-debug	the same kernel with lockdep, KASAN and what distributions turn on, as build/linux-debug/Image
 kernel-debug:
 	@$(MAKE) -C $(top)/guest-kernel-patches O=$(linux)-debug CONFIGS="pavise debug" image
+
+## dom0-debian	Debian as dom0: its disk, from Debian's packages and ours, in build/dom0-debian (docs/debian.md)
+.PHONY: dom0-debian dom0-disk
+dom0-debian: check-deps deb kernel-distro
+	@$(top)/scripts/debian/make-dom0 $(BUILD)
+
+dom0-disk: dom0-debian
+	@mkdir -p $(BUILD)/run
+	@$(if $(images),test -e "$(dom0_disk)" ||) cp --sparse=always $(dom0_debian) "$(dom0_disk)"
 
 ## kernel-distro	a kernel for distributions and their containers, with modules, as a Debian package (docs/distributions.md)
 kernel-distro:
@@ -200,6 +215,11 @@ $(qemu_nbd): $(top)/scripts/fetch-qemu-utils $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-qemu-utils $(qemu_tree)/qemu
 	@touch $@
 on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(if $(GUEST),$(guest_tree)) $(top)/images
+
+## deb		Debian packages of tools and hypervisor, in build/deb/ (DEB_VERSION=; docs/debian.md)
+.PHONY: deb
+deb: headers config kernel $(libfdt)/libfdt.h
+	@$(top)/scripts/make-deb $(BUILD) $(BUILD)/deb
 
 # Made anew each time: the guests of the last run have written to it.
 disk: disk-tree $(if $(GUEST),images)
@@ -368,5 +388,6 @@ help:
 	@echo
 	@echo "Options: SMP=2 MEM=2G CPU=rv64 QEMU=qemu-system-riscv64 QEMU_EXTRA= CMDLINE= (the hypervisor's)"
 	@echo "DOM0_CMDLINE= (the dom0 kernel's) JOBS= BUILD= KERNEL_SERIES=6.12 DATA= (the disk that is kept); V=1 shows the kernel build's output."
+	@echo "DOM0=debian boots Debian as dom0 from a disk of its own."
 	@echo "GUEST=debian puts that guest on /images and starts it (DEBIAN_SIZE=4G DEBIAN_PACKAGES= DEBIAN_UPDATE=1: images)."
 	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."

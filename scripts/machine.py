@@ -12,10 +12,11 @@ usage: scripts/machine.py [--print | --check | --keys] [--native | --uboot | --u
 --uboot-args   print pavise.txt of such a disk: the options from CMDLINE and DOM0_CMDLINE
 
 Environment: BUILD (directory), DISK (image for /images), DATA (image for /data, which is kept), KEEP, IMAGES (image for /images that is
-kept), SSH_KEY (public keys that may log in to dom0), SSH_PORT, SMP, MEM, CPU, QEMU, QEMU_EXTRA, CMDLINE (hypervisor), DOM0_CMDLINE,
+kept), DOM0_DISK (a dom0 that has a disk for its root instead of the initramfs: DOM0=debian of make run; with IMAGES it is kept, too), SSH_KEY (public keys that may log in to dom0), SSH_PORT, SMP, MEM, CPU, QEMU, QEMU_EXTRA, CMDLINE (hypervisor), DOM0_CMDLINE,
 HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the machine ends. tests/system builds its
 machines with command() as well.
 """
+import base64
 import errno
 import fcntl
 import os
@@ -39,6 +40,10 @@ INITRD_ADDR = 0x88000000  # or behind a larger kernel
 # Options that hold unless the user gives the same one.
 CMDLINE = "dom0_mem=512M"
 DOM0_CMDLINE = "console=hvc0 nbd.max_part=0"
+# dom0 with a disk of its own, which has a distribution on it. Who has this machine's console is root there.
+DISK_CMDLINE = "dom0_mem=1G"
+DISK_DOM0_CMDLINE = (DOM0_CMDLINE + " root=/dev/vda rw systemd.set_credential=agetty.autologin:root"
+                     " systemd.set_credential=login.noauth:yes")
 NATIVE_CMDLINE = "console=ttyS0"
 
 DOM0_CRASHED = 42
@@ -69,6 +74,7 @@ class Config:
     hypervisor: str = ""
     kernel: str = ""
     initrd: str = ""
+    dom0_disk: str = ""  # dom0's root, with the distributions' kernel and no initramfs
     keys: str = ""  # a file with public keys that may log in to dom0
     ssh_port: int = 0  # the port of 127.0.0.1 that leads to dom0's ssh; 0: none
     hostfwd: tuple = ()  # pairs: 127.0.0.1's port, dom0's port (or "ADDRESS:PORT", a guest's)
@@ -81,8 +87,8 @@ class Config:
         if self.hypervisor == "":
             self.hypervisor = os.environ.get("HYPERVISOR") or os.path.join(self.build, "hypervisor", "pavise")
         if self.kernel == "":
-            self.kernel = os.environ.get("KERNEL_IMAGE") or os.path.join(self.build, "linux", "Image")
-        if self.initrd == "":
+            self.kernel = os.environ.get("KERNEL_IMAGE") or os.path.join(self.build, "linux-distro" if self.dom0_disk else "linux", "Image")
+        if self.initrd == "" and not self.dom0_disk:
             self.initrd = os.path.join(self.build, "dom0.cpio.gz")
 
 
@@ -110,10 +116,10 @@ def uboot_args(c):
 
 
 def virtio_disk(name, path, snapshot=False, kept=False):
-    """What is kept is on the host's disk when the guest was told so, and gives back there what was discarded."""
+    """What is kept is on the host's disk when the guest was told so, and gives back there what was discarded. The name is its serial number."""
     how = "cache=writeback,discard=unmap" if kept else "cache=unsafe"
     return ["-drive", f"if=none,id={name},format=raw,{how},file={quote(path)}" + (",snapshot=on" if snapshot else ""),
-            "-device", f"virtio-blk-pci,drive={name},disable-legacy=on"]
+            "-device", f"virtio-blk-pci,drive={name},serial={name},disable-legacy=on"]
 
 
 def command(c):
@@ -131,12 +137,15 @@ def command(c):
     elif c.boot_disk:
         argv += ["-kernel", UBOOT] + virtio_disk("boot", c.boot_disk, c.snapshot)
     else:
-        argv += ["-kernel", c.hypervisor, "-append", options(CMDLINE, c.cmdline)]
+        argv += ["-kernel", c.hypervisor, "-append", options(DISK_CMDLINE if c.dom0_disk else CMDLINE, c.cmdline)]
         if c.kernel:
             argv += ["-device", f"guest-loader,addr={KERNEL_ADDR:#x},kernel={quote(c.kernel)},"
-                     f"bootargs={quote(options(DOM0_CMDLINE, c.dom0_cmdline))}"]
+                     f"bootargs={quote(options(DISK_DOM0_CMDLINE if c.dom0_disk else DOM0_CMDLINE, c.dom0_cmdline))}"]
         if c.initrd:
             argv += ["-device", f"guest-loader,addr={initrd_addr(c):#x},initrd={quote(c.initrd)}"]
+    if c.dom0_disk:
+        # The first: vda
+        argv += virtio_disk("dom0", c.dom0_disk, c.snapshot and not c.kept, c.kept)
     if c.disk:
         argv += virtio_disk("images", c.disk, c.snapshot and not c.kept, c.kept)
     if c.data:
@@ -306,6 +315,8 @@ def kept_images(env):
 
 def from_environment(flags):
     env = os.environ
+    if env.get("DOM0_DISK") and flags & {"--uboot", "--native"}:
+        fail("DOM0=debian is for make run alone")
     if "--uboot" in flags and not env.get("BOOT_DISK"):
         fail("--uboot needs the disk to boot from in BOOT_DISK (make run-uboot makes one)")
     smp, mem = env.get("SMP") or "2", env.get("MEM") or "2G"
@@ -329,13 +340,13 @@ def from_environment(flags):
     config = Config(build=env.get("BUILD", "build"), smp=int(smp), mem=mem, data=data, kept=bool(images),
                     cpu=env.get("CPU") or "rv64", cmdline=env.get("CMDLINE", ""),
                     dom0_cmdline=env.get("DOM0_CMDLINE", ""), disk=images or env.get("DISK", ""), native="--native" in flags,
-                    boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "",
+                    boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "", dom0_disk=env.get("DOM0_DISK", ""),
                     qemu=env.get("QEMU") or "qemu-system-riscv64",
                     extra=extra)
     if not config.native:
         for name, path in ("images", config.disk), ("data", config.data):
             found = uuid_of(path) if path else "none"
-            config.dom0_cmdline += f" pavise.{name}={found}" if found else ""
+            config.dom0_cmdline += f" pavise.{name}={found}" if found and not config.dom0_disk else ""
         ssh_from_environment(config, env)
     return config
 
@@ -350,7 +361,19 @@ def ssh_from_environment(config, env):
         return
     config.ssh_port = check_port(env.get("SSH_PORT") or "2222", wanted=True)
     config.hostfwd = ((config.ssh_port, 22),)
-    config.dom0_cmdline += f" pavise.ssh={config.ssh_port}"
+    if not config.dom0_disk:
+        config.dom0_cmdline += f" pavise.ssh={config.ssh_port}"
+    elif keys:
+        config.dom0_cmdline += key_credential(keys)
+
+
+def key_credential(path):
+    """systemd's way for keys to root: a kernel's command line has 1023 characters for all."""
+    with open(path, "rb") as f:
+        word = " systemd.set_credential_binary=ssh.authorized_keys.root:" + base64.b64encode(f.read()).decode()
+    if len(word) > 700:
+        fail(f"SSH_KEY={path}: too long for dom0's command line; an ed25519 key is short")
+    return word
 
 
 def ssh_command(c):
@@ -360,8 +383,10 @@ def ssh_command(c):
 
 def tell(c):
     """What differs from run to run, before the boot's messages."""
+    if c.dom0_disk:
+        print(f"dom0 is the Debian on {os.path.relpath(c.dom0_disk)}, " + ("which is kept." if c.kept else "made anew by each run: KEEP=1 keeps it."))
     if c.kept:
-        print(f"/images is {os.path.relpath(c.disk)}, which is kept" + ("." if c.data else ", with dom0's settings and logs."))
+        print(f"/images is {os.path.relpath(c.disk)}, which is kept" + ("." if c.data or c.dom0_disk else ", with dom0's settings and logs."))
     elif c.disk:
         print("/images is made anew by each run: KEEP=1 keeps it."
               + (f" What is in /data stays, in {os.path.relpath(c.data)}." if c.data else ""))
@@ -374,13 +399,13 @@ def tell(c):
 
 def run(config):
     """Boots it; QEMU's exit status. What is kept is ours until then."""
-    held = [lock(path) for path in (config.disk if config.kept else "", config.data) if path]
+    held = [lock(path) for path in ((config.disk, config.dom0_disk) if config.kept else ()) + (config.data,) if path]
     if config.disk:
         config.console_log = os.path.join(config.build, "run", "console.log")
         os.makedirs(os.path.dirname(config.console_log), exist_ok=True)
         if os.path.exists(config.console_log):
             os.replace(config.console_log, config.console_log + ".1")
-    if config.keys and not config.boot_disk:
+    if config.keys and not config.boot_disk and not config.dom0_disk:
         config.initrd = initrd_with_keys(config, config.keys)
     tell(config)
     argv = command(config)

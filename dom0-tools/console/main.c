@@ -23,6 +23,7 @@
 #include <xenstore.h>
 
 #include "channel.h"
+#include "notify.h"
 
 /* How soon a xenstored that is away is looked for; and, doubled each time, one that is there and does not answer. */
 #define RETRY_MS 200
@@ -397,7 +398,7 @@ static void run(struct loop *l)
 	bool store;
 
 	while (!stop) {
-		n = epoll_wait(l->d.epoll, ev, EVENTS, wait);
+		n = epoll_wait(l->d.epoll, ev, EVENTS, notify_wait(wait));
 		store = false;
 		for (i = 0; i < n; i++) {
 			struct source *s = ev[i].data.ptr;
@@ -674,6 +675,7 @@ int main(int argc, char **argv)
 			return 1;
 		close(ready);
 	}
+	notify_ready();
 	run(&l);
 	unlink(o.pid_file);
 	return 0;

@@ -26,6 +26,7 @@
 #include "minder.h"
 #include "nbd.h"
 #include "sandbox.h"
+#include "scope.h"
 
 /* Together less than a script may take (HOTPLUG_WAIT_MS). */
 #ifndef IMAGE_START_MS
@@ -376,6 +377,20 @@ static pid_t start(struct job *j, const char *root, int listening, int errors, i
 	return pid;
 }
 
+/* What it is called where the host's service manager keeps it: backend/vbd/3/51712 is vbd-3-51712. */
+static void keep(struct job *j, pid_t pid)
+{
+	const char *vbd = strstr(j->be, "vbd/");
+	char *name = xl_sprintf("%s", vbd ? vbd : j->be), *p;
+
+	for (p = name; *p; p++)
+		if (*p == '/')
+			*p = '-';
+	if (scope_enter(pid, name))
+		note(j, "it lives no longer than what xl was run from: " XL_SCOPE " failed");
+	free(name);
+}
+
 /* Noted first, then it may begin: whoever is killed in between leaves a process that ends by itself. */
 static int let_go(struct job *j, pid_t pid, int go)
 {
@@ -482,6 +497,7 @@ static int serve(struct job *j, const char *root)
 					   *said ? said : strerror(errno)));
 			free(said);
 		} else {
+			keep(j, pid);
 			rc = let_go(j, pid, go);
 		}
 	}

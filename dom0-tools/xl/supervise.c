@@ -19,6 +19,7 @@
 #include "events.h"
 #include "minder.h"
 #include "next.h"
+#include "scope.h"
 #include "supervise.h"
 #include "usage.h"
 
@@ -452,6 +453,9 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 		xl_spare_me();
 		cfg->tree.log = stderr;
 		life_note("domain %u ('%s') created", domid, cfg->name);
+		if (scope_enter(getpid(), cfg->name))
+			life_note("it lives no longer than what xl create was run from: " XL_SCOPE
+				  " failed");
 		if (xl_open(&own))
 			_exit(1);
 		_exit(supervise(&own, cfg, domid, 3));
@@ -483,6 +487,8 @@ static int go_on(struct life *l)
 {
 	enum next next = NEXT_LIFE;
 
+	if (scope_enter(getpid(), l->cfg->name))
+		life_note("it lives no longer than what has started it: " XL_SCOPE " failed");
 	for (life_reconnect(l); !l->xl->xs; life_reconnect(l))
 		xl_sleep(RECONNECT_MS);
 	life_note("the supervisor of '%s' was killed; process %d goes on in its place",

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines that Pavise cannot start on: it says what is missing and what to do, and ends visibly."""
+import base64
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -92,6 +94,25 @@ def test_bad_files(tmp_path):
         s.bind(("127.0.0.1", 0))
         s.listen()
         refused("that port of 127.0.0.1 is taken", f"SSH_PORT={s.getsockname()[1]}")
+
+
+def test_dom0_with_a_disk(tmp_path):
+    """DOM0=debian: that disk is the first, there is no initramfs, and the keys are systemd's to read; not through U-Boot."""
+    key, disk = tmp_path / "key", tmp_path / "dom0.img"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    env = dict(os.environ, DOM0_DISK=str(disk), SSH_KEY=f"{key}.pub", DISK=str(tmp_path / "images.img"), SSH_PORT="", DATA="", IMAGES="", KEEP="")
+    argv = shlex.split(subprocess.run([sys.executable, machine.__file__, "--print"], env=env, capture_output=True, text=True, check=True).stdout)
+    drives = [a for a in argv if a.startswith("if=none")]
+    assert f"file={disk}" in drives[0] and "images.img" in drives[1] and len(drives) == 2, drives
+    assert "dom0_mem=1G" in argv[argv.index("-append") + 1]
+    loader, = [a for a in argv if a.startswith("guest-loader")]
+    assert "linux-distro/Image" in loader and " root=/dev/vda rw " in loader and "pavise." not in loader
+    coded = re.search(r"ssh\.authorized_keys\.root:(\S+)", loader).group(1)
+    assert base64.b64decode(coded) == (tmp_path / "key.pub").read_bytes()
+    (tmp_path / "many.pub").write_bytes((tmp_path / "key.pub").read_bytes() * 20)
+    refused("many.pub: too long for dom0's command line", f"DOM0_DISK={disk}", f"SSH_KEY={tmp_path}/many.pub")
+    done = subprocess.run([sys.executable, machine.__file__, "--uboot"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "DOM0=debian is for make run alone" in done.stderr
 
 
 def on_disk(disk, command):

@@ -21,6 +21,7 @@
 #include "hv.h"
 #include "journal.h"
 #include "liveupdate.h"
+#include "notify.h"
 #include "record.h"
 #include "sock.h"
 #include "util.h"
@@ -384,7 +385,7 @@ static void serve(void)
 
 	clock_update();
 	for (;;) {
-		wait = conn_timers();
+		wait = notify_wait(conn_timers());
 		n = epoll_wait(ep, ev, ARRAY_SIZE(ev), more ? 0 : wait);
 		clock_update();
 		for (int i = 0; i < n; i++) {
@@ -446,6 +447,7 @@ int main(int argc, char **argv)
 	live_update_init(&(struct live_update){ argv, listen_fd, pid_fd, journal_file() });
 	if (ready >= 0)
 		daemon_ready(ready);
+	notify_ready();
 	serve();
 	tear_down();
 	return OK;

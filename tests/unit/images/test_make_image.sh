@@ -30,6 +30,11 @@ mkdir cache
 make="$debian/make-image disk.img cache --kernel"
 refuses "there is no kernel 'nothing'" $make nothing
 refuses "there is no package 'none.deb'" $make Image --deb none.deb
+refuses "there is no package 'none.deb'" $make Image --deb Image --deb none.deb
+refuses "there is no directory 'none'" $make Image --files none
+mkdir build
+refuses "linux-distro/linux-image.deb is not there" "$debian/make-dom0" build
+refuses "usage: scripts/debian/make-dom0 BUILD" "$debian/make-dom0"
 refuses "DEBIAN_SIZE=big" DEBIAN_SIZE=big $make Image
 refuses "DEBIAN_SUITE=../x" DEBIAN_SUITE=../x $make Image
 refuses "DEBIAN_LIST=nowhere" DEBIAN_LIST=nowhere $make Image

@@ -100,6 +100,36 @@ static void test_xenstored_does_not_answer(void **state)
 	assert_true(until(announced, SECOND));
 }
 
+/* Of a service manager that has a watchdog. */
+static void test_manager_is_told(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = 20 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), i;
+	char text[32];
+	ssize_t n;
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path[AGENT]);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	kill(daemon_pid, SIGKILL);
+	waitpid(daemon_pid, NULL, 0);
+	setenv("NOTIFY_SOCKET", path[AGENT], 1);
+	setenv("WATCHDOG_USEC", "100000", 1);
+	start_daemon();
+	for (i = 0; i < 4; i++) {
+		n = recv(fd, text, sizeof(text) - 1, 0);
+		assert_true(n > 0);
+		text[n] = '\0';
+		assert_string_equal(text, i ? "WATCHDOG=1" : "READY=1");
+	}
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	close(fd);
+	unlink(path[AGENT]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +138,7 @@ int main(void)
 						world_teardown),
 		cmocka_unit_test_setup_teardown(test_xenstored_does_not_answer, setup,
 						world_teardown),
+		cmocka_unit_test_setup_teardown(test_manager_is_told, setup, world_teardown),
 	};
 	int rc = world_begin();
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# dom0's rc.shutdown and rc.guests with a pretended xl, and what starts xenconsoled. Usage: test_rc.sh <directory for what it writes>.
+# dom0's rc.shutdown and rc.guests, and what they start, with a pretended xl, and what starts xenconsoled. Usage: test_rc.sh <directory for what it writes>.
 # Owns the proof that nobody is destroyed before his time because xl could not tell who runs, that guests start in order
 # whatever is in auto, that files of settings are not run, and that the logs' limit is in one place.
 set -u
@@ -9,10 +9,13 @@ rm -rf "$1/rc"
 mkdir -p "$1/rc/bin"
 cd "$1/rc" || exit 1
 dir=$PWD
-sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/run/role,$dir/role," -e "s,/run/xen/no-restart,$dir/no-restart," \
-	-e "s,^STEP=10,STEP=0," -e "s,^for conf in .*; do,for conf in $dir/guests.conf; do," -e "s,/etc/settings,$dir/settings," \
+sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/run/role,$dir/role," -e "s,/etc/xen/scripts,$dir," \
+	-e "s,^for conf in .*; do,for conf in $dir/guests.conf; do," -e "s,/etc/settings,$dir/settings," \
 	-e "/^\\/etc\\/rc.unmount/d" \
 	"$here/../../../dom0-tools/rootfs/etc/rc.shutdown" >rc.shutdown
+sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/run/xen,$dir,g" -e "s,^STEP=10,STEP=0," \
+	"$here/../../../dom0-tools/rootfs/etc/xen/scripts/stop-guests" >stop-guests
+chmod +x stop-guests
 cp "$here/../../../dom0-tools/rootfs/etc/settings" settings
 echo dom0 >role
 
@@ -175,8 +178,11 @@ chmod +x bin/*
 rm -rf etc images data run log
 mkdir -p etc images data run log
 sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/etc/settings,$dir/settings," -e "s,/run/,$dir/run/,g" -e "s,/var/log/xen/,$dir/log/,g" \
-	-e "s,^	dirs=.*,	dirs='$dir/etc $dir/images $dir/data'," -e "s,places guests.conf,echo $dir/guests.conf,g" \
-	-e 's/^PATIENCE=100/PATIENCE=10/' -e 's/^	*ulimit .*//; s/^if wait_for_xenstored; then/if :; then/' "$here/../../../dom0-tools/rootfs/etc/rc.guests" >rc.guests
+	-e "s,^AUTO=.*,AUTO='$dir/etc $dir/images $dir/data'," -e "s,places guests.conf,echo $dir/guests.conf,g" -e "s,/etc/xen/scripts,$dir,g" \
+	-e 's/^	*ulimit .*//; s/^if wait_for_xenstored; then/if :; then/' "$here/../../../dom0-tools/rootfs/etc/rc.guests" >rc.guests
+sed -e "s,^PATH=.*,PATH=$dir/bin:\$PATH," -e "s,/run/xen,$dir/run,g" -e 's/^PATIENCE=100/PATIENCE=10/' \
+	"$here/../../../dom0-tools/rootfs/etc/xen/scripts/start-guests" >start-guests
+chmod +x start-guests
 
 for name in etc/demo etc/50-e images/20-b images/30-bad data/10-a data/50-e data/60-f; do
 	echo "name = 1" >$name.cfg
