@@ -81,6 +81,7 @@ xl create -q /tmp/o.cfg
     assert '"supervisor": "alive"' in m.run("xl list --json service")
     # xl reboot ends the program in order and begins with a new root; each life has a log of its own.
     m.run("xl reboot -w service", 60)
+    m.shell.run(f"until [ -e {LOG % 'service'}.1 ]; do sleep 0.3; done", 60)
     wait_for_lines(m, "service", "^life", 1)
     m.run("xl shutdown -w service", 60)
     for log in (LOG % "service", LOG % "service" + ".1"):
