@@ -134,7 +134,7 @@ def test_oci_disks(image):
     m.run("cd /images/oci && truncate -s 48M root.img data.img && mke2fs -F data.img > /dev/null && cp data.img used.img", 60)
     script = "head -c 20000000 /dev/zero > /big && touch /left; cat /proc/mounts; ls /left /lost+found; true"
     for _ in range(2):
-        out = m.run(f"xl oci run -u 0 -m 48m --root-disk /images/oci/root.img {run_it} 'ls /left; {script}'", 120)
+        out = m.run(f"xl oci run -u 0 -m 96m --root-disk /images/oci/root.img {run_it} 'ls /left; {script}'", 120)
         assert "/dev/xvdb / ext4 " in out and out.count("ls: /left: No such file") + out.count("ls: /lost+found: No such file") == 2, out
     assert "something on it that is no image's root" in oci(m, f"--root-disk /images/oci/used.img {run_it}", status=125)
     m.run(f"xl oci run -u 0 -v /images/oci/data.img:/srv/data {run_it} 'echo kept > /srv/data/file'", 60)
