@@ -31,6 +31,8 @@
 #define ROOT "/image"
 #define ARCH "riscv64"
 #define GRACE 10
+#define ASKS 100
+#define ASK_US 100000
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static struct xs_handle *xs;
@@ -429,6 +431,22 @@ static void prepare(struct run *r)
 	free(read_only);
 }
 
+/*
+ * The kernel may call this before the first process is this program, which blocks the signal: until then it is lost. So it is sent for
+ * a while; that it comes more than once changes nothing.
+ */
+static int ask_for(int sig)
+{
+	int i;
+
+	for (i = 0; i < ASKS; i++) {
+		if (kill(1, sig))
+			return 1;
+		usleep(ASK_US);
+	}
+	return 0;
+}
+
 /* The kernel calls "poweroff" when xl shutdown asks for it, and "reboot" for xl reboot. */
 int main(int argc, char **argv)
 {
@@ -438,9 +456,9 @@ int main(int argc, char **argv)
 	int disk;
 
 	if (argc && strstr(argv[0], "poweroff"))
-		return kill(1, RUN_END) ? 1 : 0;
+		return ask_for(RUN_END);
 	if (argc && strstr(argv[0], "reboot"))
-		return kill(1, RUN_AGAIN) ? 1 : 0;
+		return ask_for(RUN_AGAIN);
 	if (getpid() != 1) {
 		fprintf(stderr, "oci-init is the first program of a guest that xl oci makes\n");
 		return 1;

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-APPLETS = "sh echo id cat seq hostname pwd sleep head sha256sum readlink ip wget touch sync mount nproc ls".split()
+APPLETS = "sh echo id cat seq hostname pwd sleep head sha256sum readlink ip wget touch sync mount nproc ls ping".split()
 
 
 def run(work, *command):
