@@ -9,7 +9,8 @@ store() { xenstore-read "$XENBUS_PATH/$1" 2>/dev/null; }
 # Hundredths of a second since the machine started; bounds are times, not tries, which take long on a busy machine.
 now() {
 	read -r up _ </proc/uptime
-	echo "${up%.*}${up#*.}"
+	# 0.08 is 8, and no octal number
+	echo $((${up%.*} * 100 + 1${up#*.} - 100))
 }
 
 # The xl that started us may be dead, and another may have destroyed the domain meanwhile.
