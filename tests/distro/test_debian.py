@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Debian as a guest, as `make images && make run GUEST=debian` gives it: systemd, ssh, podman, a second guest, another kernel, an orderly end. In this order."""
+"""Debian as a guest, as `make images && make run GUEST=debian` gives it: systemd, Docker, ssh, podman, a second guest, another kernel, an orderly end. In this order."""
 import json
 import os
 import re
@@ -10,6 +10,22 @@ from conftest import PATIENCE
 
 # The guest's own apt, with the packages of make-tools' disk only
 APT = "apt-get -q -o Dir::Etc::sourcelist=/root/tools.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0"
+
+HELLO = """
+set -e
+rm -rf /root/hello && mkdir -p /root/hello/root/bin /root/hello/root/lib /root/hello/root/tmp
+cd /root/hello
+# Debian's own programs and the libraries that they load
+for program in sh cat grep echo; do
+    cp -L /usr/bin/$program root/bin/
+    ldd /usr/bin/$program | grep -o '/[^ ]*' | while read -r library; do
+        mkdir -p root$(dirname $library) && cp -L $library root$library
+    done
+done
+tar -C root -c . | docker import - base:1
+printf 'FROM base:1\\nCMD ["/bin/sh", "-c", "echo Hello from a container; grep ^Seccomp: /proc/self/status"]\\n' > Dockerfile
+DOCKER_BUILDKIT=0 docker build -q -t hello:1 .
+"""
 
 
 def test_systemd_is_running_with_nothing_failed(debian):
@@ -30,6 +46,15 @@ def test_the_kernel_is_the_guests_own_and_hardened(debian):
         config = g.run("zcat /proc/config.gz | grep -E '^CONFIG_(STRICT_KERNEL_RWX|STACKPROTECTOR_STRONG|RANDOMIZE_BASE)='")
         assert config.count("=y") == 3
         assert {"cpuset", "cpu", "io", "memory", "pids"} <= set(g.run("cat /sys/fs/cgroup/cgroup.controllers").split())
+
+
+def test_docker_runs_an_image_built_there(debian):
+    with debian.console() as g:
+        g.run("systemctl is-active docker", 60)
+        g.script(HELLO, PATIENCE)
+        said = g.run("docker run --rm hello:1", PATIENCE)
+        assert "Hello from a container" in said
+        assert re.search(r"^Seccomp:\s*2$", said, re.M), said
 
 
 def address(g):
