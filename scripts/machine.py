@@ -87,7 +87,8 @@ class Config:
         if self.hypervisor == "":
             self.hypervisor = os.environ.get("HYPERVISOR") or os.path.join(self.build, "hypervisor", "pavise")
         if self.kernel == "":
-            self.kernel = os.environ.get("KERNEL_IMAGE") or os.path.join(self.build, "linux-distro" if self.dom0_disk else "linux", "Image")
+            named = "" if self.dom0_disk else os.environ.get("KERNEL_IMAGE")
+            self.kernel = named or os.path.join(self.build, "linux-distro" if self.dom0_disk else "linux", "Image")
         if self.initrd == "" and not self.dom0_disk:
             self.initrd = os.path.join(self.build, "dom0.cpio.gz")
 
