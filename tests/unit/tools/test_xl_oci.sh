@@ -70,6 +70,19 @@ check "the guest may read its orders, and not change them" grep -qE '^oci = .*\(
 check "memory" grep -qE '"target_memkb": 20480' listed
 check "an interface" run --network bridge image.tar
 told 'network = "dhcp"'
+of_bridge() { xenstore-ls /local/domain/0/backend/vif | grep -qF "bridge = \"$1\""; }
+mkdir -p net/bridge-b/bridge
+echo 1500 >net/bridge-b/mtu
+echo 3 >status
+printf running >answer
+for how in bridge-b bridge:bridge-b; do
+	check "a bridge whose name begins so" run -d --network $how image.tar
+	check "is that bridge" of_bridge bridge-b
+	xl destroy t.boot
+done
+rm -r net/bridge-b status
+printf 'exit 0' >answer
+check "nothing is left" clean
 check "skopeo's name" run oci-archive:image.tar
 told 'hostname = "t.boot"'
 check "no input" sh -c '! grep -q input told'
