@@ -21,7 +21,8 @@
 
 #define WAIT_MS 10000
 #define LABEL "pavise-oci"
-#define LOOK_BYTES (64 << 10)
+/* The first 64 KiB say nothing: btrfs and others leave them as they were. */
+#define LOOK_BYTES (1 << 20)
 /* Of ext2 and its descendants: the superblock, and in it magic number and label. */
 #define SUPER 1024
 #define SUPER_MAGIC (SUPER + 56)
@@ -60,6 +61,17 @@ static bool may_be_made(const unsigned char *head)
 	return true;
 }
 
+int volume_may_be_made(int fd)
+{
+	unsigned char *head = malloc(LOOK_BYTES);
+	int ours = -1;
+
+	if (head && pread(fd, head, LOOK_BYTES, 0) == LOOK_BYTES)
+		ours = may_be_made(head);
+	free(head);
+	return ours;
+}
+
 static int make_file_system(const char *path)
 {
 	int status = -1;
@@ -79,20 +91,17 @@ static int make_file_system(const char *path)
 
 int volume_make_root(const char *vdev, const char *at, char *why, size_t size)
 {
-	int fd = volume_open(vdev, O_RDWR);
-	unsigned char *head = malloc(LOOK_BYTES);
+	int fd = volume_open(vdev, O_RDWR), ours;
 	char path[64];
-	bool ours;
 
-	if (fd < 0 || !head || pread(fd, head, LOOK_BYTES, 0) != LOOK_BYTES) {
+	ours = fd < 0 ? -1 : volume_may_be_made(fd);
+	if (ours < 0) {
 		snprintf(why, size, "the root's disk, %s: %s", vdev,
-			 fd >= 0 ? "it cannot be read, or is smaller than 64 KiB" :
-				   strerror(errno));
-		free(head);
+			 fd >= 0 ? "it cannot be read, or is smaller than 1 MiB" : strerror(errno));
+		if (fd >= 0)
+			close(fd);
 		return -1;
 	}
-	ours = may_be_made(head);
-	free(head);
 	close(fd);
 	snprintf(path, sizeof(path), "/dev/%s", vdev);
 	if (!ours)

@@ -9,6 +9,8 @@
 
 /* Once the disk is there, which is waited for. A descriptor, or -1 with errno. */
 int volume_open(const char *vdev, int flags);
+/* May a root be made on this disk: is it empty, or has it been one? 1, 0, or -1: it cannot be told. */
+int volume_may_be_made(int fd);
 /*
  * Makes an empty file system on the disk and mounts it at @at. Only on one that is empty, or that has been such a root before: never
  * over what somebody may want to keep. 0, or -1 and @why.

@@ -257,9 +257,10 @@ static int set_network(struct options *o)
 	vif.v = calloc(1, sizeof(*vif.v));
 	if (!vif.v)
 		abort();
-	vif.v[vif.nr++] = xl_sprintf("bridge=%s", strncmp(how, "bridge", 6) ? how :
-						  how[6] == ':'		    ? how + 7 :
-									      "xenbr0");
+	/* A bridge may have a name that begins so. */
+	vif.v[vif.nr++] = xl_sprintf("bridge=%s", !strncmp(how, "bridge:", 7) ? how + 7 :
+						  strcmp(how, "bridge")	      ? how :
+										"xenbr0");
 	set_list(o, "vif", &vif);
 	set(o, "oci_network", o->ip);
 	free(vif.v[0]);

@@ -4,19 +4,23 @@
  * Owns which texts are JSON: RFC 8259's, and none beside them.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "json.h"
 #include "run.h"
 #include "sha256.h"
+#include "volume.h"
 
 static char *buffer;
 static size_t where;
@@ -213,12 +217,47 @@ static void input_marks(void **state)
 	}
 }
 
+/* --- disks ----------------------------------------------------------------------------------- */
+
+static int may_be_made(size_t at, const char *text, size_t n)
+{
+	FILE *f = tmpfile();
+	int rc;
+
+	assert_non_null(f);
+	assert_return_code(ftruncate(fileno(f), 4 << 20), errno);
+	assert_int_equal(pwrite(fileno(f), text, n, (off_t)at), n);
+	rc = volume_may_be_made(fileno(f));
+	fclose(f);
+	return rc;
+}
+
+static void roots(void **state)
+{
+	/* Of ext2, magic number to label */
+	char super[80] = { 0x53, (char)0xef };
+	FILE *f = tmpfile();
+
+	(void)state;
+	assert_int_equal(may_be_made(0, "", 1), 1);
+	assert_int_equal(may_be_made(510, "\x55\xaa", 2), 0);
+	/* btrfs, which leaves what is before that as it was */
+	assert_int_equal(may_be_made((64 << 10) + 64, "_BHRfS_M", 8), 0);
+	assert_int_equal(may_be_made(1080, super, sizeof(super)), 0);
+	strcpy(super + 64, "pavise-oci");
+	assert_int_equal(may_be_made(1080, super, sizeof(super)), 1);
+	assert_non_null(f);
+	assert_int_equal(volume_may_be_made(fileno(f)), -1);
+	fclose(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_good),	cmocka_unit_test(json_bad),
 		cmocka_unit_test(json_bounds),	cmocka_unit_test(sha256_vectors),
 		cmocka_unit_test(signal_names), cmocka_unit_test(input_marks),
+		cmocka_unit_test(roots),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -70,6 +70,19 @@ check "the guest may read its orders, and not change them" grep -qE '^oci = .*\(
 check "memory" grep -qE '"target_memkb": 20480' listed
 check "an interface" run --network bridge image.tar
 told 'network = "dhcp"'
+of_bridge() { xenstore-ls /local/domain/0/backend/vif | grep -qF "bridge = \"$1\""; }
+mkdir -p net/bridge-b/bridge
+echo 1500 >net/bridge-b/mtu
+echo 3 >status
+printf running >answer
+for how in bridge-b bridge:bridge-b; do
+	check "a bridge whose name begins so" run -d --network $how image.tar
+	check "is that bridge" of_bridge bridge-b
+	xl destroy t.boot
+done
+rm -r net/bridge-b status
+printf 'exit 0' >answer
+check "nothing is left" clean
 check "skopeo's name" run oci-archive:image.tar
 told 'hostname = "t.boot"'
 check "no input" sh -c '! grep -q input told'
@@ -231,12 +244,14 @@ mkdir -p layout/blobs/sha256
 for name in oci-layout index.json blobs/sha256/abc; do echo "$name" >"layout/$name"; done
 echo no >layout/other
 mkdir packed
-echo old >packed/of-somebody-killed
+echo old >packed/of-somebody-killed.packed-abc123
+echo theirs >packed/others.img
 check "xl create" xl create -q name=d.boot oci=layout:tag on_poweroff=restart
 check "it lives" lives d.boot
 told 'ref = "tag"'
-check "the image is a disk that it can only read" sh -c "xenstore-ls /local/domain/0/backend/vbd | grep -A9 51712 | tee disk | grep -qE 'params = \"$root/packed/d.boot.[A-Za-z0-9]{6}\"' && grep -qF 'mode = \"r\"' disk"
-check "of which nothing is left" [ -z "$(ls packed)" ]
+check "the image is a disk that it can only read" sh -c "xenstore-ls /local/domain/0/backend/vbd | grep -A9 51712 | tee disk | grep -qE 'params = \"$root/packed/d.boot.packed-[A-Za-z0-9]{6}\"' && grep -qF 'mode = \"r\"' disk"
+check "of which nothing is left, and others' files are" [ "$(ls packed)" = others.img ]
+rm packed/others.img
 id=$(xl domid d.boot)
 check "reboot" xl reboot d.boot
 check "another life" wait_for sh -c "[ \"\$('$out/fake-xl' domid d.boot)\" != $id ]"
@@ -249,6 +264,27 @@ says 125 "cannot be packed into $root/packed/t.boot." run layout
 check "nothing is left" clean
 check "nor of the archive" [ -z "$(ls packed)" ]
 mv away layout/blobs
+# A hole of any size
+if mount -t tmpfs -o size=20m none packed 2>/dev/null; then
+	truncate -s 1T layout/blobs/sha256/hole
+	says 125 "no room: the last 16 MiB of its disk are for others" run layout
+	check "nor of the archive" [ -z "$(ls packed)" ]
+	rm layout/blobs/sha256/hole
+	umount packed
+else
+	echo "# no permission to mount: the archive's bound is not tried"
+fi
+# The host goes down while its next life's archive is made
+check "xl create" xl create -q name=d.boot oci=layout on_reboot=restart
+check "it lives" lives d.boot
+truncate -s 4G layout/blobs/sha256/hole
+xl reboot d.boot
+check "it is packed again" wait_for sh -c '[ -n "$(ls packed)" ]'
+: >run/no-restart
+check "its next life is not awaited" wait_for sh -c '[ -z "$(ls packed)" ]'
+check "nothing is left" wait_for clean
+check "the log says why" grep -q "cannot be packed into .*: the host is going down" log/xl-d.boot.log
+rm run/no-restart layout/blobs/sha256/hole
 rm -r packed
 touch packed
 says 125 "(oci_dir in" run layout
