@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -53,23 +54,38 @@ static void catch_all(void)
 	sigaction(SIGHUP, &sa, NULL);
 }
 
-/* Passes on what the program prints. False: nothing more will come. */
-static bool pass_on(int console)
+/* Once. The second signal is await()'s. */
+static void ask_to_end(struct run *r)
 {
+	if (asked && !r->told)
+		st_replace(r->xl, "poweroff", "/local/domain/%u/control/shutdown", r->domid);
+	r->told |= asked;
+}
+
+/*
+ * Passes on what the program prints. Whoever reads it may have stopped: those who want the program to end are heard all the same.
+ * False: nothing more will come.
+ */
+static bool pass_on(struct run *r)
+{
+	struct pollfd out = { .fd = 1, .events = POLLOUT };
 	char buf[1 << 16], *p = buf;
-	ssize_t n = read(console, buf, sizeof(buf)), done;
+	ssize_t n = read(r->console, buf, sizeof(buf)), done;
 
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN;
 	for (; n > 0; n -= done, p += done) {
-		done = write(1, p, (size_t)n);
-		if (done < 0 && errno != EINTR)
+		done = 0;
+		if (poll(&out, 1, LOOK_MS) > 0)
+			done = write(1, p, n < PIPE_BUF ? (size_t)n : PIPE_BUF);
+		if (done < 0 && errno != EINTR && errno != EAGAIN)
 			return false;
-		/* Nobody reads it, and somebody has lost patience. */
-		if (done < 0 && asked > 1)
-			return true;
 		if (done < 0)
 			done = 0;
+		ask_to_end(r);
+		/* Nobody reads it, and somebody has lost patience. */
+		if (!done && asked > 1)
+			return true;
 	}
 	return p > buf;
 }
@@ -96,7 +112,7 @@ static bool watch(struct run *r, int ms, struct report *report)
 		r->left |= !oci_input_read(&r->in);
 	if (pfd[0].revents & POLLOUT && !oci_input_send(&r->in, r->console))
 		close_fd(&r->console);
-	if (r->console >= 0 && pfd[0].revents & ~POLLOUT && !pass_on(r->console))
+	if (r->console >= 0 && pfd[0].revents & ~POLLOUT && !pass_on(r))
 		close_fd(&r->console);
 	if (!pfd[1].revents)
 		return false;
@@ -140,10 +156,7 @@ static int await(struct run *r, struct report *report, bool (*enough)(struct run
 			destroy(r);
 			return xl_error("%s: interrupted again: it is destroyed", r->cfg->name);
 		}
-		if (asked && !r->told)
-			st_replace(r->xl, "poweroff", "/local/domain/%u/control/shutdown",
-				   r->domid);
-		r->told |= asked;
+		ask_to_end(r);
 	}
 	return 0;
 }

@@ -3,7 +3,7 @@
 # xl oci run, as far as dom0 goes: what it hands to the guest, which is pretended and says what it likes, and what it makes of that.
 # Usage: test_xl_oci.sh <directory where the tests were built>.
 # Owns the proof that nothing is left of the guest, whatever it says or whatever step fails.
-export BOOT_HOOK="$1/root/hook"
+export BOOT_HOOK="$1/root/hook" FAKE_CONSOLE=console
 . "$(dirname -- "$0")/xl_lib.sh"
 
 cat >xl.conf <<-END
@@ -127,6 +127,57 @@ cp said output
 if [ $got = 4 ]; then ok "SIGTERM asks the program to end, whose status is what counts"; else bad "SIGTERM: $got"; fi
 check "nothing is left" clean
 rm status
+
+# --- nobody reads what it prints ---
+
+prints() {
+	rm -f console out
+	/usr/bin/python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX)
+s.bind("console")
+s.listen()
+c = s.accept()[0]
+try:
+    c.sendall(b"x" * 1000000)
+    time.sleep(60)
+except OSError:
+    pass
+' &
+	printer=$!
+	pids="$pids $printer"
+	wait_for test -S console
+	mkfifo out
+	exec 3<>out
+	"$out/fake-xl" oci run --name t.boot image.tar >out 2>said &
+	pid=$!
+	wait_for "$out/fake-xl" domid t.boot && wait_for sh -c "'$out/fake-xl' list t.boot | grep -q -- -b----" && sleep 1
+}
+echo 3 >status
+printf 'exit 4' >answer
+check "it prints" prints
+kill -TERM $pid
+check "SIGTERM asks the program to end" wait_for gone t.boot
+kill $printer
+cat <&3 >/dev/null &
+reader=$!
+pids="$pids $reader"
+wait $pid
+got=$?
+cp said output
+if [ $got = 4 ]; then ok "its status, once somebody reads"; else bad "status $got"; fi
+kill $reader
+check "it prints" prints
+kill -TERM $pid
+sleep 0.5
+kill -TERM $pid
+wait $pid
+got=$?
+kill $printer
+exec 3<&-
+rm -f console out status
+check "a second one is the end" [ $got = 125 -o $got = 4 ]
+check "nothing is left" wait_for clean
 
 # --- whoever looks after it is killed ---
 
