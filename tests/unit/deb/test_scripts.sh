@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The packages' own scripts with a pretended host. Usage: test_scripts.sh <directory for what it writes>.
-# Owns the proof that an upgrade never fails for xenstored's sake, that tools with guests are not removed, and what systemd is asked
-# for a guest's supervisor.
+# Owns the proof that an upgrade never fails for xenstored's sake, that tools with guests are not removed, that a hypervisor that boots
+# is kept, and what systemd is asked for a guest's supervisor.
 set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 packaging=$here/../../../packaging
@@ -23,7 +23,7 @@ verdict() {
 }
 # script FILE: in this directory's world
 script() {
-	sed -e "s,/run/xenstored,$dir/run,g; s,/run/systemd/system,$dir/run,g; s,/dev/xen,$dir/run,g" "$1" >script
+	sed -e "s,/run/xenstored,$dir/run,g; s,/run/systemd/system,$dir/run,g; s,/dev/xen,$dir/run,g; s,/boot/,$dir/boot/,g; s,/proc/stat,$dir/stat,g" "$1" >script
 }
 PATH=$dir/bin:$PATH
 cat >bin/xenstore-control <<'END'
@@ -80,6 +80,29 @@ verdict $? "with a guest: upgrade"
 : >broken
 sh script remove >output 2>&1
 verdict $? "an xl that cannot tell holds nobody up"
+
+# --- the hypervisor ------------------------------------------------------------------------------
+
+mkdir boot
+script "$packaging/debian/pavise-hypervisor.preinst"
+upgrade() { # NEXT: the new one's bytes
+	sh script upgrade 1.0 >output 2>&1 && echo "$1" >boot/pavise.bin
+}
+echo "btime $(($(date +%s) + 100))" >stat
+echo one >boot/pavise.bin
+upgrade two && [ "$(cat boot/pavise.bin.old)" = one ]
+verdict $? "the hypervisor that the host has booted with is kept"
+echo "btime $(($(date +%s) - 100))" >stat
+upgrade three && [ "$(cat boot/pavise.bin.old)" = one ]
+verdict $? "one that was never booted takes not its place"
+echo "btime $(($(date +%s) + 100))" >stat
+upgrade four && [ "$(cat boot/pavise.bin.old)" = three ]
+verdict $? "nor longer than until the next boot"
+printf '#!/bin/sh\n[ $# = 0 ] || echo half >boot/pavise.bin.old.new\nexit 1\n' >bin/cp
+chmod +x bin/cp
+! upgrade five && [ "$(cat boot/pavise.bin.old)" = three ] && [ "$(ls boot | wc -l)" = 2 ]
+verdict $? "a /boot that is full costs neither"
+rm bin/cp
 
 # --- supervisor-scope ------------------------------------------------------------------------------
 
