@@ -93,7 +93,7 @@ xl create -q /tmp/o.cfg
     assert '"program": "exit status 5"' in m.run("xl events --json -n 6")
 
     # xl oci run: Ctrl-C's signal, a death that it cannot tell of, and none that waits for it
-    run = f"xl oci run --name now -e GREETING=hi /images/oci/hello.tar '{LIFE}' > /tmp/said & pid=$!\nuntil grep -q ^life /tmp/said; do sleep 0.2; done\n"
+    run = f"rm -f /tmp/said\nxl oci run --name now -e GREETING=hi /images/oci/hello.tar '{LIFE}' > /tmp/said & pid=$!\nuntil grep -q ^life /tmp/said; do sleep 0.2; done\n"
     run = run.replace("trap 'echo asked; exit 5' TERM", 'trap "echo asked; exit 5" TERM')
     m.script(run + "kill -INT $pid\nwait $pid\necho status $? >> /tmp/said\n")
     said = m.run("cat /tmp/said").replace("\r", "").rstrip()
