@@ -42,8 +42,8 @@ static int fail(struct tar *t, const char *fmt, ...)
 	return -1;
 }
 
-/* All of them, or 0 at the end of the archive, or -1. */
-static ssize_t read_all(struct tar *t, void *buf, size_t n)
+/* As many of them as there are; or -1. */
+static ssize_t read_up_to(struct tar *t, void *buf, size_t n)
 {
 	size_t have = 0;
 	ssize_t got;
@@ -59,9 +59,17 @@ static ssize_t read_all(struct tar *t, void *buf, size_t n)
 		have += (size_t)got;
 	}
 	t->offset += have;
-	if (have && have < n)
-		return fail(t, "the archive ends in the middle of something");
 	return (ssize_t)have;
+}
+
+/* All of them, or 0 at the end of the archive, or -1. */
+static ssize_t read_all(struct tar *t, void *buf, size_t n)
+{
+	ssize_t have = read_up_to(t, buf, n);
+
+	if (have > 0 && (size_t)have < n)
+		return fail(t, "the archive ends in the middle of something");
+	return have;
 }
 
 static int pass_over(struct tar *t, uint64_t n)
@@ -91,23 +99,10 @@ static int pass_over(struct tar *t, uint64_t n)
 static int pass_padding(struct tar *t)
 {
 	char buf[BLOCK];
-	size_t have = 0;
-	ssize_t got;
 
 	if (t->seekable)
 		return pass_over(t, t->pad);
-	while (have < t->pad) {
-		got = read(t->fd, buf, t->pad - have);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail(t, "cannot be read: %s", strerror(errno));
-		if (!got)
-			break;
-		have += (size_t)got;
-	}
-	t->offset += have;
-	return 0;
+	return read_up_to(t, buf, t->pad) < 0 ? -1 : 0;
 }
 
 void tar_begin(struct tar *t, int fd, bool seekable)

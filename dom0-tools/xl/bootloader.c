@@ -54,17 +54,6 @@ struct reader {
 
 /* --- settings -------------------------------------------------------------------------------- */
 
-static void get_path(struct cfg *conf, const char *key, const char *def, char **out)
-{
-	const struct cfg_setting *s = cfg_find(conf, key);
-
-	if (s && (s->list || s->v[0].text[0] != '/')) {
-		cfg_error(conf, s, 0, "not a path from the root; %s is used", def);
-		s = NULL;
-	}
-	*out = xl_sprintf("%s", s ? s->v[0].text : def);
-}
-
 static unsigned long get_mib(struct cfg *conf, const char *key, unsigned int def)
 {
 	const struct cfg_setting *s = cfg_find(conf, key);
@@ -89,9 +78,9 @@ static void read_settings(struct settings *set, FILE *log)
 	cfg_init(&conf, log);
 	if (!access(XL_CONF, F_OK))
 		cfg_parse_file(&conf, XL_CONF);
-	get_path(&conf, "bootloader_kernel", DEFAULT_KERNEL, &set->kernel);
-	get_path(&conf, "bootloader_ramdisk", DEFAULT_RAMDISK, &set->ramdisk);
-	get_path(&conf, "bootloader_dir", DEFAULT_DIR, &set->dir);
+	set->kernel = cfg_path(&conf, "bootloader_kernel", DEFAULT_KERNEL);
+	set->ramdisk = cfg_path(&conf, "bootloader_ramdisk", DEFAULT_RAMDISK);
+	set->dir = cfg_path(&conf, "bootloader_dir", DEFAULT_DIR);
 	set->limit = get_mib(&conf, "bootloader_limit", DEFAULT_LIMIT);
 	set->total = get_mib(&conf, "bootloader_total", DEFAULT_TOTAL);
 	cfg_free(&conf);

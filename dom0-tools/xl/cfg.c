@@ -131,6 +131,21 @@ const struct cfg_setting *cfg_find(const struct cfg *c, const char *key)
 	return NULL;
 }
 
+char *cfg_path(struct cfg *c, const char *key, const char *def)
+{
+	const struct cfg_setting *s = cfg_find(c, key);
+	char *path;
+
+	if (s && (s->list || s->v[0].text[0] != '/')) {
+		cfg_error(c, s, 0, "not a path from the root; %s is used", def);
+		s = NULL;
+	}
+	path = strdup(s ? s->v[0].text : def);
+	if (!path)
+		abort();
+	return path;
+}
+
 static void append(struct cfg *c, struct cfg_setting *old, struct cfg_setting *s)
 {
 	int i;

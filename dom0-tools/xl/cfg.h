@@ -53,6 +53,9 @@ int cfg_parse_arg(struct cfg *c, const char *arg);
 /* The last setting of @key, or NULL. */
 const struct cfg_setting *cfg_find(const struct cfg *c, const char *key);
 
+/* @key's path; or @def where it is not set, or, after a message, not a path from the root. The caller frees. */
+char *cfg_path(struct cfg *c, const char *key, const char *def);
+
 /* "file:line: key: text" into the log; an error is counted. */
 void cfg_error(struct cfg *c, const struct cfg_setting *s, int line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

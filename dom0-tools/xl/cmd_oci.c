@@ -204,15 +204,6 @@ static void set_list(struct options *o, const char *key, const struct oci_texts 
 	cfg_add(&o->cfg->tree, s, false);
 }
 
-static void free_texts(struct oci_texts *t)
-{
-	int i;
-
-	for (i = 0; i < t->nr; i++)
-		free(t->v[i]);
-	free(t->v);
-}
-
 static bool number(const char *text, unsigned long most, unsigned long *out)
 {
 	char *end;
@@ -313,8 +304,8 @@ static int set_disks(struct options *o)
 	set(o, "oci_root", o->root_disk ? "xvdb" : NULL);
 	set_list(o, "disk", &disks);
 	set_list(o, "oci_volumes", &volumes);
-	free_texts(&disks);
-	free_texts(&volumes);
+	oci_free_texts(&disks);
+	oci_free_texts(&volumes);
 	return rc;
 }
 
@@ -399,8 +390,8 @@ int cmd_oci(int argc, char **argv)
 		}
 		config_free(&cfg);
 	}
-	free_texts(&o.env);
-	free_texts(&o.args);
-	free_texts(&o.volumes);
+	oci_free_texts(&o.env);
+	oci_free_texts(&o.args);
+	oci_free_texts(&o.volumes);
 	return rc - 1;
 }

@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 
 #include "../oci/params.h"
 #include "oci.h"
+#include "words.h"
 
 #define DEFAULT_KERNEL "/images/boot/Image"
 #define DEFAULT_RAMDISK "/images/boot/oci.cpio.gz"
@@ -28,30 +28,6 @@
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
-static char *copy(const char *text)
-{
-	char *s = strdup(text);
-
-	if (!s)
-		abort();
-	return s;
-}
-
-static char *made(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static char *made(const char *fmt, ...)
-{
-	char *text;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		abort();
-	return text;
-}
-
 static void take_string(struct xl_config *c, const struct cfg_setting *s, char **to)
 {
 	if (s->list)
@@ -59,7 +35,7 @@ static void take_string(struct xl_config *c, const struct cfg_setting *s, char *
 	else if (strlen(s->v[0].text) >= OCI_TEXT_BYTES)
 		cfg_error(&c->tree, s, 0, "it is longer than %d bytes", OCI_TEXT_BYTES - 1);
 	else
-		*to = copy(s->v[0].text);
+		*to = words_copy(s->v[0].text);
 }
 
 static void take_list(struct xl_config *c, const struct cfg_setting *s, struct oci_texts *to,
@@ -87,7 +63,7 @@ static void take_list(struct xl_config *c, const struct cfg_setting *s, struct o
 		else if (variables && (*text == '=' || !strchr(text, '=')))
 			cfg_error(&c->tree, s, s->v[i].line, "'%s' is no NAME=VALUE", text);
 		else
-			to->v[to->nr++] = copy(text);
+			to->v[to->nr++] = words_copy(text);
 	}
 }
 
@@ -124,19 +100,20 @@ static void take_image(struct xl_config *c, const struct cfg_setting *s, struct 
 	colon = strrchr(arg, ':');
 	o->path = realpath(arg, NULL);
 	if (!o->path && colon && colon > arg && !strchr(colon, '/')) {
-		file = made("%.*s", (int)(colon - arg), arg);
+		file = xl_sprintf("%.*s", (int)(colon - arg), arg);
 		o->path = realpath(file, NULL);
 		free(file);
 		if (o->path)
-			o->ref = copy(colon + 1);
+			o->ref = words_copy(colon + 1);
 	}
 	if (!o->path)
-		o->path = *arg == '/' || !getcwd(here, sizeof(here)) ? copy(arg) :
-								       made("%s/%s", here, arg);
+		o->path = *arg == '/' || !getcwd(here, sizeof(here)) ?
+				  words_copy(arg) :
+				  xl_sprintf("%s/%s", here, arg);
 	if (o->ref && strlen(o->ref) >= OCI_TEXT_BYTES)
 		cfg_error(&c->tree, s, 0, "the image's name is longer than %d bytes",
 			  OCI_TEXT_BYTES - 1);
-	o->spec = o->ref ? made("%s:%s", o->path, o->ref) : copy(o->path);
+	o->spec = o->ref ? xl_sprintf("%s:%s", o->path, o->ref) : words_copy(o->path);
 }
 
 /* One word of a static network. Its place in the node: "ADDRESS/BITS GATEWAY DNS ...", with - for no gateway. */
@@ -164,7 +141,7 @@ static bool network_word(char *word, char **address, char **gateway, char **dns)
 		return false;
 	if (slash)
 		*slash = '/';
-	longer = *to ? made("%s %s", *to, word) : copy(word);
+	longer = *to ? xl_sprintf("%s %s", *to, word) : words_copy(word);
 	free(*to);
 	*to = longer;
 	return true;
@@ -187,8 +164,8 @@ static void take_network(struct xl_config *c, const struct cfg_setting *s, struc
 			  "'%s' is neither dhcp nor like 10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.1",
 			  s->v[0].text);
 	else if (text)
-		o->network = made("%s %s%s%s", address, gateway ? gateway : "-", dns ? " " : "",
-				  dns ? dns : "");
+		o->network = xl_sprintf("%s %s%s%s", address, gateway ? gateway : "-",
+					dns ? " " : "", dns ? dns : "");
 	free(address);
 	free(gateway);
 	free(dns);
@@ -228,12 +205,12 @@ void oci_key(struct xl_config *c, const struct cfg_setting *s)
 	else if (!strcmp(s->key, "oci_stop_timeout"))
 		take_number(c, s, GRACE_MAX, &o->grace);
 	else if (!strcmp(s->key, "oci_tty") && take_number(c, s, 1, &n))
-		o->input = n ? copy("tty") : NULL;
+		o->input = n ? words_copy("tty") : NULL;
 	else if (!strcmp(s->key, "oci_read_only") && take_number(c, s, 1, &n))
 		o->read_only = n;
 }
 
-static void free_texts(struct oci_texts *t)
+void oci_free_texts(struct oci_texts *t)
 {
 	int i;
 
@@ -248,9 +225,9 @@ void oci_free(struct xl_config *c)
 
 	if (!o)
 		return;
-	free_texts(&o->args);
-	free_texts(&o->env);
-	free_texts(&o->volumes);
+	oci_free_texts(&o->args);
+	oci_free_texts(&o->env);
+	oci_free_texts(&o->volumes);
 	free(o->root);
 	free(o->spec);
 	free(o->path);
@@ -267,17 +244,6 @@ void oci_free(struct xl_config *c)
 
 /* --- the guest that comes of it --------------------------------------------------------------- */
 
-char *oci_setting(struct cfg *conf, const char *key, const char *def)
-{
-	const struct cfg_setting *s = cfg_find(conf, key);
-
-	if (s && (s->list || s->v[0].text[0] != '/')) {
-		cfg_error(conf, s, 0, "not a path from the root; %s is used", def);
-		s = NULL;
-	}
-	return copy(s ? s->v[0].text : def);
-}
-
 static void set_files(struct xl_config *c)
 {
 	struct cfg conf;
@@ -286,8 +252,8 @@ static void set_files(struct xl_config *c)
 	if (!access(XL_CONF, F_OK))
 		cfg_parse_file(&conf, XL_CONF);
 	if (!c->kernel)
-		c->kernel = oci_setting(&conf, "oci_kernel", DEFAULT_KERNEL);
-	c->ramdisk = oci_setting(&conf, "oci_ramdisk", DEFAULT_RAMDISK);
+		c->kernel = cfg_path(&conf, "oci_kernel", DEFAULT_KERNEL);
+	c->ramdisk = cfg_path(&conf, "oci_ramdisk", DEFAULT_RAMDISK);
 	cfg_free(&conf);
 }
 
@@ -308,7 +274,7 @@ static void add_disk(struct xl_config *c)
 	memset(d, 0, sizeof(*d));
 	snprintf(d->vdev, sizeof(d->vdev), OCI_DISK);
 	disk_devid(OCI_DISK, &d->devid);
-	d->target = copy(c->oci->path);
+	d->target = words_copy(c->oci->path);
 	d->readonly = true;
 }
 
@@ -322,8 +288,8 @@ static char *nat_network(const struct xl_nic *n)
 	script = script ? script + 1 : n->script;
 	if (!script || strcmp(script, NAT) || !n->ip || inet_pton(AF_INET, n->ip, &in) != 1)
 		return NULL;
-	return made("%s/24 %u.%u.%u.%u", n->ip, b[0], b[1], b[2],
-		    b[3] < 128 ? b[3] + NAT_AWAY : b[3] - NAT_AWAY);
+	return xl_sprintf("%s/24 %u.%u.%u.%u", n->ip, b[0], b[1], b[2],
+			  b[3] < 128 ? b[3] + NAT_AWAY : b[3] - NAT_AWAY);
 }
 
 static void set_network(struct xl_config *c)
@@ -337,7 +303,7 @@ static void set_network(struct xl_config *c)
 		return;
 	o->network = nat_network(&c->nic[0]);
 	if (!o->network)
-		o->network = copy("dhcp");
+		o->network = words_copy("dhcp");
 }
 
 /* The disk of that name, of @n bytes; NULL: there is none. */
@@ -405,8 +371,8 @@ void oci_complete(struct xl_config *c)
 				  "a guest that is an image (oci) has its own");
 	free(c->cmdline);
 	free(c->ramdisk);
-	c->cmdline = made(CMDLINE "%s%s", extra ? " " : "",
-			  extra && !extra->list ? extra->v[0].text : "");
+	c->cmdline = xl_sprintf(CMDLINE "%s%s", extra ? " " : "",
+				extra && !extra->list ? extra->v[0].text : "");
 	if (strlen(c->cmdline) >= 1024)
 		cfg_error(&c->tree, extra, 0,
 			  "the kernel's command line is longer than 1023 bytes");
@@ -421,7 +387,7 @@ void oci_complete(struct xl_config *c)
 
 static bool is_layout(const char *dir)
 {
-	char *file = made("%s/oci-layout", dir), *index = made("%s/index.json", dir);
+	char *file = xl_sprintf("%s/oci-layout", dir), *index = xl_sprintf("%s/index.json", dir);
 	bool ok = !access(file, F_OK) && !access(index, F_OK);
 
 	free(file);

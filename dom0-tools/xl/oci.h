@@ -34,10 +34,9 @@ void oci_key(struct xl_config *c, const struct cfg_setting *s);
 /* Once all keys are read: kernel, ramdisk, command line, memory and disk of such a guest. */
 void oci_complete(struct xl_config *c);
 void oci_free(struct xl_config *c);
+void oci_free_texts(struct oci_texts *t);
 /* Is the image there, and an archive by its length, or a layout? 0, or -1 with a message by config_error(). */
 int oci_check(struct xl_config *c);
-/* xl.conf's path of that key, or @def. The caller frees. */
-char *oci_setting(struct cfg *conf, const char *key, const char *def);
 bool oci_is_directory(const struct xl_config *c);
 /*
  * A layout that is a directory becomes an archive, for the next domain_create(); of anything else nothing is done. *@lock: from xl_lock(),

@@ -183,7 +183,7 @@ static int pack(struct xl_config *c)
 	cfg_init(&conf, stderr);
 	if (!access(XL_CONF, F_OK))
 		cfg_parse_file(&conf, XL_CONF);
-	dir = oci_setting(&conf, "oci_dir", DEFAULT_DIR);
+	dir = cfg_path(&conf, "oci_dir", DEFAULT_DIR);
 	cfg_free(&conf);
 	rc = make_file(c, dir) || run_tar(c);
 	free(dir);

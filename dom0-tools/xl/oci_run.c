@@ -261,9 +261,8 @@ int oci_run(struct xl *xl, struct xl_config *cfg, const char *image, bool detach
 	if (!pv_domain_info(xl->pv, r.domid, &info))
 		memcpy(r.handle, info.handle, 16);
 	catch_all();
-	if (!start(&r, detach, domain_lock)) {
+	if (!start(&r, detach, domain_lock))
 		status = stay(&r, detach, interactive);
-	}
 	close_fd(&r.console);
 	close_fd(&r.reports);
 	return status;
