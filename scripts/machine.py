@@ -86,9 +86,10 @@ class Config:
     def __post_init__(self):
         if self.hypervisor == "":
             self.hypervisor = os.environ.get("HYPERVISOR") or os.path.join(self.build, "hypervisor", "pavise")
+        if self.kernel == "" and self.dom0_disk:
+            self.kernel = os.path.join(self.build, "linux-distro", "Image")
         if self.kernel == "":
-            named = "" if self.dom0_disk else os.environ.get("KERNEL_IMAGE")
-            self.kernel = named or os.path.join(self.build, "linux-distro" if self.dom0_disk else "linux", "Image")
+            self.kernel = os.environ.get("KERNEL_IMAGE") or os.path.join(self.build, "linux", "Image")
         if self.initrd == "" and not self.dom0_disk:
             self.initrd = os.path.join(self.build, "dom0.cpio.gz")
 

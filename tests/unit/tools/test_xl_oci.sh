@@ -120,16 +120,20 @@ check "nothing is left" clean
 
 # --- the end that others want ---
 
+# ends_by SIGNAL WHAT: the xl oci run that $pid is ends with its program's status
+ends_by() {
+	kill "-$1" $pid
+	wait $pid
+	got=$?
+	cp said output
+	if [ $got = 4 ]; then ok "SIG$1 $2"; else bad "SIG$1: $got"; fi
+}
 echo 3 >status
 "$out/fake-xl" oci run --name t.boot image.tar >said 2>&1 &
 pid=$!
 printf 'exit 4' >answer
 wait_for xenstore-exists "/local/domain/$(wait_for "$out/fake-xl" domid t.boot && xl domid t.boot)/data/oci"
-kill -TERM $pid
-wait $pid
-got=$?
-cp said output
-if [ $got = 4 ]; then ok "SIGTERM asks the program to end, whose status is what counts"; else bad "SIGTERM: $got"; fi
+ends_by TERM "asks the program to end, whose status is what counts"
 check "nothing is left" clean
 rm status
 
@@ -199,11 +203,7 @@ echo 3 >status
 printf 'exit 4' >answer
 rm -f told
 check "it lives" begin
-kill -HUP $pid
-wait $pid
-got=$?
-cp said output
-if [ $got = 4 ]; then ok "SIGHUP asks as well"; else bad "SIGHUP: $got"; fi
+ends_by HUP "asks as well"
 check "nothing is left" clean
 rm -f told
 check "it lives" begin
