@@ -151,9 +151,11 @@ class Host:
             m.run(f"xenstore-write /local/domain/{domid}/data/peers '{others}'")
         for name in reversed(names):
             m.run(f"xl unpause {name}")
-        alive = " ".join(names[:1])
-        status, _ = m.shell.try_run(f"for i in $(seq {guest.timeout * 5}); do xl domid {alive} >/dev/null 2>&1 || break; "
-                                    "sleep 0.2; done; ! xl domid " + alive + " >/dev/null 2>&1", guest.timeout + 60)
+        # By dom0's clock: where xl itself takes a second, rounds would last longer than we wait for them
+        gone = f"! xl domid {guest.name} >/dev/null 2>&1"
+        status, _ = m.shell.try_run("now() { cut -d. -f1 /proc/uptime; }; "
+                                    f"end=$(($(now) + {guest.timeout})); until {gone} || [ $(now) -ge $end ]; do sleep 0.2; "
+                                    f"done; {gone}", guest.timeout + 60)
         for name in names:
             m.shell.try_run(f"xl destroy {name} 2>/dev/null")
         text = "".join(f"\n# console of {name}:\n" * (name != names[0])
