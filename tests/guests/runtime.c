@@ -41,6 +41,45 @@ static void vcpus(void)
 	       (long)PV_MAX_VCPUS);
 }
 
+static pv_spinlock_t lock;
+static volatile bool stop;
+static volatile unsigned int holds;
+
+/* Sleeps with the lock held, and takes it again as soon as it is free. */
+static void greedy(void *arg)
+{
+	(void)arg;
+	while (!stop && holds < 5000) {
+		pv_spin_lock(&lock);
+		holds++;
+		pv_sleep_ns(1000000);
+		pv_spin_unlock(&lock);
+	}
+}
+
+static void lock_in_turns(void)
+{
+	unsigned int got = 0, wrong = 0;
+
+	if (pv_vcpu_start(1, greedy, NULL))
+		return;
+	while (!holds)
+		;
+	for (; got < 20 && holds < 5000; got++) {
+		pv_spin_lock(&lock);
+		wrong += pv_spin_trylock(&lock);
+		pv_spin_unlock(&lock);
+	}
+	stop = true;
+	pv_vcpu_join(1);
+	tap_ok(got == 20, "a lock goes to those who wait (%u times in %u turns of another)", got,
+	       holds);
+	tap_is(wrong, 0, "one that is held is not taken by trying");
+	tap_ok(pv_spin_trylock(&lock) && pv_spin_is_locked(&lock), "a free one is taken at once");
+	pv_spin_unlock(&lock);
+	tap_ok(!pv_spin_is_locked(&lock), "and is free again");
+}
+
 static void read_nowhere(void *arg)
 {
 	*(volatile char *)arg;
@@ -148,6 +187,7 @@ int main(int argc, char **argv)
 	tap_ok(argc == 3 && !strcmp(argv[1], "one") && !strcmp(argv[2], "two"), "arguments");
 	tap_is(pv_domain.nr_vcpus, 4, "vCPUs");
 	vcpus();
+	lock_in_turns();
 	exceptions();
 	events();
 	event_while_off();

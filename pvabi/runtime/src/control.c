@@ -28,7 +28,6 @@ static const struct {
 };
 #define NR_WISHES (sizeof(wishes) / sizeof(wishes[0]))
 
-static bool pending; /* the store's port had an event that nobody has looked at */
 static unsigned int answering; /* 0 or 1; there is no atomic exchange of a byte */
 
 void __attribute__((weak)) pv_shutdown_requested(unsigned int reason)
@@ -64,16 +63,16 @@ static unsigned int take_wish(void)
 }
 
 /*
- * The order of flags and locks: who finds the lock taken, or somebody answering, has said so in `pending` before, and
- * whoever lets go looks at that afterwards.
+ * The order of flags and locks: who finds the lock taken, or somebody answering, has said so in xenbus.c's flags before, and
+ * whoever lets go looks at those afterwards.
  */
 void control_look(void)
 {
 	unsigned long flags = pv_irq_save();
 
-	while (__atomic_load_n(&pending, __ATOMIC_SEQ_CST) && !pv_cpu()->locks &&
+	while (xenbus_wish_pending() && !pv_cpu()->locks &&
 	       !__atomic_exchange_n(&answering, 1, __ATOMIC_SEQ_CST)) {
-		int found = xenbus_find_wish(&pending);
+		int found = xenbus_take_wish();
 
 		if (found > 0) {
 			unsigned int wish = take_wish();
@@ -88,20 +87,10 @@ void control_look(void)
 	pv_irq_restore(flags);
 }
 
-bool control_pending(void)
-{
-	return __atomic_load_n(&pending, __ATOMIC_SEQ_CST);
-}
-
-void control_again(void)
-{
-	__atomic_store_n(&pending, true, __ATOMIC_SEQ_CST);
-}
-
 static void on_store(evtchn_port_t port, void *arg)
 {
 	(void)port, (void)arg;
-	control_again();
+	xenbus_event_came();
 	control_look();
 }
 

@@ -47,9 +47,7 @@ bool fifo_clear(evtchn_port_t port);
 void fifo_mask(evtchn_port_t port);
 void fifo_dispatch(unsigned int vcpu);
 
-/* control.c: something may be there to look at; somebody looks, now or when that is safe */
-bool control_pending(void);
-void control_again(void);
+/* control.c: somebody looks for a wish and answers it, now or when that is safe. For whenever xenbus_wish_pending(). */
 void control_look(void);
 
 /* xenbus.c's part of it */
@@ -58,8 +56,12 @@ void control_look(void);
 bool xenbus_listen(pv_event_fn fn);
 /* A request whose reply nobody waits for; path and more are 64 bytes at most. */
 void xenbus_post(uint32_t type, const char *path, const char *more, size_t n_more);
-/* Whether an event with the token has come, which is clear then, as *pending; -EBUSY: somebody uses the ring. */
-int xenbus_find_wish(bool *pending);
+/* The ring has something: from fn. */
+void xenbus_event_came(void);
+/* An event with the token may have come, or has. */
+bool xenbus_wish_pending(void);
+/* Whether one has come since the last call; -EBUSY: others use the ring, the last of whom calls control_look(). */
+int xenbus_take_wish(void);
 bool xenbus_busy(void);
 
 long pv_hvm_param(unsigned int index, uint64_t *value);

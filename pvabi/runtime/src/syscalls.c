@@ -166,7 +166,7 @@ void __retarget_lock_release(_LOCK_T lock)
 	if (!--lock->depth)
 		__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
 	/* What an upcall had to put off */
-	if (!--pv_cpu()->locks && control_pending())
+	if (!--pv_cpu()->locks && xenbus_wish_pending())
 		control_look();
 }
 

@@ -27,7 +27,9 @@ static uint32_t last_id;
 /* In a request's id: nobody waits for the reply. */
 #define UNWANTED 0x80000000u
 static bool listening; /* the port has a function; it is masked while somebody is in here */
-static bool wish_seen; /* a watch event of control.c's has been taken from the ring */
+static bool unseen; /* the port had an event, and nobody has looked at the ring since */
+/* 0 or 1: a watch event of control.c's has been in the ring, and nobody has taken the wish. Changed without the lock, too. */
+static unsigned int wish_seen;
 static struct event *first_event, **last_event = &first_event;
 
 static bool connect_ring(void)
@@ -42,6 +44,66 @@ static bool connect_ring(void)
 	port = evtchn;
 	ring = (struct xenstore_domain_interface *)(uintptr_t)(gfn << PV_PAGE_SHIFT);
 	return true;
+}
+
+static bool is_wish(const char *text, size_t n)
+{
+	size_t path = strnlen(text, n) + 1;
+
+	return path < n && n - path == sizeof(CONTROL_TOKEN) &&
+	       !memcmp(text + path, CONTROL_TOKEN, sizeof(CONTROL_TOKEN));
+}
+
+/* Copies n bytes from where `at` points into the ring. */
+static void peek(XENSTORE_RING_IDX at, void *to, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((char *)to)[i] = ring->rsp[MASK_XENSTORE_IDX(at + i)];
+}
+
+/* Goes through the messages that are whole, and takes away those in front that are for nobody else. */
+static bool scan(void)
+{
+	XENSTORE_RING_IDX cons = ring->rsp_cons, at = cons,
+			  prod = __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE);
+	char text[sizeof(CONTROL_TOKEN) + 64];
+	struct xsd_sockmsg head;
+	bool found = false;
+
+	if (prod - cons > XENSTORE_RING_SIZE)
+		return false;
+	while (prod - at >= sizeof(head)) {
+		bool wish;
+
+		peek(at, &head, sizeof(head));
+		if (head.len > prod - at - sizeof(head))
+			break;
+		wish = head.type == XS_WATCH_EVENT && head.len <= sizeof(text);
+		if (wish) {
+			peek(at + sizeof(head), text, head.len);
+			wish = is_wish(text, head.len);
+		}
+		found |= wish;
+		if (at == cons && (wish || (head.type != XS_WATCH_EVENT && head.req_id & UNWANTED)))
+			cons += sizeof(head) + head.len;
+		at += sizeof(head) + head.len;
+	}
+	if (cons != ring->rsp_cons) {
+		__atomic_store_n(&ring->rsp_cons, cons, __ATOMIC_RELEASE);
+		pv_event_send(port);
+	}
+	return found;
+}
+
+/* lock held. What there is to see in the ring is seen to. */
+static void look(void)
+{
+	if (!__atomic_load_n(&unseen, __ATOMIC_SEQ_CST))
+		return;
+	/* First, so that what comes meanwhile is not lost. */
+	__atomic_store_n(&unseen, false, __ATOMIC_SEQ_CST);
+	if (scan())
+		__atomic_store_n(&wish_seen, 1, __ATOMIC_SEQ_CST);
 }
 
 /*
@@ -63,6 +125,8 @@ static void wait(uint64_t until)
  */
 static void enter(void)
 {
+	/* As within malloc: on this vCPU no wish is answered meanwhile, for the answer needs the ring. */
+	pv_cpu()->locks++;
 	pv_spin_lock(&lock);
 	if (listening)
 		pv_event_mask(port);
@@ -74,12 +138,14 @@ static void leave(void)
 
 	/* Its event was cleared when the ring was looked at. */
 	if (unmask && __atomic_load_n(&ring->rsp_prod, __ATOMIC_RELAXED) != ring->rsp_cons)
-		control_again();
+		xenbus_event_came();
+	/* Now: while others wait for the ring control_look() never finds it free. */
+	look();
 	/* Before the next one masks it. */
 	if (unmask)
 		pv_event_unmask(port);
 	pv_spin_unlock(&lock);
-	if (control_pending())
+	if (!--pv_cpu()->locks && xenbus_wish_pending())
 		control_look();
 }
 
@@ -146,14 +212,6 @@ static int receive(void *data, size_t n, uint64_t until)
 }
 
 /* Whether a watch event's payload, path and token, has control.c's token. */
-static bool is_wish(const char *text, size_t n)
-{
-	size_t path = strnlen(text, n) + 1;
-
-	return path < n && n - path == sizeof(CONTROL_TOKEN) &&
-	       !memcmp(text + path, CONTROL_TOKEN, sizeof(CONTROL_TOKEN));
-}
-
 /* One message; a watch event goes to the list, one of control.c's nowhere. (*body)->text is the payload. */
 static int receive_message(struct xsd_sockmsg *head, struct event **body, uint64_t until)
 {
@@ -173,8 +231,7 @@ static int receive_message(struct xsd_sockmsg *head, struct event **body, uint64
 	if (!rc && head->type == XS_WATCH_EVENT && is_wish((*body)->text, head->len)) {
 		free(*body);
 		*body = NULL;
-		wish_seen = true;
-		control_again();
+		__atomic_store_n(&wish_seen, 1, __ATOMIC_SEQ_CST);
 	} else if (!rc && head->type == XS_WATCH_EVENT) {
 		*last_event = *body;
 		last_event = &(*body)->next;
@@ -245,61 +302,31 @@ long pv_xenbus_request(uint32_t type, uint32_t tx, const void *payload, size_t n
 
 bool xenbus_busy(void)
 {
-	return __atomic_load_n(&lock.locked, __ATOMIC_SEQ_CST);
+	return pv_spin_is_locked(&lock);
 }
 
-/* Copies n bytes from where `at` points into the ring. */
-static void peek(XENSTORE_RING_IDX at, void *to, size_t n)
+void xenbus_event_came(void)
 {
-	for (size_t i = 0; i < n; i++)
-		((char *)to)[i] = ring->rsp[MASK_XENSTORE_IDX(at + i)];
+	__atomic_store_n(&unseen, true, __ATOMIC_SEQ_CST);
 }
 
-/* Goes through the messages that are whole, and takes away those in front that are for nobody else. */
-static bool scan(void)
+bool xenbus_wish_pending(void)
 {
-	XENSTORE_RING_IDX cons = ring->rsp_cons, at = cons,
-			  prod = __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE);
-	char text[sizeof(CONTROL_TOKEN) + 64];
-	struct xsd_sockmsg head;
-	bool found = false;
+	return __atomic_load_n(&unseen, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&wish_seen, __ATOMIC_SEQ_CST);
+}
 
-	if (prod - cons > XENSTORE_RING_SIZE)
-		return false;
-	while (prod - at >= sizeof(head)) {
-		bool wish;
+int xenbus_take_wish(void)
+{
+	bool looked = pv_spin_trylock(&lock);
 
-		peek(at, &head, sizeof(head));
-		if (head.len > prod - at - sizeof(head))
-			break;
-		wish = head.type == XS_WATCH_EVENT && head.len <= sizeof(text);
-		if (wish) {
-			peek(at + sizeof(head), text, head.len);
-			wish = is_wish(text, head.len);
-		}
-		found |= wish;
-		if (at == cons && (wish || (head.type != XS_WATCH_EVENT && head.req_id & UNWANTED)))
-			cons += sizeof(head) + head.len;
-		at += sizeof(head) + head.len;
+	if (looked) {
+		look();
+		pv_spin_unlock(&lock);
 	}
-	if (cons != ring->rsp_cons) {
-		__atomic_store_n(&ring->rsp_cons, cons, __ATOMIC_RELEASE);
-		pv_event_send(port);
-	}
-	return found;
-}
-
-int xenbus_find_wish(bool *pending)
-{
-	bool found;
-
-	if (__atomic_exchange_n(&lock.locked, 1, __ATOMIC_SEQ_CST))
-		return -EBUSY;
-	__atomic_store_n(pending, false, __ATOMIC_SEQ_CST);
-	found = scan() || wish_seen;
-	wish_seen = false;
-	__atomic_store_n(&lock.locked, 0, __ATOMIC_SEQ_CST);
-	return found;
+	if (__atomic_exchange_n(&wish_seen, 0, __ATOMIC_SEQ_CST))
+		return 1;
+	return looked ? 0 : -EBUSY;
 }
 
 bool xenbus_listen(pv_event_fn fn)

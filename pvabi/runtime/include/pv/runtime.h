@@ -60,7 +60,7 @@ struct pv_cpu {
 	void (*on_timer)(void *arg);
 	void *timer_arg;
 	struct pv_task *task; /* pv/task.h; NULL: no task was ever made here */
-	unsigned int locks; /* of newlib's that it holds, or tries to take */
+	unsigned int locks; /* newlib's and xenbus.c's that it has, or waits for */
 	struct vcpu_info info __attribute__((aligned(64)));
 	struct _reent reent;
 };
@@ -135,20 +135,44 @@ static inline void pv_relax(void)
 	__asm__ volatile("" : : : "memory");
 }
 
+/*
+ * In order of arrival: whoever lets go and comes again at once does not keep others out, even where the vCPUs share a hart and
+ * one sleeps with the lock held. An upcall may wait for a lock only if it is always taken with interrupts off; for others there
+ * is pv_spin_trylock(), which fails also while this vCPU itself is waiting for its turn. Zeroed memory is a free lock.
+ */
 typedef struct {
-	volatile int locked;
+	uint32_t next, owner; /* tickets: the next one to be given out, and whose turn it is */
 } pv_spinlock_t;
 
 static inline void pv_spin_lock(pv_spinlock_t *l)
 {
-	while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
-		while (l->locked)
-			HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+	uint32_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+		HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+}
+
+/* Whether it was free and nobody waited for it: then it is taken. */
+static inline bool pv_spin_trylock(pv_spinlock_t *l)
+{
+	/* The turn moves only once its ticket is given out: where this is the next ticket still, nobody has the lock. */
+	uint32_t free = __atomic_load_n(&l->owner, __ATOMIC_SEQ_CST);
+
+	return __atomic_compare_exchange_n(&l->next, &free, free + 1, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+/* Whether somebody has it, or waits for it, or did while this looked. */
+static inline bool pv_spin_is_locked(pv_spinlock_t *l)
+{
+	uint32_t owner = __atomic_load_n(&l->owner, __ATOMIC_SEQ_CST);
+
+	return owner != __atomic_load_n(&l->next, __ATOMIC_SEQ_CST);
 }
 
 static inline void pv_spin_unlock(pv_spinlock_t *l)
 {
-	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
 }
 
 /* ---- traps ---- */
