@@ -14,6 +14,7 @@
 #include "../boot/result.h"
 #include "bootloader.h"
 #include "bootloader_dir.h"
+#include "settings.h"
 #include "xl.h"
 
 #include <xen/sched.h>
@@ -54,35 +55,17 @@ struct reader {
 
 /* --- settings -------------------------------------------------------------------------------- */
 
-static unsigned long get_mib(struct cfg *conf, const char *key, unsigned int def)
-{
-	const struct cfg_setting *s = cfg_find(conf, key);
-	unsigned long n = def;
-	char *end = "";
-
-	if (!s)
-		return def;
-	if (!s->list)
-		n = strtoul(s->v[0].text, &end, 10);
-	if (!s->list && !*end && n && n <= 1ul << 20)
-		return n;
-	cfg_error(conf, s, 0, "not a number of MiB; %u is used", def);
-	return def;
-}
-
 /* @log: for what is wrong with them */
 static void read_settings(struct settings *set, FILE *log)
 {
 	struct cfg conf;
 
-	cfg_init(&conf, log);
-	if (!access(XL_CONF, F_OK))
-		cfg_parse_file(&conf, XL_CONF);
+	settings_read(&conf, log);
 	set->kernel = cfg_path(&conf, "bootloader_kernel", DEFAULT_KERNEL);
 	set->ramdisk = cfg_path(&conf, "bootloader_ramdisk", DEFAULT_RAMDISK);
 	set->dir = cfg_path(&conf, "bootloader_dir", DEFAULT_DIR);
-	set->limit = get_mib(&conf, "bootloader_limit", DEFAULT_LIMIT);
-	set->total = get_mib(&conf, "bootloader_total", DEFAULT_TOTAL);
+	set->limit = settings_number(&conf, "bootloader_limit", DEFAULT_LIMIT, SETTINGS_MAX_MIB);
+	set->total = settings_number(&conf, "bootloader_total", DEFAULT_TOTAL, SETTINGS_MAX_MIB);
 	cfg_free(&conf);
 }
 

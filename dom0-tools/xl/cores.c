@@ -12,35 +12,20 @@
 
 #include "core.h"
 #include "cores.h"
+#include "settings.h"
 
 #define DEFAULT_LIMIT 4096 /* MiB */
 #define DEFAULT_KEEP 1
 #define MAX_KEEP 100
 
-static unsigned long get_number(struct cfg *conf, const char *key, unsigned long def,
-				unsigned long max)
-{
-	const struct cfg_setting *s = cfg_find(conf, key);
-	unsigned long n = def;
-	char *end = "";
-
-	if (s && !s->list)
-		n = strtoul(s->v[0].text, &end, 10);
-	if (!s || (!s->list && !*end && n && n <= max))
-		return n;
-	cfg_error(conf, s, 0, "not a number from 1 to %lu; %lu is used", max, def);
-	return def;
-}
-
 void cores_read(struct cores *c)
 {
 	struct cfg conf;
 
-	cfg_init(&conf, stderr);
-	if (!access(XL_CONF, F_OK))
-		cfg_parse_file(&conf, XL_CONF);
-	c->limit = get_number(&conf, "coredump_limit", DEFAULT_LIMIT, 1ul << 20) * PV_MIB;
-	c->keep = get_number(&conf, "coredump_keep", DEFAULT_KEEP, MAX_KEEP);
+	settings_read(&conf, stderr);
+	c->limit =
+		settings_number(&conf, "coredump_limit", DEFAULT_LIMIT, SETTINGS_MAX_MIB) * PV_MIB;
+	c->keep = settings_number(&conf, "coredump_keep", DEFAULT_KEEP, MAX_KEEP);
 	cfg_free(&conf);
 }
 

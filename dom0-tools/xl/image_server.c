@@ -27,6 +27,7 @@
 #include "nbd.h"
 #include "sandbox.h"
 #include "scope.h"
+#include "settings.h"
 
 /* Together less than a script may take (HOTPLUG_WAIT_MS). */
 #ifndef IMAGE_START_MS
@@ -83,9 +84,7 @@ char *image_qemu(char *msg, size_t size)
 	char *root = NULL, *path;
 	unsigned int i;
 
-	cfg_init(&conf, quiet ? quiet : stderr);
-	if (!access(XL_CONF, F_OK))
-		cfg_parse_file(&conf, XL_CONF);
+	settings_read(&conf, quiet ? quiet : stderr);
 	s = cfg_find(&conf, "qemu_dir");
 	if (s && !s->list)
 		roots[0] = s->v[0].text;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "settings.h"
 #include "xl.h"
 
 #define DEFAULT_LIMIT 48 /* MiB */
@@ -104,22 +105,11 @@ static int older_first(const void *a, const void *b)
 /* MiB */
 static unsigned long limit(void)
 {
-	unsigned long n = DEFAULT_LIMIT;
-	const struct cfg_setting *s;
 	struct cfg conf;
-	char *end = "";
+	unsigned long n;
 
-	if (access(XL_CONF, F_OK))
-		return n;
-	cfg_init(&conf, stderr);
-	if (!cfg_parse_file(&conf, XL_CONF) && (s = cfg_find(&conf, "log_limit"))) {
-		if (!s->list)
-			n = strtoul(s->v[0].text, &end, 10);
-		if (s->list || *end || !n || n > 1ul << 20) {
-			cfg_error(&conf, s, 0, "not a number of MiB; %u is used", DEFAULT_LIMIT);
-			n = DEFAULT_LIMIT;
-		}
-	}
+	settings_read(&conf, stderr);
+	n = settings_number(&conf, "log_limit", DEFAULT_LIMIT, SETTINGS_MAX_MIB);
 	cfg_free(&conf);
 	return n;
 }

@@ -15,6 +15,7 @@
 
 #include "../oci/params.h"
 #include "oci.h"
+#include "settings.h"
 #include "words.h"
 
 #define DEFAULT_KERNEL "/images/boot/Image"
@@ -248,9 +249,7 @@ static void set_files(struct xl_config *c)
 {
 	struct cfg conf;
 
-	cfg_init(&conf, c->tree.log);
-	if (!access(XL_CONF, F_OK))
-		cfg_parse_file(&conf, XL_CONF);
+	settings_read(&conf, c->tree.log);
 	if (!c->kernel)
 		c->kernel = cfg_path(&conf, "oci_kernel", DEFAULT_KERNEL);
 	c->ramdisk = cfg_path(&conf, "oci_ramdisk", DEFAULT_RAMDISK);

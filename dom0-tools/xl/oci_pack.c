@@ -22,6 +22,7 @@
 
 #include "../oci/params.h"
 #include "oci.h"
+#include "settings.h"
 
 #define DEFAULT_DIR "/images/.oci"
 #define MARK ".packed-" /* NAME.packed-XXXXXX */
@@ -180,9 +181,7 @@ static int pack(struct xl_config *c)
 	char *dir;
 	int rc;
 
-	cfg_init(&conf, stderr);
-	if (!access(XL_CONF, F_OK))
-		cfg_parse_file(&conf, XL_CONF);
+	settings_read(&conf, stderr);
 	dir = cfg_path(&conf, "oci_dir", DEFAULT_DIR);
 	cfg_free(&conf);
 	rc = make_file(c, dir) || run_tar(c);

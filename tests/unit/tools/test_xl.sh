@@ -413,7 +413,7 @@ check "and stays" test -e log/dom0.log
 rm log/dom0.log
 echo "log_limit = 'much'" >xl.conf
 xl destroy a
-says 0 "xl.conf:1: log_limit: not a number of MiB; 48 is used" xl create -q a.cfg
+says 0 "xl.conf:1: log_limit: not a number from 1 to 1048576; 48 is used" xl create -q a.cfg
 rm xl.conf
 head -c 300000 /dev/zero | tr '\0' x >>log/xen-hotplug.log
 xl destroy a b

@@ -120,6 +120,10 @@ says 0 "CORE (Core file)" readelf -h dump/crash~1
 echo 'coredump_keep = 1' >xl.conf
 crash crash.cfg
 check "then one" [ "$(ls dump | tr '\n' ' ')" = "crash " ]
+echo 'coredump_keep = 0' >xl.conf
+crash crash.cfg
+says 0 "coredump_keep: not a number from 1 to 100; 1 is used" cat log/xl-crash.log
+check "none is not a number of cores" [ "$(ls dump | tr '\n' ' ')" = "crash " ]
 size=$(($(stat -c %b dump/crash) * 512 / 1048576))
 head -c 14680064 /dev/urandom >dump/old
 touch -d 2020-01-01 dump/old
