@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Debian as a guest, as `make images && make run GUEST=debian` gives it: systemd, Docker, ssh, podman, a second guest, another kernel, an orderly end. In this order."""
+"""Debian as a guest, as `make images && make run GUEST=debian` gives it: systemd, containers, ssh, an orderly end. In this order."""
 import json
 import os
 import re
 import subprocess
 import time
+
+import pytest
 
 from conftest import PATIENCE
 
@@ -74,6 +76,30 @@ tar -C /root/box -c . | {engine} import - box:1
 """, PATIENCE)
 
 
+@pytest.fixture(scope="session")
+def box(debian, tools):
+    """Docker in the guest debian has it."""
+    with debian.console() as g:
+        make_busybox_image(g, tools, "docker")
+    return "box:1"
+
+
+def test_docker_networks(debian, box):
+    """A published port answers dom0; two containers on a bridge find each other by name, and reach each other by IPv6."""
+    with debian.console() as g:
+        g.run("docker network create --ipv6 --subnet fd0d::/64 pair", PATIENCE)
+        g.run(f"docker run -d --name server --network pair -p 8080:80 {box} httpd -f -h /www", PATIENCE)
+        where = address(g)
+        assert g.run(f"docker run --rm --network pair {box} wget -q -O - http://server/", PATIENCE).strip() == "served"
+        six = g.run("docker inspect -f '{{.NetworkSettings.Networks.pair.GlobalIPv6Address}}' server", 120).strip()
+        assert six.startswith("fd0d::")
+        assert g.run(f"docker run --rm --network pair {box} wget -q -O - 'http://[{six}]/'", PATIENCE).strip() == "served"
+    assert debian.machine.run(f"wget -q -O - http://{where}:8080/", 120).strip() == "served"
+    with debian.console() as g:
+        g.run("docker rm -f server && docker network rm pair", PATIENCE)
+    debian.machine.fails(f"wget -q -T 20 -O - http://{where}:8080/", 120)
+
+
 def test_ssh_from_dom0(debian):
     """A key that dom0 makes, given to the guest, lets dom0 in."""
     m = debian.machine
@@ -94,6 +120,15 @@ def test_apt_installs_podman(debian, tools):
         make_busybox_image(g, tools, "podman")
         said = g.run("podman run --rm --network host -m 64m box:1 grep ^Seccomp: /proc/self/status", PATIENCE)
         assert re.search(r"^Seccomp:\s*2$", said, re.M), said
+
+
+def test_files_are_what_was_written(debian, tools):
+    """fio reads back and compares what it wrote at random places, past the page cache."""
+    with debian.console() as g:
+        said = g.run(f"LD_LIBRARY_PATH={tools}/lib {tools}/bin/fio --name=v --filename=/root/fio --size=96M --rw=randwrite --bs=4k "
+                     "--ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 && rm /root/fio", PATIENCE)
+        assert re.search(r"err= 0", said), said
+        print(*re.findall(r"^ +(?:read|write): .*", said, re.M), sep="\n")
 
 
 def test_computing_is_right(debian, tools):
@@ -118,6 +153,20 @@ def test_two_guests_exchange_packets(debian, tools, tools2):
             assert bits > 0
     with debian.console() as g:
         g.run("pkill iperf3")
+
+
+def test_kexec_is_refused(debian):
+    """Loading a kernel says at once that it cannot be started, as the patch for kexec promises: kexec_load(2) of one page."""
+    with debian.console() as g:
+        memory = int(re.search(r"^([0-9a-f]+)-[0-9a-f]+ : System RAM", g.run("cat /proc/iomem"), re.M).group(1), 16)
+        page = memory + (64 << 20)
+        g.write_file("/root/load.pl", f"""
+$page = "x" x 4096;
+$segment = pack("PQQQ", $page, 4096, {page}, 4096);
+print syscall(104, {page}, 1, $segment, 0), " $!\\n";
+""")
+        said = g.run("perl /root/load.pl && cat /sys/kernel/kexec_loaded && dmesg | grep kexec", 60)
+        assert said.splitlines()[:2] == ["-1 Operation not supported", "0"] and "kexec does not work in a Xen domain" in said, said
 
 
 def test_kernel_is_upgraded_from_inside(debian, tools):
