@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The packages' own scripts with a pretended host. Usage: test_scripts.sh <directory for what it writes>.
-# Owns the proof that an upgrade never fails for xenstored's sake, that tools with guests are not removed, that a hypervisor that boots
-# is kept, and what systemd is asked for a guest's supervisor.
+# Owns the proof that an upgrade never fails for xenstored's sake, that tools are not removed where guests run or may run, that a
+# hypervisor that boots is kept, and what systemd is asked for a guest's supervisor.
 set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 packaging=$here/../../../packaging
@@ -33,7 +33,7 @@ echo "$*" >>asked
 END
 cat >bin/xl <<'END'
 #!/bin/sh
-[ ! -e broken ] || exit 1
+[ ! -e broken ] || { echo "xl: xenstored does not answer" >&2; exit 1; }
 echo "Name ID Mem VCPUs State Time(s)"
 echo "Domain-0 0 512 2 r----- 4.1"
 [ ! -e guest ] || echo "web 3 128 1 -b---- 1.0"
@@ -79,7 +79,14 @@ sh script upgrade 2.0 >output 2>&1
 verdict $? "with a guest: upgrade"
 : >broken
 sh script remove >output 2>&1
-verdict $? "an xl that cannot tell holds nobody up"
+[ $? = 1 ] && grep -q 'xenstored does not answer' output && grep -q 'guests may run: not removed' output
+verdict $? "where xl cannot tell it is refused, with what xl says"
+sh script upgrade 2.0 >output 2>&1
+verdict $? "where xl cannot tell: upgrade"
+rm run/xenbus_backend
+sh script remove >output 2>&1
+verdict $? "an xl that cannot tell holds nobody up without Pavise"
+: >run/xenbus_backend
 
 # --- the hypervisor ------------------------------------------------------------------------------
 
