@@ -170,25 +170,66 @@ int pv_vcpu_steal(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *ns)
 	return rc;
 }
 
-int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft)
+/* Of each mask that is given and is to be set; both come back. */
+static int affinity(struct pv *pv, uint32_t cmd, uint32_t domid, uint32_t vcpu, uint64_t *hard,
+		    uint64_t *soft)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid };
+	struct xen_domctl op = { .cmd = cmd, .domain = domid };
 	struct xen_domctl_vcpuaffinity *a = &op.u.vcpuaffinity;
 	uint64_t *buf = pv_buf_alloc(pv, 2 * sizeof(*buf));
 	int rc;
 
 	if (!buf)
 		return -ENOMEM;
-	buf[0] = buf[1] = 0;
+	buf[0] = hard ? *hard : 0;
+	buf[1] = soft ? *soft : 0;
 	a->vcpu = vcpu;
-	a->flags = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+	a->flags = (hard ? XEN_VCPUAFFINITY_HARD : 0) | (soft ? XEN_VCPUAFFINITY_SOFT : 0);
 	set_xen_guest_handle(a->cpumap_hard.bitmap, (uint8_t *)buf);
 	a->cpumap_hard.nr_bits = 64;
 	set_xen_guest_handle(a->cpumap_soft.bitmap, (uint8_t *)(buf + 1));
 	a->cpumap_soft.nr_bits = 64;
 	rc = domctl(pv, &op);
-	*hard = buf[0];
-	*soft = buf[1];
+	if (hard)
+		*hard = buf[0];
+	if (soft)
+		*soft = buf[1];
 	pv_buf_free(pv, buf, 2 * sizeof(*buf));
 	return rc;
+}
+
+int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft)
+{
+	*hard = *soft = 0;
+	return affinity(pv, XEN_DOMCTL_getvcpuaffinity, domid, vcpu, hard, soft);
+}
+
+int pv_vcpu_set_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard,
+			 uint64_t *soft)
+{
+	return affinity(pv, XEN_DOMCTL_setvcpuaffinity, domid, vcpu, hard, soft);
+}
+
+int pv_sched_share(struct pv *pv, uint32_t domid, uint16_t *weight, uint16_t *cap)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = domid };
+	int rc;
+
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	rc = domctl(pv, &op);
+	*weight = op.u.scheduler_op.u.credit2.weight;
+	*cap = op.u.scheduler_op.u.credit2.cap;
+	return rc;
+}
+
+int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t cap)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = domid };
+
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	op.u.scheduler_op.u.credit2.weight = weight;
+	op.u.scheduler_op.u.credit2.cap = cap;
+	return domctl(pv, &op);
 }

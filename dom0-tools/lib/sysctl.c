@@ -101,6 +101,30 @@ int pv_sched_id(struct pv *pv, uint32_t *id)
 	return rc;
 }
 
+static int rate_limit(struct pv *pv, uint32_t cmd, uint32_t *us)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_scheduler_op };
+	int rc;
+
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op.u.scheduler_op.cmd = cmd;
+	op.u.scheduler_op.u.sched_credit2.ratelimit_us = *us;
+	rc = sysctl_op(pv, &op);
+	*us = op.u.scheduler_op.u.sched_credit2.ratelimit_us;
+	return rc;
+}
+
+int pv_rate_limit(struct pv *pv, uint32_t *us)
+{
+	*us = 0;
+	return rate_limit(pv, XEN_SYSCTL_SCHEDOP_getinfo, us);
+}
+
+int pv_set_rate_limit(struct pv *pv, uint32_t us)
+{
+	return rate_limit(pv, XEN_SYSCTL_SCHEDOP_putinfo, &us);
+}
+
 int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getcpuinfo };

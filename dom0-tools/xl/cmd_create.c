@@ -126,6 +126,22 @@ static void show_channels(const struct xl_config *c)
 	printf(" ]\n");
 }
 
+static void show_cpus(const char *key, const struct cpus *sets, unsigned int n)
+{
+	unsigned int i;
+	char *text;
+
+	if (!sets)
+		return;
+	printf("%s = [", key);
+	for (i = 0; i < n; i++) {
+		text = cpus_text(sets[i].mask ? sets[i].mask : CPUS_ALL, CPUS_ALL);
+		printf("%s'%s'", i ? ", " : " ", text);
+		free(text);
+	}
+	printf(" ]\n");
+}
+
 static int dry_run(const struct xl_config *c)
 {
 	char *disk;
@@ -145,6 +161,12 @@ static int dry_run(const struct xl_config *c)
 	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n"
 	       "max_event_channels = %u\n",
 	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus, c->max_event_channels);
+	if (c->cpu_weight)
+		printf("cpu_weight = %u\n", c->cpu_weight);
+	if (c->cap)
+		printf("cap = %u\n", c->cap);
+	show_cpus("cpus", c->cpus, c->maxvcpus);
+	show_cpus("cpus_soft", c->cpus_soft, c->maxvcpus);
 	if (c->driver_domain)
 		printf("driver_domain = 1\n");
 	if (c->max_grant_frames >= 0)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "show.h"
 
 #include <xen/sched.h>
@@ -37,27 +38,6 @@ static uint64_t all_harts(struct xl *xl)
 	return p.nr_cpus < 64 ? (1ULL << p.nr_cpus) - 1 : ~0ULL;
 }
 
-/* "all", or lists of ranges as 0-1,3 */
-static void print_affinity(uint64_t mask, uint64_t all)
-{
-	const char *comma = "";
-	unsigned int i, from;
-
-	if (!all || (mask & all) == all) {
-		printf("all");
-		return;
-	}
-	for (i = 0; i < 64; i++) {
-		if (!(mask >> i & 1))
-			continue;
-		from = i;
-		while (i + 1 < 64 && mask >> (i + 1) & 1)
-			i++;
-		printf(from == i ? "%s%u" : "%s%u-%u", comma, from, i);
-		comma = ",";
-	}
-}
-
 static uint32_t nr_vcpus(const struct xen_domctl_getdomaininfo *info)
 {
 	return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
@@ -65,7 +45,7 @@ static uint32_t nr_vcpus(const struct xen_domctl_getdomaininfo *info)
 
 static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = show_name(xl, info->domain);
+	char *name = show_name(xl, info->domain), *may, *should;
 	uint64_t hard, soft, all = all_harts(xl);
 	struct xen_domctl_getvcpuinfo v;
 	uint32_t i;
@@ -79,11 +59,11 @@ static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 			printf(" %5u   %c%c-", v.cpu, v.running ? 'r' : '-', v.blocked ? 'b' : '-');
 		else
 			printf(" %5c   --p", '-');
-		printf(" %9.1f  ", v.cpu_time / 1e9);
-		print_affinity(hard, all);
-		printf(" / ");
-		print_affinity(soft, all);
-		putchar('\n');
+		may = cpus_text(hard, all);
+		should = cpus_text(soft, all);
+		printf(" %9.1f  %s / %s\n", v.cpu_time / 1e9, may, should);
+		free(may);
+		free(should);
 	}
 	free(name);
 	return 0;

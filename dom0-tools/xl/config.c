@@ -182,6 +182,53 @@ static void key_maxvcpus(struct xl_config *c, const struct cfg_setting *s)
 		c->maxvcpus = n;
 }
 
+static void key_cpu_weight(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 1, 65535, &n))
+		c->cpu_weight = n;
+}
+
+static void key_cap(struct xl_config *c, const struct cfg_setting *s)
+{
+	unsigned long n;
+
+	if (get_number(c, s, 0, MAX_VCPUS * 100, &n))
+		c->cap = n;
+}
+
+/* A string is for all vCPUs, a list has one for each; those behind its end may use all CPUs. */
+static struct cpus *get_cpus(struct xl_config *c, const struct cfg_setting *s)
+{
+	struct cpus *sets = calloc(MAX_VCPUS, sizeof(*sets));
+	const char *wrong;
+	int i;
+
+	if (!sets)
+		abort();
+	if (s->nr > MAX_VCPUS)
+		cfg_error(&c->tree, s, 0, "%d vCPUs, and there are %d at most", s->nr, MAX_VCPUS);
+	for (i = 0; i < s->nr && i < MAX_VCPUS; i++) {
+		wrong = cpus_parse(s->v[i].text, &sets[i]);
+		if (wrong)
+			cfg_error(&c->tree, s, s->v[i].line, "'%s' %s", s->v[i].text, wrong);
+	}
+	for (i = 1; !s->list && i < MAX_VCPUS; i++)
+		sets[i] = sets[0];
+	return sets;
+}
+
+static void key_cpus(struct xl_config *c, const struct cfg_setting *s)
+{
+	c->cpus = get_cpus(c, s);
+}
+
+static void key_cpus_soft(struct xl_config *c, const struct cfg_setting *s)
+{
+	c->cpus_soft = get_cpus(c, s);
+}
+
 static void key_max_event_channels(struct xl_config *c, const struct cfg_setting *s)
 {
 	unsigned long n;
@@ -437,6 +484,10 @@ static const struct {
 	{ "maxmem", key_maxmem },
 	{ "vcpus", key_vcpus },
 	{ "maxvcpus", key_maxvcpus },
+	{ "cpu_weight", key_cpu_weight },
+	{ "cap", key_cap },
+	{ "cpus", key_cpus },
+	{ "cpus_soft", key_cpus_soft },
 	{ "max_event_channels", key_max_event_channels },
 	{ "max_grant_frames", key_max_grant_frames },
 	{ "max_maptrack_frames", key_max_maptrack_frames },
@@ -574,6 +625,10 @@ static void check_whole(struct xl_config *c)
 	if (c->maxvcpus < c->vcpus)
 		cfg_error(&c->tree, cfg_find(&c->tree, "maxvcpus"), 0,
 			  "%u is less than vcpus, which is %u", c->maxvcpus, c->vcpus);
+	if (c->cap > c->maxvcpus * 100)
+		cfg_error(&c->tree, cfg_find(&c->tree, "cap"), 0,
+			  "%u is more than %u vCPUs can use, which is %u", c->cap, c->maxvcpus,
+			  c->maxvcpus * 100);
 	if (!c->maxmem)
 		c->maxmem = c->memory;
 	if (c->maxmem < c->memory)
@@ -692,6 +747,8 @@ void config_free(struct xl_config *c)
 	free(c->kernel);
 	free(c->ramdisk);
 	free(c->cmdline);
+	free(c->cpus);
+	free(c->cpus_soft);
 	free(c->bootloader_entry);
 	free(c->bootloader_extra);
 	free(c->bootloader_kernel);

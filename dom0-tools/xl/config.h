@@ -12,6 +12,7 @@
 
 #include "cfg.h"
 #include "channel.h"
+#include "cpus.h"
 #include "disk.h"
 #include "nic.h"
 
@@ -43,6 +44,9 @@ struct xl_config {
 	struct xl_oci *oci; /* the guest is an OCI image (oci.h); NULL: it is none */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
+	unsigned int cpu_weight, cap; /* cpu_weight 0: the hypervisor's default */
+	struct cpus *cpus,
+		*cpus_soft; /* [maxvcpus], mask 0: nothing is said of that one; NULL: of none */
 	unsigned int max_event_channels;
 	int max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	bool have_uuid,

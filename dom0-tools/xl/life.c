@@ -441,6 +441,67 @@ static int take_number(struct creation *k, const struct pv_create *create)
 	}
 }
 
+/* Of a machine with so many CPUs. */
+static int check_set(struct xl_config *cfg, const char *key, struct cpus *sets,
+		     unsigned int nr_cpus)
+{
+	unsigned int i;
+	char *wrong;
+
+	for (i = 0; sets && i < cfg->maxvcpus; i++) {
+		wrong = sets[i].mask ? cpus_fit(&sets[i], nr_cpus) : NULL;
+		if (!wrong)
+			continue;
+		config_error(cfg, key, 0, "%s", wrong);
+		free(wrong);
+		return -1;
+	}
+	return 0;
+}
+
+static int check_cpus(struct creation *k)
+{
+	struct xl_config *cfg = k->cfg;
+	struct xen_sysctl_physinfo info;
+	int rc;
+
+	if (!cfg->cpus && !cfg->cpus_soft)
+		return 0;
+	rc = pv_physinfo(k->xl->pv, &info);
+	if (rc)
+		return xl_error("cannot ask for the machine: %s", strerror(-rc));
+	if (check_set(cfg, "cpus", cfg->cpus, info.nr_cpus))
+		return -1;
+	return check_set(cfg, "cpus_soft", cfg->cpus_soft, info.nr_cpus);
+}
+
+/* What it gets of the CPUs: cpu_weight, cap, cpus and cpus_soft. */
+static int set_share(struct creation *k)
+{
+	const struct xl_config *cfg = k->cfg;
+	struct pv *pv = k->xl->pv;
+	uint16_t weight, cap;
+	unsigned int i;
+	int rc = 0;
+
+	if (cfg->cpu_weight || cfg->cap)
+		rc = pv_sched_share(pv, k->guest.domid, &weight, &cap);
+	if (!rc && (cfg->cpu_weight || cfg->cap))
+		rc = pv_sched_set_share(pv, k->guest.domid,
+					cfg->cpu_weight ? cfg->cpu_weight : weight, cfg->cap);
+	if (rc)
+		return xl_error("cannot set the domain's weight and cap: %s", strerror(-rc));
+	for (i = 0; i < cfg->maxvcpus && !rc && (cfg->cpus || cfg->cpus_soft); i++) {
+		uint64_t hard = cfg->cpus ? cfg->cpus[i].mask : 0;
+		uint64_t soft = cfg->cpus_soft ? cfg->cpus_soft[i].mask : 0;
+
+		if (hard || soft)
+			rc = pv_vcpu_set_affinity(pv, k->guest.domid, i, hard ? &hard : NULL,
+						  soft ? &soft : NULL);
+	}
+	return rc ? xl_error("cannot bind the domain's vCPUs to CPUs: %s", strerror(-rc)) : 0;
+}
+
 static int make_domain(struct creation *k)
 {
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
@@ -471,7 +532,7 @@ static int make_domain(struct creation *k)
 	rc = pv_domain_max_mem(pv, k->guest.domid, k->cfg->maxmem * 1024 + XL_EXTRA_KIB);
 	if (rc)
 		return xl_error("cannot set the domain's memory limit: %s", strerror(-rc));
-	return 0;
+	return set_share(k);
 }
 
 static int add_devices(struct creation *k)
@@ -559,7 +620,7 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 	int rc = -1;
 
 	k.guest.ramdisk_fd = -1;
-	if (check_files(&k) || channels_check(xl, cfg) || check_identity(&k))
+	if (check_files(&k) || channels_check(xl, cfg) || check_cpus(&k) || check_identity(&k))
 		goto out;
 	rc = check_memory(&k);
 	if (rc)

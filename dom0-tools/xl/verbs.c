@@ -22,6 +22,14 @@ static const char shutdown_options[] =
 	"-w                      Wait for the domains to end and to be taken away.\n"
 	"-F                      Accepted, as Xen's xl has it: there is no other way to ask.\n";
 
+static const char sched_options[] =
+	"-d DOMAIN, --domain=DOMAIN     Domain to modify; alone, show it.\n"
+	"-w WEIGHT, --weight=WEIGHT     Its share beside others: 1 to 65535, 256 unless set.\n"
+	"-c CAP, --cap=CAP              Per cent of one CPU that it may have at most; 0: no limit.\n"
+	"-s, --schedparam               Query or modify the scheduler's own parameters.\n"
+	"-r LIMIT, --ratelimit_us=LIMIT  So many microseconds whoever has come to a CPU stays there.\n"
+	"-p CPUPOOL, --cpupool=CPUPOOL  Restrict output to CPUPOOL; there is one, Pool-0.\n";
+
 static const char json_option[] = "--json                  As JSON.\n";
 static const char top_options[] =
 	"-d, --delay=SECONDS     Seconds between updates; default 3.\n"
@@ -124,6 +132,14 @@ const struct command commands[] = {
 	{ "vcpu-set", cmd_vcpu_set, "[-i] <Domain> <VCPUs>",
 	  "Set the number of active VCPUs allowed for the domain",
 	  "-i, --ignore-host       Also more than the machine has CPUs.\n" },
+	{ "vcpu-pin", cmd_vcpu_pin,
+	  "[-f] <Domain> <VCPU|all> <Hard affinity|-|all> [<Soft affinity|-|all>]",
+	  "Set which CPUs a VCPU can use",
+	  "-f, --force             Accepted, as Xen's xl has it: no guest's kernel binds a VCPU itself.\n"
+	  "Affinities are lists such as 0-3,5,^1; - leaves one as it is.\n" },
+	{ "sched-credit2", cmd_sched_credit2,
+	  "[-d <Domain> [-w <Weight>] [-c <Cap>]] [-s [-r <Limit>]] [-p <Cpupool>]",
+	  "Get/set credit2 scheduler parameters", sched_options },
 	{ "uptime", cmd_uptime, "[-s] [--json] [Domain ...]", "Print uptime for all/some domains",
 	  "-s                      Short: one line as uptime(1) prints it.\n"
 	  "--json                  As JSON.\n" },

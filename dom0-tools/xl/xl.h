@@ -386,6 +386,8 @@ int cmd_rename(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_dmesg(int argc, char **argv);
 int cmd_vcpu_list(int argc, char **argv);
+int cmd_vcpu_pin(int argc, char **argv);
+int cmd_sched_credit2(int argc, char **argv);
 int cmd_vcpu_set(int argc, char **argv);
 int cmd_uptime(int argc, char **argv);
 int cmd_block_list(int argc, char **argv);

@@ -301,6 +301,17 @@ AT(xen_domctl_createdomain, vmtrace_size, 48);
 AT(xen_domctl_createdomain, cpupool_id, 52);
 AT(xen_domctl_createdomain, arch, 56);
 
+SIZE(xen_domctl_scheduler_op, 24);
+AT(xen_domctl_scheduler_op, sched_id, 0);
+AT(xen_domctl_scheduler_op, cmd, 4);
+AT(xen_domctl_scheduler_op, u, 8);
+
+SIZE(xen_sysctl_scheduler_op, 32);
+AT(xen_sysctl_scheduler_op, cpupool_id, 0);
+AT(xen_sysctl_scheduler_op, sched_id, 4);
+AT(xen_sysctl_scheduler_op, cmd, 8);
+AT(xen_sysctl_scheduler_op, u, 16);
+
 SIZE(xencons_interface, 3088);
 AT(xencons_interface, in, 0);
 AT(xencons_interface, out, 1024);

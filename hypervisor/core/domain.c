@@ -312,6 +312,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	list_init(&d->list);
 	list_init(&d->dead_pages);
 	console_guest_init(d);
+	sched_domain_init(d);
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
 		timer_init(&d->watchdog[i], watchdog_fired, d);
 
@@ -337,6 +338,7 @@ struct domain *domain_create_idle(unsigned int nr_harts)
 		return NULL;
 	d->id = DOMID_IDLE;
 	init_locks(d);
+	sched_domain_init(d);
 	d->is_idle = true;
 	d->max_vcpus = nr_harts;
 	d->refs = 1;
@@ -602,6 +604,7 @@ static int release_vcpus(struct domain *d)
 	/* All of them: one that the guest has just stopped may still be firing. */
 	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
 		timer_kill(&d->watchdog[i]);
+	sched_domain_destroy(d);
 	domain_for_each_vcpu(d, v, i) {
 		if (i < d->released_vcpus)
 			continue;

@@ -211,28 +211,47 @@ static long bitmap_from_guest(u64 *mask, const struct xenctl_bitmap *b)
 	return 0;
 }
 
+/* Of harts that there are one at least; all of them are 0. */
+static long harts_from_guest(u64 *mask, const struct xenctl_bitmap *b, u64 all)
+{
+	long rc = bitmap_from_guest(mask, b);
+
+	if (rc)
+		return rc;
+	*mask &= all;
+	if (!*mask)
+		return -EINVAL;
+	if (*mask == all)
+		*mask = 0;
+	return 0;
+}
+
+/* When one is set, what the two come to together is told; where they have nothing in common, the soft one does nothing. */
 static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
 {
 	struct vcpu *v = find_vcpu(d, a->vcpu);
-	u64 all = ~0UL >> (64 - machine.nr_harts), mask = 0;
+	u64 all = ~0UL >> (64 - machine.nr_harts), hard, soft;
 	long rc = 0;
 
 	if (!v)
 		return -ESRCH;
-	if (set && a->flags & XEN_VCPUAFFINITY_HARD) {
-		rc = bitmap_from_guest(&mask, &a->cpumap_hard);
-		if (rc)
-			return rc;
-		if (!(mask & all))
-			return -EINVAL;
-		vcpu_pin(v, (mask & all) == all ? 0 : mask & all);
-	}
-	mask = READ_ONCE(v->pinned);
+	vcpu_affinity(v, &hard, &soft);
+	if (set && a->flags & XEN_VCPUAFFINITY_HARD)
+		rc = harts_from_guest(&hard, &a->cpumap_hard, all);
+	if (!rc && set && a->flags & XEN_VCPUAFFINITY_SOFT)
+		rc = harts_from_guest(&soft, &a->cpumap_soft, all);
+	if (rc)
+		return rc;
+	if (set && a->flags & XEN_VCPUAFFINITY_HARD)
+		vcpu_pin(v, hard);
+	if (set && a->flags & XEN_VCPUAFFINITY_SOFT)
+		vcpu_prefer(v, soft);
+	hard = hard ? hard : all;
+	soft = soft ? soft : all;
 	if (a->flags & XEN_VCPUAFFINITY_HARD)
-		rc = bitmap_to_guest(&a->cpumap_hard, mask ? mask : all);
-	/* There is no soft affinity: all harts are as good. When it is set, what it comes to with the hard one is told. */
+		rc = bitmap_to_guest(&a->cpumap_hard, hard);
 	if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
-		rc = bitmap_to_guest(&a->cpumap_soft, set && mask ? mask : all);
+		rc = bitmap_to_guest(&a->cpumap_soft, set ? soft & hard : soft);
 	return rc;
 }
 

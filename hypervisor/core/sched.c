@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The scheduler: one queue of runnable vCPUs ordered by virtual run time, shared by all harts.
- * Every hart takes the vCPU that has had least, so none idles while one waits. Also runstates.
+ * Every hart takes the vCPU that has had least for its weight, so none idles while one waits.
  */
 #include <arch-api.h>
 #include <console.h>
 #include <event.h>
 #include <lib.h>
 #include <sched.h>
+#include <sched_internal.h>
 
-#define SLICE_NS (CONFIG_SCHED_TIMESLICE_MS * 1000000ULL)
-/* A woken vCPU runs at once if it has had this much less than the running one. */
+/*
+ * These are real time of the vCPU that they are for: its weight makes virtual time of them.
+ * A woken vCPU runs at once if it has had this much less than the running one.
+ */
 #define WAKE_GRAN_NS 1000000ULL
 /*
  * How far behind the others a long sleeper may start, so that sleep is not saved up as a right to a
@@ -18,10 +21,12 @@
  */
 #define SLEEPER_CREDIT_NS (SLICE_NS / 2)
 /*
- * How far behind any other that waits for the same hart one may be that runs there. Where all may run everywhere nobody
- * comes near it; pins let run times drift apart by hours, and whoever has had more would wait as long.
+ * How far ahead of one that runs may be who waits for that hart. Where all may run everywhere nobody comes near it; pins and
+ * weights that change let run times drift apart by hours, and whoever has had more would wait as long.
  */
-#define MOST_BEHIND_NS (4 * SLICE_NS)
+#define MOST_AHEAD_NS (4 * SLICE_NS)
+/* No vCPU may be ahead by less. */
+#define LEAST_AHEAD_NS (MOST_AHEAD_NS * SCHED_WEIGHT_DEFAULT / SCHED_WEIGHT_MAX)
 
 struct sched_hart {
 	struct vcpu *curr, *idle;
@@ -29,19 +34,22 @@ struct sched_hart {
 	bool sliced; /* the timer is armed: curr's turn ends */
 };
 
-static struct spinlock sched_lock = SPINLOCK_INIT(LOCK_SCHED);
+struct spinlock sched_lock = SPINLOCK_INIT(LOCK_SCHED);
 static struct list_head queue = LIST_HEAD_INIT(queue);
 static struct sched_hart sched_harts[CONFIG_NR_CPUS];
 static u64 harts_online; /* mask */
 static unsigned int harts_end; /* none beyond */
 static u64 min_vruntime;
+static u64
+	ratelimit_ns; /* so long whoever has come to a hart may stay there; READ_ONCE outside the lock */
 
 static bool is_idle(const struct vcpu *v)
 {
 	return v->domain->is_idle;
 }
 
-static bool runnable(const struct vcpu *v)
+/* Nothing but, perhaps, its domain's cap keeps it from running. */
+static bool wants_hart(const struct vcpu *v)
 {
 	const struct domain *d = v->domain;
 
@@ -49,9 +57,19 @@ static bool runnable(const struct vcpu *v)
 	       !READ_ONCE(d->pause_count) && !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
 }
 
+static bool runnable(const struct vcpu *v)
+{
+	return wants_hart(v) && !READ_ONCE(v->domain->share.spent);
+}
+
 static bool allowed(const struct vcpu *v, unsigned int hart)
 {
 	return !v->pinned || v->pinned & BIT(hart);
+}
+
+static bool likes(const struct vcpu *v, unsigned int hart)
+{
+	return !v->preferred || v->preferred & BIT(hart);
 }
 
 static void slice_end(void *unused)
@@ -83,94 +101,14 @@ void sched_vcpu_init(struct vcpu *v)
 	v->runstate_entry = arch_time_ns();
 }
 
-/* ---- runstates (sched_lock held) ---- */
-
-/* A field of the area. All are aligned as the area is, so that none crosses a page itself. */
-static void *runstate_field(struct vcpu *v, size_t field)
-{
-	size_t at = v->runstate_offset + field;
-
-	if (at < PAGE_SIZE)
-		return (char *)page_to_virt(v->runstate_page) + at;
-	return (char *)page_to_virt(v->runstate_page2) + (at - PAGE_SIZE);
-}
-
-#define RUNSTATE_FIELD(v, name) runstate_field(v, offsetof(struct vcpu_runstate_info, name))
-
-static void runstate_publish(struct vcpu *v)
-{
-	u64 *entry;
-
-	if (!v->runstate_page)
-		return;
-	entry = RUNSTATE_FIELD(v, state_entry_time);
-	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
-	WRITE_ONCE(*entry, v->runstate_entry | XEN_RUNSTATE_UPDATE);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	*(int *)RUNSTATE_FIELD(v, state) = v->runstate;
-	for (unsigned int i = 0; i < 4; i++)
-		*(u64 *)RUNSTATE_FIELD(v, time[i]) = v->runstate_time[i];
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(*entry, v->runstate_entry);
-}
-
-static void runstate_set(struct vcpu *v, int state, u64 now)
-{
-	if (v->runstate == state)
-		return;
-	v->runstate_time[v->runstate] += now - v->runstate_entry;
-	v->runstate_entry = now;
-	v->runstate = state;
-	runstate_publish(v);
-}
-
 /* Of one that is on no hart and cannot run: it waits for something, or others keep it from running. */
 static int off_state(const struct vcpu *v)
 {
 	u64 flags = READ_ONCE(v->pause_flags);
 
+	if (wants_hart(v)) /* and the cap has been reached */
+		return RUNSTATE_runnable;
 	return flags && !(flags & BIT(VPF_DOWN)) ? RUNSTATE_blocked : RUNSTATE_offline;
-}
-
-void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
-{
-	u64 now;
-
-	spin_lock(&sched_lock);
-	now = arch_time_ns();
-	info->state = v->runstate;
-	info->state_entry_time = v->runstate_entry;
-	for (unsigned int i = 0; i < 4; i++)
-		info->time[i] = v->runstate_time[i];
-	if (now > v->runstate_entry)
-		info->time[v->runstate] += now - v->runstate_entry;
-	spin_unlock(&sched_lock);
-}
-
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset)
-{
-	struct page *old, *old2;
-
-	spin_lock(&sched_lock);
-	old = v->runstate_page;
-	old2 = v->runstate_page2;
-	v->runstate_page = pg;
-	v->runstate_page2 = pg2;
-	v->runstate_offset = offset;
-	runstate_publish(v);
-	spin_unlock(&sched_lock);
-	if (old)
-		page_put(old);
-	if (old2)
-		page_put(old2);
-}
-
-u64 vcpu_cpu_time(struct vcpu *v)
-{
-	struct vcpu_runstate_info info;
-
-	vcpu_runstate_get(v, &info);
-	return info.time[RUNSTATE_running];
 }
 
 u64 sched_idle_time(unsigned int hart)
@@ -206,28 +144,45 @@ static void dequeue(struct vcpu *v)
 	v->on_queue = false;
 }
 
+/*
+ * Who goes first on this hart: of those that may run there the first, or, if that one would rather be elsewhere, one who
+ * would not and stands less than a slice behind it.
+ */
 static struct vcpu *first_for(unsigned int hart)
 {
-	struct vcpu *v;
+	struct vcpu *v, *first = NULL;
 
 	list_for_each(v, &queue, run_list) {
-		if (allowed(v, hart))
+		if (first && place(v) > place(first) + SLICE_NS)
+			break;
+		if (!allowed(v, hart))
+			continue;
+		if (likes(v, hart))
 			return v;
+		if (!first)
+			first = v;
 	}
-	return NULL;
+	return first;
 }
 
-static struct vcpu *last_for(unsigned int hart)
+/* One is about to run on the hart that has had so much: what it has to have had beside those that wait for it. */
+static u64 least_beside(unsigned int hart, u64 had)
 {
 	struct list_head *pos;
 
 	for (pos = queue.prev; pos != &queue; pos = pos->prev) {
 		struct vcpu *v = list_entry(pos, struct vcpu, run_list);
+		u64 most;
 
-		if (allowed(v, hart))
-			return v;
+		if (place(v) <= had + LEAST_AHEAD_NS)
+			break;
+		if (!allowed(v, hart))
+			continue;
+		most = weighted(MOST_AHEAD_NS, weight_of(v));
+		if (v->vruntime > had + most)
+			had = v->vruntime - most;
 	}
-	return NULL;
+	return had;
 }
 
 /*
@@ -238,7 +193,9 @@ static u64 vruntime_now(const struct sched_hart *s, u64 now)
 {
 	const struct vcpu *curr = s->curr;
 
-	return curr->vruntime + (now > curr->slice_start ? now - curr->slice_start : 0);
+	if (now <= curr->slice_start)
+		return curr->vruntime;
+	return curr->vruntime + weighted(now - curr->slice_start, weight_of(curr));
 }
 
 /* Brings min_vruntime up to the least of those that run or wait. */
@@ -282,14 +239,16 @@ static struct free_harts free_harts(void)
 }
 
 /*
- * The harts (mask) that should look at the queue because v waits there, taken out of f: an idle one, the last one first.
- * Else each one whose vCPU was alone so far, that it gets a slice from now on.
+ * The harts (mask) that should look at the queue because v waits there, taken out of f: an idle one, one that it likes and the
+ * last one first. Else each one whose vCPU was alone so far, that it gets a slice from now on.
  */
 static u64 harts_for(const struct vcpu *v, struct free_harts *f)
 {
 	u64 may = v->pinned ? v->pinned : ~0ULL, harts = f->idle & may;
 
 	if (harts) {
+		if (v->preferred & harts)
+			harts &= v->preferred;
 		harts = harts & BIT(v->hart) ? BIT(v->hart) : harts & -harts;
 		f->idle &= ~harts;
 	} else {
@@ -317,10 +276,24 @@ static u64 harts_for_all(void)
 	return harts;
 }
 
-/* The hart (mask) whose vCPU has had most, if v, which has just come, has had so much less that it need not wait for a slice's end. */
+/*
+ * So much less v must have had than one that runs to take its hart. The heavier of the two counts: a heavy one does not wait for
+ * a light one's millisecond, nor two heavy ones for what would be many milliseconds of theirs.
+ */
+static u64 gran(const struct vcpu *curr, const struct vcpu *v)
+{
+	return weighted(WAKE_GRAN_NS,
+			max(max(weight_of(curr), weight_of(v)), SCHED_WEIGHT_DEFAULT));
+}
+
+/*
+ * The hart (mask) whose vCPU has had most, if v, which has just come, has had so much less that it need not wait for a slice's
+ * end. Of harts that v would rather be on first.
+ */
 static u64 hart_ahead(const struct vcpu *v, u64 now)
 {
-	u64 most = v->vruntime + WAKE_GRAN_NS, ahead = 0;
+	u64 most = 0, ahead = 0;
+	bool liked = false;
 
 	for (unsigned int h = 0; h < harts_end; h++) {
 		const struct sched_hart *s = &sched_harts[h];
@@ -329,20 +302,41 @@ static u64 hart_ahead(const struct vcpu *v, u64 now)
 		if (!(harts_online & BIT(h)) || !allowed(v, h))
 			continue;
 		had = vruntime_now(s, now);
-		if (had > most) {
+		if (had <= v->vruntime + gran(s->curr, v) || (liked && !likes(v, h)))
+			continue;
+		if (had > most || (!liked && likes(v, h))) {
 			most = had;
 			ahead = BIT(h);
+			liked = likes(v, h);
 		}
 	}
 	return ahead;
 }
 
-static void kick_harts(u64 harts)
+void sched_kick_harts(u64 harts)
 {
 	for (unsigned int h = 0; harts; h++, harts >>= 1) {
 		if (harts & 1)
 			arch_kick_hart(h);
 	}
+}
+
+/* It may run from now on, and is neither on a hart nor in the queue. Returns the harts (mask) to kick. */
+static u64 come(struct vcpu *v, u64 now)
+{
+	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+	struct free_harts f = free_harts();
+	u64 idle = f.idle, kick;
+
+	update_min_vruntime(now);
+	if (min_vruntime > credit)
+		v->vruntime = max(v->vruntime, min_vruntime - credit);
+	v->yielded = 0;
+	enqueue(v);
+	kick = harts_for(v, &f);
+	if (!(kick & idle))
+		kick |= hart_ahead(v, now);
+	return kick;
 }
 
 void vcpu_wake(struct vcpu *v)
@@ -355,24 +349,11 @@ void vcpu_wake(struct vcpu *v)
 		u64 now = arch_time_ns();
 
 		runstate_set(v, runs ? RUNSTATE_runnable : off_state(v), now);
-		if (runs) {
-			struct free_harts f = free_harts();
-			u64 floor, idle = f.idle;
-
-			update_min_vruntime(now);
-			floor = min_vruntime > SLEEPER_CREDIT_NS ?
-					min_vruntime - SLEEPER_CREDIT_NS :
-					0;
-			v->vruntime = max(v->vruntime, floor);
-			v->yielded = 0;
-			enqueue(v);
-			kick = harts_for(v, &f);
-			if (!(kick & idle))
-				kick |= hart_ahead(v, now);
-		}
+		if (runs)
+			kick = come(v, now);
 	}
 	spin_unlock(&sched_lock);
-	kick_harts(kick);
+	sched_kick_harts(kick);
 }
 
 void vcpu_unblock(struct vcpu *v)
@@ -413,18 +394,67 @@ void vcpu_sleep_sync(struct vcpu *v)
 		arch_relax();
 }
 
-void vcpu_pin(struct vcpu *v, u64 harts)
+/* One of its two masks. */
+static void set_affinity(struct vcpu *v, u64 *mask, u64 harts)
 {
 	u64 kick = 0;
 
 	spin_lock(&sched_lock);
-	v->pinned = harts;
-	if (v->running && !allowed(v, v->hart))
+	*mask = harts;
+	if (v->running && (!allowed(v, v->hart) || !likes(v, v->hart)))
 		kick = BIT(v->hart); /* Not waited for: two could wait for each other. */
 	else if (v->on_queue)
 		kick = harts_for_all();
 	spin_unlock(&sched_lock);
-	kick_harts(kick);
+	sched_kick_harts(kick);
+}
+
+void vcpu_pin(struct vcpu *v, u64 harts)
+{
+	set_affinity(v, &v->pinned, harts);
+}
+
+void vcpu_prefer(struct vcpu *v, u64 harts)
+{
+	set_affinity(v, &v->preferred, harts);
+}
+
+void vcpu_affinity(struct vcpu *v, u64 *harts, u64 *preferred)
+{
+	spin_lock(&sched_lock);
+	*harts = v->pinned;
+	*preferred = v->preferred;
+	spin_unlock(&sched_lock);
+}
+
+u64 sched_stop_domain(struct domain *d)
+{
+	struct vcpu *v;
+	unsigned int i;
+	u64 kick = 0;
+
+	domain_for_each_vcpu(d, v, i) {
+		if (v->running)
+			kick |= BIT(v->hart);
+		if (v->on_queue)
+			dequeue(v);
+	}
+	return kick;
+}
+
+u64 sched_go_on_domain(struct domain *d, u64 now)
+{
+	struct vcpu *v;
+	unsigned int i;
+	u64 kick = 0;
+
+	domain_for_each_vcpu(d, v, i) {
+		if (v->on_queue || v->running || !runnable(v))
+			continue;
+		runstate_set(v, RUNSTATE_runnable, now);
+		kick |= come(v, now);
+	}
+	return kick;
 }
 
 void sched_vcpu_destroy(struct vcpu *v)
@@ -465,23 +495,29 @@ void vcpu_block(void)
 		clear_bit(VPF_BLOCKED, &v->pause_flags);
 }
 
-static void charge(struct vcpu *v, u64 now)
+void sched_charge(struct vcpu *v, u64 now)
 {
+	struct sched_share *s = &v->domain->share;
+	u64 ns = now > v->slice_start ? now - v->slice_start : 0;
+
 	if (is_idle(v))
 		return;
-	v->vruntime += now > v->slice_start ? now - v->slice_start : 0;
+	v->vruntime += weighted(ns, s->weight);
 	v->slice_start = now;
+	if (s->cap)
+		share_take(s, ns);
 }
 
 /*
  * Whoever waits for this hart goes first, once. The time that the vCPU has had stays what it is, so that one that yields is
  * neither charged for what it gives away nor ahead of others for it: it only stands behind all that wait now, by a slice at
- * most, until it runs again. What it lies further back than a sleeper may is forgone: it has not wanted that time.
+ * most (one of its own), until it runs again. What it lies further back than a sleeper may is forgone: it has not wanted that
+ * time.
  */
 void vcpu_yield(void)
 {
 	struct vcpu *v = arch_current(), *next;
-	u64 last;
+	u64 last, credit;
 
 	/* Nobody to make room for: a guest that yields until something happens should not keep the lock busy. */
 	if (list_empty(&queue))
@@ -489,11 +525,14 @@ void vcpu_yield(void)
 	spin_lock(&sched_lock);
 	next = first_for(arch_hart());
 	if (next) {
-		charge(v, arch_time_ns());
-		if (next->vruntime > SLEEPER_CREDIT_NS)
-			v->vruntime = max(v->vruntime, next->vruntime - SLEEPER_CREDIT_NS);
+		sched_charge(v, arch_time_ns());
+		credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+		if (next->vruntime > credit)
+			v->vruntime = max(v->vruntime, next->vruntime - credit);
 		last = place(list_entry(queue.prev, struct vcpu, run_list));
-		v->yielded = last >= v->vruntime ? min(last + 1 - v->vruntime, SLICE_NS) : 1;
+		v->yielded = last < v->vruntime ?
+				     1 :
+				     min(last + 1 - v->vruntime, weighted(SLICE_NS, weight_of(v)));
 	}
 	spin_unlock(&sched_lock);
 	if (next)
@@ -502,25 +541,72 @@ void vcpu_yield(void)
 
 /* ---- the switch ---- */
 
-/* The one that runs next on this hart; it is on no queue afterwards. */
-static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev)
+/* A hart that it likes better than this one has nothing to do: it goes there. */
+static bool better_elsewhere(const struct vcpu *v, unsigned int hart)
 {
-	struct vcpu *next = first_for(hart), *last;
+	return !likes(v, hart) &&
+	       free_harts().idle & v->preferred & (v->pinned ? v->pinned : ~0ULL);
+}
+
+/* Until when this hart's vCPU, which may run on, is left there whoever else waits. */
+static u64 limit_end(const struct vcpu *curr)
+{
+	return curr->runstate_entry + READ_ONCE(ratelimit_ns);
+}
+
+/* The one that runs next on this hart; it is on no queue afterwards. */
+static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev, u64 now)
+{
+	struct vcpu *next = first_for(hart);
 	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
 
-	if (next && prev->yielded)
+	if (stay && ((next && prev->yielded) || better_elsewhere(prev, hart)))
 		stay = false;
-	if (stay && (!next || prev->vruntime <= place(next) + WAKE_GRAN_NS))
+	if (stay &&
+	    (!next || prev->vruntime <= place(next) + gran(prev, next) || now < limit_end(prev)))
 		next = prev;
 	else if (next)
 		dequeue(next);
 	else
 		return s->idle;
 	next->yielded = 0;
-	last = last_for(hart);
-	if (last && last->vruntime > MOST_BEHIND_NS)
-		next->vruntime = max(next->vruntime, last->vruntime - MOST_BEHIND_NS);
+	if (!list_empty(&queue))
+		next->vruntime = least_beside(hart, next->vruntime);
 	return next;
+}
+
+/* A hart has nothing to do: one (mask) whose vCPU would rather be there than where it is. */
+static u64 hart_better_here(unsigned int hart)
+{
+	for (unsigned int h = 0; h < harts_end; h++) {
+		const struct vcpu *v = sched_harts[h].curr;
+
+		if (harts_online & BIT(h) && !is_idle(v) && !likes(v, h) && likes(v, hart) &&
+		    allowed(v, hart))
+			return BIT(h);
+	}
+	return 0;
+}
+
+/* Until when the hart's vCPU runs on if nothing happens. Alone, it needs no slices; who comes to the queue kicks its hart. */
+static void set_slice(struct sched_hart *s, u64 now)
+{
+	const struct vcpu *curr = s->curr;
+	u64 end = ~0ULL, limit;
+
+	s->sliced = !is_idle(curr) && !list_empty(&queue);
+	if (s->sliced) {
+		limit = limit_end(curr);
+		end = now + SLICE_NS;
+		if (limit > now)
+			end = min(end, limit);
+	}
+	if (curr->domain->share.cap)
+		end = min(end, share_end(curr->domain, now));
+	if (end != ~0ULL)
+		timer_set(&s->slice, end);
+	else
+		timer_stop(&s->slice);
 }
 
 void schedule(void)
@@ -533,9 +619,11 @@ void schedule(void)
 
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
-	charge(prev, now);
+	sched_charge(prev, now);
+	if (prev->domain->share.cap)
+		kick = share_account(prev->domain, now) & ~BIT(hart); /* prev leaves it anyway */
 	update_min_vruntime(now);
-	next = pick(s, hart, prev);
+	next = pick(s, hart, prev, now);
 	if (next != prev) {
 		s->curr = next;
 		runstate_set(next, RUNSTATE_running, now);
@@ -554,21 +642,30 @@ void schedule(void)
 		runstate_set(prev, waits || is_idle(prev) ? RUNSTATE_runnable : off_state(prev),
 			     now);
 	}
-	/* Alone, a vCPU needs no slices; who comes to the queue kicks its hart, which then arms one here. */
-	s->sliced = !is_idle(next) && !list_empty(&queue);
-	if (s->sliced)
-		timer_set(&s->slice, now + SLICE_NS);
-	else
-		timer_stop(&s->slice);
+	if (next != prev && next->domain->share.cap)
+		kick |= share_account(next->domain, now);
+	set_slice(s, now);
 	/*
 	 * Those who still wait may be some that other harts can take: prev, or one that woke together with
 	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been
 	 * woken between pick() and the end of its switch, when it was still "running".
 	 */
 	if (!list_empty(&queue))
-		kick = harts_for_all();
+		kick |= harts_for_all();
+	else if (is_idle(next))
+		kick |= hart_better_here(hart);
 	spin_unlock(&sched_lock);
-	kick_harts(kick);
+	sched_kick_harts(kick);
+}
+
+u64 sched_ratelimit(void)
+{
+	return READ_ONCE(ratelimit_ns);
+}
+
+void sched_set_ratelimit(u64 ns)
+{
+	WRITE_ONCE(ratelimit_ns, ns);
 }
 
 void sched_dump(void)

@@ -25,6 +25,18 @@ struct grant_table; /* core/grant.c */
 
 enum domain_dying { DOMDYING_ALIVE = 0, DOMDYING_DYING, DOMDYING_DEAD };
 
+/* What a domain's vCPUs get of the harts (core/sched_share.c); under the sched lock. */
+#define SCHED_WEIGHT_DEFAULT 256U
+#define SCHED_WEIGHT_MAX 65535U
+struct sched_share {
+	u16 weight; /* of each vCPU beside others; not 0 */
+	u16 cap; /* of all together, in per cent of one hart; 0: none */
+	bool spent; /* the cap has been reached: none may run (READ_ONCE outside the lock) */
+	s64 left; /* with a cap: hundredths of ns that they may run still; less than 0: they have run longer */
+	u64 filled; /* when that was last brought up to date */
+	struct timer full; /* spent until then */
+};
+
 struct domain {
 	domid_t id;
 	bool is_idle;
@@ -83,6 +95,8 @@ struct domain {
 	s64 time_offset_seconds;
 	u32 ssidref;
 
+	struct sched_share share;
+
 	struct spinlock kill_lock; /* domain_kill() */
 	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
 	unsigned int teardown_step, released_vcpus;
@@ -109,10 +123,11 @@ struct vcpu {
 	bool on_queue;
 	bool running; /* is on a hart (READ_ONCE outside the lock) */
 	unsigned int hart; /* runs or last ran there */
-	u64 vruntime; /* ns on harts; brought up when it wakes, yields or runs, where it is far behind others */
+	u64 vruntime; /* ns on harts by its weight; brought up when it wakes, yields or runs, where it is far behind others */
 	u64 slice_start; /* when it was put on the hart */
 	u64 yielded; /* ns that it stands further back in the queue, until it runs again */
 	u64 pinned; /* bit mask of harts, 0: all */
+	u64 preferred; /* bit mask of harts on which it runs if it can, 0: any */
 
 	/* runstate (vcpu.h): under the sched lock */
 	int runstate;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler: a fair, preemptive, work-conserving one over all harts.
- * core/sched.c.
+ * The scheduler: a fair, preemptive, work-conserving one over all harts, with weights and caps.
+ * core/sched.c, core/sched_share.c; core/runstate.c.
  */
 #ifndef PAVISE_SCHED_H
 #define PAVISE_SCHED_H
@@ -11,6 +11,10 @@
 /* Each hart once, with its idle vCPU. */
 void sched_init_hart(unsigned int hart, struct vcpu *idle);
 
+/* The default weight and no cap, for one that nobody else sees yet. */
+void sched_domain_init(struct domain *d);
+/* None of its vCPUs is on a hart, nor will be. Waits for its timer's function. */
+void sched_domain_destroy(struct domain *d);
 void sched_vcpu_init(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v);
 
@@ -28,6 +32,17 @@ void vcpu_sleep_sync(struct vcpu *v);
  * that waits is offered to those of them that are free.
  */
 void vcpu_pin(struct vcpu *v, u64 harts);
+/* Of the harts that it may use the vCPU prefers these (mask; 0: none), but waits for none of them while another is free. */
+void vcpu_prefer(struct vcpu *v, u64 harts);
+/* The same two masks, read. */
+void vcpu_affinity(struct vcpu *v, u64 *harts, u64 *preferred);
+
+/*
+ * So long (ns; 0, the default, for none) a vCPU that has come to a hart may stay there, whoever wakes meanwhile. For all of
+ * the machine.
+ */
+u64 sched_ratelimit(void);
+void sched_set_ratelimit(u64 ns);
 
 /*
  * SCHEDOP_block and wfi: the current vCPU stops until an interrupt or event is pending (at once if

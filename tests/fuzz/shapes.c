@@ -168,6 +168,12 @@ static const struct shape shapes[] = {
 	      F(struct xen_sysctl_cputopoinfo, num_cpus, SMALL),
 	      F(struct xen_sysctl_cputopoinfo, cputopo, BUFFER)),
 
+	SHAPE("sysctl.u.scheduler_op", struct xen_sysctl_scheduler_op, 1,
+	      F(struct xen_sysctl_scheduler_op, cpupool_id, INDEX),
+	      F(struct xen_sysctl_scheduler_op, sched_id, SMALL),
+	      F(struct xen_sysctl_scheduler_op, cmd, INDEX),
+	      F(struct xen_sysctl_scheduler_op, u.sched_credit2.ratelimit_us, OFFSET)),
+
 	SHAPE("XEN_DOMCTL_createdomain", createdomain, 1, F(createdomain, max_vcpus, SMALL),
 	      F(createdomain, max_evtchn_port, WILD), F(createdomain, max_grant_frames, SMALL),
 	      F(createdomain, max_maptrack_frames, SMALL)),
@@ -187,6 +193,11 @@ static const struct shape shapes[] = {
 	      F(struct xen_domctl_vcpuaffinity, cpumap_hard.nr_bits, OFFSET),
 	      F(struct xen_domctl_vcpuaffinity, cpumap_soft.bitmap, BUFFER),
 	      F(struct xen_domctl_vcpuaffinity, cpumap_soft.nr_bits, OFFSET)),
+	SHAPE("domctl.u.scheduler_op", struct xen_domctl_scheduler_op, 1,
+	      F(struct xen_domctl_scheduler_op, sched_id, SMALL),
+	      F(struct xen_domctl_scheduler_op, cmd, INDEX),
+	      F(struct xen_domctl_scheduler_op, u.credit2.weight, WILD),
+	      F(struct xen_domctl_scheduler_op, u.credit2.cap, SMALL)),
 };
 
 static const struct shape *shape_of(const struct row *row)

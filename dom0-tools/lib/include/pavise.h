@@ -101,6 +101,12 @@ int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_
 int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_context *ctx);
 /* The harts that a vCPU may use, and those that it should, one bit each. */
 int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft);
+/* NULL: stays as it is. -EINVAL: none of those CPUs is there. Comes back as what the two amount to together. */
+int pv_vcpu_set_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard,
+			 uint64_t *soft);
+/* Weight (1 to 65535) and cap (per cent of one CPU, 0: none). */
+int pv_sched_share(struct pv *pv, uint32_t domid, uint16_t *weight, uint16_t *cap);
+int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t cap);
 int pv_vcpu_info(struct pv *pv, uint32_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info);
 /* Nanoseconds that a vCPU wanted to run and had no hart. */
 int pv_vcpu_steal(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *ns);
@@ -113,6 +119,9 @@ int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info);
 /* The harts into a malloc'd array; returns their number. */
 int pv_cputopo(struct pv *pv, struct xen_sysctl_cputopo **out);
 int pv_sched_id(struct pv *pv, uint32_t *id);
+/* So many microseconds whoever has come to a CPU stays there; 0, or 100 to 500000. */
+int pv_rate_limit(struct pv *pv, uint32_t *us);
+int pv_set_rate_limit(struct pv *pv, uint32_t us);
 /* Nanoseconds that each of the first @max harts was idle; returns their number. */
 int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max);
 int pv_debug_keys(struct pv *pv, const char *keys);

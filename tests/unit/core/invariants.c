@@ -293,7 +293,8 @@ static void look_at_vcpu(struct vcpu *v, u64 *idle)
 
 	CHECK(!v->pause_count, "d%uv%u: paused %u times for ever", d, v->id, v->pause_count);
 	CHECK(!v->running || !v->on_queue, "d%uv%u runs and waits", d, v->id);
-	CHECK(may_run(v) ? v->running || v->on_queue : !v->running && !v->on_queue,
+	CHECK(may_run(v) && !v->domain->share.spent ? v->running || v->on_queue :
+						      !v->running && !v->on_queue,
 	      "d%uv%u: may run %d, runs %d, waits %d", d, v->id, may_run(v), v->running,
 	      v->on_queue);
 	CHECK(!(v->pause_flags & (BIT(VPF_BLOCKED) | BIT(VPF_POLL))) || !v->info ||

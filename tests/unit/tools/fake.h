@@ -30,6 +30,8 @@ struct fake_domain {
 	uint32_t ports, started;
 	uint32_t pauses; /* by the toolstack; they nest, as Xen's */
 	uint64_t cpu_ns; /* beside what all have */
+	uint32_t weight, cap; /* 0 weight: 256 */
+	uint64_t hard[4], soft[4]; /* of its first vCPUs; 0: all */
 	uint32_t held; /* its pages are mapped by somebody: destroyed, it stays as dying */
 };
 
@@ -38,6 +40,8 @@ struct fake {
 	uint32_t fail_at; /* the call that fails, counted from 1; 0 = none */
 	uint32_t calls; /* since the file was made or fail_at was set */
 	uint32_t no_list; /* listing the domains fails */
+	uint32_t rate_limit;
+	struct fake_domain dom0; /* what can be set of it */
 	uint64_t free_pages;
 	struct fake_domain dom[FAKE_DOMAINS];
 };

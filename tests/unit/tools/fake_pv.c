@@ -226,9 +226,68 @@ int pv_vcpu_steal(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *ns)
 
 int pv_vcpu_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard, uint64_t *soft)
 {
-	(void)pv;
-	*hard = domid && vcpu ? 2 : 3;
-	*soft = 3;
+	const struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
+
+	if (!d)
+		return -ESRCH;
+	*hard = d->hard[vcpu % 4] ? d->hard[vcpu % 4] : domid && vcpu ? 2 : 3;
+	*soft = d->soft[vcpu % 4] ? d->soft[vcpu % 4] : 3;
+	return 0;
+}
+
+int pv_vcpu_set_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t *hard,
+			 uint64_t *soft)
+{
+	struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
+
+	if (broken(pv))
+		return -ENOMEM;
+	if (!d || vcpu >= (domid ? d->vcpus : 2))
+		return -ESRCH;
+	if ((hard && !(*hard & 3)) || (soft && !(*soft & 3)))
+		return -EINVAL;
+	if (hard)
+		d->hard[vcpu % 4] = *hard & 3;
+	if (soft)
+		d->soft[vcpu % 4] = *soft & 3;
+	return 0;
+}
+
+int pv_sched_share(struct pv *pv, uint32_t domid, uint16_t *weight, uint16_t *cap)
+{
+	const struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
+
+	if (!d)
+		return -ESRCH;
+	*weight = d->weight ? d->weight : 256;
+	*cap = d->cap;
+	return 0;
+}
+
+int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t cap)
+{
+	struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
+
+	if (broken(pv))
+		return -ENOMEM;
+	if (!d)
+		return -ESRCH;
+	d->weight = weight;
+	d->cap = cap;
+	return 0;
+}
+
+int pv_rate_limit(struct pv *pv, uint32_t *us)
+{
+	*us = pv->f->rate_limit;
+	return 0;
+}
+
+int pv_set_rate_limit(struct pv *pv, uint32_t us)
+{
+	if (us && (us < 100 || us > 500000))
+		return -EINVAL;
+	pv->f->rate_limit = us;
 	return 0;
 }
 

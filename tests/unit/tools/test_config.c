@@ -93,6 +93,40 @@ static void test_all_keys(void **state)
 	config_free(&c);
 }
 
+static void test_cpus(void **state)
+{
+	struct xl_config c;
+
+	(void)state;
+	assert_int_equal(read_text(&c, MINIMAL, NULL, 0), 0);
+	assert_true(!c.cpu_weight && !c.cap && !c.cpus && !c.cpus_soft);
+	config_free(&c);
+	assert_int_equal(read_text(&c,
+				   MINIMAL "vcpus = 3\ncpu_weight = 65535\ncap = 300\n"
+					   "cpus = '0-3, 5 ,^1'\ncpus_soft = [ '2', 'all,^0' ]\n",
+				   NULL, 0),
+			 0);
+	assert_string_equal(messages, "");
+	assert_int_equal(c.cpu_weight, 65535);
+	assert_int_equal(c.cap, 300);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(c.cpus[i].mask, 0x2d);
+		assert_int_equal(c.cpus[i].highest, 5);
+	}
+	assert_int_equal(c.cpus_soft[0].mask, 4);
+	assert_true(c.cpus_soft[1].mask == ~1ULL);
+	assert_int_equal(c.cpus_soft[2].mask, 0); /* nothing is said of it */
+	config_free(&c);
+	assert_int_equal(read_text(&c, MINIMAL "cpus = 'nodes:0,^3-62'\ncpus_soft='63'\n", NULL, 0),
+			 0);
+	assert_true(c.cpus[0].mask == (7 | 1ULL << 63) && c.cpus_soft[0].mask == 1ULL << 63);
+	config_free(&c);
+	/* The last one counts, and nothing leaks. */
+	assert_int_equal(read_text(&c, MINIMAL "cpus = '1'\ncpus = '0'\n", NULL, 0), 0);
+	assert_int_equal(c.cpus[0].mask, 1);
+	config_free(&c);
+}
+
 static void test_nics(void **state)
 {
 	struct xl_config c;
@@ -136,6 +170,22 @@ static void test_mistakes(void **state)
 		{ "vcpus = 65", "t.cfg:3: vcpus: 65 is not between 1 and 64\n" },
 		{ "vcpus = 2\nmaxvcpus = 1",
 		  "t.cfg:4: maxvcpus: 1 is less than vcpus, which is 2\n" },
+		{ "cpu_weight = 0", "t.cfg:3: cpu_weight: 0 is not between 1 and 65535\n" },
+		{ "cpu_weight = 65536", "t.cfg:3: cpu_weight: 65536 is not between 1 and 65535\n" },
+		{ "maxvcpus = 2\ncap = 201",
+		  "t.cfg:4: cap: 201 is more than 2 vCPUs can use, which is 200\n" },
+		{ "cpus = ''", "t.cfg:3: cpus: '' is no list of CPUs, such as 0-3,5,^1\n" },
+		{ "cpus = '1,x'", "t.cfg:3: cpus: '1,x' is no list of CPUs, such as 0-3,5,^1\n" },
+		{ "cpus = '1-'", "t.cfg:3: cpus: '1-' is no list of CPUs, such as 0-3,5,^1\n" },
+		{ "cpus = '1 2'", "t.cfg:3: cpus: '1 2' is no list of CPUs, such as 0-3,5,^1\n" },
+		{ "cpus = '3-1'", "t.cfg:3: cpus: '3-1' has a range that ends before it begins\n" },
+		{ "cpus = '64'", "t.cfg:3: cpus: '64' has a CPU above 63\n" },
+		{ "cpus = '99999999999999999999'",
+		  "t.cfg:3: cpus: '99999999999999999999' has a CPU above 63\n" },
+		{ "cpus = '1,^0-63'", "t.cfg:3: cpus: '1,^0-63' leaves no CPU\n" },
+		{ "cpus = '^all'", "t.cfg:3: cpus: '^all' has ^all, which leaves none\n" },
+		{ "cpus_soft = [ 'all',\n'node:1' ]",
+		  "t.cfg:4: cpus_soft: 'node:1' has a node that is not there: there is one, 0\n" },
 		{ "memory = 64\n\nmaxmem = 32",
 		  "t.cfg:5: maxmem: 32 is less than memory, which is 64\n" },
 		{ "ramdisk = ''", "t.cfg:3: ramdisk: the path is empty\n" },
@@ -193,8 +243,8 @@ static void test_warnings(void **state)
 	struct xl_config c;
 
 	(void)state;
-	assert_int_equal(read_text(&c, MINIMAL "cpu_weight = 256\n", NULL, 0), 0);
-	assert_string_equal(messages, "t.cfg:3: warning: cpu_weight: Xen's, without effect here\n");
+	assert_int_equal(read_text(&c, MINIMAL "vnuma = 256\n", NULL, 0), 0);
+	assert_string_equal(messages, "t.cfg:3: warning: vnuma: Xen's, without effect here\n");
 	config_free(&c);
 	assert_int_equal(read_text(&c, MINIMAL "colour = 'blue'\nnames = 'x'\nvcp = 3\n", NULL, 0),
 			 -1);
@@ -207,7 +257,7 @@ static void test_warnings(void **state)
 	assert_non_null(strstr(messages, "memroy: unknown key; did you mean 'memory'?\n"));
 	config_free(&c);
 	/* What is Xen's is known, however near. */
-	assert_int_equal(read_text(&c, MINIMAL "cpus = 'all'\ncolours = 1\n", NULL, 0), 0);
+	assert_int_equal(read_text(&c, MINIMAL "pool = 'all'\ncolours = 1\n", NULL, 0), 0);
 	config_free(&c);
 	/* Nothing of it is what there is here, too. */
 	assert_int_equal(read_text(&c,
@@ -321,7 +371,7 @@ int main(void)
 		cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_overrides), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_nics),
+		cmocka_unit_test(test_cpus),	  cmocka_unit_test(test_nics),
 	};
 	char dir[] = "/tmp/test_config.XXXXXX";
 	int rc;

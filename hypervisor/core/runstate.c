@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Runstates: the time that each vCPU ran, waited, slept and was kept from running, and the guest's memory that shows it.
+ */
+#include <arch-api.h>
+#include <lib.h>
+#include <sched.h>
+#include <sched_internal.h>
+
+/* ---- sched_lock held ---- */
+
+/* A field of the area. All are aligned as the area is, so that none crosses a page itself. */
+static void *runstate_field(struct vcpu *v, size_t field)
+{
+	size_t at = v->runstate_offset + field;
+
+	if (at < PAGE_SIZE)
+		return (char *)page_to_virt(v->runstate_page) + at;
+	return (char *)page_to_virt(v->runstate_page2) + (at - PAGE_SIZE);
+}
+
+#define RUNSTATE_FIELD(v, name) runstate_field(v, offsetof(struct vcpu_runstate_info, name))
+
+static void runstate_publish(struct vcpu *v)
+{
+	u64 *entry;
+
+	if (!v->runstate_page)
+		return;
+	entry = RUNSTATE_FIELD(v, state_entry_time);
+	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
+	WRITE_ONCE(*entry, v->runstate_entry | XEN_RUNSTATE_UPDATE);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	*(int *)RUNSTATE_FIELD(v, state) = v->runstate;
+	for (unsigned int i = 0; i < 4; i++)
+		*(u64 *)RUNSTATE_FIELD(v, time[i]) = v->runstate_time[i];
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(*entry, v->runstate_entry);
+}
+
+void runstate_set(struct vcpu *v, int state, u64 now)
+{
+	if (v->runstate == state)
+		return;
+	v->runstate_time[v->runstate] += now - v->runstate_entry;
+	v->runstate_entry = now;
+	v->runstate = state;
+	runstate_publish(v);
+}
+
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
+{
+	u64 now;
+
+	spin_lock(&sched_lock);
+	now = arch_time_ns();
+	info->state = v->runstate;
+	info->state_entry_time = v->runstate_entry;
+	for (unsigned int i = 0; i < 4; i++)
+		info->time[i] = v->runstate_time[i];
+	if (now > v->runstate_entry)
+		info->time[v->runstate] += now - v->runstate_entry;
+	spin_unlock(&sched_lock);
+}
+
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset)
+{
+	struct page *old, *old2;
+
+	spin_lock(&sched_lock);
+	old = v->runstate_page;
+	old2 = v->runstate_page2;
+	v->runstate_page = pg;
+	v->runstate_page2 = pg2;
+	v->runstate_offset = offset;
+	runstate_publish(v);
+	spin_unlock(&sched_lock);
+	if (old)
+		page_put(old);
+	if (old2)
+		page_put(old2);
+}
+
+u64 vcpu_cpu_time(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+
+	vcpu_runstate_get(v, &info);
+	return info.time[RUNSTATE_running];
+}
