@@ -84,6 +84,18 @@ def box(debian, tools):
     return "box:1"
 
 
+def test_docker_limits_memory_and_processors(debian, box):
+    """A container sees the limits as its cgroup's, and one that exceeds its memory is killed. Its layers are overlayfs's."""
+    with debian.console() as g:
+        run = f"docker run --rm -m 32m --memory-swap 32m --cpus 0.5 {box} "
+        assert g.run(run + "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max", PATIENCE).split() == ["33554432", "50000", "100000"]
+        g.run(run + "dd if=/dev/zero of=/dev/null bs=1M count=1", PATIENCE)
+        assert g.try_run(run + "dd if=/dev/zero of=/dev/null bs=64M count=1", PATIENCE)[0] == 137
+        said = g.run(run + "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; grep ^nr_throttled /sys/fs/cgroup/cpu.stat'", PATIENCE)
+        assert int(said.split()[-1]) > 0, said
+        assert "overlay" in g.run("docker info -f '{{.Driver}}'", 120)
+
+
 def test_docker_networks(debian, box):
     """A published port answers dom0; two containers on a bridge find each other by name, and reach each other by IPv6."""
     with debian.console() as g:
