@@ -323,8 +323,13 @@ struct report {
  * @report: descriptor for struct report, or -1. Returns the process's exit status.
  */
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report);
-/* The same in a background process, which has begun; the descriptor to read further reports from, or -1 after a message. */
-int supervise_in_background(struct xl_config *cfg, uint32_t domid);
+/*
+ * The same in a background process, which has begun; the descriptor to read further reports from, or -1 after a message. @tell: it
+ * tells of an early end on the terminal that this one has on stderr.
+ */
+int supervise_in_background(struct xl_config *cfg, uint32_t domid, bool tell);
+/* What has come after the end @r that a guest met @when, a sentence without its full stop. The caller frees. */
+char *early_end_text(const char *name, const struct report *r, const char *when);
 /*
  * A new supervisor for the guest called @name whose last one was killed, from its record, in a background process. 0 once it has
  * that; -1: somebody else does, or there is no such record any more.

@@ -165,7 +165,7 @@ check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51
 check "without asking" xl block-detach --force deaf xvdb
 xl destroy deaf
 check "nothing is left" clean
-says 1 "it is kept as domain" xl create -q crash.cfg 'on_crash="preserve"' 'disk=[]'
+says 1 "it is kept as domain" xl create -q -w crash.cfg 'on_crash="preserve"' 'disk=[]'
 says 1 "has ended: there is nobody to attach xvdb to" xl block-attach crash vdev=xvdb "target=$root/more.img"
 xl destroy crash
 check "nothing is left" clean
