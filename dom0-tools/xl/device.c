@@ -92,31 +92,41 @@ static void ask_again(struct xl *xl, const struct device *d)
 	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
 }
 
-/* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
+/* Until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
 	int64_t begin = xl_now(), end = begin + timeout, nudge = begin + NUDGE_MS;
+	char *node = xl_sprintf("%s/state", d->be);
 	long now;
 
+	st_wait_begin(xl, node);
 	for (;;) {
-		now = st_read_long(xl, "%s/state", d->be);
+		now = st_read_long(xl, "%s", node);
 		if (d->backend && state == XenbusStateInitWait && xl_now() > nudge) {
 			driver_nudge(xl, d);
 			nudge = xl_now() + NUDGE_MS;
 		}
 		if (now == state || now < 0 || xl_now() > end)
-			return now;
-		if (state == XenbusStateClosed && backend_done(d))
-			return state;
+			break;
+		if (state == XenbusStateClosed && backend_done(d)) {
+			now = state;
+			break;
+		}
 		if (state == XenbusStateClosed && now == XenbusStateConnected)
 			ask_again(xl, d);
-		if (d->backend && !driver_alive(xl, d->backend))
-			return -1;
+		if (d->backend && !driver_alive(xl, d->backend)) {
+			now = -1;
+			break;
+		}
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
-			return now;
-		xl_sleep_since(begin);
+			break;
+		/* That a driver has let go, or a driver domain has gone, is no change of a node. */
+		st_wait(xl, xl_look_ms(begin));
 	}
+	st_wait_end(xl, node);
+	free(node);
+	return now;
 }
 
 /* Closed is said before all is gone: an interface or an open disk lasts a moment longer. */

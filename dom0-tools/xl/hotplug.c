@@ -158,7 +158,6 @@ static int await_turn(const struct device *d, const char *script, const char *ve
 int hotplug_run(const struct device *d, const char *script, const char *verb)
 {
 	int status, go[2];
-	int64_t begin;
 	pid_t pid, got;
 
 	if (pipe2(go, O_CLOEXEC))
@@ -175,19 +174,13 @@ int hotplug_run(const struct device *d, const char *script, const char *verb)
 	}
 	if (await_turn(d, script, verb, pid, go[0]))
 		return -1;
-	begin = xl_now();
-	for (;;) {
-		got = waitpid(pid, &status, WNOHANG);
-		if (got == pid)
-			break;
-		if (got < 0 && errno != EINTR)
-			return xl_error("%s: lost: %s", script, strerror(errno));
-		if (xl_now() > begin + HOTPLUG_WAIT_MS) {
-			kill_script(pid);
-			return xl_error("%s %s: still not done after %d s, killed", script, verb,
-					HOTPLUG_WAIT_MS / 1000);
-		}
-		xl_sleep_since(begin);
+	got = xl_wait_child(pid, HOTPLUG_WAIT_MS, &status);
+	if (got < 0)
+		return xl_error("%s: lost: %s", script, strerror(errno));
+	if (!got) {
+		kill_script(pid);
+		return xl_error("%s %s: still not done after %d s, killed", script, verb,
+				HOTPLUG_WAIT_MS / 1000);
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return xl_error("%s: cannot be run", script);

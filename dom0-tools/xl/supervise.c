@@ -229,6 +229,7 @@ void life_reconnect(struct life *l)
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = st_open(-1);
+	l->xl->watched = true;
 	if (l->xl->xs && (!watch_end(l) || !backends_watch(l->xl, l->domid) || !watch_target(l))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;

@@ -47,6 +47,7 @@
 struct xl {
 	struct pv *pv;
 	struct xs_handle *xs;
+	bool watched; /* whoever watches with @xs wants all its events: st_wait() takes none */
 };
 
 /* --- util.c ---------------------------------------------------------------------------------- */
@@ -64,6 +65,9 @@ void xl_sleep(int ms);
  * once, for what the looks of all of them hold up.
  */
 void xl_sleep_since(int64_t begin);
+int xl_look_ms(int64_t begin);
+/* Waits for a child's end, for @ms at most: @pid with *@status; 0: it still runs; -1 with errno. */
+pid_t xl_wait_child(pid_t pid, int ms, int *status);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
@@ -101,7 +105,7 @@ bool xl_domain_locked(uint32_t domid);
 int xl_log_open(const char *path);
 /*
  * Deletes logs of guests that are not there any more, the oldest first, until all together are within the limit.
- * @keep: the guest whose logs stay.
+ * Not again within a few seconds. @keep: the guest whose logs stay.
  */
 void xl_logs_prune(struct xl *xl, const char *keep);
 
@@ -121,6 +125,15 @@ struct xs_handle *st_open(int ms);
  * and all further ones fail at once.
  */
 extern bool xl_store_lost;
+
+/*
+ * For waits that end with a change: st_wait_begin() before the first look at @path, st_wait() between two, st_wait_end() at last.
+ * st_wait() is back when something at @path or below has changed since it was last back, or after @ms; or earlier, for whoever
+ * calls looks again.
+ */
+void st_wait_begin(struct xl *xl, const char *path);
+void st_wait(struct xl *xl, int ms);
+void st_wait_end(struct xl *xl, const char *path);
 
 /* NULL when there is no such node. The caller frees. */
 char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)
@@ -146,14 +159,19 @@ char **st_list(struct xl *xl, unsigned int *n, const char *path, ...)
 /* Removes @path's directory, then its parents up to and without @stop, as long as they are empty. */
 void st_prune(struct xl *xl, const char *path, const char *stop);
 
+/* --- names.c --------------------------------------------------------------------------------- */
+
+/* Is there a domain of this name (not counting @except)? xl_lock() is held. */
+bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
+/* The domain is about to be called something else. xl_lock() is held. */
+void names_forget(uint32_t domid);
+
 /* --- domain.c: who is there ------------------------------------------------------------------ */
 
 /* NULL when it has none. The caller frees. */
 char *domain_name(struct xl *xl, uint32_t domid);
 /* A name or a domid. */
 int domain_find(struct xl *xl, const char *arg, uint32_t *domid);
-/* Is there a domain of this name (not counting @except)? */
-bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
 /* The same, by number alone and without a message. */
 bool domain_numbered(struct xl *xl, const char *arg, uint32_t *domid);
 /* The same, by name alone and without a message. */
@@ -345,7 +363,7 @@ int console_connect(struct xl *xl, uint32_t domid, int ms);
 int console_connect_to(struct xl *xl, uint32_t domid, unsigned int number, int ms);
 /* Terminal and guest until @escape is typed or the guest's end. Closes @fd. */
 int console_run(int fd, char escape);
-/* Waits until xenconsoled serves the guest. */
+/* Waits until xenconsoled serves the guest, @ms at most. */
 bool console_ready(struct xl *xl, uint32_t domid, int ms);
 /* The last @lines of a guest's log, indented, on stderr. */
 void console_log_tail(const char *name, int lines);
