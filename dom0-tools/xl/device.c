@@ -252,10 +252,11 @@ static void tell(struct xl *xl, const char *event, const struct device *d)
 }
 
 /* The script has been run, here or in the driver domain. 0, or -1 after a message. */
-static int connect_script(struct xl *xl, struct xl_config *cfg, const struct device *d,
-			  const struct device_spec *spec)
+static int connect_script(struct xl *xl, struct xl_config *cfg, struct device_work *w)
 {
+	const struct device_spec *spec = &w->spec;
 	char *status = NULL, *why = NULL;
+	struct device *d = &w->d;
 	int rc = 0;
 
 	if (d->backend) {
@@ -266,7 +267,7 @@ static int connect_script(struct xl *xl, struct xl_config *cfg, const struct dev
 		free(why);
 		return rc;
 	}
-	rc = hotplug_run(d, spec->script, d->kind->start);
+	rc = hotplug_finish(d, spec->script, d->kind->start, &w->script);
 	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d->be);
 	if (rc || !status || strcmp(status, "connected")) {
 		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d->be);
@@ -282,44 +283,86 @@ static int connect_script(struct xl *xl, struct xl_config *cfg, const struct dev
 	return rc;
 }
 
-int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
-	       const struct device_spec *spec)
+static void release(struct device_work *w)
 {
-	struct device d = {
-		.kind = kind, .domid = domid, .devid = spec->devid, .backend = spec->backend
-	};
-	long state;
-	int rc = -1;
+	free(w->d.be);
+	w->release(w);
+}
 
-	if (d.backend && d.backend == domid) {
-		config_error(cfg, kind->key, spec->line, "%s: its back end would be its own domain",
-			     spec->label);
-		return -1;
+int device_begin(struct xl *xl, struct xl_config *cfg, uint32_t domid, struct device_work *w)
+{
+	struct device *d = &w->d;
+
+	d->kind = w->kind;
+	d->domid = domid;
+	d->devid = w->spec.devid;
+	d->backend = w->spec.backend;
+	d->be = NULL;
+	w->script.pid = 0;
+	if (d->backend && d->backend == domid) {
+		config_error(cfg, w->kind->key, w->spec.line,
+			     "%s: its back end would be its own domain", w->spec.label);
+	} else {
+		d->be = backend_path(d);
+		if (!claim(xl, cfg, d, &w->spec))
+			return 0;
 	}
-	d.be = backend_path(&d);
-	if (claim(xl, cfg, &d, spec))
-		goto out;
-	state = wait_state(xl, &d, XenbusStateInitWait, BACKEND_WAIT_MS);
+	release(w);
+	return -1;
+}
+
+/* Until its back end has found it; then its script runs. */
+static int prepare(struct xl *xl, struct xl_config *cfg, struct device_work *w)
+{
+	const struct device_kind *kind = w->kind;
+	const struct device_spec *spec = &w->spec;
+	struct device *d = &w->d;
+	long state = wait_state(xl, d, XenbusStateInitWait, BACKEND_WAIT_MS);
+
 	/* In a driver domain a front end that is quick may be connected before we look. */
-	if (state != XenbusStateInitWait && !(d.backend && state > XenbusStateInitWait)) {
+	if (state != XenbusStateInitWait && !(d->backend && state > XenbusStateInitWait)) {
 		config_error(cfg, kind->key, spec->line,
 			     "the back end of %s does not answer (state %ld after %d s): is %s in "
 			     "%s kernel?",
 			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver,
-			     d.backend ? "the driver domain's" : "dom0's");
-		goto out;
+			     d->backend ? "the driver domain's" : "dom0's");
+		return -1;
 	}
-	if (kind->offered && !kind->offered(xl, spec->of_kind, d.be)) {
-		xl_error("cannot write %s %s to xenstore: %s", kind->key, spec->label,
-			 strerror(errno));
-		goto out;
-	}
-	rc = connect_script(xl, cfg, &d, spec);
+	if (kind->offered && !kind->offered(xl, spec->of_kind, d->be))
+		return xl_error("cannot write %s %s to xenstore: %s", kind->key, spec->label,
+				strerror(errno));
+	return d->backend ? 0 : hotplug_start(d, spec->script, kind->start, &w->script);
+}
+
+static int finish_one(struct xl *xl, struct xl_config *cfg, struct device_work *w)
+{
+	int rc = connect_script(xl, cfg, w);
+
 	if (!rc)
-		tell(xl, EVENT_ATTACHED, &d);
-out:
-	free(d.be);
+		tell(xl, EVENT_ATTACHED, &w->d);
+	if (!rc && w->made)
+		rc = w->made(xl, cfg, w);
 	return rc;
+}
+
+void device_drop(struct device_work **w, int nr)
+{
+	while (nr--)
+		release(w[nr]);
+}
+
+int device_end(struct xl *xl, struct xl_config *cfg, struct device_work **w, int nr)
+{
+	int i, prepared, rc = 0;
+
+	for (prepared = 0; !rc && prepared < nr; prepared++)
+		rc = xl_interrupted ? xl_error("interrupted") : prepare(xl, cfg, w[prepared]);
+	/* What runs is waited for, whatever has become of the others: nobody else would. */
+	for (i = 0; i < prepared; i++)
+		if (w[i]->script.pid || (!rc && w[i]->d.backend))
+			rc |= finish_one(xl, cfg, w[i]);
+	device_drop(w, nr);
+	return rc ? -1 : 0;
 }
 
 /* --- taking down ----------------------------------------------------------------------------- */

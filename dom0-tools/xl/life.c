@@ -474,25 +474,30 @@ static int make_domain(struct creation *k)
 	return 0;
 }
 
+/* All at once: while one's back end finds it, and its script runs, so do the others. */
 static int add_devices(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
+	struct device_work **work = calloc(cfg->nr_disks + cfg->nr_nics + 1, sizeof(*work));
 	uint32_t domid = k->guest.domid;
-	int i;
+	int i, nr = 0, rc = 0;
 
-	for (i = 0; i < cfg->nr_disks; i++) {
-		if (xl_interrupted)
-			return xl_error("interrupted");
-		if (device_add_disk(k->xl, cfg, domid, &cfg->disk[i]))
-			return -1;
+	if (!work)
+		abort();
+	for (i = 0; !rc && i < cfg->nr_disks; i++) {
+		rc = device_begin_disk(k->xl, cfg, domid, &cfg->disk[i], &work[nr]);
+		nr += !!work[nr];
 	}
-	for (i = 0; i < cfg->nr_nics; i++) {
-		if (xl_interrupted)
-			return xl_error("interrupted");
-		if (device_add_nic(k->xl, cfg, domid, &cfg->nic[i]))
-			return -1;
+	for (i = 0; !rc && i < cfg->nr_nics; i++) {
+		rc = device_begin_nic(k->xl, cfg, domid, &cfg->nic[i], &work[nr]);
+		nr += !!work[nr];
 	}
-	return 0;
+	if (rc)
+		device_drop(work, nr);
+	else
+		rc = device_end(k->xl, cfg, work, nr);
+	free(work);
+	return rc;
 }
 
 static int build(struct creation *k)

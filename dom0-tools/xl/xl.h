@@ -205,6 +205,17 @@ int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const 
 int device_check_nic(struct xl_config *cfg, const struct xl_nic *n);
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n);
 /*
+ * The same in two halves, for several at once: device_end() waits for all that were begun, which it or device_drop() frees. *@w is NULL for
+ * a drive without a medium, and after a failure.
+ */
+struct device_work;
+int device_begin_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d,
+		      struct device_work **w);
+int device_begin_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n,
+		     struct device_work **w);
+int device_end(struct xl *xl, struct xl_config *cfg, struct device_work **w, int nr);
+void device_drop(struct device_work **w, int nr);
+/*
  * An interface with a limit that sends in several queues: each gets its share of it. @be: the back end's directory. The
  * domain's lock is held.
  */
