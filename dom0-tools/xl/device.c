@@ -199,16 +199,21 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *
 static int create_nodes(struct xl *xl, const struct device *d, const struct device_spec *spec)
 {
 	xs_transaction_t t;
+	int saved;
 	bool ok;
 
 	do {
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
 			break;
+		xs_batch_begin(xl->xs, t);
 		ok = write_nodes(xl, t, d, spec);
+		saved = errno;
+		if (!xs_batch_end(xl->xs)) {
+			saved = errno;
+			ok = false;
+		}
 		if (!ok) {
-			int saved = errno;
-
 			xs_transaction_end(xl->xs, t, true);
 			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;

@@ -383,10 +383,15 @@ static int in_transaction(struct creation *k,
 		t = xs_transaction_start(k->xl->xs);
 		if (t == XBT_NULL)
 			break;
+		xs_batch_begin(k->xl->xs, t);
 		for (ok = true, i = 0; ok && writer[i]; i++)
 			ok = writer[i](k, t);
-		if (!ok) {
+		saved = errno;
+		if (!xs_batch_end(k->xl->xs)) {
 			saved = errno;
+			ok = false;
+		}
+		if (!ok) {
 			xs_transaction_end(k->xl->xs, t, true);
 			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;
