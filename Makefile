@@ -347,17 +347,18 @@ native:
 ##@ Measuring
 ## bench		what Pavise costs against native, in instructions and time (PARTS= of them; ten minutes; docs/performance.md)
 osbench := $(BUILD)/bench/osbench
-$(osbench): $(top)/tests/bench/linux/osbench.c
+bench_linux := $(osbench) $(BUILD)/bench/starts
+$(bench_linux): $(BUILD)/bench/%: $(top)/tests/bench/linux/%.c
 	@mkdir -p $(@D)
-	@echo "  CC       osbench"
+	@echo "  CC       $*"
 	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -o $@ $<
 
-bench-files: all $(osbench)
+bench-files: all $(bench_linux)
 	@mkdir -p $(BUILD)/bench
 	+@$(runtime_make) OUT=$(BUILD)/bench GUESTS="$(wildcard $(top)/tests/bench/guests/*.c)" guests
 	@$(top)/scripts/mkimage cpio $(BUILD)/bench/osbench.cpio.gz --add $(osbench):/init --dir proc --dir dev
 	@$(top)/scripts/mkimage ext4 $(BUILD)/bench/images.img $(disk_tree) --label images --slack 16M \
-		--add $(BUILD)/bench/osbench.cpio.gz:/osbench.cpio.gz --add $(osbench):/osbench \
+		--add $(BUILD)/bench/osbench.cpio.gz:/osbench.cpio.gz $(foreach p,$(bench_linux),--add $(p):/$(notdir $(p))) \
 		$(foreach g,$(wildcard $(top)/tests/bench/guests/*.c),--add $(BUILD)/bench/$(basename $(notdir $(g))):/bench-$(basename $(notdir $(g))))
 
 bench: bench-files

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xl create: from a configuration to a running guest.
- * Owns what the administrator sees of it: messages, the console, the verdict on the first second.
+ * Owns what the administrator sees of it: messages, the console, and with -w the verdict on the guest's first second.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,12 +26,41 @@
 #define IDLE_SAMPLES 6
 #define TAIL_LINES 20
 
+#define WAIT_MAX_S 86400
+
 struct options {
-	bool console, paused, dryrun, quiet, foreground, alone;
+	bool console, paused, dryrun, quiet, foreground, alone, wait;
+	int seconds; /* of wait; 0: the guest's first one */
 	const char *file;
 	char **args;
 	int nr_args;
 };
+
+/* -w alone is the guest's first second. */
+static int take_wait(struct options *o, const char *text)
+{
+	char *end = "";
+	long n = text ? strtol(text, &end, 10) : 0;
+
+	o->wait = true;
+	o->seconds = n;
+	if (text && (*text < '0' || *text > '9' || *end || n < 1 || n > WAIT_MAX_S))
+		return xl_error("create: --wait=%s: no number of seconds, 1 to %d", text,
+				WAIT_MAX_S);
+	return 0;
+}
+
+/* Who waits for a guest's first second must let it run, and not do something else meanwhile. */
+static int check_wait(const struct options *o)
+{
+	const char *other = o->console	  ? "-c" :
+			    o->paused	  ? "-p" :
+			    o->foreground ? "-F" :
+			    o->alone	  ? "-e" :
+					    NULL;
+
+	return o->wait && other ? xl_error("create: -w and %s exclude each other", other) : 0;
+}
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -41,12 +70,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "paused", no_argument, NULL, 'p' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "defconfig", required_argument, NULL, 'f' },
+		{ "wait", optional_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "cpnqFef:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "cpnqFef:w::h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			o->console = true;
@@ -69,6 +99,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'f':
 			o->file = optarg;
 			break;
+		case 'w':
+			if (take_wait(o, optarg))
+				return EXIT_USAGE + 1;
+			break;
 		default:
 			return command_usage("create", c == 'h') + 1;
 		}
@@ -86,7 +120,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	}
 	if (!o->file && !o->nr_args)
 		return command_usage("create", false) + 1;
-	return 0;
+	return check_wait(o) ? EXIT_USAGE + 1 : 0;
 }
 
 static void show_nic(const struct xl_nic *n)
@@ -228,11 +262,10 @@ static void await_report(int fd, struct report *r, int ms)
 }
 
 /*
- * Until the guest dies (true) or its first second is over. It is its own second: under emulation a
- * guest may need several of ours for one of CPU time. It is over early for a guest that uses its
- * devices and has nothing more to do.
+ * Until the guest dies (true) or its first second is over, or so many @seconds of ours. Its first second is its own: under emulation a
+ * guest may need several of ours for one of CPU time; and it is over early for a guest that uses its devices and has nothing more to do.
  */
-static bool dies_early(struct xl *xl, const struct xl_config *cfg, uint32_t domid)
+static bool dies_early(struct xl *xl, const struct xl_config *cfg, uint32_t domid, int seconds)
 {
 	int64_t begin = xl_now(), now;
 	struct xen_domctl_getdomaininfo info;
@@ -244,6 +277,10 @@ static bool dies_early(struct xl *xl, const struct xl_config *cfg, uint32_t domi
 		    (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)))
 			return true;
 		now = xl_now() - begin;
+		if (seconds && now >= seconds * 1000LL)
+			break;
+		if (seconds)
+			continue;
 		idle = info.flags & XEN_DOMINF_blocked ? idle + 1 : 0;
 		if (now >= FIRST_SECOND_MAX_MS)
 			break;
@@ -255,49 +292,33 @@ static bool dies_early(struct xl *xl, const struct xl_config *cfg, uint32_t domi
 	return false;
 }
 
-/* What comes after an end in the first second; its exit status. */
-static int say_end(const struct xl_config *cfg, const struct report *r)
-{
-	bool crash = r->reason != SHUTDOWN_poweroff && r->reason != SHUTDOWN_reboot;
-
-	switch (r->next) {
-	case NEXT_LIFE:
-		xl_error("%s: ended (%s) in its first second, and has started again as domain %u, "
-			 "as the configuration says; see " XL_LOG_DIR "/xl-%s.log",
-			 cfg->name, shutdown_reason(r->reason), r->domid, cfg->name);
-		return 0;
-	case NEXT_FAILED:
-		xl_error(
-			"%s: ended (%s) in its first second, and cannot be started again; see " XL_LOG_DIR
-			"/xl-%s.log",
-			cfg->name, shutdown_reason(r->reason), cfg->name);
-		return -1;
-	case NEXT_KEPT:
-		xl_error("%s: ended (%s) in its first second; it is kept as domain %u", cfg->name,
-			 shutdown_reason(r->reason), r->domid);
-		break;
-	default:
-		xl_error("%s: ended (%s) in its first second", cfg->name,
-			 shutdown_reason(r->reason));
-	}
-	return crash ? -1 : 0;
-}
-
-static int first_second(struct xl *xl, const struct xl_config *cfg, uint32_t domid, int reports)
+/* -w: the exit status. @seconds: 0, its first one. */
+static int watch_start(struct xl *xl, const struct xl_config *cfg, uint32_t domid, int reports,
+		       int seconds)
 {
 	struct report r = { .reason = REASON_DESTROYED };
-	int rc;
+	char *when, *text;
+	bool crash;
 
-	if (!dies_early(xl, cfg, domid))
+	if (!dies_early(xl, cfg, domid, seconds))
 		return 0;
 	await_report(reports, &r, 20000);
-	if (r.reason == REASON_DESTROYED)
-		return xl_error("%s: destroyed in its first second", cfg->name);
+	when = seconds > 1 ? xl_sprintf("in its first %d seconds", seconds) :
+			     xl_sprintf("in its first second");
+	if (r.reason == REASON_DESTROYED) {
+		xl_error("%s: destroyed %s", cfg->name, when);
+		free(when);
+		return 1;
+	}
 	/* xenconsoled writes the rest of the log when it hears of the end. */
 	xl_sleep(200);
-	rc = say_end(cfg, &r);
+	text = early_end_text(cfg->name, &r, when);
+	xl_error("%s", text);
+	free(text);
+	free(when);
 	console_log_tail(cfg->name, TAIL_LINES);
-	return rc;
+	crash = r.reason != SHUTDOWN_poweroff && r.reason != SHUTDOWN_reboot;
+	return r.next == NEXT_FAILED || (crash && r.next != NEXT_LIFE);
 }
 
 /* From "created" on: supervisor, console, go. @lock: the domain's, given back. */
@@ -306,7 +327,8 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 	int reports = -1, console = -1, rc;
 
 	if (!o->alone && !o->foreground) {
-		reports = supervise_in_background(cfg, domid);
+		reports =
+			supervise_in_background(cfg, domid, !o->wait && !o->paused && !o->console);
 		if (reports < 0) {
 			domain_destroy(xl, domid);
 			xl_unlock_domain(lock, domid);
@@ -331,8 +353,8 @@ static int start(struct xl *xl, struct xl_config *cfg, struct options *o, uint32
 		return supervise(xl, cfg, domid, -1);
 	if (console >= 0)
 		rc = console_run(console, CONSOLE_ESCAPE);
-	else if (!o->paused && !o->alone)
-		rc = first_second(xl, cfg, domid, reports);
+	else if (o->wait)
+		rc = watch_start(xl, cfg, domid, reports, o->seconds);
 	if (o->foreground)
 		return supervise(xl, cfg, domid, -1);
 	return rc ? 1 : 0;

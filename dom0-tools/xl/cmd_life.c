@@ -159,6 +159,7 @@ static int rename_guest(struct xl *xl, uint32_t domid, const char *name)
 		return xl_error("a domain called '%s' exists already", name);
 	if (pv_domain_info(xl->pv, domid, &info))
 		return xl_error("domain %u has just gone", domid);
+	names_forget(domid);
 	vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
 	ok = st_replace(xl, name, "/local/domain/%u/name", domid);
 	if (ok && vm)

@@ -19,25 +19,32 @@
 
 #define XL_CHANNEL "/local/domain/0/backend/console/%u/%u"
 
+/* How often it is looked whether the guest is there still. */
+#define ALIVE_MS 200
+
 /* The socket's path once xenconsoled serves the guest; else NULL after @ms. */
 static char *wait_socket(struct xl *xl, uint32_t domid, int ms)
 {
-	int64_t end = xl_now() + ms;
+	char *node = xl_sprintf("/local/domain/%u/console/socket", domid), *path;
 	struct xen_domctl_getdomaininfo info;
-	int pause = 2;
+	int64_t end = xl_now() + ms, left;
 
+	st_wait_begin(xl, node);
 	for (;;) {
-		char *path = st_read(xl, XBT_NULL, "/local/domain/%u/console/socket", domid);
-
-		if (path && *path)
-			return path;
+		path = st_read(xl, XBT_NULL, "%s", node);
+		left = end - xl_now();
+		if ((path && *path) || left < 0 || xl_interrupted ||
+		    pv_domain_info(xl->pv, domid, &info))
+			break;
 		free(path);
-		if (xl_now() > end || xl_interrupted || pv_domain_info(xl->pv, domid, &info))
-			return NULL;
-		xl_sleep(pause);
-		if (pause < 50)
-			pause *= 2;
+		st_wait(xl, left < ALIVE_MS ? (int)left : ALIVE_MS);
 	}
+	st_wait_end(xl, node);
+	free(node);
+	if (path && *path)
+		return path;
+	free(path);
+	return NULL;
 }
 
 bool console_ready(struct xl *xl, uint32_t domid, int ms)

@@ -92,31 +92,41 @@ static void ask_again(struct xl *xl, const struct device *d)
 	} while (!xs_transaction_end(xl->xs, t, false) && errno == EAGAIN);
 }
 
-/* Polls until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
+/* Until the back end is in @state or gone. Returns the last state seen, -1 when gone. */
 static long wait_state(struct xl *xl, const struct device *d, long state, int timeout)
 {
 	int64_t begin = xl_now(), end = begin + timeout, nudge = begin + NUDGE_MS;
+	char *node = xl_sprintf("%s/state", d->be);
 	long now;
 
+	st_wait_begin(xl, node);
 	for (;;) {
-		now = st_read_long(xl, "%s/state", d->be);
+		now = st_read_long(xl, "%s", node);
 		if (d->backend && state == XenbusStateInitWait && xl_now() > nudge) {
 			driver_nudge(xl, d);
 			nudge = xl_now() + NUDGE_MS;
 		}
 		if (now == state || now < 0 || xl_now() > end)
-			return now;
-		if (state == XenbusStateClosed && backend_done(d))
-			return state;
+			break;
+		if (state == XenbusStateClosed && backend_done(d)) {
+			now = state;
+			break;
+		}
 		if (state == XenbusStateClosed && now == XenbusStateConnected)
 			ask_again(xl, d);
-		if (d->backend && !driver_alive(xl, d->backend))
-			return -1;
+		if (d->backend && !driver_alive(xl, d->backend)) {
+			now = -1;
+			break;
+		}
 		/* A back end that gave up will not come back. */
 		if (state == XenbusStateInitWait && now > XenbusStateConnected)
-			return now;
-		xl_sleep_since(begin);
+			break;
+		/* That a driver has let go, or a driver domain has gone, is no change of a node. */
+		st_wait(xl, xl_look_ms(begin));
 	}
+	st_wait_end(xl, node);
+	free(node);
+	return now;
 }
 
 /* Closed is said before all is gone: an interface or an open disk lasts a moment longer. */
@@ -189,16 +199,21 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *
 static int create_nodes(struct xl *xl, const struct device *d, const struct device_spec *spec)
 {
 	xs_transaction_t t;
+	int saved;
 	bool ok;
 
 	do {
 		t = xs_transaction_start(xl->xs);
 		if (t == XBT_NULL)
 			break;
+		xs_batch_begin(xl->xs, t);
 		ok = write_nodes(xl, t, d, spec);
+		saved = errno;
+		if (!xs_batch_end(xl->xs)) {
+			saved = errno;
+			ok = false;
+		}
 		if (!ok) {
-			int saved = errno;
-
 			xs_transaction_end(xl->xs, t, true);
 			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;
@@ -242,10 +257,11 @@ static void tell(struct xl *xl, const char *event, const struct device *d)
 }
 
 /* The script has been run, here or in the driver domain. 0, or -1 after a message. */
-static int connect_script(struct xl *xl, struct xl_config *cfg, const struct device *d,
-			  const struct device_spec *spec)
+static int connect_script(struct xl *xl, struct xl_config *cfg, struct device_work *w)
 {
+	const struct device_spec *spec = &w->spec;
 	char *status = NULL, *why = NULL;
+	struct device *d = &w->d;
 	int rc = 0;
 
 	if (d->backend) {
@@ -256,7 +272,7 @@ static int connect_script(struct xl *xl, struct xl_config *cfg, const struct dev
 		free(why);
 		return rc;
 	}
-	rc = hotplug_run(d, spec->script, d->kind->start);
+	rc = hotplug_finish(d, spec->script, d->kind->start, &w->script);
 	status = st_read(xl, XBT_NULL, "%s/hotplug-status", d->be);
 	if (rc || !status || strcmp(status, "connected")) {
 		why = st_read(xl, XBT_NULL, "%s/hotplug-error", d->be);
@@ -272,44 +288,86 @@ static int connect_script(struct xl *xl, struct xl_config *cfg, const struct dev
 	return rc;
 }
 
-int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
-	       const struct device_spec *spec)
+static void release(struct device_work *w)
 {
-	struct device d = {
-		.kind = kind, .domid = domid, .devid = spec->devid, .backend = spec->backend
-	};
-	long state;
-	int rc = -1;
+	free(w->d.be);
+	w->release(w);
+}
 
-	if (d.backend && d.backend == domid) {
-		config_error(cfg, kind->key, spec->line, "%s: its back end would be its own domain",
-			     spec->label);
-		return -1;
+int device_begin(struct xl *xl, struct xl_config *cfg, uint32_t domid, struct device_work *w)
+{
+	struct device *d = &w->d;
+
+	d->kind = w->kind;
+	d->domid = domid;
+	d->devid = w->spec.devid;
+	d->backend = w->spec.backend;
+	d->be = NULL;
+	w->script.pid = 0;
+	if (d->backend && d->backend == domid) {
+		config_error(cfg, w->kind->key, w->spec.line,
+			     "%s: its back end would be its own domain", w->spec.label);
+	} else {
+		d->be = backend_path(d);
+		if (!claim(xl, cfg, d, &w->spec))
+			return 0;
 	}
-	d.be = backend_path(&d);
-	if (claim(xl, cfg, &d, spec))
-		goto out;
-	state = wait_state(xl, &d, XenbusStateInitWait, BACKEND_WAIT_MS);
+	release(w);
+	return -1;
+}
+
+/* Until its back end has found it; then its script runs. */
+static int prepare(struct xl *xl, struct xl_config *cfg, struct device_work *w)
+{
+	const struct device_kind *kind = w->kind;
+	const struct device_spec *spec = &w->spec;
+	struct device *d = &w->d;
+	long state = wait_state(xl, d, XenbusStateInitWait, BACKEND_WAIT_MS);
+
 	/* In a driver domain a front end that is quick may be connected before we look. */
-	if (state != XenbusStateInitWait && !(d.backend && state > XenbusStateInitWait)) {
+	if (state != XenbusStateInitWait && !(d->backend && state > XenbusStateInitWait)) {
 		config_error(cfg, kind->key, spec->line,
 			     "the back end of %s does not answer (state %ld after %d s): is %s in "
 			     "%s kernel?",
 			     spec->label, state, BACKEND_WAIT_MS / 1000, kind->driver,
-			     d.backend ? "the driver domain's" : "dom0's");
-		goto out;
+			     d->backend ? "the driver domain's" : "dom0's");
+		return -1;
 	}
-	if (kind->offered && !kind->offered(xl, spec->of_kind, d.be)) {
-		xl_error("cannot write %s %s to xenstore: %s", kind->key, spec->label,
-			 strerror(errno));
-		goto out;
-	}
-	rc = connect_script(xl, cfg, &d, spec);
+	if (kind->offered && !kind->offered(xl, spec->of_kind, d->be))
+		return xl_error("cannot write %s %s to xenstore: %s", kind->key, spec->label,
+				strerror(errno));
+	return d->backend ? 0 : hotplug_start(d, spec->script, kind->start, &w->script);
+}
+
+static int finish_one(struct xl *xl, struct xl_config *cfg, struct device_work *w)
+{
+	int rc = connect_script(xl, cfg, w);
+
 	if (!rc)
-		tell(xl, EVENT_ATTACHED, &d);
-out:
-	free(d.be);
+		tell(xl, EVENT_ATTACHED, &w->d);
+	if (!rc && w->made)
+		rc = w->made(xl, cfg, w);
 	return rc;
+}
+
+void device_drop(struct device_work **w, int nr)
+{
+	while (nr--)
+		release(w[nr]);
+}
+
+int device_end(struct xl *xl, struct xl_config *cfg, struct device_work **w, int nr)
+{
+	int i, prepared, rc = 0;
+
+	for (prepared = 0; !rc && prepared < nr; prepared++)
+		rc = xl_interrupted ? xl_error("interrupted") : prepare(xl, cfg, w[prepared]);
+	/* What runs is waited for, whatever has become of the others: nobody else would. */
+	for (i = 0; i < prepared; i++)
+		if (w[i]->script.pid || (!rc && w[i]->d.backend))
+			rc |= finish_one(xl, cfg, w[i]);
+	device_drop(w, nr);
+	return rc ? -1 : 0;
 }
 
 /* --- taking down ----------------------------------------------------------------------------- */

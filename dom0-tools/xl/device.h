@@ -52,21 +52,43 @@ struct device {
 	bool probed;
 };
 
-/*
- * Makes a device and runs its script, or waits for a driver domain to run it. The domain's lock is held; messages by config_error(). After a failure
- * device_remove_all() or device_detach() takes away what is left.
- */
-int device_add(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct device_kind *kind,
-	       const struct device_spec *spec);
-
 /* --- hotplug.c ------------------------------------------------------------------------------- */
 
 #ifndef HOTPLUG_WAIT_MS
 #define HOTPLUG_WAIT_MS 30000
 #endif
 
+/* A script that runs, or waits for its turn. */
+struct hotplug {
+	pid_t pid; /* 0: none */
+	int go; /* closed at its other end when it has its turn */
+};
+
 /* Runs a script to its end. Its own report is in xenstore; this is about running at all. */
 int hotplug_run(const struct device *d, const char *script, const char *verb);
+/* The same in two halves, so that others run beside it. */
+int hotplug_start(const struct device *d, const char *script, const char *verb, struct hotplug *h);
+int hotplug_finish(const struct device *d, const char *script, const char *verb, struct hotplug *h);
+
+/* --- device.c -------------------------------------------------------------------------------- */
+
+/* A device on its way: its nodes are there, and its back end has heard of it. */
+struct device_work {
+	const struct device_kind *kind;
+	struct device_spec spec;
+	struct device d;
+	struct hotplug script;
+	/* Once its script is through. 0, or -1 after a message. May be NULL. */
+	int (*made)(struct xl *xl, struct xl_config *cfg, struct device_work *w);
+	/* Frees what the kind has in @spec, and @w. */
+	void (*release)(struct device_work *w);
+};
+
+/*
+ * The first half of making the device @w->spec of @w->kind; device_end() is the other. The domain's lock is held; messages by
+ * config_error(). After a failure device_remove_all() or device_detach() takes away what is left. 0; or -1, and @w is released.
+ */
+int device_begin(struct xl *xl, struct xl_config *cfg, uint32_t domid, struct device_work *w);
 
 /* --- driver.c: back ends in driver domains ---------------------------------------------------- */
 

@@ -285,40 +285,82 @@ static int find_sharing(const struct xl_disk *d, struct sharing *s)
 	return rc;
 }
 
-/* 0 or -1 */
-static int add_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
+/* The device's first: what device.c has of it is what this has. */
+struct disk_work {
+	struct device_work w;
+	struct disk disk;
+	char *script;
+};
+
+static void release(struct device_work *w)
 {
-	struct disk disk = { .d = d };
-	char *script = script_path(d);
-	struct device_spec spec = {
-		.devid = d->devid,
-		.line = d->line,
-		.label = d->target,
-		.script = script,
-		.of_kind = &disk,
-	};
+	struct disk_work *dw = (struct disk_work *)w;
+
+	sharing_free(&dw->disk.sharing);
+	free(dw->script);
+	free(dw);
+}
+
+static int made(struct xl *xl, struct xl_config *cfg, struct device_work *w)
+{
+	struct disk_work *dw = (struct disk_work *)w;
+
+	return dw->disk.d->script && !w->d.backend ? check_made(xl, cfg, w->d.domid, &dw->disk) : 0;
+}
+
+/* 0 or -1 */
+static int begin_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid,
+			const struct xl_disk *d, struct device_work **w)
+{
+	struct disk_work *dw = calloc(1, sizeof(*dw));
 	int rc = 0;
 
+	if (!dw)
+		abort();
+	dw->script = script_path(d);
+	dw->disk.d = d;
+	dw->w = (struct device_work){
+		.kind = &device_vbd,
+		.spec = { .devid = d->devid,
+			  .line = d->line,
+			  .label = d->target,
+			  .script = dw->script,
+			  .of_kind = &dw->disk },
+		.made = made,
+		.release = release,
+	};
 	if (d->backend) {
-		rc = driver_find(xl, cfg, "disk", d->line, d->backend, &disk.backend);
+		rc = driver_find(xl, cfg, "disk", d->line, d->backend, &dw->disk.backend);
 	} else if (!d->script) {
-		rc = find_sharing(d, &disk.sharing);
+		rc = find_sharing(d, &dw->disk.sharing);
 		if (rc)
 			config_error(cfg, "disk", d->line, "%s: %s", d->target, strerror(-rc));
 	}
-	spec.backend = disk.backend;
-	if (!rc)
-		rc = device_add(xl, cfg, domid, &device_vbd, &spec);
-	if (!rc && d->script && !d->backend)
-		rc = check_made(xl, cfg, domid, &disk);
-	sharing_free(&disk.sharing);
-	free(script);
-	return rc ? -1 : 0;
+	dw->w.spec.backend = dw->disk.backend;
+	if (rc) {
+		release(&dw->w);
+		return -1;
+	}
+	if (device_begin(xl, cfg, domid, &dw->w))
+		return -1;
+	*w = &dw->w;
+	return 0;
+}
+
+int device_begin_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d,
+		      struct device_work **w)
+{
+	*w = NULL;
+	if (d->cdrom && !st_write(xl, XBT_NULL, d->vdev, XL_CDROM "/%u", domid, d->devid))
+		return xl_error("cannot write disk %s to xenstore: %s", d->vdev, strerror(errno));
+	return d->target ? begin_medium(xl, cfg, domid, d, w) : 0;
 }
 
 int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d)
 {
-	if (d->cdrom && !st_write(xl, XBT_NULL, d->vdev, XL_CDROM "/%u", domid, d->devid))
-		return xl_error("cannot write disk %s to xenstore: %s", d->vdev, strerror(errno));
-	return d->target ? add_medium(xl, cfg, domid, d) : 0;
+	struct device_work *w;
+
+	if (device_begin_disk(xl, cfg, domid, d, &w))
+		return -1;
+	return w ? device_end(xl, cfg, &w, 1) : 0;
 }

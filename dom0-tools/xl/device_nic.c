@@ -157,25 +157,48 @@ static void warn_of_twin(struct xl *xl, struct xl_config *cfg, uint32_t domid,
 	free(dom);
 }
 
-int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n)
+static void release(struct device_work *w)
 {
-	char *script = script_path(n), *label = xl_sprintf("interface %u", n->devid);
-	struct device_spec spec = {
-		.devid = n->devid,
-		.line = n->line,
-		.label = label,
-		.script = script,
-		.of_kind = n,
-	};
+	free((char *)w->spec.script);
+	free((char *)w->spec.label);
+	free(w);
+}
+
+int device_begin_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n,
+		     struct device_work **work)
+{
+	struct device_work *w = calloc(1, sizeof(*w));
 	int rc = 0;
 
+	if (!w)
+		abort();
+	*work = NULL;
+	w->kind = &device_vif;
+	w->spec = (struct device_spec){
+		.devid = n->devid,
+		.line = n->line,
+		.label = xl_sprintf("interface %u", n->devid),
+		.script = script_path(n),
+		.of_kind = n,
+	};
+	w->release = release;
 	if (n->backend)
-		rc = driver_find(xl, cfg, "vif", n->line, n->backend, &spec.backend);
+		rc = driver_find(xl, cfg, "vif", n->line, n->backend, &w->spec.backend);
 	else if (n->have_mac) /* Which is to look at all interfaces that there are. */
 		warn_of_twin(xl, cfg, domid, n);
-	if (!rc)
-		rc = device_add(xl, cfg, domid, &device_vif, &spec);
-	free(script);
-	free(label);
-	return rc;
+	if (rc) {
+		release(w);
+		return -1;
+	}
+	if (device_begin(xl, cfg, domid, w))
+		return -1;
+	*work = w;
+	return 0;
+}
+
+int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n)
+{
+	struct device_work *w;
+
+	return device_begin_nic(xl, cfg, domid, n, &w) ? -1 : device_end(xl, cfg, &w, 1);
 }

@@ -72,42 +72,41 @@ static bool is_called(struct xl *xl, uint32_t domid, const char *name)
 	return same;
 }
 
-static int where_it_was(struct xl *xl, const char *name, uint32_t except)
+static int where_it_was(struct xl *xl, const char *name)
 {
 	struct xen_domctl_getdomaininfo info;
 	int i;
 
 	for (i = 0; i < nr_seen; i++)
-		if (!strcmp(seen[i].name, name) && seen[i].domid != except &&
-		    !pv_domain_info(xl->pv, seen[i].domid, &info) &&
+		if (!strcmp(seen[i].name, name) && !pv_domain_info(xl->pv, seen[i].domid, &info) &&
 		    is_called(xl, seen[i].domid, name))
 			return seen[i].domid;
 	return -1;
 }
 
 /* Among the rest of the last list: hundreds of names on one command line are not a list of all domains each. */
-static int find_listed(struct xl *xl, const char *name, uint32_t except)
+static int find_listed(struct xl *xl, const char *name)
 {
 	struct xen_domctl_getdomaininfo info;
 	uint32_t domid;
 
 	while (next_listed < nr_listed) {
 		domid = listed[next_listed++].domain;
-		if (!seen_of(domid) && is_called(xl, domid, name) && domid != except &&
+		if (!seen_of(domid) && is_called(xl, domid, name) &&
 		    !pv_domain_info(xl->pv, domid, &info))
 			return domid;
 	}
 	return -1;
 }
 
-static int find_by_name(struct xl *xl, const char *name, uint32_t except)
+static int find_by_name(struct xl *xl, const char *name)
 {
 	struct xen_domctl_getdomaininfo *list = NULL;
-	int found = where_it_was(xl, name, except), n, i;
+	int found = where_it_was(xl, name), n, i;
 	bool *later;
 
 	if (found < 0)
-		found = find_listed(xl, name, except);
+		found = find_listed(xl, name);
 	if (found >= 0)
 		return found;
 	n = pv_domain_list(xl->pv, &list);
@@ -118,7 +117,7 @@ static int find_by_name(struct xl *xl, const char *name, uint32_t except)
 		abort();
 	for (i = 0; i < n && found < 0; i++) {
 		later[i] = seen_of(list[i].domain);
-		if (!later[i] && is_called(xl, list[i].domain, name) && list[i].domain != except)
+		if (!later[i] && is_called(xl, list[i].domain, name))
 			found = list[i].domain;
 	}
 	free(listed);
@@ -127,20 +126,15 @@ static int find_by_name(struct xl *xl, const char *name, uint32_t except)
 	next_listed = i;
 	/* They may have been renamed. */
 	for (i = 0; i < n && found < 0; i++)
-		if (later[i] && is_called(xl, list[i].domain, name) && list[i].domain != except)
+		if (later[i] && is_called(xl, list[i].domain, name))
 			found = list[i].domain;
 	free(later);
 	return found;
 }
 
-bool domain_name_used(struct xl *xl, const char *name, uint32_t except)
-{
-	return find_by_name(xl, name, except) >= 0;
-}
-
 bool domain_named(struct xl *xl, const char *name, uint32_t *domid)
 {
-	int found = find_by_name(xl, name, DOMID_INVALID);
+	int found = find_by_name(xl, name);
 
 	if (found >= 0)
 		*domid = found;

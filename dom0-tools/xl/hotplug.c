@@ -84,13 +84,14 @@ static void exec_script(const struct device *d, const char *script, const char *
 		dup2(fd, 1);
 		dup2(fd, 2);
 	}
+	/* Whoever ends xl ends its locks, too, however long it is until this script's turn. */
+	dup2(go, 3);
+	closefrom(4);
 	fd = lock_of(script) ? wait_for_turn(lock_of(script)) : -1;
-	close(go);
+	close(3);
 	/* The lock stays with the script; without one it runs all the same. */
-	if (fd >= 0 && fd != 3)
+	if (fd >= 0)
 		dup2(fd, 3);
-	else if (fd == 3)
-		fcntl(fd, F_SETFD, 0);
 	closefrom(fd < 0 ? 3 : 4);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
@@ -155,41 +156,52 @@ static int await_turn(const struct device *d, const char *script, const char *ve
 			HOTPLUG_QUEUE_MS / 1000, holder);
 }
 
-int hotplug_run(const struct device *d, const char *script, const char *verb)
+int hotplug_start(const struct device *d, const char *script, const char *verb, struct hotplug *h)
 {
-	int status, go[2];
-	int64_t begin;
-	pid_t pid, got;
+	int go[2];
 
+	h->pid = 0;
 	if (pipe2(go, O_CLOEXEC))
 		return xl_error("%s: cannot start: %s", script, strerror(errno));
-	pid = fork();
-	if (!pid) {
+	h->pid = fork();
+	if (!h->pid) {
 		close(go[0]);
 		exec_script(d, script, verb, go[1]);
 	}
 	close(go[1]);
-	if (pid < 0) {
+	h->go = go[0];
+	if (h->pid < 0) {
 		close(go[0]);
+		h->pid = 0;
 		return xl_error("%s: cannot start: %s", script, strerror(errno));
 	}
-	if (await_turn(d, script, verb, pid, go[0]))
+	return 0;
+}
+
+int hotplug_finish(const struct device *d, const char *script, const char *verb, struct hotplug *h)
+{
+	pid_t pid = h->pid, got;
+	int status;
+
+	h->pid = 0;
+	if (await_turn(d, script, verb, pid, h->go))
 		return -1;
-	begin = xl_now();
-	for (;;) {
-		got = waitpid(pid, &status, WNOHANG);
-		if (got == pid)
-			break;
-		if (got < 0 && errno != EINTR)
-			return xl_error("%s: lost: %s", script, strerror(errno));
-		if (xl_now() > begin + HOTPLUG_WAIT_MS) {
-			kill_script(pid);
-			return xl_error("%s %s: still not done after %d s, killed", script, verb,
-					HOTPLUG_WAIT_MS / 1000);
-		}
-		xl_sleep_since(begin);
+	got = xl_wait_child(pid, HOTPLUG_WAIT_MS, &status);
+	if (got < 0)
+		return xl_error("%s: lost: %s", script, strerror(errno));
+	if (!got) {
+		kill_script(pid);
+		return xl_error("%s %s: still not done after %d s, killed", script, verb,
+				HOTPLUG_WAIT_MS / 1000);
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return xl_error("%s: cannot be run", script);
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+}
+
+int hotplug_run(const struct device *d, const char *script, const char *verb)
+{
+	struct hotplug h;
+
+	return hotplug_start(d, script, verb, &h) ? -1 : hotplug_finish(d, script, verb, &h);
 }

@@ -383,10 +383,15 @@ static int in_transaction(struct creation *k,
 		t = xs_transaction_start(k->xl->xs);
 		if (t == XBT_NULL)
 			break;
+		xs_batch_begin(k->xl->xs, t);
 		for (ok = true, i = 0; ok && writer[i]; i++)
 			ok = writer[i](k, t);
-		if (!ok) {
+		saved = errno;
+		if (!xs_batch_end(k->xl->xs)) {
 			saved = errno;
+			ok = false;
+		}
+		if (!ok) {
 			xs_transaction_end(k->xl->xs, t, true);
 			/* EAGAIN: xenstored was started again under the transaction */
 			errno = saved;
@@ -535,25 +540,30 @@ static int make_domain(struct creation *k)
 	return set_share(k);
 }
 
+/* All at once: while one's back end finds it, and its script runs, so do the others. */
 static int add_devices(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
+	struct device_work **work = calloc(cfg->nr_disks + cfg->nr_nics + 1, sizeof(*work));
 	uint32_t domid = k->guest.domid;
-	int i;
+	int i, nr = 0, rc = 0;
 
-	for (i = 0; i < cfg->nr_disks; i++) {
-		if (xl_interrupted)
-			return xl_error("interrupted");
-		if (device_add_disk(k->xl, cfg, domid, &cfg->disk[i]))
-			return -1;
+	if (!work)
+		abort();
+	for (i = 0; !rc && i < cfg->nr_disks; i++) {
+		rc = device_begin_disk(k->xl, cfg, domid, &cfg->disk[i], &work[nr]);
+		nr += !!work[nr];
 	}
-	for (i = 0; i < cfg->nr_nics; i++) {
-		if (xl_interrupted)
-			return xl_error("interrupted");
-		if (device_add_nic(k->xl, cfg, domid, &cfg->nic[i]))
-			return -1;
+	for (i = 0; !rc && i < cfg->nr_nics; i++) {
+		rc = device_begin_nic(k->xl, cfg, domid, &cfg->nic[i], &work[nr]);
+		nr += !!work[nr];
 	}
-	return 0;
+	if (rc)
+		device_drop(work, nr);
+	else
+		rc = device_end(k->xl, cfg, work, nr);
+	free(work);
+	return rc;
 }
 
 static int build(struct creation *k)

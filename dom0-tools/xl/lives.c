@@ -102,6 +102,7 @@ static int put_aside(struct life *l)
 		return xl_error("domain %u keeps its UUID: it cannot be put aside", l->domid);
 	}
 	memcpy(l->handle, l->aside_handle, sizeof(l->handle));
+	names_forget(l->domid);
 	uuid_format(l->handle, text);
 	move_vm(l, name, text);
 	st_replace(l->xl, name, "/local/domain/%u/name", l->domid);

@@ -11,12 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "settings.h"
 #include "xl.h"
 
 #define DEFAULT_LIMIT 48 /* MiB */
+/* Looking at hundreds of files takes longer than making a guest, and within so little time they do not grow by much. */
+#ifndef LOGS_AGAIN_S
+#define LOGS_AGAIN_S 5
+#endif
+#define PRUNED XL_RUN_DIR "/logs-pruned"
 #define ONE_LOG_MAX (256 << 10) /* of xl's own, and the same once more for the older half */
 
 struct log {
@@ -137,14 +143,34 @@ static char **living(struct xl *xl, unsigned int *nr)
 	return name;
 }
 
+static bool pruned_lately(void)
+{
+	struct stat st;
+	int64_t ago = stat(PRUNED, &st) ? -1 : (int64_t)time(NULL) - st.st_mtime;
+	int fd;
+
+	if (ago >= 0 && ago < LOGS_AGAIN_S)
+		return true;
+	xl_mkdir(XL_RUN_DIR);
+	fd = open(PRUNED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		futimens(fd, NULL);
+		close(fd);
+	}
+	return false;
+}
+
 void xl_logs_prune(struct xl *xl, const char *keep)
 {
 	struct logs l = { 0 };
 	unsigned int nr, j;
-	uint64_t max = limit() * PV_MIB;
+	uint64_t max;
 	char **alive;
 	int i;
 
+	if (pruned_lately())
+		return;
+	max = limit() * PV_MIB;
 	collect(&l, XL_LOG_DIR);
 	collect(&l, XL_CONSOLE_LOG_DIR);
 	if (l.total > max) {

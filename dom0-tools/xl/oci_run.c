@@ -194,7 +194,7 @@ static int start(struct run *r, bool detach, int lock)
 {
 	int rc;
 
-	r->reports = supervise_in_background(r->cfg, r->domid);
+	r->reports = supervise_in_background(r->cfg, r->domid, false);
 	rc = r->reports < 0;
 	if (!rc && detach)
 		console_ready(r->xl, r->domid, CONSOLE_WAIT_MS);

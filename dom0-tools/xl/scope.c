@@ -14,7 +14,6 @@
 
 int scope_enter(pid_t stays, const char *name)
 {
-	int64_t end = xl_now() + SCOPE_WAIT_MS;
 	char number[16];
 	int status;
 	pid_t pid, got;
@@ -30,8 +29,7 @@ int scope_enter(pid_t stays, const char *name)
 	}
 	if (pid < 0)
 		return -1;
-	while (!(got = waitpid(pid, &status, WNOHANG)) && xl_now() < end)
-		xl_sleep(10);
+	got = xl_wait_child(pid, SCOPE_WAIT_MS, &status);
 	if (!got) {
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);

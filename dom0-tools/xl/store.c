@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,46 @@ struct xs_handle *st_open(int ms)
 		return NULL;
 	}
 	return xs;
+}
+
+#define WAIT_TOKEN "wait"
+/* Without a watch of our own. */
+#define LOOK_MS 20
+
+void st_wait_begin(struct xl *xl, const char *path)
+{
+	if (!xl->watched)
+		xs_watch(xl->xs, path, WAIT_TOKEN);
+}
+
+void st_wait(struct xl *xl, int ms)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	bool seen = false;
+	char **event;
+
+	if (xl->watched) {
+		xl_sleep(ms < LOOK_MS ? ms : LOOK_MS);
+		return;
+	}
+	pfd.fd = xs_fileno(xl->xs);
+	while ((event = xs_check_watch(xl->xs))) {
+		seen = true;
+		free(event);
+	}
+	/* One that is lost has been reported, or is with the next request. */
+	if (seen)
+		return;
+	if (errno != EAGAIN)
+		xl_sleep(ms < LOOK_MS ? ms : LOOK_MS);
+	else
+		poll(&pfd, 1, ms);
+}
+
+void st_wait_end(struct xl *xl, const char *path)
+{
+	if (!xl->watched)
+		xs_unwatch(xl->xs, path, WAIT_TOKEN);
 }
 
 char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)

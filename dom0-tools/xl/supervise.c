@@ -68,7 +68,29 @@ void life_note(const char *fmt, ...)
 	fflush(stderr);
 }
 
-static void report(struct life *l, char what, unsigned int reason, enum next next)
+char *early_end_text(const char *name, const struct report *r, const char *when)
+{
+	const char *reason = shutdown_reason(r->reason);
+
+	switch (r->next) {
+	case NEXT_LIFE:
+		return xl_sprintf("%s: ended (%s) %s, and has started again as domain %u, as the "
+				  "configuration says; see " XL_LOG_DIR "/xl-%s.log",
+				  name, reason, when, r->domid, name);
+	case NEXT_FAILED:
+		return xl_sprintf("%s: ended (%s) %s, and cannot be started again; see " XL_LOG_DIR
+				  "/xl-%s.log",
+				  name, reason, when, name);
+	case NEXT_KEPT:
+		return xl_sprintf("%s: ended (%s) %s; it is kept as domain %u", name, reason, when,
+				  r->domid);
+	default:
+		return xl_sprintf("%s: ended (%s) %s", name, reason, when);
+	}
+}
+
+/* @early: it is told on the terminal that the guest was created from, too. */
+static void report(struct life *l, char what, unsigned int reason, enum next next, bool early)
 {
 	struct report r = { .what = what,
 			    .reason = reason,
@@ -76,6 +98,8 @@ static void report(struct life *l, char what, unsigned int reason, enum next nex
 			    .domid = l->domid,
 			    .program = l->program };
 
+	if (early)
+		creator_tell(&l->creator, l->cfg->name, &r);
 	/* Nobody may be listening any more. */
 	if (l->report >= 0 && write(l->report, &r, sizeof(r)) != sizeof(r)) {
 		close(l->report);
@@ -205,6 +229,7 @@ void life_reconnect(struct life *l)
 		l->xl->xs = NULL;
 	}
 	l->xl->xs = st_open(-1);
+	l->xl->watched = true;
 	if (l->xl->xs && (!watch_end(l) || !backends_watch(l->xl, l->domid) || !watch_target(l))) {
 		xs_close(l->xl->xs);
 		l->xl->xs = NULL;
@@ -352,6 +377,8 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 			look_at_backends(l);
 		if (due)
 			l->due = next_look();
+		if (!creator_early(&l->creator))
+			creator_close(&l->creator);
 	}
 	return rc;
 }
@@ -362,6 +389,7 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 static int live_on(struct life *l, enum next next)
 {
 	unsigned int reason = 0;
+	bool early;
 
 	while (next == NEXT_LIFE) {
 		int rc = wait_for_end(l, &reason);
@@ -374,7 +402,7 @@ static int live_on(struct life *l, enum next next)
 		}
 		if (rc == 1) {
 			life_note("domain %u was destroyed", l->domid);
-			report(l, REPORT_ENDED, REASON_DESTROYED, NEXT_GONE);
+			report(l, REPORT_ENDED, REASON_DESTROYED, NEXT_GONE, false);
 			break;
 		}
 		while (!l->xl->xs && !xl_interrupted) {
@@ -383,16 +411,20 @@ static int live_on(struct life *l, enum next next)
 		}
 		if (!l->xl->xs)
 			continue;
+		early = creator_early(&l->creator);
 		next = life_after_the_end(l, reason);
-		report(l, REPORT_ENDED, reason, next);
+		report(l, REPORT_ENDED, reason, next, early);
 	}
 	record_drop(&l->record);
 	return next == NEXT_FAILED;
 }
 
-int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_fd)
+static int supervise_for(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_fd,
+			 const struct creator *creator)
 {
-	struct life l = { .xl = xl, .cfg = cfg, .domid = domid, .report = report_fd };
+	struct life l = {
+		.xl = xl, .cfg = cfg, .domid = domid, .report = report_fd, .creator = *creator
+	};
 
 	life_remember(&l);
 	/* Without one it lives, too; but when it is killed nobody knows what it knew. */
@@ -402,15 +434,28 @@ int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_f
 	}
 	minder_is_me(xl, domid);
 	life_reconnect(&l);
-	report(&l, REPORT_READY, 0, NEXT_LIFE);
+	report(&l, REPORT_READY, 0, NEXT_LIFE, false);
 	return live_on(&l, NEXT_LIFE);
+}
+
+int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report_fd)
+{
+	static const struct creator none = { .fd = -1 };
+
+	return supervise_for(xl, cfg, domid, report_fd, &none);
 }
 
 /* --- the background process ------------------------------------------------------------------ */
 
-static void become_daemon(const char *name, int report_fd)
+/* Keeps @report_fd as 3, and @creator's terminal, if there is one (NULL: none is wanted), as 4. */
+static void become_daemon(const char *name, int report_fd, struct creator *creator)
 {
-	int fd;
+	int terminal = -1, fd;
+
+	if (creator) {
+		creator_open(creator);
+		terminal = creator->fd;
+	}
 
 	setsid();
 	if (chdir("/"))
@@ -422,9 +467,13 @@ static void become_daemon(const char *name, int report_fd)
 	log_path = xl_sprintf(XL_LOG_DIR "/xl-%s.log", name);
 	life_open_log();
 	/* The parent's connections and its lock are not ours. */
-	dup2(report_fd, 3);
-	fcntl(3, F_SETFD, FD_CLOEXEC);
-	closefrom(4);
+	report_fd = fcntl(report_fd, F_DUPFD, 5);
+	if (terminal >= 0)
+		terminal = fcntl(terminal, F_DUPFD, 5);
+	dup3(report_fd, 3, O_CLOEXEC);
+	if (creator)
+		creator->fd = terminal < 0 ? -1 : dup3(terminal, 4, O_CLOEXEC);
+	closefrom(creator && creator->fd == 4 ? 5 : 4);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
@@ -432,8 +481,9 @@ static void become_daemon(const char *name, int report_fd)
 	xl_interrupted = 0;
 }
 
-int supervise_in_background(struct xl_config *cfg, uint32_t domid)
+int supervise_in_background(struct xl_config *cfg, uint32_t domid, bool tell)
 {
+	struct creator creator = { .fd = -1 };
 	struct report r;
 	struct xl own;
 	int pipe_fd[2];
@@ -449,7 +499,7 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 		return xl_error("cannot start the guest's supervisor: %s", strerror(errno));
 	}
 	if (!pid) {
-		become_daemon(cfg->name, pipe_fd[1]);
+		become_daemon(cfg->name, pipe_fd[1], tell ? &creator : NULL);
 		xl_spare_me();
 		cfg->tree.log = stderr;
 		life_note("domain %u ('%s') created", domid, cfg->name);
@@ -458,7 +508,7 @@ int supervise_in_background(struct xl_config *cfg, uint32_t domid)
 				  " failed");
 		if (xl_open(&own))
 			_exit(1);
-		_exit(supervise(&own, cfg, domid, 3));
+		_exit(supervise_for(&own, cfg, domid, 3, &creator));
 	}
 	close(pipe_fd[1]);
 	if (read(pipe_fd[0], &r, sizeof(r)) == sizeof(r))
@@ -510,7 +560,7 @@ static int take_over(const char *id, int report_fd)
 	struct xl_config cfg;
 	struct pv_err err = { "" };
 	struct xl own = { 0 };
-	struct life l = { .xl = &own, .cfg = &cfg, .report = report_fd };
+	struct life l = { .xl = &own, .cfg = &cfg, .report = report_fd, .creator = { .fd = -1 } };
 	int rc = record_claim(&l.record, id, &d);
 	char *path;
 
@@ -529,7 +579,7 @@ static int take_over(const char *id, int report_fd)
 		return 1;
 	}
 	load(&l, &d);
-	report(&l, REPORT_READY, 0, NEXT_LIFE);
+	report(&l, REPORT_READY, 0, NEXT_LIFE, false);
 	close(l.report);
 	l.report = -1;
 	return go_on(&l);
@@ -549,7 +599,7 @@ int supervise_again(const char *id, const char *name)
 	if (!pid) {
 		/* Whoever has started us does not wait for our end, and we do for our scripts'. */
 		signal(SIGCHLD, SIG_DFL);
-		become_daemon(name, pipe_fd[1]);
+		become_daemon(name, pipe_fd[1], NULL);
 		xl_spare_me();
 		_exit(take_over(id, 3));
 	}

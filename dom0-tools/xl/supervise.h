@@ -5,6 +5,7 @@
 #ifndef XL_SUPERVISE_H
 #define XL_SUPERVISE_H
 
+#include "creator.h"
 #include "record.h"
 
 #define RECONNECT_MS 500
@@ -15,6 +16,7 @@ struct life {
 	uint32_t domid;
 	uint8_t handle[16]; /* the domid may be used again, the UUID is not */
 	int report;
+	struct creator creator;
 	int64_t began;
 	int quick, quick_crashes; /* lives, one after the other */
 	bool last; /* of those, too many */

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,11 +84,45 @@ void xl_sleep(int ms)
 	poll(NULL, 0, ms);
 }
 
-void xl_sleep_since(int64_t begin)
+int xl_look_ms(int64_t begin)
 {
 	int64_t ms = (xl_now() - begin) / 4;
 
-	xl_sleep(ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : (int)ms);
+	return ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : (int)ms;
+}
+
+void xl_sleep_since(int64_t begin)
+{
+	xl_sleep(xl_look_ms(begin));
+}
+
+/* A kernel that has no such descriptors is asked again and again. */
+static void sleep_for_child(int fd, int64_t begin, int64_t end)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int64_t left = end - xl_now();
+
+	if (fd < 0)
+		xl_sleep_since(begin);
+	else if (left > 0)
+		poll(&pfd, 1, (int)left);
+}
+
+pid_t xl_wait_child(pid_t pid, int ms, int *status)
+{
+	int64_t begin = xl_now(), end = begin + ms;
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	pid_t got;
+
+	for (;;) {
+		got = waitpid(pid, status, WNOHANG);
+		if (got > 0 || (got < 0 && errno != EINTR) || xl_now() >= end)
+			break;
+		sleep_for_child(fd, begin, end);
+	}
+	if (fd >= 0)
+		close(fd);
+	return got;
 }
 
 static void on_signal(int sig)
@@ -144,6 +180,7 @@ int xl_open(struct xl *xl)
 	struct pv_err err = { "" };
 
 	xl->xs = NULL;
+	xl->watched = false;
 	if (pv_open(&xl->pv, &err))
 		return xl_error("%s", err.text);
 	xl->xs = st_open(XENSTORE_MS);

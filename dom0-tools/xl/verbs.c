@@ -14,6 +14,7 @@ static const char create_options[] =
 	"-q, --quiet             Quiet.\n"
 	"-F                      Stay in the foreground until the domain ends.\n"
 	"-e                      Do not wait in the background for the death of the domain.\n"
+	"-w, --wait[=SECONDS]    Wait for its first second, or so many: exit status 1 if it crashes.\n"
 	"-f FILE, --defconfig=FILE  Use the given configuration file.\n"
 	"key=value               Overrides the key of the file; several may be given, also with\n"
 	"                        semicolons between them in one word.\n";

@@ -47,6 +47,7 @@
 struct xl {
 	struct pv *pv;
 	struct xs_handle *xs;
+	bool watched; /* whoever watches with @xs wants all its events: st_wait() takes none */
 };
 
 /* --- util.c ---------------------------------------------------------------------------------- */
@@ -64,6 +65,9 @@ void xl_sleep(int ms);
  * once, for what the looks of all of them hold up.
  */
 void xl_sleep_since(int64_t begin);
+int xl_look_ms(int64_t begin);
+/* Waits for a child's end, for @ms at most: @pid with *@status; 0: it still runs; -1 with errno. */
+pid_t xl_wait_child(pid_t pid, int ms, int *status);
 /* Set by SIGINT and SIGTERM once xl_catch_signals() was called. */
 extern volatile int xl_interrupted;
 void xl_catch_signals(void);
@@ -101,7 +105,7 @@ bool xl_domain_locked(uint32_t domid);
 int xl_log_open(const char *path);
 /*
  * Deletes logs of guests that are not there any more, the oldest first, until all together are within the limit.
- * @keep: the guest whose logs stay.
+ * Not again within a few seconds. @keep: the guest whose logs stay.
  */
 void xl_logs_prune(struct xl *xl, const char *keep);
 
@@ -121,6 +125,15 @@ struct xs_handle *st_open(int ms);
  * and all further ones fail at once.
  */
 extern bool xl_store_lost;
+
+/*
+ * For waits that end with a change: st_wait_begin() before the first look at @path, st_wait() between two, st_wait_end() at last.
+ * st_wait() is back when something at @path or below has changed since it was last back, or after @ms; or earlier, for whoever
+ * calls looks again.
+ */
+void st_wait_begin(struct xl *xl, const char *path);
+void st_wait(struct xl *xl, int ms);
+void st_wait_end(struct xl *xl, const char *path);
 
 /* NULL when there is no such node. The caller frees. */
 char *st_read(struct xl *xl, xs_transaction_t t, const char *path, ...)
@@ -146,14 +159,19 @@ char **st_list(struct xl *xl, unsigned int *n, const char *path, ...)
 /* Removes @path's directory, then its parents up to and without @stop, as long as they are empty. */
 void st_prune(struct xl *xl, const char *path, const char *stop);
 
+/* --- names.c --------------------------------------------------------------------------------- */
+
+/* Is there a domain of this name (not counting @except)? xl_lock() is held. */
+bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
+/* The domain is about to be called something else. xl_lock() is held. */
+void names_forget(uint32_t domid);
+
 /* --- domain.c: who is there ------------------------------------------------------------------ */
 
 /* NULL when it has none. The caller frees. */
 char *domain_name(struct xl *xl, uint32_t domid);
 /* A name or a domid. */
 int domain_find(struct xl *xl, const char *arg, uint32_t *domid);
-/* Is there a domain of this name (not counting @except)? */
-bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
 /* The same, by number alone and without a message. */
 bool domain_numbered(struct xl *xl, const char *arg, uint32_t *domid);
 /* The same, by name alone and without a message. */
@@ -186,6 +204,17 @@ int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const 
 /* The script is there; message by config_error(). */
 int device_check_nic(struct xl_config *cfg, const struct xl_nic *n);
 int device_add_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n);
+/*
+ * The same in two halves, for several at once: device_end() waits for all that were begun, which it or device_drop() frees. *@w is NULL for
+ * a drive without a medium, and after a failure.
+ */
+struct device_work;
+int device_begin_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d,
+		      struct device_work **w);
+int device_begin_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_nic *n,
+		     struct device_work **w);
+int device_end(struct xl *xl, struct xl_config *cfg, struct device_work **w, int nr);
+void device_drop(struct device_work **w, int nr);
 /*
  * An interface with a limit that sends in several queues: each gets its share of it. @be: the back end's directory. The
  * domain's lock is held.
@@ -323,8 +352,13 @@ struct report {
  * @report: descriptor for struct report, or -1. Returns the process's exit status.
  */
 int supervise(struct xl *xl, struct xl_config *cfg, uint32_t domid, int report);
-/* The same in a background process, which has begun; the descriptor to read further reports from, or -1 after a message. */
-int supervise_in_background(struct xl_config *cfg, uint32_t domid);
+/*
+ * The same in a background process, which has begun; the descriptor to read further reports from, or -1 after a message. @tell: it
+ * tells of an early end on the terminal that this one has on stderr.
+ */
+int supervise_in_background(struct xl_config *cfg, uint32_t domid, bool tell);
+/* What has come after the end @r that a guest met @when, a sentence without its full stop. The caller frees. */
+char *early_end_text(const char *name, const struct report *r, const char *when);
 /*
  * A new supervisor for the guest called @name whose last one was killed, from its record, in a background process. 0 once it has
  * that; -1: somebody else does, or there is no such record any more.
@@ -340,7 +374,7 @@ int console_connect(struct xl *xl, uint32_t domid, int ms);
 int console_connect_to(struct xl *xl, uint32_t domid, unsigned int number, int ms);
 /* Terminal and guest until @escape is typed or the guest's end. Closes @fd. */
 int console_run(int fd, char escape);
-/* Waits until xenconsoled serves the guest. */
+/* Waits until xenconsoled serves the guest, @ms at most. */
 bool console_ready(struct xl *xl, uint32_t domid, int ms);
 /* The last @lines of a guest's log, indented, on stderr. */
 void console_log_tail(const char *name, int lines);

@@ -5,7 +5,7 @@ I/O, and the hypervisor's size. docs/performance.md explains the figures.
 
 usage: tests/bench/bench.py [--smoke] [PART...]
 
-parts: size, os, hypercalls, calls (where single hypercalls spend their instructions), block, net, wall, trace (where a
+parts: size, os, hypercalls, calls (where single hypercalls spend their instructions), block, net, starts, wall, trace (where a
 4 KiB read does); without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
@@ -32,6 +32,7 @@ import tracer  # noqa: E402
 from console import Machine  # noqa: E402
 
 ICOUNT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm"]
+TIMEBASE = 10000000  # Hz, of QEMU's virt machine
 MEMORY = 256  # MiB, natively and as a guest
 KERNEL = os.path.join(BUILD, "linux", "Image")
 INITRD = os.path.join(OUT, "osbench.cpio.gz")
@@ -263,6 +264,49 @@ def part_net(smoke):
     return {"guest": values, "loopback": loopback}
 
 
+STARTS = 100  # guests, one after the other; all stay
+
+
+def start_times(host, first, count, more=()):
+    """Starts guests of a few KiB one after the other; for each (seconds to main(), seconds to the end of xl create)."""
+    m = host.machine
+    said = m.run(f"/images/starts {first} {count} xl create -q /run/start.cfg {' '.join(more)}", 1800)
+    m.run(f"until grep -q main /var/log/xen/console/guest-start{first + count - 1}.log; do sleep 0.1; done", 120)
+    times = []
+    for n, begin, end in re.findall(r"^started (\d+) (\d+) (\d+)$", said, re.M):
+        main = int(m.run(f"sed -n 's/^main //p' /var/log/xen/console/guest-start{n}.log"))
+        times.append(((main - int(begin)) / TIMEBASE, (int(end) - int(begin)) / TIMEBASE))
+    if len(times) != count:
+        sys.exit("bench: not all guests started:\n" + said)
+    return times
+
+
+def part_starts(smoke):
+    progress("starts, instructions")
+    count = 4 if smoke else STARTS
+    host = Host("starts", True)
+    m = host.machine
+    host.config("start", 'kernel = "/images/bench-start"\nmemory = 4\n')
+    # The first one ever reads the files from the disk.
+    start_times(host, 0, 1)
+    m.run("xl destroy start0")
+    times = start_times(host, 1, count)
+    host.end()
+    few = min(5, count // 2)
+    rows, result = [], {}
+    for i, title in enumerate(("until its main() runs", "until xl create is back")):
+        first, last = (statistics.median(t[i] for t in part) * 1000 for part in (times[:few], times[-few:]))
+        goal = (15, 1.2) if i == 0 else (None, None)
+        rows.append((f"{title}, the first (ms)", f"{first:,.2f}", "" if goal[0] is None else f"{goal[0]}" + "  MISSED" * (first > goal[0])))
+        rows.append((f"{title}, the {count}th over the first", f"{last / first:.3f}",
+                     "" if goal[1] is None else f"{goal[1]}" + "  MISSED" * (last / first > goal[1])))
+        result[("main", "create")[i]] = [first, last]
+    say(f"xl create of a newlib guest of 4 MiB, one hart, {count} one after the other: milliseconds, a million instructions each, of everyone "
+        "(-icount), and what nobody executes")
+    table(("", "", "goal"), rows)
+    return result
+
+
 def part_size(smoke):
     lines = int(subprocess.run([os.path.join(HERE, "sloc"), os.path.join(TOP, "hypervisor")], check=True, text=True,
                                stdout=subprocess.PIPE).stdout.split()[-1])
@@ -322,7 +366,7 @@ def part_trace(smoke):
     return {"groups": groups, "functions": dict(top)}
 
 
-PARTS = {"size": part_size, "os": part_os, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "wall": part_wall,
+PARTS = {"size": part_size, "os": part_os, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
          "trace": part_trace}
 
 

@@ -180,7 +180,7 @@ class Shared:
             self.machine.boot()
             # The first guest makes dom0 take memory for good (page tables, tracking of grants).
             self.clean()
-            self.machine.run("xl create -q /etc/xen/demo.cfg", 60)
+            self.machine.run("xl create -q -w /etc/xen/demo.cfg", 60)
             self.clean()
             self.free = self.machine.free_pages()
         return self.machine
@@ -255,7 +255,7 @@ def dom0(request, shared):
 @pytest.fixture
 def demo(dom0):
     """The same with demo running."""
-    dom0.run("xl create -q /etc/xen/demo.cfg", 60)
+    dom0.run("xl create -q -w /etc/xen/demo.cfg", 60)
     return dom0
 
 

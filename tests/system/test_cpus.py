@@ -103,7 +103,7 @@ def models(qemu):
 @pytest.mark.parametrize("model", ["rva23s64", "max"])
 def test_newer_model(boot, newest_qemu, model):
     def reach(m):
-        out = m.run("xl create -q /dev/null name=\\\"bare\\\" memory=32 vcpus=2 kernel=\\\"/images/test/reach\\\"", 60)
+        out = m.run("xl create -q -w /dev/null name=\\\"bare\\\" memory=32 vcpus=2 kernel=\\\"/images/test/reach\\\"", 60)
         assert "all as expected" in out, out
 
     m = boot(qemu=newest_qemu, cpu=model)

@@ -9,7 +9,7 @@ BARE = 'name=\\"bare\\" memory=32 kernel=\\"/images/test/{}\\" {}'
 
 
 def create_bare(payload, more=""):
-    return "xl create -q " + BARE.format(payload, more)
+    return "xl create -q -w " + BARE.format(payload, more)
 
 
 def panic(m):
@@ -37,7 +37,7 @@ def test_panic_goes_on(demo):
 
 def test_early_panic(dom0):
     """Before the first initcall and any console: it is a crash all the same, and the hypervisor's log says why."""
-    out = dom0.fails("xl create -q /etc/xen/demo.cfg extra=\\\"mem=4M\\\"", 60)
+    out = dom0.fails("xl create -q -w /etc/xen/demo.cfg extra=\\\"mem=4M\\\"", 60)
     assert "crash" in out, out
     assert re.search(r"d\d+.*Kernel panic: ", dom0.run("xl dmesg")[-4000:])
     assert "demo" not in dom0.domains()
@@ -113,16 +113,19 @@ def test_faults_arrive(dom0):
 
 
 def test_ends_in_its_first_second(dom0):
-    """xl create shows the last lines of a guest that dies at once, and fails."""
+    """xl create -w shows the last lines of a guest that dies at once, and fails; without -w its supervisor tells of it on the console."""
     out = dom0.fails(create_bare("farewell"), 60)
     assert "farewell, says the guest" in out, out
     # One that ends in good order is no failure
     dom0.run(create_bare("poweroff"), 60)
+    told = "xl: bare: ended (crash) soon after its start; its console's log is /var/log/xen/console/guest-bare.log"
+    if told not in dom0.run(create_bare("farewell").replace(" -w", ""), 60):
+        dom0.expect(re.escape(told), 30)
 
 
 def test_no_root(dom0):
     """A Linux that panics early, without a disk; its log says why."""
-    dom0.shell.try_run("xl create -q /etc/xen/demo.cfg disk=[] root=\\\"/dev/nothing\\\"", 60)
+    dom0.shell.try_run("xl create -q -w /etc/xen/demo.cfg disk=[] root=\\\"/dev/nothing\\\"", 60)
     dom0.wait_gone("demo")
     assert "Unable to mount root" in dom0.run("tail -50 /var/log/xen/console/guest-demo.log")
 

@@ -38,8 +38,8 @@ def driver(dom0):
     """The driver domain, demo, and a second subnet on dom0's bridge."""
     dom0.run(f"mkdir -p {DISKS}; truncate -s 32M {DISKS}/disk.img; ip addr add 192.168.77.1/24 dev xenbr0")
     dom0.shell.write_file(f"{DISKS}/driver.cfg", DRIVER)
-    dom0.run(f"xl create -q {DISKS}/driver.cfg", 60)
-    dom0.run("xl create -q /etc/xen/demo.cfg memory=256", 60)
+    dom0.run(f"xl create -q -w {DISKS}/driver.cfg", 60)
+    dom0.run("xl create -q -w /etc/xen/demo.cfg memory=256", 60)
     yield dom0
     dom0.shell.try_run("xl destroy demo", 60)
     dom0.shell.try_run("xl destroy driver", 60)
@@ -112,7 +112,7 @@ def test_lives(driver):
     m.run("xl destroy driver", 60)
     await_(m.shell, "xl block-list --json demo | grep -q 'lost.*is gone'")
     assert re.search(r"driver domain of disk 51728 is gone: start it again", m.fails("xl block-detach demo xvdb"))
-    m.run(f"xl create -q {DISKS}/driver.cfg", 60)
+    m.run(f"xl create -q -w {DISKS}/driver.cfg", 60)
     is_back(m, before)
     goes_on(m)
     answers(m)

@@ -15,7 +15,7 @@ IMAGES = "/images/plug"
 @pytest.fixture
 def plug(dom0):
     """demo, and a directory for images that is emptied afterwards. Each disk costs Linux some MiB of its memory."""
-    dom0.run("xl create -q /etc/xen/demo.cfg memory=384", 60)
+    dom0.run("xl create -q -w /etc/xen/demo.cfg memory=384", 60)
     dom0.run(f"mkdir -p {IMAGES}")
     yield dom0
     dom0.shell.try_run("xl destroy demo", 60)

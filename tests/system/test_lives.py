@@ -228,7 +228,7 @@ def test_lost_back_end(dom0):
     """The driver is taken off a busy disk: the guest gets errors, xl a report, and nothing hangs."""
     cfg = config(dom0, "lost", "-- sh -c 'while busybox dd if=/dev/xvdb of=/dev/null bs=64k 2>/dev/null; do :; done; "
                  "echo the disk has gone; busybox sleep 1000'")
-    dom0.run(f"xl create -q {cfg}", 180)
+    dom0.run(f"xl create -q -w {cfg}", 180)
     domid = dom0.run("xl domid lost").strip()
     dom0.run("usleep 500000")
     dom0.run(f"echo vbd-{domid}-51728 > /sys/bus/xen-backend/drivers/vbd/unbind")
@@ -249,7 +249,7 @@ def test_disk_that_shrinks(dom0):
                  "busybox dd if=/dev/xvdb bs=1M count=1 iflag=direct 2>/dev/null | busybox sha256sum; "
                  "echo done; busybox sleep 1000'")
     dom0.run("dd if=/images/test/data1.img of=/images/short.img bs=1M 2>/dev/null")
-    dom0.run(f"xl create -q {cfg}; usleep 500000; truncate -s 2M /images/short.img", 180)
+    dom0.run(f"xl create -q -w {cfg}; usleep 500000; truncate -s 2M /images/short.img", 180)
     log = "/var/log/xen/console/guest-short.log"
     await_line(dom0, f"grep -q '^done' {log}")
     sums = dom0.run(f"grep -o '^[0-9a-f]*  -' {log}").split("\n")[:2]

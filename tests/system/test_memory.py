@@ -73,7 +73,7 @@ def test_full_root(dom0):
     m.run("rm -f /var/log/xen/console/guest-loud.log*; dd if=/dev/zero of=/root/fill bs=64k 2>/dev/null; "
           "dd if=/dev/zero of=/root/fill2 bs=1k 2>/dev/null; ! echo x > /root/more 2>/dev/null || stat -f /")
     try:
-        _, out = m.shell.try_run("xl create /tmp/loud.cfg", 60)
+        _, out = m.shell.try_run("xl create -w /tmp/loud.cfg", 60)
         assert "guest-loud.log lacks what it printed last: the file system is full" in out, out
         assert "printed nothing" not in out
         m.run("xl create -q /etc/xen/demo.cfg", 60)
@@ -82,5 +82,5 @@ def test_full_root(dom0):
         m.run("xl destroy demo", 60)
     finally:
         m.run("rm -f /root/fill /root/fill2 /root/more")
-    _, out = m.shell.try_run("xl create /tmp/loud.cfg", 60)
+    _, out = m.shell.try_run("xl create -w /tmp/loud.cfg", 60)
     assert "Its last lines, from /var/log/xen/console/guest-loud.log" in out and "lacks" not in out, out

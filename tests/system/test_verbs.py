@@ -236,7 +236,7 @@ def test_channels(dom0):
 def test_core(dom0):
     """gdb opens a guest's core: registers, symbols, memory by both kinds of addresses; whatever fails leaves nothing."""
     m = dom0
-    m.run('xl create -q name=\\"bare\\" memory=16 kernel=\\"/images/test/core\\" on_crash=\\"preserve\\"', 60)  # back after a second of its time
+    m.run('xl create -q -w name=\\"bare\\" memory=16 kernel=\\"/images/test/core\\" on_crash=\\"preserve\\"', 60)  # back after a second of its time
     m.run("xl dump-core bare /tmp/bare.core")
     assert m.run("stat -c %a /tmp/bare.core").strip() == "600"
     said = gdb(take(m, "/tmp/bare.core", "bare.core"), "info symbol $pc", "print/x $s1", "print/x $s11",
@@ -258,7 +258,7 @@ def test_core(dom0):
     assert "has ended already" in m.fails("xl dump-core -R bare /tmp/bare.core")
     m.run("xl dump-core bare /tmp/bare.core && rm /tmp/bare.core && ! ls /tmp/*.core* 2>/dev/null")
     # By itself, onto the disk
-    m.run('xl destroy bare && xl create -q name=\\"bare\\" memory=16 kernel=\\"/images/test/core\\" on_crash=\\"coredump-destroy\\"', 60)
+    m.run('xl destroy bare && xl create -q -w name=\\"bare\\" memory=16 kernel=\\"/images/test/core\\" on_crash=\\"coredump-destroy\\"', 60)
     m.run("xl dump-core -C bare /tmp/bare.core")
     m.wait_gone("bare")
     m.run("cmp /tmp/bare.core /images/dump/bare && rm /tmp/bare.core /images/dump/bare")

@@ -40,6 +40,14 @@ void xs_close(struct xs_handle *xsh); /* NULL is fine */
 void xs_patience(struct xs_handle *xsh, int ms, const volatile int *interrupted,
 		 void (*lost)(int err));
 
+/*
+ * Not Xen's: from here on what is written, made and given permissions in transaction @t is sent many requests at a time, and seems to succeed
+ * unless one before it is known to have failed. xs_batch_end(): have all? False with the errno of the first that has not; it is to be called
+ * before the transaction's end. Not for a handle with which another thread waits for events.
+ */
+void xs_batch_begin(struct xs_handle *xsh, xs_transaction_t t);
+bool xs_batch_end(struct xs_handle *xsh);
+
 /* Older names for the same. */
 struct xs_handle *xs_daemon_open(void);
 struct xs_handle *xs_domain_open(void);

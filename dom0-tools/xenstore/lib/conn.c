@@ -31,6 +31,15 @@ struct ids {
 	unsigned int num;
 };
 
+/* Requests that were put off, to be sent together: with hundreds of nodes to write, waiting for each reply is what takes long. */
+struct batch {
+	xs_transaction_t t;
+	char data[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
+	size_t len;
+	unsigned int num;
+	int err; /* of the first that failed */
+};
+
 struct xs_handle {
 	struct stream stream; /* replaced with both locks held, when nobody reads it */
 	int event_fd; /* readable while events are queued */
@@ -46,6 +55,7 @@ struct xs_handle {
 	struct msg *events, **events_tail;
 	/* with req_lock: what is lost when the daemon dies */
 	struct watched *watches;
+	struct batch *batch; /* NULL: each is sent as it comes */
 	struct ids open; /* transactions */
 	struct ids dead; /* those of a connection before; whoever uses one is told EAGAIN */
 	bool repeated; /* the last request was sent twice */
@@ -131,6 +141,7 @@ static void handle_free(struct xs_handle *h)
 	free(h->open.v);
 	free(h->dead.v);
 	free(h->reply);
+	free(h->batch);
 	if (h->stream.fd >= 0)
 		close(h->stream.fd);
 	if (h->event_fd >= 0)
@@ -297,6 +308,21 @@ static int error_number(const char *name)
 	return EIO;
 }
 
+/* With req_lock held: the next reply, or NULL with errno. */
+static struct msg *next_reply(struct xs_handle *h)
+{
+	struct msg *m;
+
+	pthread_mutex_lock(&h->lock);
+	while (!h->reply && !h->broken)
+		pump(h);
+	m = h->reply;
+	h->reply = NULL;
+	errno = h->broken;
+	pthread_mutex_unlock(&h->lock);
+	return m;
+}
+
 enum outcome {
 	ANSWERED,
 	NOT_SENT, /* not whole, so the daemon has not done it */
@@ -316,15 +342,9 @@ static enum outcome exchange(struct xs_handle *h, struct iovec *iov, int num, st
 		*err = errno;
 	if (*err)
 		res = NOT_SENT;
-	pthread_mutex_lock(&h->lock);
-	while (!*err && !h->reply) {
-		*err = h->broken;
-		if (!*err)
-			pump(h);
-	}
-	*reply = h->reply;
-	h->reply = NULL;
-	pthread_mutex_unlock(&h->lock);
+	*reply = *err ? NULL : next_reply(h);
+	if (!*reply && !*err)
+		*err = errno;
 	return *reply ? ANSWERED : res;
 }
 
@@ -409,6 +429,106 @@ void xs_patience(struct xs_handle *h, int ms, const volatile int *interrupted,
 	pthread_mutex_unlock(&h->req_lock);
 }
 
+/* With req_lock held: is it over with a request that ended like this? */
+static bool is_final(const struct xs_handle *h, int err)
+{
+	return h->stream.nowait || err == ETIMEDOUT || (err == EINTR && h->stream.interrupted);
+}
+
+/* With req_lock held: sends what was put off, and takes the replies. */
+static void batch_flush(struct xs_handle *h)
+{
+	struct batch *b = h->batch;
+	struct iovec iov = { b->data, b->len };
+	struct msg *m;
+	int err = 0;
+
+	if (!b->num)
+		return;
+	if (!stream_write(&h->stream, &iov, 1))
+		err = errno;
+	for (; !err && b->num; b->num--) {
+		m = next_reply(h);
+		if (!m)
+			err = errno;
+		else if (m->hdr.type == XS_ERROR && !b->err)
+			b->err = error_number(m->body);
+		free(m);
+	}
+	b->num = 0;
+	b->len = 0;
+	if (err && is_final(h, err))
+		give_up(h, err);
+	/* The transaction has gone with the connection. */
+	if (err)
+		b->err = h->given_up ? h->given_up : EAGAIN;
+}
+
+/* With req_lock held: can it be put off? Its reply says nothing but that it was done. */
+static bool is_batched(const struct xs_handle *h, xs_transaction_t t, uint32_t type)
+{
+	return h->batch && h->batch->t == t && !h->given_up &&
+	       (type == XS_WRITE || type == XS_MKDIR || type == XS_SET_PERMS);
+}
+
+/* With req_lock held. What stands for its reply; NULL with errno: one before it has failed. */
+static struct msg *batch_add(struct xs_handle *h, const struct iovec *iov, int num)
+{
+	struct batch *b = h->batch;
+	struct msg *m = calloc(1, sizeof(*m));
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < num; i++)
+		len += iov[i].iov_len;
+	if (b->len + len > sizeof(b->data))
+		batch_flush(h);
+	if (!m || b->err) {
+		errno = m ? b->err : ENOMEM;
+		free(m);
+		return NULL;
+	}
+	for (i = 0; i < num; i++) {
+		if (iov[i].iov_len)
+			memcpy(b->data + b->len, iov[i].iov_base, iov[i].iov_len);
+		b->len += iov[i].iov_len;
+	}
+	b->num++;
+	errno = 0;
+	return m;
+}
+
+void xs_batch_begin(struct xs_handle *h, xs_transaction_t t)
+{
+	struct batch *b = t ? calloc(1, sizeof(*b)) : NULL;
+
+	pthread_mutex_lock(&h->req_lock);
+	/* Without memory each is sent as it comes. */
+	if (b && !h->batch) {
+		b->t = t;
+		h->batch = b;
+		b = NULL;
+	}
+	pthread_mutex_unlock(&h->req_lock);
+	free(b);
+}
+
+bool xs_batch_end(struct xs_handle *h)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&h->req_lock);
+	if (h->batch) {
+		batch_flush(h);
+		err = h->batch->err;
+		free(h->batch);
+		h->batch = NULL;
+	}
+	pthread_mutex_unlock(&h->req_lock);
+	errno = err;
+	return !err;
+}
+
 struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, struct iovec *iov,
 		      int num)
 {
@@ -429,6 +549,15 @@ struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, st
 
 	pthread_mutex_lock(&h->req_lock);
 	hdr.req_id = ++h->req_id;
+	if (is_batched(h, t, type)) {
+		m = batch_add(h, iov, num);
+		err = errno;
+		pthread_mutex_unlock(&h->req_lock);
+		errno = err;
+		return m;
+	}
+	if (h->batch)
+		batch_flush(h);
 	h->repeated = false;
 	for (int tries = 0;; tries++) {
 		err = h->given_up;
@@ -439,8 +568,7 @@ struct msg *conn_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, st
 			break;
 		}
 		res = exchange(h, iov, num, &m, &err);
-		if (res != ANSWERED && (h->stream.nowait || err == ETIMEDOUT ||
-					(err == EINTR && h->stream.interrupted)))
+		if (res != ANSWERED && is_final(h, err))
 			give_up(h, err);
 		if (res == ANSWERED || !h->stream.socket || tries > 20 || h->given_up)
 			break;

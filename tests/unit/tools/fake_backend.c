@@ -83,7 +83,7 @@ static bool called(unsigned int domid, const char *prefix)
 /* netback's interface in dom0 is a directory with the names that vif-bridge looks at. */
 static void interface(const char *kind, unsigned int domid, const char *devid, bool there)
 {
-	char path[512], cmd[1200];
+	char path[512], cmd[2000];
 
 	if (strcmp(kind, "vif"))
 		return;
@@ -91,11 +91,12 @@ static void interface(const char *kind, unsigned int domid, const char *devid, b
 	if (there)
 		snprintf(cmd, sizeof(cmd), "mkdir %s && ln -s ../vif-%u-%s %s/device", path, domid,
 			 devid, path);
-	else /* whatever it is called by now */
+	else /* whatever it is called by now; at once, as the kernel does it: a script may be giving it its name */
 		snprintf(cmd, sizeof(cmd),
-			 "for d in %s/*; do case $(readlink $d/device) in ../vif-%u-%s) rm -r $d;; "
-			 "esac; done",
-			 net_dir, domid, devid);
+			 "hit=1; while [ $hit ]; do hit=; for d in %s/*; do case $(readlink "
+			 "$d/device) in ../vif-%u-%s) hit=1; mv $d %s/../gone-%u-%s 2>/dev/null && "
+			 "rm -r %s/../gone-%u-%s;; esac; done; done",
+			 net_dir, domid, devid, net_dir, domid, devid, net_dir, domid, devid);
 	if (system(cmd))
 		fprintf(stderr, "failed: %s\n", cmd);
 }

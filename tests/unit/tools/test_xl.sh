@@ -144,25 +144,31 @@ check "nothing is left" clean
 
 # --- the guest's own doings ---
 
-says 1 "crash: ended (crash) in its first second" xl create crash.cfg
-says 1 "    Kernel panic - not syncing" xl create crash.cfg
-says 1 '    ^[[6n-^@-\x9b6n' xl create crash.cfg
-xl create crash.cfg >printed 2>&1
+says 1 "crash: ended (crash) in its first second" xl create -w crash.cfg
+says 1 "crash: ended (crash) in its first 5 seconds" xl create --wait=5 crash.cfg
+says 1 "    Kernel panic - not syncing" xl create -w crash.cfg
+says 1 '    ^[[6n-^@-\x9b6n' xl create -w crash.cfg
+xl create -w crash.cfg >printed 2>&1
 check "no escape sequence of a guest's on the terminal" sh -c "grep -q panic printed && ! grep -q '$(printf '\033')' printed"
-says 1 "xl dmesg has what it printed in other ways" xl create crash.cfg 'name="crash-mute"'
+says 1 "xl dmesg has what it printed in other ways" xl create -w crash.cfg 'name="crash-mute"'
 check "nothing is left of a crashed guest" clean
-says 0 "ended (poweroff) in its first second" xl create quick.cfg
+says 0 "ended (poweroff) in its first second" xl create -w quick.cfg
 check "nothing is left" clean
-xl create -q crash.cfg "on_crash=preserve" >output 2>&1
+says 2 "create: --wait=soon: no number of seconds, 1 to 86400" xl create --wait=soon a.cfg
+says 2 "create: --wait=0: no number of seconds" xl create --wait=0 a.cfg
+says 2 "create: -w and -p exclude each other" xl create -p -w a.cfg
+says 2 "create: -w and -F exclude each other" xl create -w5 -F a.cfg
+check "nothing is left" clean
+xl create -q -w crash.cfg "on_crash=preserve" >output 2>&1
 says 0 "---sc-" xl list crash
 xl destroy crash
 check "nothing is left of a preserved guest" clean
 says 0 "crash: ended (crash) in its first second, and has started again as domain" \
-	xl create -q crash.cfg "on_crash=restart"
+	xl create -q -w crash.cfg "on_crash=restart"
 wait_for grep -q "not started again" log/xl-crash.log
 wait_for clean
 check "a guest that crashes at once is not restarted for ever" clean
-xl create -q crash.cfg "on_crash=rename-restart" >output 2>&1
+xl create -q -w crash.cfg "on_crash=rename-restart" >output 2>&1
 wait_for xl domid crash-4
 says 0 "crash-4" xl list
 wait_for grep -q "crash-1') goes: of a guest's dead no more" log/xl-crash.log
@@ -192,6 +198,24 @@ check "shutdown -F" sh -c "'$out/fake-xl' create -q a.cfg && '$out/fake-xl' shut
 says 0 'on_watchdog = "restart"' xl create -n a.cfg on_watchdog=restart
 says 1 "on_watchdog: 'no' is none of destroy" xl create -n a.cfg on_watchdog=no
 
+# --- an early end that nobody waits for ---
+
+on_terminal() { python3 "$here/creator_terminal.py" "$1" "$out/fake-xl" "$out/fake-hv" "name=\"early\"" "kernel=\"$root/Image\"" memory=16; }
+says 0 "xl: early: ended (poweroff) soon after its start; its console's log is $root/log/console/guest-early.log" on_terminal stays
+on_terminal stays >shown 2>&1
+check "once" [ "$(grep -c soon shown)" = 1 ]
+for how in leaves given full; do
+	on_terminal $how >shown 2>&1
+	cp shown output
+	check "$how: nobody waits for the terminal" grep -q "the supervisor has ended" shown
+	check "$how: and nothing is written to it" [ "$(grep -c soon shown)" = 0 ]
+done
+check "nothing is left" clean
+# One that is read until its end
+check "a pipe is nothing to tell it on" timeout 10 sh -c "'$out/fake-xl' create -q b.cfg 2>&1 | cat"
+check "destroy" xl destroy b
+check "nothing is left" clean
+
 # --- asked all at once, and waited for together ---
 
 request() { xenstore-read "/local/domain/$1/control/shutdown"; }
@@ -201,6 +225,7 @@ check "and one that is well" xl create -q b.cfg
 xl pause a
 id=$(xl domid a) deaf=$(xl domid deaf)
 says 124 "'a' is paused: it does not see the request to poweroff" timeout 1.5 "$out/fake-xl" shutdown -a -w
+wait_for gone b
 check "the one that is well was asked all the same" gone b
 check "the paused one's request stays" [ "$(request "$id")" = poweroff ]
 check "and so does the deaf one's" [ "$(request "$deaf")" = poweroff ]

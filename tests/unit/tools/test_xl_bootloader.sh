@@ -242,7 +242,7 @@ touch run/no-restart
 down "the host's end" "the host is going down"
 rm run/no-restart
 reboots
-kill -TERM "$(pgrep -f "$out/fake-xl create -q own.cfg")"
+kill -TERM "$(pgrep -o -f "$out/fake-xl create -q own.cfg")"
 down "SIGTERM to its xl" "interrupted"
 # What is said while its kernel is read is said to the life that comes.
 rm -f status

@@ -106,7 +106,7 @@ xl destroy a
 check "nothing is left" clean
 check "no files either" sh -c "! ls run/config-* 2>/dev/null"
 
-xl create -q crash.cfg on_crash=preserve "vif=[]" >output 2>&1
+xl create -q -w crash.cfg on_crash=preserve "vif=[]" >output 2>&1
 says 1 "'crash' has ended and is kept: it has no next life" xl config-update crash memory=32
 xl destroy crash
 

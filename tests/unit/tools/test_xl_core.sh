@@ -55,7 +55,7 @@ next_life() { now=$("$out/fake-xl" domid a) && [ "$now" != "$id" ] && "$out/fake
 check "its next life" wait_for next_life
 check "-C" xl dump-core -C a b.core
 check "that was its end" wait_for gone a
-xl create -q crash.cfg on_crash=preserve >output 2>&1
+xl create -q -w crash.cfg on_crash=preserve >output 2>&1
 check "of a dead one" xl dump-core crash b.core
 says 1 "'crash' has ended already" xl dump-core -C crash b.core
 xl destroy crash
@@ -76,7 +76,7 @@ xl destroy a
 # --- on_crash = "coredump-*" ---
 
 mkdir dump
-xl create -q crash.cfg on_crash=coredump-destroy >output 2>&1
+xl create -q -w crash.cfg on_crash=coredump-destroy >output 2>&1
 check "it is gone" gone crash
 says 0 "pc             0xffffffff80000000" gdb dump/crash -ex "info registers pc"
 check "for its owner only" [ "$(stat -c %a dump/crash)" = 600 ]
@@ -98,7 +98,7 @@ rm -r dump
 # The last room is for others' disks.
 mkdir dump
 if mount -t tmpfs -o size=12m tmpfs dump 2>/dev/null; then
-	xl create -q crash.cfg on_crash=coredump-destroy >output 2>&1
+	xl create -q -w crash.cfg on_crash=coredump-destroy >output 2>&1
 	check "crashed, on a full disk" gone crash
 	says 0 "dump/crash: no room: the last 16 MiB of its disk are for others" cat log/xl-crash.log
 	check "no half a file" [ -z "$(ls dump)" ]
@@ -111,7 +111,7 @@ rmdir dump
 # --- so many, and no more ---
 
 mkdir dump
-crash() { xl create -q "$@" on_crash=coredump-destroy >output 2>&1; wait_for gone crash; }
+crash() { xl create -q -w "$@" on_crash=coredump-destroy >output 2>&1; wait_for gone crash; }
 echo 'coredump_keep = 2' >xl.conf
 for n in 1 2 3; do crash crash.cfg; done
 check "two of each guest" [ "$(ls dump | tr '\n' ' ')" = "crash crash~1 " ]

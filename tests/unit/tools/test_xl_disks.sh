@@ -156,16 +156,18 @@ says 1 "it goes when those who use it in the guest are done; ask again then" has
 says 0 "0" xenstore-read "$(vbd deaf 51712)/online"
 xenstore-write "$fe/state" 6
 check "then it goes" xl block-detach deaf xvda
-check "one that the guest has not taken goes at once" sh -c "
-	'$out/fake-xl' pause deaf && '$out/fake-xl' block-attach deaf vdev=xvdb target=$root/more.img || exit 1
-	xenstore-write ${fe%/*}/51728/state 1
-	'$out/fake-xl' block-detach deaf xvdb && '$out/fake-xl' unpause deaf"
+check "a disk" sh -c "'$out/fake-xl' pause deaf && '$out/fake-xl' block-attach deaf vdev=xvdb target=$root/more.img"
+# The pretended guest takes it, paused or not; only then it stays as it is told.
+check "which it has" wait_for sh -c "xenstore-read ${fe%/*}/51728/state | grep -q 4"
+xenstore-write "${fe%/*}/51728/state" 1
+check "one that the guest has not taken goes at once" xl block-detach deaf xvdb
+check "unpause" xl unpause deaf
 check "attach" xl block-attach deaf vdev=xvdb "target=$root/more.img"
 check "it is used" wait_for sh -c "'$out/fake-xl' block-list deaf | grep -q '^51728 .* 4 '"
 check "without asking" xl block-detach --force deaf xvdb
 xl destroy deaf
 check "nothing is left" clean
-says 1 "it is kept as domain" xl create -q crash.cfg 'on_crash="preserve"' 'disk=[]'
+says 1 "it is kept as domain" xl create -q -w crash.cfg 'on_crash="preserve"' 'disk=[]'
 says 1 "has ended: there is nobody to attach xvdb to" xl block-attach crash vdev=xvdb "target=$root/more.img"
 xl destroy crash
 check "nothing is left" clean

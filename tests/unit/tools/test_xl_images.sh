@@ -62,7 +62,7 @@ chmod 600 alone.qcow2
 
 # --- what is refused before anything is made ---
 
-check "create" xl create -q a.cfg
+check "create" xl create -q -w a.cfg
 snapshot >before
 spec="format=qcow2,vdev=xvdb"
 says 1 "disk: $root/disk.img is no qcow2 image" xl block-attach a "$spec,target=$root/disk.img"
@@ -225,7 +225,7 @@ check "no device" no_device
 
 # --- xl killed in the middle ---
 
-check "create" xl create -q a.cfg
+check "create" xl create -q -w a.cfg
 snapshot >before
 "$out/fake-xl" block-attach a "$spec,target=$root/mute.qcow2" 2>/dev/null &
 xlpid=$!

@@ -68,7 +68,7 @@ says 2 "Usage: xl [-v] network-list" xl network-list --json
 says 0 '"memory_kib": 16392, "memory_limit_kib": 17408, "claimed_kib": 0, "vcpus_online": 2, "vcpus": 4, "state": "-b----"' xl list --json a
 says 0 '"hard_affinity": [1], "soft_affinity": [0, 1]' xl vcpu-list --json a
 check "list -l is JSON" sh -c "'$out/fake-xl' list -l | /usr/bin/python3 -m json.tool"
-xl create -q crash.cfg on_crash=preserve >output 2>&1
+xl create -q -w crash.cfg on_crash=preserve >output 2>&1
 check "list --json of a dead one" fits list list crash
 says 0 '"shutdown_reason": "crash"' cat json
 xl destroy crash
@@ -110,7 +110,7 @@ check "create deaf" xl create -q deaf.cfg vcpus=1 maxvcpus=2
 one() { xl list deaf | grep -q '16     1 '; }
 wait_for one
 says 0 "'deaf' may have 2 vCPUs now, and has 1 on after 1 s: its kernel leaves the others to its administrator" hasty vcpu-set deaf 2
-xl create -q crash.cfg on_crash=preserve >output 2>&1
+xl create -q -w crash.cfg on_crash=preserve >output 2>&1
 says 1 "'crash' has ended" xl vcpu-set crash 1
 xl vcpu-set a 1 &
 first=$!

@@ -78,7 +78,7 @@ small() { [ "$(has a)" = 32 ]; }
 check "it does" wait_for small
 check "create deaf" xl create -q deaf.cfg memory=64
 says 1 "'deaf' does not react and still has 64 MiB (does it have a balloon driver?); the target stays" hasty mem-set deaf 32
-xl create -q crash.cfg on_crash=preserve memory=64 >output 2>&1
+xl create -q -w crash.cfg on_crash=preserve memory=64 >output 2>&1
 says 1 "'crash' has ended (crash): its memory cannot be changed" xl mem-set crash 32
 says 1 "'crash' has ended (crash)" xl mem-max crash 128
 xenstore-rm "/local/domain/$(xl domid a)/memory/target"

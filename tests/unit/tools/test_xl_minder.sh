@@ -82,6 +82,7 @@ check "one process each" [ "$(grep -c 'goes on in its place' log/xl-a.log)" -ge 
 kill_of a
 "$out/fake-hv" end "$(xl domid a)"
 check "its end right after that is acted on" wait_for gone a
+wait_for clean
 check "nothing is left" clean
 check "no record either" wait_for no_records
 usage() { xl usage a | tail -n 1; }

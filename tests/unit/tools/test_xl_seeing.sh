@@ -196,7 +196,7 @@ check "the next one comes" event 2 created "b" "($((b + 1)))"
 xl shutdown -w b >/dev/null
 check "shut down" event 2 shutdown "b" reason=poweroff
 check "and gone" event 1 destroyed "b"
-xl create -q crash.cfg >/dev/null 2>&1
+xl create -q -w crash.cfg >/dev/null 2>&1
 check "crashed" event_comes 2 crashed crash reason=crash
 XL_RESTART_PAUSE=1 xl create -q again.cfg >/dev/null 2>&1
 held() { xl events -n 40 | grep -q 'restarting *again .* seconds=1$'; }

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Names are not given twice, whatever is noted of them (names.c). Usage: test_xl_names.sh <directory where the tests were built>.
+. "$(dirname -- "$0")/xl_lib.sh"
+
+# named NAME: has a domain of this name been noted?
+named() { ls run/names | grep -q -- "^$(xl domid "$1")-[0-9a-f]*-$1\$"; }
+
+check "create a" xl create -q a.cfg
+says 1 "a domain called 'a' exists already" xl create a.cfg
+check "its name is noted" named a
+says 1 "a domain called 'a' exists already" xl create a.cfg
+check "create b" xl create -q b.cfg
+says 1 "a domain called 'a' exists already" xl rename b a
+says 1 "a domain called 'b' exists already" xl create b.cfg
+check "b's is noted, too" named b
+check "rename" xl rename b c
+says 1 "a domain called 'c' exists already" xl create -q b.cfg name=c
+check "what b was called is free" xl create -q b.cfg "vif=[]" "disk=[]"
+says 1 "a domain called 'b' exists already" xl rename c b
+check "back" xl rename a d
+check "and what a was called" xl create -q a.cfg "vif=[]" "disk=[]"
+for n in a b c d; do says 1 "a domain called '$n' exists already" xl create b.cfg "name='$n'"; done
+
+# What is noted is nobody's, of another life, or no note at all.
+handle=$(ls run/names | sed -n "s/^$(xl domid a)-\([0-9a-f]*\)-a\$/\1/p")
+check "a handle has 32 digits" [ ${#handle} = 32 ]
+: >"run/names/4711-$handle-x"
+: >"run/names/$(xl domid a)-$(echo "$handle" | tr 0-9a-f 1-9a-f0)-x"
+: >"run/names/99999999999999999999-$handle-x"
+: >run/names/junk
+: >run/names/-
+: >"run/names/$(xl domid a)-"
+says 1 "a domain called 'a' exists already" xl create b.cfg "name='a'"
+check "and goes" [ "$(ls run/names | wc -l)" = "$(xl list | tail -n +2 | wc -l)" ]
+: >"run/names/$(xl domid b)-0$handle-x"
+rm run/names/*-d
+: >"run/names/$(xl domid d)-$(xl vm-list | awk '$3 == "d" { print $1 }' | tr -d -)-wrong"
+check "a wrong note takes nobody's name" xl create -q b.cfg "name='wrong'" "vif=[]" "disk=[]"
+rm -r run/names
+for n in a b c d wrong; do says 1 "a domain called '$n' exists already" xl create b.cfg "name='$n'"; done
+: >run/no-directory
+rm -r run/names
+ln -s no-directory run/names
+says 1 "a domain called 'c' exists already" xl create b.cfg "name='c'"
+check "where nothing can be noted guests are made, too" xl create -q b.cfg "name='e'" "vif=[]" "disk=[]"
+rm run/names run/no-directory
+for n in a b c d e wrong; do xl destroy $n; done
+check "nothing is left" clean
+
+end_of_cases
