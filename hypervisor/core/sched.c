@@ -67,9 +67,12 @@ static bool allowed(const struct vcpu *v, unsigned int hart)
 	return !v->pinned || v->pinned & BIT(hart);
 }
 
+/* Where it may use none of those that it prefers it prefers none. */
 static bool likes(const struct vcpu *v, unsigned int hart)
 {
-	return !v->preferred || v->preferred & BIT(hart);
+	u64 preferred = v->preferred & (v->pinned ? v->pinned : ~0ULL);
+
+	return !preferred || preferred & BIT(hart);
 }
 
 static void slice_end(void *unused)
