@@ -252,11 +252,40 @@ static void prefers_what_it_may_not_use(void **state)
 	assert_ptr_equal(run_hart(1), v);
 }
 
+/* A light one that never sleeps gets no more for it that a heavy one sleeps for a moment now and then. */
+static void short_sleep_forgoes_little(void **state)
+{
+	struct vcpu *v = u1->vcpu[0], *light = u2->vcpu[0];
+	u64 start;
+
+	only(0, NULL);
+	run_kicked();
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	share(u2, 1, 0);
+	v->pinned = light->pinned = BIT(1);
+	up(light);
+	pass(100 * MS);
+	up(v);
+	pass(100 * MS);
+	start = had(u2);
+	for (unsigned int n = 0; n < 200; n++) {
+		down(v);
+		pass(MS);
+		up(v);
+		for (u64 end = had(u1) + 21 * MS / 2; had(u1) < end;)
+			pass(100 * US);
+	}
+	/* The 200 ms in which the other slept, and a 257th of 2100 ms: a slice or two. */
+	assert_in_range(had(u2) - start, 199 * MS, 240 * MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(at_random),
 		TEST(prefers_what_it_may_not_use),
+		TEST(short_sleep_forgoes_little),
 	};
 
 	return RUN(tests);
