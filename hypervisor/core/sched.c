@@ -67,9 +67,12 @@ static bool allowed(const struct vcpu *v, unsigned int hart)
 	return !v->pinned || v->pinned & BIT(hart);
 }
 
+/* Where it may use none of those that it prefers it prefers none. */
 static bool likes(const struct vcpu *v, unsigned int hart)
 {
-	return !v->preferred || v->preferred & BIT(hart);
+	u64 preferred = v->preferred & (v->pinned ? v->pinned : ~0ULL);
+
+	return !preferred || preferred & BIT(hart);
 }
 
 static void slice_end(void *unused)
@@ -321,16 +324,29 @@ void sched_kick_harts(u64 harts)
 	}
 }
 
+/*
+ * What one that comes has to have had. After a short sleep no more than if it had run meanwhile: a light one that had a hart to
+ * itself for a millisecond has come a quarter of a second further, which nobody forgoes who slept for that millisecond.
+ */
+static u64 sleeper_floor(const struct vcpu *v, u64 now)
+{
+	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+	u64 floor = min_vruntime > credit ? min_vruntime - credit : 0;
+	u64 slept = now > v->slice_start ? now - v->slice_start : 0;
+
+	if (slept < MOST_AHEAD_NS)
+		floor = min(floor, v->vruntime + weighted(slept, weight_of(v)));
+	return floor;
+}
+
 /* It may run from now on, and is neither on a hart nor in the queue. Returns the harts (mask) to kick. */
 static u64 come(struct vcpu *v, u64 now)
 {
-	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
 	struct free_harts f = free_harts();
 	u64 idle = f.idle, kick;
 
 	update_min_vruntime(now);
-	if (min_vruntime > credit)
-		v->vruntime = max(v->vruntime, min_vruntime - credit);
+	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
 	v->yielded = 0;
 	enqueue(v);
 	kick = harts_for(v, &f);

@@ -321,7 +321,7 @@ static void what_happens_to_one_that_is_kept(void **state)
 
 static void preferred_harts(void **state)
 {
-	struct vcpu *v = u1->vcpu[0], *w = u2->vcpu[0], *x = u2->vcpu[1];
+	struct vcpu *v = u1->vcpu[0], *w = u2->vcpu[0], *x = u2->vcpu[1], *y = u1->vcpu[1];
 
 	all_down();
 	v->hart = 0;
@@ -346,17 +346,19 @@ static void preferred_harts(void **state)
 	vcpu_pin(v, BIT(0) | BIT(1));
 	run_kicked();
 	assert_true(v->running && v->hart < 2);
-	/* Of two that wait the one that likes the hart goes first, if they are not far apart. */
+	/* Of two that wait the one that likes the hart goes first, if they are not far apart. The other's is another's for long. */
 	down(v);
+	up(y, BIT(3));
+	run_kicked();
+	y->vruntime = 0;
 	v->preferred = BIT(3);
 	w->preferred = BIT(1);
 	v->vruntime = x->vruntime;
 	w->vruntime = v->vruntime + MS;
-	v->pinned = w->pinned = x->pinned = BIT(1);
 	up(x, BIT(1));
 	run_kicked();
 	assert_true(x->running);
-	up(v, BIT(1));
+	up(v, BIT(1) | BIT(3));
 	up(w, BIT(1));
 	host.now += 20 * MS;
 	assert_ptr_equal(run_hart(1), w);
