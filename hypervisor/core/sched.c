@@ -2,6 +2,16 @@
 /*
  * The scheduler: one queue of runnable vCPUs ordered by virtual run time, shared by all harts.
  * Every hart takes the vCPU that has had least for its weight, so none idles while one waits.
+ *
+ * No wake is lost. Who waits sets its pause flag, then looks whether what it waits for is there, and kicks its hart if it is not;
+ * who brings that writes it first, then clears the flag, and calls vcpu_wake(): both with sequentially consistent atomics, so one
+ * of the two sees the other. vcpu_wake() finds the vCPU, under the lock, in the queue (nothing to do), nowhere (it is put
+ * there), or on a hart: then that hart, whose switch away from it is one hold of the lock, looks at the flags once more in it,
+ * and queues it.
+ * No hart idles, or is left to one vCPU for ever, while another may run there: whether it idles, or has a slice that ends,
+ * changes in schedule() only (and by set_slice() to the latter), under the lock. Who puts a vCPU into the queue kicks a
+ * hart that idles for it, or each that has no slice; and whoever leaves schedule() does so for all that wait still, so a hart that
+ * was kicked for one and took another passes that on. tests/unit/core/test_sched_model.c goes through it.
  */
 #include <arch-api.h>
 #include <console.h>

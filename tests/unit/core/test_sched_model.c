@@ -22,9 +22,9 @@ static struct vcpu *vcpus[NR_V];
 
 enum step_kind { RUN, BLOCK, YIELD, SLICE, WAKE, PAUSE, UNPAUSE, PIN, PREFER, NR_KINDS };
 
-static const char *const kind_name[NR_KINDS] = { "hart runs",	"blocks",	"yields",
-						 "slice ends",	"wakes",	"is paused",
-						 "is unpaused", "is pinned to", "prefers" };
+static const char *const kind_name[NR_KINDS] = { "runs",	 "blocks",	 "yields",
+						 "ends a slice", "wakes",	 "is paused",
+						 "is unpaused",	 "is pinned to", "prefers" };
 
 struct step {
 	u8 kind, who, mask;
@@ -90,7 +90,9 @@ static void act(struct step s)
 	case SLICE:
 		host.now = max(host.now, host.timer[s.who]);
 		break;
-	case WAKE:
+	case WAKE: /* by a hart of this world, or another one */
+		if (s.mask)
+			host.hart = s.mask - 1;
 		vcpu_unblock(v);
 		break;
 	case PAUSE: /* as domain_pause_nosync() */
@@ -223,10 +225,17 @@ static unsigned int way_len;
 static void tell(const char *what)
 {
 	print_error("%s, after:\n", what);
-	for (unsigned int i = 0; i < way_len; i++)
-		print_error("  %s %u %s%.0x\n",
-			    way_now[i].kind == RUN || way_now[i].kind == SLICE ? "hart" : "vCPU",
-			    way_now[i].who, kind_name[way_now[i].kind], way_now[i].mask);
+	for (unsigned int i = 0; i < way_len; i++) {
+		const struct step *w = &way_now[i];
+		bool hart = w->kind == RUN || w->kind == SLICE;
+
+		print_error("  %s %u %s", hart ? "hart" : "vCPU", w->who, kind_name[w->kind]);
+		if (w->kind == WAKE && w->mask)
+			print_error(", by hart %u", w->mask - 1);
+		else if (w->mask)
+			print_error(" %x", w->mask);
+		print_error("\n");
+	}
 	fail();
 }
 
@@ -344,14 +353,16 @@ static void expand(u32 from, const u8 pins[], unsigned int nr_pins, bool prefer)
 
 	assert_true(depth < MAX_DEPTH);
 	for (u8 kind = RUN; kind < NR_KINDS; kind++) {
-		bool harts = kind == RUN || kind == SLICE, masks = kind == PIN || kind == PREFER;
+		static const u8 wakers[] = { 0, 1, 2 }, none[] = { 0 };
+		bool of_hart = kind == RUN || kind == SLICE, mask = kind == PIN || kind == PREFER;
+		const u8 *masks = kind == WAKE ? wakers : mask ? pins : none;
+		unsigned int n = kind == WAKE ? 3 : mask ? nr_pins : 1;
 
 		if ((kind == PREFER && !prefer) || (kind == YIELD && prefer))
 			continue;
-		for (u8 who = 0; who < (harts ? NR_H : NR_V); who++) {
-			for (unsigned int m = 0; m < (masks ? nr_pins : 1); m++)
-				try(from, way, depth,
-				    (struct step){ kind, who, masks ? pins[m] : 0 });
+		for (u8 who = 0; who < (of_hart ? NR_H : NR_V); who++) {
+			for (unsigned int m = 0; m < n; m++)
+				try(from, way, depth, (struct step){ kind, who, masks[m] });
 		}
 	}
 }
