@@ -119,7 +119,7 @@ static void header(void)
 
 static int domain_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	uint16_t weight, cap;
+	uint16_t weight = 0, cap = 0;
 	char *name;
 
 	if (pv_sched_share(xl->pv, info->domain, &weight, &cap))
@@ -142,7 +142,7 @@ static int list_all(struct xl *xl, int argc, char **argv)
 static int set_share(struct xl *xl, uint32_t domid, const struct sched_options *o)
 {
 	struct xen_domctl_getdomaininfo info;
-	uint16_t weight, cap;
+	uint16_t weight = 0, cap = 0;
 	int rc;
 
 	if (pv_domain_info(xl->pv, domid, &info) || pv_sched_share(xl->pv, domid, &weight, &cap))

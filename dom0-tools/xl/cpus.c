@@ -52,13 +52,13 @@ static const char *range(const char **p, unsigned long most, unsigned long *from
 
 static const char *one(const char **p, struct cpus *c)
 {
-	bool not = skip(p, "^"), nodes = skip(p, "nodes:") || skip(p, "node:");
+	bool without = skip(p, "^"), nodes = skip(p, "nodes:") || skip(p, "node:");
 	unsigned long from, to;
 	const char *wrong;
 	uint64_t mask;
 
 	if (skip(p, "all")) {
-		if (not )
+		if (without)
 			return "has ^all, which leaves none";
 		c->mask = CPUS_ALL;
 		return NULL;
@@ -69,7 +69,7 @@ static const char *one(const char **p, struct cpus *c)
 	mask = nodes ? CPUS_ALL : (CPUS_ALL >> (CPUS_MAX - 1 - (to - from))) << from;
 	if (!nodes && (int)to > c->highest)
 		c->highest = to;
-	c->mask = not ? c->mask & ~mask : c->mask | mask;
+	c->mask = without ? c->mask & ~mask : c->mask | mask;
 	return NULL;
 }
 

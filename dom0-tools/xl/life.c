@@ -485,7 +485,7 @@ static int set_share(struct creation *k)
 {
 	const struct xl_config *cfg = k->cfg;
 	struct pv *pv = k->xl->pv;
-	uint16_t weight, cap;
+	uint16_t weight = 0, cap = 0;
 	unsigned int i;
 	int rc = 0;
 

@@ -2,6 +2,16 @@
 /*
  * The scheduler: one queue of runnable vCPUs ordered by virtual run time, shared by all harts.
  * Every hart takes the vCPU that has had least for its weight, so none idles while one waits.
+ *
+ * No wake is lost. Who waits sets its pause flag, then looks whether what it waits for is there, and kicks its hart if it is not;
+ * who brings that writes it first, then clears the flag, and calls vcpu_wake(): both with sequentially consistent atomics, so one
+ * of the two sees the other. vcpu_wake() finds the vCPU, under the lock, in the queue (nothing to do), nowhere (it is put
+ * there), or on a hart: then that hart, whose switch away from it is one hold of the lock, looks at the flags once more in it,
+ * and queues it.
+ * No hart idles, or is left to one vCPU for ever, while another may run there: whether it idles, or has a slice that ends,
+ * changes in schedule() only (and by set_slice() to the latter), under the lock. Who puts a vCPU into the queue kicks a
+ * hart that idles for it, or each that has no slice; and whoever leaves schedule() does so for all that wait still, so a hart that
+ * was kicked for one and took another passes that on. tests/unit/core/test_sched_model.c goes through it.
  */
 #include <arch-api.h>
 #include <console.h>
@@ -339,11 +349,39 @@ static u64 sleeper_floor(const struct vcpu *v, u64 now)
 	return floor;
 }
 
+/* Until when this hart's vCPU, which may run on, is left there whoever else waits. */
+static u64 limit_end(const struct vcpu *curr)
+{
+	return curr->runstate_entry + READ_ONCE(ratelimit_ns);
+}
+
+/* Until when the hart's vCPU runs on if nothing happens. Alone, it needs no slices; who comes to the queue kicks its hart. */
+static void set_slice(struct sched_hart *s, u64 now)
+{
+	const struct vcpu *curr = s->curr;
+	u64 end = ~0ULL, limit;
+
+	s->sliced = !is_idle(curr) && !list_empty(&queue);
+	if (s->sliced) {
+		limit = limit_end(curr);
+		end = now + SLICE_NS;
+		if (limit > now)
+			end = min(end, limit);
+	}
+	if (curr->domain->share.cap)
+		end = min(end, share_end(curr->domain, now));
+	if (end != ~0ULL)
+		timer_set(&s->slice, end);
+	else
+		timer_stop(&s->slice);
+}
+
 /* It may run from now on, and is neither on a hart nor in the queue. Returns the harts (mask) to kick. */
 static u64 come(struct vcpu *v, u64 now)
 {
 	struct free_harts f = free_harts();
-	u64 idle = f.idle, kick;
+	struct sched_hart *here = &sched_harts[arch_hart()];
+	u64 idle = f.idle, ahead = 0, kick;
 
 	update_min_vruntime(now);
 	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
@@ -351,8 +389,13 @@ static u64 come(struct vcpu *v, u64 now)
 	enqueue(v);
 	kick = harts_for(v, &f);
 	if (!(kick & idle))
-		kick |= hart_ahead(v, now);
-	return kick;
+		ahead = hart_ahead(v, now);
+	/* If this hart's own vCPU only gets a slice for that, it gets it at once: nobody is interrupted. */
+	if (kick & ~(idle | ahead) & BIT(arch_hart()) && !here->curr->domain->share.cap) {
+		set_slice(here, now);
+		kick &= ~BIT(arch_hart());
+	}
+	return kick | ahead;
 }
 
 void vcpu_wake(struct vcpu *v)
@@ -564,12 +607,6 @@ static bool better_elsewhere(const struct vcpu *v, unsigned int hart)
 	       free_harts().idle & v->preferred & (v->pinned ? v->pinned : ~0ULL);
 }
 
-/* Until when this hart's vCPU, which may run on, is left there whoever else waits. */
-static u64 limit_end(const struct vcpu *curr)
-{
-	return curr->runstate_entry + READ_ONCE(ratelimit_ns);
-}
-
 /* The one that runs next on this hart; it is on no queue afterwards. */
 static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev, u64 now)
 {
@@ -602,27 +639,6 @@ static u64 hart_better_here(unsigned int hart)
 			return BIT(h);
 	}
 	return 0;
-}
-
-/* Until when the hart's vCPU runs on if nothing happens. Alone, it needs no slices; who comes to the queue kicks its hart. */
-static void set_slice(struct sched_hart *s, u64 now)
-{
-	const struct vcpu *curr = s->curr;
-	u64 end = ~0ULL, limit;
-
-	s->sliced = !is_idle(curr) && !list_empty(&queue);
-	if (s->sliced) {
-		limit = limit_end(curr);
-		end = now + SLICE_NS;
-		if (limit > now)
-			end = min(end, limit);
-	}
-	if (curr->domain->share.cap)
-		end = min(end, share_end(curr->domain, now));
-	if (end != ~0ULL)
-		timer_set(&s->slice, end);
-	else
-		timer_stop(&s->slice);
 }
 
 void schedule(void)

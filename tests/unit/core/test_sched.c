@@ -148,6 +148,34 @@ static void wake_on(struct vcpu *v, unsigned int hart, u64 had)
 	vcpu_wake(v);
 }
 
+/* Who need not run at once kicks no hart of its waker's: the vCPU there, alone until now, has a slice from then on. */
+static void nobody_is_kicked_for_one_that_waits(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] };
+
+	only(1, v);
+	v[0]->pinned = v[1]->pinned = BIT(0);
+	assert_ptr_equal(run_hart(0), v[0]);
+	assert_true(host.timer[0] == ~0ULL);
+	advance(1000 * MS);
+	host.kicked = 0;
+	wake_on(v[1], 0, v[0]->vruntime + 1000 * MS);
+	assert_int_equal(host.kicked, 0);
+	assert_true(host.timer[0] == host.now + 10 * MS);
+	advance(10 * MS);
+	assert_true(host.kicked == BIT(0));
+	assert_ptr_equal(run_hart(0), v[1]);
+	/* The next one must run at once. */
+	set_bit(VPF_BLOCKED, &v[0]->pause_flags);
+	vcpu_sleep_nosync(v[0]);
+	advance(1000 * MS);
+	run_hart(0);
+	host.kicked = 0;
+	vcpu_unblock(v[0]);
+	assert_true(host.kicked == BIT(0));
+	assert_ptr_equal(run_hart(0), v[0]);
+}
+
 /* What kicked harts do, until no more are. */
 static void run_kicked(void)
 {
@@ -731,6 +759,7 @@ int main(void)
 		TEST(alone_there_is_no_slice),
 		TEST(who_was_alone_shares),
 		TEST(two_wake_together),
+		TEST(nobody_is_kicked_for_one_that_waits),
 		TEST(behind_a_pinned_one),
 		TEST(behind_a_pinned_one_beside_one_alone),
 		TEST(pinned_in_each_state),
