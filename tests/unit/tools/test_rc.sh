@@ -158,12 +158,14 @@ verdict $? "one that is not there is named" said
 cat >bin/xl <<'END'
 #!/bin/sh
 [ "$1" != init-dom0 ] || exit 0
-[ -n "$(cat "$3")" ] && echo "$3" >>created
-case $3 in
+# Who is to be told of a guest that does not start waits for its first second.
+[ "$1 $2 $3" = "create -q -w" ] || exit 2
+[ -n "$(cat "$4")" ] && echo "$4" >>created
+case $4 in
 *slow*) while [ ! -e free ]; do $SLEEP 0.05; done ;;
 *last*) ls run >meanwhile; : >free ;;
 esac
-case $3 in *bad*) echo "a reason" >&2; exit 1 ;; esac
+case $4 in *bad*) echo "a reason" >&2; exit 1 ;; esac
 END
 # Between two looks there is a pause; those between guests are noted.
 SLEEP=$(PATH=${PATH#"$dir/bin:"} command -v sleep)
