@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -19,6 +20,9 @@
 	4096 /* a file's room, however many guests there are; and what an empty one counts for */
 
 #define PRUNE_MAX 16
+#ifndef LOG_AGAIN_MS
+#define LOG_AGAIN_MS 5000
+#endif
 
 static size_t total_limit = LOG_TOTAL;
 static struct conslog *opened; /* those of guests that live */
@@ -123,6 +127,24 @@ static void rotate(const char *path)
 	}
 }
 
+/*
+ * A new one holds nothing yet, and for hundreds of guests that are made one after the other all files are not looked at for
+ * each.
+ */
+static void prune_for_new(const char *path)
+{
+	static int64_t again;
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	if (ms < again)
+		return;
+	prune(path);
+	again = ms + LOG_AGAIN_MS;
+}
+
 static int open_file(struct conslog *l)
 {
 	struct stat st;
@@ -156,7 +178,7 @@ int log_open(struct conslog *l, const char *dir, const char *name, bool fresh)
 		rotate(l->path);
 	rc = open_file(l);
 	saved = errno;
-	prune(l->path);
+	prune_for_new(l->path);
 	errno = saved;
 	return rc;
 }

@@ -136,36 +136,60 @@ static int lock_watch(void)
 	return fd;
 }
 
+/* Has a record been closed? What is written beside one when a guest is made is nobody's end. */
+static bool is_word(int fd)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	const struct inotify_event *e;
+	bool word = false;
+	ssize_t n;
+	char *p;
+
+	while ((n = read(fd, events, sizeof(events))) > 0)
+		for (p = events; p < events + n; p += sizeof(*e) + e->len) {
+			e = (const struct inotify_event *)p;
+			word |= e->mask & IN_Q_OVERFLOW || !e->len || !strstr(e->name, ".cfg");
+		}
+	return word;
+}
+
+/* Until somebody may have ended, or the next look is due. @soon: looks that come soon; how many of those come then. */
+static int await_word(int fd, int soon)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int64_t end = xl_now() + (soon ? SOON_MS : SWEEP_MS), left;
+
+	while ((left = end - xl_now()) > 0 && !xl_interrupted) {
+		if (poll(&pfd, 1, (int)left) <= 0 || !is_word(fd))
+			continue;
+		/* A burst of words is one look. */
+		xl_sleep(SOON_MS / 2);
+		is_word(fd);
+		return SOON_SWEEPS;
+	}
+	return soon ? soon - 1 : 0;
+}
+
 static int watch(void)
 {
-	struct pollfd pfd = { .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .events = POLLIN };
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), soon = 0, lock;
 	struct sweep s = { 0 };
-	char events[4096];
-	int soon = 0, lock;
 
 	xl_catch_signals();
 	lock = lock_watch();
 	if (lock < 0 && xl_interrupted)
 		return 0;
-	if (lock < 0 || pfd.fd < 0 ||
-	    inotify_add_watch(pfd.fd, RECORD_DIR, IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
+	if (lock < 0 || fd < 0 ||
+	    inotify_add_watch(fd, RECORD_DIR, IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
 		return xl_error("cannot watch %s: %s", RECORD_DIR, strerror(errno));
 	/* Nobody waits for the new supervisors' ends. */
 	signal(SIGCHLD, SIG_IGN);
 	while (!xl_interrupted) {
 		sweep(&s);
-		if (poll(&pfd, 1, soon ? SOON_MS : SWEEP_MS) > 0) {
-			while (read(pfd.fd, events, sizeof(events)) > 0)
-				;
-			soon = SOON_SWEEPS;
-			/* A burst of words is one look. */
-			xl_sleep(SOON_MS / 2);
-		} else if (soon) {
-			soon--;
-		}
+		soon = await_word(fd, soon);
 	}
 	free(s.tried);
-	close(pfd.fd);
+	close(fd);
 	close(lock);
 	return 0;
 }

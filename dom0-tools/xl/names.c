@@ -70,8 +70,8 @@ static void look_at(struct names *s, int dir, const char *file)
 	i = s->at[domid] - 1;
 	if (i < 0 || memcmp(handle, s->list[i].handle, sizeof(handle)) || s->known[i])
 		unlinkat(dir, file, 0);
-	else
-		s->known[i] = xl_sprintf("%s", name);
+	else if (!(s->known[i] = strdup(name)))
+		abort();
 }
 
 static void read_known(struct names *s)
