@@ -90,7 +90,7 @@ def node2(debian):
     debian.machine.script("""
 set -e
 sed -e 's/name = "debian"/name = "node2"/' -e 's/hostname=debian/hostname=node2/' -e 's,/images/debian.img,/images/node2.img,' \\
-    -e 's/00:00:0d/00:00:0e/' -e 's/^memory = .*/memory = 768/' /images/debian.cfg > /images/node2.cfg
+    -e 's/00:00:0d/00:00:0e/' -e 's/^memory = .*/memory = 768/' -e 's/^on_crash = .*/on_crash = "coredump-restart"/' /images/debian.cfg > /images/node2.cfg
 xl create -q /images/node2.cfg
 """, PATIENCE)
     with debian.console("node2") as g:

@@ -181,6 +181,22 @@ print syscall(104, {page}, 1, $segment, 0), " $!\\n";
         assert said.splitlines()[:2] == ["-1 Operation not supported", "0"] and "kexec does not work in a Xen domain" in said, said
 
 
+def test_a_panic_leaves_a_core(debian, node2):
+    """on_crash="coredump-restart": what kdump is for. dom0 has the guest's memory as it was, and the guest is back."""
+    m = debian.machine
+    domid = m.domains()["node2"][0]
+    with debian.console("node2") as g:
+        g.run("sync; echo mark-$((6 * 7 * 1000)) > /dev/kmsg; echo 1 > /proc/sys/kernel/sysrq")
+        g.run("systemd-run -q --on-active=3 sh -c 'echo c > /proc/sysrq-trigger'", 60)
+    m.wait_restarted("node2", domid, PATIENCE)
+    for text in "mark-42000", "Kernel panic - not syncing: sysrq triggered crash":
+        m.run(f"grep -q -a '{text}' /var/lib/xen/dump/node2", PATIENCE)
+    m.run("rm /var/lib/xen/dump/node2")
+    with debian.console("node2") as g:
+        # Not that it is "running": on a busy host sessions whose login gave up made it "degraded".
+        g.run("findmnt -n -o OPTIONS / | grep -q ^rw && dmesg | grep -q 'EXT4-fs (xvda): recovery complete'", 120)
+
+
 def test_kernel_is_upgraded_from_inside(debian, tools):
     """apt installs another kernel, the guest's boot menu names it, and the guest comes back with it; removed, the old one is the menu's."""
     with debian.console() as g:
