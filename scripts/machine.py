@@ -40,10 +40,11 @@ INITRD_ADDR = 0x88000000  # or behind a larger kernel
 # Options that hold unless the user gives the same one.
 CMDLINE = "dom0_mem=512M"
 DOM0_CMDLINE = "console=hvc0 nbd.max_part=0"
-# dom0 with a disk of its own, which has a distribution on it. Who has this machine's console is root there.
+# dom0 with a disk of its own, which has a distribution on it. Who has this machine's console is root there. A busy host's devices
+# may take longer than systemd's 90 s, and the console is one.
 DISK_CMDLINE = "dom0_mem=1G"
 DISK_DOM0_CMDLINE = (DOM0_CMDLINE + " root=/dev/vda rw systemd.set_credential=agetty.autologin:root"
-                     " systemd.set_credential=login.noauth:yes")
+                     " systemd.set_credential=login.noauth:yes systemd.default_device_timeout_sec=600")
 NATIVE_CMDLINE = "console=ttyS0"
 
 DOM0_CRASHED = 42
