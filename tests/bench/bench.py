@@ -1,16 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What Pavise costs: instructions and time of the same work natively and in a guest, of hypercalls, of block and network
-I/O, and the hypervisor's size. docs/performance.md explains the figures.
+"""What Pavise costs: instructions and time of the same work natively, in a guest and in KVM's, of hypercalls, of block and
+network I/O, and the hypervisor's size. docs/performance.md explains the figures.
 
 usage: tests/bench/bench.py [--smoke] [PART...]
 
-parts: size, os, hypercalls, calls (where single hypercalls spend their instructions), block, net, starts, wall, trace (where a
-4 KiB read does); without any, all of them
+parts: kvm (the same work under KVM, for the tables of os, block and net), size, os, hypercalls, calls (where single
+hypercalls spend their instructions), block, net, starts, wall, trace (where a 4 KiB read does); without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
-Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt.
+Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt,
+and the figures of several systems in systems.csv and systems.svg.
 """
+import csv
 import json
 import os
 import re
@@ -27,7 +29,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system"), HERE]
 
+import kvm  # noqa: E402
 import machine  # noqa: E402
+import plot  # noqa: E402
 import tracer  # noqa: E402
 from console import Machine  # noqa: E402
 
@@ -36,15 +40,19 @@ TIMEBASE = 10000000  # Hz, of QEMU's virt machine
 MEMORY = 256  # MiB, natively and as a guest
 KERNEL = os.path.join(BUILD, "linux", "Image")
 INITRD = os.path.join(OUT, "osbench.cpio.gz")
-# Another kernel, initramfs and machine than ours may differ from: shared facts about KVM in the same emulator, kvmtool without vhost.
+# For when part kvm does not run, which puts its own figures here: KVM in the same emulator, kvmtool without vhost, another machine
+# model; measured once, before the project began.
 KVM = {"blk-4k-random": 49573, "blk-1m-sequential": 825759, "tcp-round-trip": 84277, "tcp-stream": 1806094}
 
 OS_ROWS = (("getppid", "syscall (getppid)"), ("fork+wait", "fork + wait"), ("fork+exec", "fork + exec"),
            ("pipe", "pipe round trip"), ("touch", "first touch of an anonymous page"), ("cpu", "CPU loop, one iteration"))
-IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-1m-sequential", "sequential read, per MiB"))
+IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-4k-deep", "4 KiB random read, depth 32"),
+           ("blk-1m-sequential", "sequential read, per MiB"))
 NET_ROWS = (("tcp-round-trip", "TCP round trip of 1 byte"), ("tcp-stream", "TCP stream, per MiB"))
 
 report = []
+kvm_os = {}  # part kvm's figures for OS_ROWS
+systems = []  # rows of systems.csv: part, name, title, unit, system, value
 
 
 def say(text=""):
@@ -116,6 +124,28 @@ def table(head, rows):
     say()
 
 
+def record(part, rows, unit, **values):
+    """Puts figures of several systems (name=figures by row) into systems.csv."""
+    systems.extend((part, key, title, unit, system.replace("_", " "), figures[key])
+                   for key, title in rows for system, figures in values.items() if key in figures)
+
+
+def part_kvm(smoke):
+    """Runs before all others, whose tables have its figures beside theirs."""
+    progress("the same work under KVM, instructions")
+    host = kvm.KvmHost(BUILD, os.path.join(OUT, "kvm.log"), ICOUNT, MEMORY)
+    say(host.versions())
+    say()
+    block = parse(host.block())
+    net = parse(host.net())
+    kvm_os.update(parse(host.linux("os")))
+    host.end()
+    KVM.clear()
+    KVM.update(block)
+    KVM.update(net)
+    return {"os": dict(kvm_os), "block": block, "net": net}
+
+
 def part_os(smoke):
     progress("the operating system natively, instructions")
     ours = native("os-native", "os", True)
@@ -125,8 +155,10 @@ def part_os(smoke):
     rows = []
     for key, title in OS_ROWS:
         ratio = theirs[key] / ours[key]
-        rows.append((title, f"{ours[key]:,.1f}", f"{theirs[key]:,.1f}", f"{ratio:.4f}", "1.02" + ("" if ratio <= 1.02 else "  MISSED")))
-    table(("", "native", "guest", "ratio", "goal"), rows)
+        rows.append((title, f"{ours[key]:,.1f}", f"{theirs[key]:,.1f}", f"{ratio:.4f}", "1.02" + ("" if ratio <= 1.02 else "  MISSED"))
+                    + ((f"{kvm_os[key]:,.1f}", f"{kvm_os[key] / ours[key]:.4f}") if kvm_os else ()))
+    table(("", "native", "guest", "ratio", "goal") + (("KVM's guest", "ratio") if kvm_os else ()), rows)
+    record("os", OS_ROWS, "instructions", native=ours, Pavise=theirs, KVM=kvm_os)
     return {"native": ours, "guest": theirs}
 
 
@@ -236,8 +268,12 @@ def part_calls(smoke):
 def io_table(title, rows, values, loopback=None):
     say(title)
     head = ("", "Pavise", "KVM (1)", "ratio") + (("native loopback",) if loopback else ())
-    table(head, [(text, f"{values[key]:,.0f}", f"{KVM[key]:,}", f"{values[key] / KVM[key]:.2f}")
-                 + ((f"{loopback[key]:,.0f}",) if loopback else ()) for key, text in rows])
+
+    def row(key, text):
+        kvm = (f"{KVM[key]:,.0f}", f"{values[key] / KVM[key]:.2f}") if key in KVM else ("", "")
+        return (text, f"{values[key]:,.0f}") + kvm + ((f"{loopback[key]:,.0f}" if key in loopback else "",) if loopback else ())
+
+    table(head, [row(key, text) for key, text in rows])
 
 
 def part_block(smoke):
@@ -247,6 +283,7 @@ def part_block(smoke):
     values = parse(host.linux("block", 'disk = [ "/run/disk.img,raw,xvda,w" ]\n'))
     host.end()
     io_table("Block I/O from a guest to a file on dom0's tmpfs, one hart: instructions of everyone (-icount)", IO_ROWS, values)
+    record("block", IO_ROWS, "instructions", Pavise=values, KVM=KVM)
     return values
 
 
@@ -261,6 +298,7 @@ def part_net(smoke):
     host.end()
     loopback = native("net-loopback", "loopback", True)
     io_table("TCP from a guest to dom0, one hart: instructions of everyone (-icount)", NET_ROWS, values, loopback)
+    record("net", NET_ROWS, "instructions", native_loopback=loopback, Pavise=values, KVM=KVM)
     return {"guest": values, "loopback": loopback}
 
 
@@ -366,8 +404,36 @@ def part_trace(smoke):
     return {"groups": groups, "functions": dict(top)}
 
 
-PARTS = {"size": part_size, "os": part_os, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
+PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
          "trace": part_trace}
+
+
+def about():
+    """Machine, versions, date and command, for a report that is read later."""
+    def first(command):
+        return subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True).stdout.split("\n")[0]
+
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = re.search(r"^model name\s*: (.*)", f.read(), re.M)
+    with open(KERNEL, "rb") as f:
+        linux = re.search(rb"Linux version (\S+)", f.read())
+    commit = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, check=False).stdout.strip()
+    return "\n".join((
+        f"{time.strftime('%Y-%m-%d')}, make bench" + (f" PARTS=\"{' '.join(sys.argv[1:])}\"" if sys.argv[1:] else ""),
+        f"Pavise {commit or 'of no git tree'}, Linux {linux.group(1).decode() if linux else 'of unknown version'}",
+        f"{first(['qemu-system-riscv64', '--version'])} {' '.join(ICOUNT)} -smp 1, on {model.group(1) if model else os.uname().machine}"))
+
+
+def write_systems(prefix):
+    """systems.csv and systems.svg, of the parts that compare systems, if any ran."""
+    if not systems:
+        return
+    with open(os.path.join(OUT, prefix + "systems.csv"), "w", encoding="utf-8", newline="") as f:
+        out = csv.writer(f)
+        out.writerow(("part", "name", "title", "unit", "system", "value"))
+        out.writerows(systems)
+    plot.bars(os.path.join(OUT, prefix + "systems.svg"), systems, about())
 
 
 def main():
@@ -378,16 +444,27 @@ def main():
     if unknown:
         print(f"bench.py: there is no part {' '.join(sorted(unknown))}", file=sys.stderr)
         sys.exit(__doc__)
+    if "kvm" in parts and not os.path.exists(os.path.join(OUT, "kvm.cpio.gz")):
+        if "kvm" in words:
+            sys.exit("bench: there is no host with KVM in build: \"make bench PARTS=kvm\" fetches and makes it (scripts/fetch-kvm)")
+        parts.remove("kvm")
+    parts.sort(key=lambda part: part != "kvm")
     started, results = time.monotonic(), {}
+    say(about())
+    say()
     for part in parts:
         results[part] = PARTS[part](smoke)
-    say("(1) KVM in the same emulator: kvmtool's guest, without vhost, another machine model; measured once, before the project began.")
+    if "kvm" in parts:
+        say("(1) KVM in the same emulator and the same run: QEMU's guest there, with vhost-net, the same kernel and programs.")
+    else:
+        say("(1) KVM in the same emulator: kvmtool's guest, without vhost, another machine model; measured once, before the project began.")
     prefix = "smoke-" if smoke else ""
+    write_systems(prefix)
     with open(os.path.join(OUT, prefix + "results.json"), "w", encoding="utf-8") as f:
         json.dump(results, f, indent=1)
     with open(os.path.join(OUT, prefix + "report.txt"), "w", encoding="utf-8") as f:
         f.write("\n".join(report) + "\n")
-    print(f"Written: {os.path.relpath(OUT)}/{prefix}report.txt and {prefix}results.json, after {time.monotonic() - started:.0f} s")
+    print(f"Written: {os.path.relpath(OUT)}/{prefix}report.txt and {prefix}results.json{f', {prefix}systems.csv and .svg' if systems else ''}, after {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import sys
+import xml.etree.ElementTree
 
 import pytest
 
@@ -44,3 +46,28 @@ def test_bench_unknown_part():
     done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests", "bench", "bench.py"), "speed"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     assert done.returncode and "there is no part speed" in done.stdout
+
+
+def test_bench_without_kvm(tmp_path):
+    """Who asks for KVM and has no host for it is told what makes one."""
+    done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests", "bench", "bench.py"), "kvm"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60, check=False, env=dict(os.environ, BUILD=str(tmp_path)))
+    assert done.returncode and "make bench PARTS=kvm" in done.stdout
+
+
+def test_bench_plot(tmp_path):
+    """The plot is XML, with a bar for each figure, as long as the figure says within its group."""
+    sys.path.insert(0, os.path.join(TOP, "tests", "bench"))
+    import plot  # pylint: disable=import-outside-toplevel
+    rows = [("block", "read", "a <read>", "instructions", "Pavise", 500), ("block", "read", "a <read>", "instructions", "KVM", 2000),
+            ("os", "fork", "fork", "instructions", "Pavise", 30)]
+    path = tmp_path / "plot.svg"
+    plot.bars(str(path), rows, "the machine & its date")
+    tree = xml.etree.ElementTree.parse(path).getroot()
+    name = "{http://www.w3.org/2000/svg}"
+    lengths = {bar.find(name + "title").text: float(bar.get("width")) for bar in tree.iter(name + "rect") if bar.find(name + "title") is not None}
+    assert sorted(lengths) == ["KVM: 2,000 instructions", "Pavise: 30.0 instructions", "Pavise: 500.0 instructions"]
+    longest = lengths["KVM: 2,000 instructions"]
+    assert longest > 0 and lengths["Pavise: 30.0 instructions"] == longest and lengths["Pavise: 500.0 instructions"] * 4 == longest
+    said = [text.text for text in tree.iter(name + "text")]
+    assert "a <read>" in said and "the machine & its date" in said
