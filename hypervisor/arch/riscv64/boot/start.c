@@ -168,7 +168,8 @@ static void hart_go(struct hart *h)
 {
 	h->current = h->idle = idle_domain->vcpu[h->index];
 	h->current_arch = h->idle->arch;
-	h->last_alive = arch_time_ns();
+	/* The first one builds dom0 before it looks at its timer, however long that takes. */
+	h->last_alive = h->index ? arch_time_ns() : 0;
 	sched_init_hart(h->index, h->idle);
 	engine->hart_init();
 	plic_init_hart(h);

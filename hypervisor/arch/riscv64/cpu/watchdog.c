@@ -28,7 +28,7 @@ static void check(void *unused)
 	for (unsigned int i = 0; i < boot.nr_harts; i++) {
 		u64 last = __atomic_load_n(&harts[i].last_alive, __ATOMIC_ACQUIRE);
 
-		if (READ_ONCE(harts[i].online) && last < now && now - last > limit_ns)
+		if (READ_ONCE(harts[i].online) && last && last < now && now - last > limit_ns)
 			panic("watchdog: hart %u has not left the hypervisor for %lu s", i,
 			      (now - last) / 1000000000UL);
 	}

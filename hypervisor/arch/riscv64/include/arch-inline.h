@@ -34,7 +34,7 @@ struct hart {
 	unsigned int index;
 	bool online;
 	bool in_fault; /* printing a fault: the next one only stops */
-	u64 last_alive; /* watchdog */
+	u64 last_alive; /* watchdog; 0: not watched yet */
 	u64 spin_limit; /* the time CSR beyond which a spin loop here gives up: see arch_relax() */
 #ifdef CONFIG_LATENCY
 	struct {
