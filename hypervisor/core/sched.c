@@ -59,7 +59,7 @@ static bool is_idle(const struct vcpu *v)
 }
 
 /* Nothing but, perhaps, its domain's cap keeps it from running. */
-static bool wants_hart(const struct vcpu *v)
+static __force_inline bool wants_hart(const struct vcpu *v)
 {
 	const struct domain *d = v->domain;
 
@@ -67,7 +67,7 @@ static bool wants_hart(const struct vcpu *v)
 	       !READ_ONCE(d->pause_count) && !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
 }
 
-static bool runnable(const struct vcpu *v)
+static __force_inline bool runnable(const struct vcpu *v)
 {
 	return wants_hart(v) && !READ_ONCE(v->domain->share.spent);
 }
@@ -161,7 +161,7 @@ static void dequeue(struct vcpu *v)
  * Who goes first on this hart: of those that may run there the first, or, if that one would rather be elsewhere, one who
  * would not and stands less than a slice behind it.
  */
-static struct vcpu *first_for(unsigned int hart)
+static __force_inline struct vcpu *first_for(unsigned int hart)
 {
 	struct vcpu *v, *first = NULL;
 
@@ -212,7 +212,7 @@ static u64 vruntime_now(const struct sched_hart *s, u64 now)
 }
 
 /* Brings min_vruntime up to the least of those that run or wait. */
-static void update_min_vruntime(u64 now)
+static __force_inline void update_min_vruntime(u64 now)
 {
 	u64 least = ~0ULL;
 
@@ -356,7 +356,7 @@ static u64 limit_end(const struct vcpu *curr)
 }
 
 /* Until when the hart's vCPU runs on if nothing happens. Alone, it needs no slices; who comes to the queue kicks its hart. */
-static void set_slice(struct sched_hart *s, u64 now)
+static __force_inline void set_slice(struct sched_hart *s, u64 now)
 {
 	const struct vcpu *curr = s->curr;
 	u64 end = ~0ULL, limit;
@@ -554,7 +554,7 @@ void vcpu_block(void)
 		clear_bit(VPF_BLOCKED, &v->pause_flags);
 }
 
-void sched_charge(struct vcpu *v, u64 now)
+static __force_inline void charge(struct vcpu *v, u64 now)
 {
 	struct sched_share *s = &v->domain->share;
 	u64 ns = now > v->slice_start ? now - v->slice_start : 0;
@@ -565,6 +565,11 @@ void sched_charge(struct vcpu *v, u64 now)
 	v->slice_start = now;
 	if (s->cap)
 		share_take(s, ns);
+}
+
+void sched_charge(struct vcpu *v, u64 now)
+{
+	charge(v, now);
 }
 
 /*
@@ -584,7 +589,7 @@ void vcpu_yield(void)
 	spin_lock(&sched_lock);
 	next = first_for(arch_hart());
 	if (next) {
-		sched_charge(v, arch_time_ns());
+		charge(v, arch_time_ns());
 		credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
 		if (next->vruntime > credit)
 			v->vruntime = max(v->vruntime, next->vruntime - credit);
@@ -651,7 +656,7 @@ void schedule(void)
 
 	spin_lock(&sched_lock);
 	now = arch_time_ns();
-	sched_charge(prev, now);
+	charge(prev, now);
 	if (prev->domain->share.cap)
 		kick = share_account(prev->domain, now) & ~BIT(hart); /* prev leaves it anyway */
 	update_min_vruntime(now);
