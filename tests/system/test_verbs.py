@@ -106,6 +106,37 @@ def test_vcpus_and_the_next_life(dom0):
     assert memory(m) == 144
 
 
+def cpu_share(m, seconds):
+    """What the guest's vCPUs had of a CPU meanwhile."""
+    points = []
+    for wait in (0, seconds):
+        up, vcpus = m.run(f"sleep {wait}; cat /proc/uptime; xl vcpu-list --json demo", 60 + wait).split("\n", 1)
+        points.append((float(up.split()[0]), sum(v["cpu_seconds"] for v in json.loads(vcpus)[0]["vcpus"])))
+    return (points[1][1] - points[0][1]) / (points[1][0] - points[0][0])
+
+
+def test_shares_of_cpus(demo):
+    """A weight is kept, a cap holds and goes, and a vCPU runs where it is bound."""
+    m = demo
+    m.run("xl sched-credit2 -d demo -w 512 -c 40; xl vcpu-pin demo all 1 0-1")
+    assert m.run("xl sched-credit2 -d demo").split()[-2:] == ["512", "40"]
+    with m.guest("demo") as guest:
+        guest.run("(while :; do :; done) & echo $! >/tmp/spins")
+    share = cpu_share(m, 4)
+    assert 0.25 < share < 0.5, share
+    vcpu = listing(m, "vcpu-list demo")[0]["vcpus"][0]
+    assert vcpu["hard_affinity"] == [1] and vcpu["soft_affinity"] == [0, 1] and vcpu["cpu"] == 1
+    m.run("xl sched-credit2 -d demo -c 0; xl vcpu-pin demo all 0")
+    share = cpu_share(m, 4)
+    assert share > 0.5, share
+    assert listing(m, "vcpu-list demo")[0]["vcpus"][0]["cpu"] == 0
+    with m.guest("demo") as guest:
+        guest.run("kill $(cat /tmp/spins)")
+    m.run("xl vcpu-pin demo all all all; xl sched-credit2 -d demo -w 256; xl sched-credit2 -s -r 1000")
+    assert "ratelimit=1000us" in m.run("xl sched-credit2 -s")
+    m.run("xl sched-credit2 -s -r 0")
+
+
 def test_dom0_vcpus(dom0):
     """dom0's own are turned on, too."""
     m = dom0

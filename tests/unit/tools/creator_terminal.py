@@ -33,13 +33,16 @@ def lead(slave, ready, go):
         os.dup2(slave, fd)
     os.close(slave)
     if how == "full":
-        # What has arrived is not read: until it takes no more.
+        # What has arrived is not read: until it takes no more, nor a while later, when the kernel has moved what it took.
         os.set_blocking(1, False)
-        try:
-            while True:
+        full_since = time.monotonic()
+        while time.monotonic() - full_since < 0.5:
+            try:
                 os.write(1, b"x" * 512)
-        except BlockingIOError:
-            os.set_blocking(1, True)
+                full_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.02)
+        os.set_blocking(1, True)
     status = subprocess.run([xl, "create", "-q", "-f", "/dev/null", *words], check=False, stdin=subprocess.DEVNULL).returncode
     if how == "given":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
