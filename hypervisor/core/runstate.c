@@ -21,12 +21,10 @@ static void *runstate_field(struct vcpu *v, size_t field)
 
 #define RUNSTATE_FIELD(v, name) runstate_field(v, offsetof(struct vcpu_runstate_info, name))
 
-static void runstate_publish(struct vcpu *v)
+void runstate_write(struct vcpu *v)
 {
 	u64 *entry;
 
-	if (!v->runstate_page)
-		return;
 	entry = RUNSTATE_FIELD(v, state_entry_time);
 	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
 	WRITE_ONCE(*entry, v->runstate_entry | XEN_RUNSTATE_UPDATE);
@@ -36,16 +34,6 @@ static void runstate_publish(struct vcpu *v)
 		*(u64 *)RUNSTATE_FIELD(v, time[i]) = v->runstate_time[i];
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	WRITE_ONCE(*entry, v->runstate_entry);
-}
-
-void runstate_set(struct vcpu *v, int state, u64 now)
-{
-	if (v->runstate == state)
-		return;
-	v->runstate_time[v->runstate] += now - v->runstate_entry;
-	v->runstate_entry = now;
-	v->runstate = state;
-	runstate_publish(v);
 }
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
@@ -73,7 +61,8 @@ void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, u
 	v->runstate_page = pg;
 	v->runstate_page2 = pg2;
 	v->runstate_offset = offset;
-	runstate_publish(v);
+	if (v->runstate_page)
+		runstate_write(v);
 	spin_unlock(&sched_lock);
 	if (old)
 		page_put(old);

@@ -26,7 +26,18 @@ void sched_kick_harts(u64 harts); /* without the lock */
 
 /* ---- runstate.c ---- */
 
-void runstate_set(struct vcpu *v, int state, u64 now);
+void runstate_write(struct vcpu *v); /* to the registered area, which is there */
+
+static __force_inline void runstate_set(struct vcpu *v, int state, u64 now)
+{
+	if (v->runstate == state)
+		return;
+	v->runstate_time[v->runstate] += now - v->runstate_entry;
+	v->runstate_entry = now;
+	v->runstate = state;
+	if (v->runstate_page)
+		runstate_write(v);
+}
 
 /* ---- sched_share.c ---- */
 
