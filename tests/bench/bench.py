@@ -49,7 +49,8 @@ OS_ROWS = (("getppid", "syscall (getppid)"), ("fork+wait", "fork + wait"), ("for
            ("pipe", "pipe round trip"), ("touch", "first touch of an anonymous page"), ("cpu", "CPU loop, one iteration"))
 IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-4k-deep", "4 KiB random read, depth 32"),
            ("blk-1m-sequential", "sequential read, per MiB"))
-NET_ROWS = (("tcp-round-trip", "TCP round trip of 1 byte"), ("tcp-stream", "TCP stream, per MiB"))
+NET_ROWS = (("tcp-round-trip", "TCP round trip of 1 byte"), ("tcp-stream", "TCP stream to dom0, per MiB"),
+            ("tcp-stream-back", "TCP stream from dom0, per MiB"), ("tcp-stream-guests", "TCP stream to another guest, per MiB"))
 
 report = []
 kvm_os = {}  # part kvm's figures for OS_ROWS
@@ -97,11 +98,11 @@ class Host:
     def config(self, name, lines):
         self.machine.shell.write_file(f"/run/{name}.cfg", f'name = "{name}"\non_poweroff = "destroy"\non_crash = "destroy"\n' + lines)
 
-    def linux(self, what, more=""):
+    def linux(self, what, more="", name="bench", options="-c"):
         """osbench in a guest; its console."""
-        self.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
+        self.config(name, f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
                     f'extra = "console=hvc0 nokaslr bench={what}"\n{more}')
-        return self.machine.run("xl create -c /run/bench.cfg", 900)
+        return self.machine.run(f"xl create {options} /run/{name}.cfg", 900)
 
     def end(self):
         self.machine.send("poweroff -f\n")
@@ -300,9 +301,12 @@ def part_net(smoke):
     m.run("brctl addbr bench && ip addr add 10.77.0.1/24 dev bench && ip link set bench up")
     m.run("(/images/osbench serve 7777 < /dev/null > /dev/null 2>&1 &)")
     values = parse(host.linux("net", "vif = [ 'bridge=bench' ]\n"))
+    host.linux("net-serve", "vif = [ 'bridge=bench' ]\n", "serve", "-q")
+    values["tcp-stream-guests"] = parse(host.linux("net-guest", "vif = [ 'bridge=bench' ]\n"))["tcp-stream"]
+    m.run("xl destroy serve")
     host.end()
     loopback = native("net-loopback", "loopback", True)
-    io_table("TCP from a guest to dom0, one hart: instructions of everyone (-icount)", NET_ROWS, values, loopback)
+    io_table("TCP between a guest and dom0, and two guests, one hart: instructions of everyone (-icount)", NET_ROWS, values, loopback)
     record("net", NET_ROWS, "instructions", native_loopback=loopback, Pavise=values, KVM=KVM)
     return {"guest": values, "loopback": loopback}
 

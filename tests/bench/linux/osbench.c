@@ -321,8 +321,9 @@ static int connect_to(const char *address, int port)
 }
 
 /*
- * A request is a block of HEAD bytes: 's' and a size, followed by so many bytes, which are answered with one. Anything else is a
- * single byte and sent back. A whole block, so that what follows stays aligned: Linux copies bytes one by one else, natively too.
+ * A request is a block of HEAD bytes: 's' and a size, followed by so many bytes, which are answered with one; or 'g' and a size,
+ * answered with so many bytes. Anything else is a single byte and sent back. A whole block, so that what follows stays aligned: Linux
+ * copies bytes one by one else, natively too.
  */
 #define HEAD 64
 
@@ -337,42 +338,60 @@ static void tcp_round_trip(unsigned int n)
 			die("tcp");
 }
 
-/* n MiB to the other end, until it says that it has them. */
-static void tcp_stream(unsigned int n)
+#define PIECE 65536
+static char piece[PIECE] __attribute__((aligned(4096)));
+
+/* All of size bytes to a socket, or from it. */
+static bool pass(int s, uint32_t size, bool out)
 {
-	uint32_t size = n << 20;
-	char head[HEAD] = "s";
+	while (size) {
+		uint32_t most = size < PIECE ? size : PIECE;
+		ssize_t done = out ? write(s, piece, most) : read(s, piece, most);
+
+		if (done <= 0)
+			return false;
+		size -= done;
+	}
+	return true;
+}
+
+static void ask(char what, uint32_t size)
+{
+	char head[HEAD] = { what };
 
 	memcpy(head + 4, &size, 4);
 	if (write(tcp, head, HEAD) != HEAD)
 		die("tcp");
-	while (size) {
-		ssize_t done = write(tcp, buffer, size < 65536 ? size : 65536);
+}
 
-		if (done <= 0)
-			die("tcp");
-		size -= done;
-	}
-	if (read(tcp, head, 1) != 1)
+/* n MiB to the other end, until it says that it has them. */
+static void tcp_stream(unsigned int n)
+{
+	char byte;
+
+	ask('s', n << 20);
+	if (!pass(tcp, n << 20, true) || read(tcp, &byte, 1) != 1)
 		die("tcp");
 }
 
-static bool take_stream(int s)
+/* n MiB from the other end. */
+static void tcp_stream_back(unsigned int n)
 {
-	static char sink[65536], rest[HEAD - 1];
+	ask('g', n << 20);
+	if (!pass(tcp, n << 20, false))
+		die("tcp");
+}
+
+/* Serves a request whose first byte has been read. */
+static bool serve_stream(int s, char what)
+{
+	char rest[HEAD - 1];
 	uint32_t size;
 
 	if (recv(s, rest, HEAD - 1, MSG_WAITALL) != HEAD - 1)
 		return false;
 	memcpy(&size, rest + 3, 4);
-	while (size) {
-		ssize_t n = read(s, sink, size < sizeof(sink) ? size : sizeof(sink));
-
-		if (n <= 0)
-			return false;
-		size -= n;
-	}
-	return true;
+	return pass(s, size, what == 'g') && (what == 'g' || write(s, &what, 1) == 1);
 }
 
 static void serve(int port)
@@ -388,7 +407,8 @@ static void serve(int port)
 		s = accept(listener, NULL, NULL);
 		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		while (read(s, &byte, 1) == 1)
-			if ((byte == 's' && !take_stream(s)) || write(s, &byte, 1) != 1)
+			if (byte == 's' || byte == 'g' ? !serve_stream(s, byte) :
+							 write(s, &byte, 1) != 1)
 				break;
 		close(s);
 	}
@@ -411,18 +431,20 @@ static void over_tcp(const char *other, const char *name, unsigned int count,
 	wait_for(pid);
 }
 
-static void bench_net(const char *device, const char *own, const char *other, bool trace)
+static void bench_net(const char *device, const char *own, const char *other)
 {
-	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
-		die("memory");
-	memset(buffer, 1, 1 << 20);
+	memset(piece, 1, PIECE);
 	interface_up(device, own);
-	if (trace) {
-		over_tcp(other, NULL, 1, tcp_stream);
-	} else {
-		over_tcp(other, "tcp-round-trip", 500, tcp_round_trip);
-		over_tcp(other, "tcp-stream", 8, tcp_stream);
-	}
+	over_tcp(other, "tcp-round-trip", 500, tcp_round_trip);
+	over_tcp(other, "tcp-stream", 8, tcp_stream);
+	over_tcp(other, "tcp-stream-back", 8, tcp_stream_back);
+}
+
+static void trace_net(const char *other, bool back)
+{
+	memset(piece, 1, PIECE);
+	interface_up("eth0", "10.77.0.2");
+	over_tcp(other, NULL, 1, back ? tcp_stream_back : tcp_stream);
 }
 
 /* Natively there is no other side: both ends on loopback, as platform-facts measured them. */
@@ -432,7 +454,7 @@ static void bench_loopback(void)
 
 	if (!pid)
 		serve(7777);
-	bench_net("lo", "127.0.0.1", "127.0.0.1", false);
+	bench_net("lo", "127.0.0.1", "127.0.0.1");
 }
 
 int main(int argc, char **argv)
@@ -460,8 +482,14 @@ int main(int argc, char **argv)
 		bench_os();
 	else if (strstr(cmdline, "bench=block"))
 		bench_block(strstr(cmdline, "bench=block-trace"));
-	else if (strstr(cmdline, "bench=net"))
-		bench_net("eth0", "10.77.0.2", "10.77.0.1", strstr(cmdline, "bench=net-trace"));
+	else if (strstr(cmdline, "bench=net-trace"))
+		trace_net("10.77.0.1", strstr(cmdline, "bench=net-trace-back"));
+	else if (strstr(cmdline, "bench=net-serve")) {
+		interface_up("eth0", "10.77.0.3");
+		serve(7777);
+	} else if (strstr(cmdline, "bench=net"))
+		bench_net("eth0", "10.77.0.2",
+			  strstr(cmdline, "bench=net-guest") ? "10.77.0.3" : "10.77.0.1");
 	else if (strstr(cmdline, "bench=loopback"))
 		bench_loopback();
 	else
