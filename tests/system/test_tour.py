@@ -77,7 +77,7 @@ def test_verbs():
     with open(DOCUMENT, encoding="utf-8") as f:
         here = [line.rstrip(" |").rsplit("|", 1)[1] for line in f.read().split("| to do |")[1].splitlines()[2:] if line.startswith("| ")]
     there = set()
-    for words in re.findall(r"`xl ([a-z-]+)[^`]*`((?:, `-[a-z]+`)*)", "\n".join(here)):
+    for words in re.findall(r"`xl ([a-z0-9-]+)[^`]*`((?:, `-[a-z]+`)*)", "\n".join(here)):
         there |= {words[0]} | {words[0].split("-")[0] + more for more in re.findall(r"`(-[a-z]+)`", words[1])}
     assert len(verbs) > 30 and verbs == there, verbs ^ there
 
