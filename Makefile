@@ -285,8 +285,8 @@ test-full:
 	@$(MAKE) test ARGS="--full $(ARGS)"
 	@$(MAKE) explore BOUND=3 CAP=10000
 
-## test-distro	Debian as a guest, in and out (long; ARGS= goes to pytest, e.g. ARGS="-k podman")
-test-distro: all images
+## test-distro	Debian as a guest, in and out, and as dom0 (long; ARGS= goes to pytest, e.g. ARGS="-k podman")
+test-distro: all images dom0-debian
 	@cd $(top)/tests/distro && $(PYTHON) -m pytest $(ARGS)
 
 ## bench-xenstore	what xenstored's requests cost on this machine, with up to 1000 guests (table, plots)
