@@ -16,11 +16,6 @@
 
 #define POOL "Pool-0"
 
-static uint32_t nr_vcpus(const struct xen_domctl_getdomaininfo *info)
-{
-	return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
-}
-
 /* --- sched-credit2 --------------------------------------------------------------------------- */
 
 struct sched_options {
@@ -147,10 +142,10 @@ static int set_share(struct xl *xl, uint32_t domid, const struct sched_options *
 
 	if (pv_domain_info(xl->pv, domid, &info) || pv_sched_share(xl->pv, domid, &weight, &cap))
 		return xl_error("domain %u has just gone", domid);
-	if (o->cap > (long)nr_vcpus(&info) * 100)
+	if (o->cap > (long)domain_vcpus(&info) * 100)
 		return xl_error("Cpu cap out of range, valid range is from 0 to %u for specified "
 				"number of vcpus",
-				nr_vcpus(&info) * 100);
+				domain_vcpus(&info) * 100);
 	rc = pv_sched_set_share(xl->pv, domid, o->weight > 0 ? o->weight : weight,
 				o->cap >= 0 ? o->cap : cap);
 	return rc ? xl_error("the hypervisor does not set them for '%s': %s", o->domain,
@@ -162,7 +157,7 @@ static int one_domain(struct xl *xl, const struct sched_options *o)
 {
 	struct xen_domctl_getdomaininfo info;
 	uint32_t domid;
-	int lock = -1, rc;
+	int lock, rc;
 
 	if (domain_find(xl, o->domain, &domid))
 		return -1;
@@ -172,11 +167,8 @@ static int one_domain(struct xl *xl, const struct sched_options *o)
 		header();
 		return domain_line(xl, &info);
 	}
-	if (domid) {
-		lock = domain_lock(xl, o->domain, "change", &domid);
-		if (lock < 0)
-			return -1;
-	}
+	if (domain_lock_any(xl, o->domain, "change", &domid, &lock))
+		return -1;
 	rc = set_share(xl, domid, o);
 	xl_unlock_domain(lock, domid);
 	return rc;
@@ -273,7 +265,7 @@ static int pin_vcpus(struct xl *xl, const struct pin *p, uint32_t domid)
 
 	if (pv_domain_info(xl->pv, domid, &info))
 		return xl_error("domain %u has just gone", domid);
-	to = nr_vcpus(&info);
+	to = domain_vcpus(&info);
 	if (strcmp(p->vcpu, "all")) {
 		from = strtoul(p->vcpu, NULL, 10);
 		if (from >= to)
@@ -289,15 +281,10 @@ static int pin_vcpus(struct xl *xl, const struct pin *p, uint32_t domid)
 static int pin_domain(struct xl *xl, struct pin *p)
 {
 	uint32_t domid;
-	int lock = -1, rc;
+	int lock, rc;
 
-	if (fit(xl, p) || domain_find(xl, p->domain, &domid))
+	if (fit(xl, p) || domain_lock_any(xl, p->domain, "change", &domid, &lock))
 		return -1;
-	if (domid) {
-		lock = domain_lock(xl, p->domain, "change", &domid);
-		if (lock < 0)
-			return -1;
-	}
 	rc = pin_vcpus(xl, p, domid);
 	xl_unlock_domain(lock, domid);
 	return rc;

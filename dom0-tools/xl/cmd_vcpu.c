@@ -38,11 +38,6 @@ static uint64_t all_harts(struct xl *xl)
 	return p.nr_cpus < 64 ? (1ULL << p.nr_cpus) - 1 : ~0ULL;
 }
 
-static uint32_t nr_vcpus(const struct xen_domctl_getdomaininfo *info)
-{
-	return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
-}
-
 static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	char *name = show_name(xl, info->domain), *may, *should;
@@ -50,7 +45,7 @@ static int vcpu_lines(struct xl *xl, const struct xen_domctl_getdomaininfo *info
 	struct xen_domctl_getvcpuinfo v;
 	uint32_t i;
 
-	for (i = 0; i < nr_vcpus(info); i++) {
+	for (i = 0; i < domain_vcpus(info); i++) {
 		if (pv_vcpu_info(xl->pv, info->domain, i, &v) ||
 		    pv_vcpu_affinity(xl->pv, info->domain, i, &hard, &soft))
 			continue;
@@ -87,7 +82,7 @@ static int vcpu_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 	uint32_t i;
 
 	json_array(&show_json, "vcpus");
-	for (i = 0; i < nr_vcpus(info); i++) {
+	for (i = 0; i < domain_vcpus(info); i++) {
 		if (pv_vcpu_info(xl->pv, info->domain, i, &v) ||
 		    pv_vcpu_affinity(xl->pv, info->domain, i, &hard, &soft))
 			continue;
@@ -130,10 +125,10 @@ static int check_count(struct xl *xl, const char *name, const struct xen_domctl_
 		return xl_error("cannot ask for the machine: %s", strerror(-rc));
 	if (info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
 		return xl_error("'%s' has ended: its vCPUs cannot be changed", name);
-	if (n > nr_vcpus(info))
+	if (n > domain_vcpus(info))
 		return xl_error("%u vCPUs asked for, and '%s' has %u at most (maxvcpus of its "
 				"configuration)",
-				n, name, nr_vcpus(info));
+				n, name, domain_vcpus(info));
 	if (!ignore_host && n > p.nr_cpus && n > info->nr_online_vcpus)
 		return xl_error("%u vCPUs asked for, and the machine has %u CPUs: they would share "
 				"them; --ignore-host does it all the same",
@@ -231,26 +226,21 @@ static int await_vcpus(struct xl *xl, const char *name, uint32_t domid, unsigned
 	return say_count(name, info.nr_online_vcpus, n);
 }
 
-/* dom0's kernel listens as a guest's does; it needs no lock, since nobody takes dom0 away. */
+/* dom0's kernel listens as a guest's does. */
 static int set_vcpus(struct xl *xl, const char *name, unsigned int n, bool ignore_host)
 {
 	struct xen_domctl_getdomaininfo info;
 	uint32_t domid;
-	int lock = -1, rc;
+	int lock, rc;
 
-	if (domain_find(xl, name, &domid))
+	if (domain_lock_any(xl, name, "change", &domid, &lock))
 		return -1;
-	if (domid) {
-		lock = domain_lock(xl, name, "change", &domid);
-		if (lock < 0)
-			return -1;
-	}
 	if (pv_domain_info(xl->pv, domid, &info))
 		rc = xl_error("domain %u has just gone", domid);
 	else
 		rc = check_count(xl, name, &info, n, ignore_host);
 	if (!rc)
-		rc = ask(xl, domid, n, nr_vcpus(&info));
+		rc = ask(xl, domid, n, domain_vcpus(&info));
 	xl_unlock_domain(lock, domid);
 	return rc ? rc : await_vcpus(xl, name, domid, n);
 }

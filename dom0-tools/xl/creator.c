@@ -17,25 +17,6 @@
 /* A second of the guest's own may be several of ours, under emulation. */
 #define EARLY_MS 3000
 
-/* Field 7 of /proc/PID/stat: the terminal that controls it; 0: none. Behind the name, which may have anything in it. */
-static int tty_of(pid_t pid)
-{
-	char path[40], text[1024], *p;
-	int tty = 0;
-	size_t n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	p = strrchr(text, ')');
-	return p && sscanf(p, ") %*c %*d %*d %*d %d", &tty) == 1 ? tty : 0;
-}
-
 void creator_open(struct creator *c)
 {
 	c->fd = -1;
@@ -43,7 +24,7 @@ void creator_open(struct creator *c)
 	if (c->session <= 0 || !isatty(2) || tcgetsid(2) != c->session)
 		return;
 	c->began = process_began(c->session);
-	c->tty = tty_of(c->session);
+	c->tty = process_tty(c->session);
 	if (!c->began || !c->tty)
 		return;
 	/* An open file of our own: O_NONBLOCK on the one that the shell has would be the shell's, too. */
@@ -66,7 +47,7 @@ void creator_close(struct creator *c)
 /* A session that ends takes the terminal from all that have it open, so that only one that left it is looked for here. */
 static bool is_theirs(const struct creator *c)
 {
-	return process_began(c->session) == c->began && tty_of(c->session) == c->tty;
+	return process_began(c->session) == c->began && process_tty(c->session) == c->tty;
 }
 
 void creator_tell(struct creator *c, const char *name, const struct report *r)

@@ -230,6 +230,17 @@ int domain_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *domi
 	return lock >= 0 || failed ? lock : not_found(arg);
 }
 
+int domain_lock_any(struct xl *xl, const char *arg, const char *verb, uint32_t *domid, int *lock)
+{
+	*lock = -1;
+	if (domain_find(xl, arg, domid))
+		return -1;
+	if (!*domid)
+		return 0;
+	*lock = domain_lock(xl, arg, verb, domid);
+	return *lock < 0 ? -1 : 0;
+}
+
 int domain_start(struct xl *xl, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;

@@ -11,29 +11,48 @@
 
 #include "minder.h"
 
-/* Field 22 of /proc/PID/stat; the second, a name in parentheses, may have anything in it. 0: no such process. */
-uint64_t process_began(long pid)
+/* /proc/PID/stat behind its second field, a name in parentheses that may have anything in it. NULL: no such process. */
+static const char *read_stat(long pid, char *text, size_t size)
 {
-	char path[40], text[1024], *p;
-	uint64_t when = 0;
+	char path[40], *p;
 	size_t n;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
 	f = fopen(path, "re");
 	if (!f)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
+		return NULL;
+	n = fread(text, 1, size - 1, f);
 	fclose(f);
 	text[n] = '\0';
 	p = strrchr(text, ')');
+	return p ? p + 1 : NULL;
+}
+
+/* Field 22. */
+uint64_t process_began(long pid)
+{
+	char text[1024];
+	const char *p = read_stat(pid, text, sizeof(text));
+	uint64_t when = 0;
+
 	/* A zombie waits for nothing. */
-	if (!p || !strncmp(p, ") Z", 3) ||
+	if (!p || !strncmp(p, " Z", 2) ||
 	    sscanf(p,
-		   ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
 		   &when) != 1)
 		return 0;
 	return when;
+}
+
+/* Field 7. */
+int process_tty(long pid)
+{
+	char text[1024];
+	const char *p = read_stat(pid, text, sizeof(text));
+	int tty = 0;
+
+	return p && sscanf(p, " %*c %*d %*d %*d %d", &tty) == 1 ? tty : 0;
 }
 
 void minder_is_me(struct xl *xl, uint32_t domid)

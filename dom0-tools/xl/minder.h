@@ -18,5 +18,7 @@ void minder_is_me(struct xl *xl, uint32_t domid);
 enum minder minder_of(struct xl *xl, uint32_t domid);
 /* When a process began, as the kernel counts that: no other one has both number and time. 0: there is none of that number. */
 uint64_t process_began(long pid);
+/* The number of the terminal that controls it; 0: none, or no such process. */
+int process_tty(long pid);
 
 #endif /* XL_MINDER_H */

@@ -158,13 +158,9 @@ static int gather_domains(struct pv *pv, unsigned int what, struct stats *st)
 	if (!st->domain)
 		abort();
 	for (i = 0; i < n; i++) {
-		uint32_t vcpus = list[i].max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ?
-					 0 :
-					 list[i].max_vcpu_id + 1;
-
 		fill(&st->domain[i], &list[i]);
 		if (what & STATS_VCPUS)
-			gather_vcpus(pv, &st->domain[i], vcpus);
+			gather_vcpus(pv, &st->domain[i], domain_vcpus(&list[i]));
 	}
 	st->nr = n;
 	free(list);

@@ -183,6 +183,13 @@ int domain_find_guest(struct xl *xl, const char *arg, const char *verb, uint32_t
  * just being started again is waited for. No lock may be held.
  */
 int domain_lock(struct xl *xl, const char *arg, const char *verb, uint32_t *domid);
+/* The same, 0 or -1, where dom0 may be meant, too: nobody takes that away, and *@lock is -1, which xl_unlock_domain() knows. */
+int domain_lock_any(struct xl *xl, const char *arg, const char *verb, uint32_t *domid, int *lock);
+/* So many vCPUs it has been given. */
+static inline uint32_t domain_vcpus(const struct xen_domctl_getdomaininfo *info)
+{
+	return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
+}
 /*
  * Lets a domain run that has been made, whether or not somebody else has unpaused it already. Its lock is
  * held. 0 or -errno, without a message.
