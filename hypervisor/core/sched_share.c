@@ -29,28 +29,28 @@ static void fill(struct sched_share *s, u64 now)
 	s->filled = now;
 }
 
-/* Each that is on a hart is charged; returns how many that are. */
-static unsigned int charge_all(struct domain *d, u64 now)
+/* Each that is on a hart is charged. */
+static void charge_all(struct domain *d, u64 now)
 {
-	unsigned int i, n = 0;
+	unsigned int i;
 	struct vcpu *v;
 
 	domain_for_each_vcpu(d, v, i) {
-		if (!v->running)
-			continue;
-		sched_charge(v, now);
-		n++;
+		if (v->running)
+			sched_charge(v, now);
 	}
-	return n;
+}
+
+static void await_full(struct sched_share *s, u64 now)
+{
+	timer_set(&s->full, now + DIV_ROUND_UP(FULL(s->cap) - s->left, s->cap));
 }
 
 /* The domain has nothing left: it stops until it has all. */
 static u64 stop(struct domain *d, u64 now)
 {
-	struct sched_share *s = &d->share;
-
-	WRITE_ONCE(s->spent, true);
-	timer_set(&s->full, now + DIV_ROUND_UP(FULL(s->cap) - s->left, s->cap));
+	WRITE_ONCE(d->share.spent, true);
+	await_full(&d->share, now);
 	return sched_stop_domain(d);
 }
 
@@ -89,7 +89,7 @@ static void filled(void *domain)
 		charge_all(d, now);
 		fill(s, now);
 		if (s->left <= 0) { /* some were slow to leave their harts, and owe more */
-			timer_set(&s->full, now + DIV_ROUND_UP(FULL(s->cap) - s->left, s->cap));
+			await_full(s, now);
 		} else {
 			WRITE_ONCE(s->spent, false);
 			kick = sched_go_on_domain(d, now);

@@ -137,6 +137,8 @@ void become(struct vcpu *v);
 void advance(u64 ns);
 /* Runs the exit path of a hart; returns who runs there then. */
 struct vcpu *run_hart(unsigned int hart);
+/* What kicked harts do, until no more are: in less than a hundred rounds. */
+void run_kicked(void);
 
 /* Of all vCPUs only these run; the others are down. */
 void only(unsigned int n, struct vcpu *v[]);

@@ -176,18 +176,6 @@ static void nobody_is_kicked_for_one_that_waits(void **state)
 	assert_ptr_equal(run_hart(0), v[0]);
 }
 
-/* What kicked harts do, until no more are. */
-static void run_kicked(void)
-{
-	for (unsigned int n = 0; host.kicked; n++) {
-		assert_true(n < 100);
-		for (unsigned int h = 0; h < NR_HARTS; h++) {
-			if (host.kicked & BIT(h))
-				run_hart(h);
-		}
-	}
-}
-
 /* No hart idles, or is left to one vCPU for ever, while another one waits that may run on it. */
 static void assert_nobody_waits_in_vain(void)
 {

@@ -26,17 +26,6 @@ static unsigned int any(unsigned int n)
 
 /* ---- time passes ---- */
 
-static void run_kicked(void)
-{
-	for (unsigned int n = 0; host.kicked; n++) {
-		assert_true(n < 1000);
-		for (unsigned int h = 0; h < NR_HARTS; h++) {
-			if (host.kicked & BIT(h))
-				run_hart(h);
-		}
-	}
-}
-
 static void pass(u64 ns)
 {
 	for (u64 end = host.now + ns; host.now < end;) {

@@ -10,17 +10,6 @@
 
 /* ---- time passes ---- */
 
-static void run_kicked(void)
-{
-	for (unsigned int n = 0; host.kicked; n++) {
-		assert_true(n < 1000);
-		for (unsigned int h = 0; h < NR_HARTS; h++) {
-			if (host.kicked & BIT(h))
-				run_hart(h);
-		}
-	}
-}
-
 /* So long, and harts that are kicked do what they are kicked for, 50 us later at most. */
 static void pass(u64 ns)
 {

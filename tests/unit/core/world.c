@@ -113,6 +113,17 @@ struct vcpu *run_hart(unsigned int hart)
 	return host.current[hart];
 }
 
+void run_kicked(void)
+{
+	for (unsigned int n = 0; host.kicked; n++) {
+		assert_true(n < 100);
+		for (unsigned int h = 0; h < NR_HARTS; h++) {
+			if (host.kicked & BIT(h))
+				run_hart(h);
+		}
+	}
+}
+
 void only(unsigned int n, struct vcpu *v[])
 {
 	struct domain *all[] = { dom0, u1, u2 };
