@@ -3,7 +3,7 @@
 import re
 import time
 
-COMMAND = """
+COMMAND = r"""
 echo '#store'; xenstore-ls -f /
 echo '#loops'; losetup -a
 echo '#links'; ls /sys/class/net /sys/class/net/xenbr0/brif

@@ -206,7 +206,8 @@ static void run_others(void)
 	}
 }
 
-static void run_kicked(void)
+/* host.h's run_kicked() but for harts that a fibre is on. */
+static void run_free_kicked(void)
 {
 	for (unsigned int h = 0; h < NR_HARTS; h++) {
 		if (busy & BIT(h) || !(host.kicked & BIT(h)))
@@ -247,7 +248,7 @@ static void fibre_main(void)
 	else if (current != KICKED)
 		run_others();
 	while (current == KICKED) {
-		run_kicked();
+		run_free_kicked();
 		fibres[KICKED].done = true;
 		turn();
 		if (fibres[KICKED].done)
@@ -293,7 +294,7 @@ static void until_quiet(void)
 	for (unsigned int n = 0; host.kicked; n++) {
 		if (n > 1000)
 			fail_run("harts kick one another for ever");
-		run_kicked();
+		run_free_kicked();
 	}
 }
 

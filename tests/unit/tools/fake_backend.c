@@ -91,12 +91,11 @@ static void interface(const char *kind, unsigned int domid, const char *devid, b
 	if (there)
 		snprintf(cmd, sizeof(cmd), "mkdir %s && ln -s ../vif-%u-%s %s/device", path, domid,
 			 devid, path);
-	else /* whatever it is called by now; at once, as the kernel does it: a script may be giving it its name */
+	else /* whatever it is called by now; under the lock of who gives it its name, as in the kernel */
 		snprintf(cmd, sizeof(cmd),
-			 "hit=1; while [ $hit ]; do hit=; for d in %s/*; do case $(readlink "
-			 "$d/device) in ../vif-%u-%s) hit=1; mv $d %s/../gone-%u-%s 2>/dev/null && "
-			 "rm -r %s/../gone-%u-%s;; esac; done; done",
-			 net_dir, domid, devid, net_dir, domid, devid, net_dir, domid, devid);
+			 "exec 9>%s/../net-lock; flock 9; for d in %s/*; do case $(readlink "
+			 "$d/device) in ../vif-%u-%s) rm -r $d;; esac; done",
+			 net_dir, net_dir, domid, devid);
 	if (system(cmd))
 		fprintf(stderr, "failed: %s\n", cmd);
 }

@@ -200,6 +200,8 @@ case "$*" in
 	exit
 	;;
 esac
+# An interface does not go in the middle of this (fake_backend.c).
+exec 9>"$SYS_CLASS_NET/../net-lock" && flock 9 || exit 1
 [ "$1 $2 $3" = "link set dev" ] && cd "$SYS_CLASS_NET/$4" || exit 1
 [ -e ../../no-conf ] || mkdir -p "$SYS_NET_IPV4/conf/$4"
 shift 4
