@@ -174,7 +174,7 @@ tools: headers $(libfdt)/libfdt.h
 $(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-busybox $@
 
-$(programs)/.stamp: $(top)/scripts/fetch-programs $(top)/scripts/unpack-debian
+$(programs)/.stamp: $(top)/scripts/fetch-programs $(top)/scripts/take.sh $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-programs $(programs)
 	@touch $@
 
@@ -211,7 +211,7 @@ disk-tree: kernel tools $(busybox) $(programs)/.stamp
 qemu_tree := $(BUILD)/qemu-utils
 qemu_nbd := $(qemu_tree)/qemu/usr/bin/qemu-nbd
 qemu-utils: $(qemu_nbd)
-$(qemu_nbd): $(top)/scripts/fetch-qemu-utils $(top)/scripts/unpack-debian
+$(qemu_nbd): $(top)/scripts/fetch-qemu-utils $(top)/scripts/take.sh $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-qemu-utils $(qemu_tree)/qemu
 	@touch $@
 on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(if $(GUEST),$(guest_tree)) $(top)/images
@@ -364,9 +364,20 @@ bench-files: all $(bench_linux)
 # Debian's kernel and QEMU for a host with KVM: 200 MB, once, and only when the part runs. Without them all but it runs.
 kvm_host := $(BUILD)/kvm/Image
 kvm_initrd := $(BUILD)/bench/kvm.cpio.gz
-$(kvm_host): $(top)/scripts/fetch-kvm $(top)/scripts/unpack-debian
+$(kvm_host): $(top)/scripts/fetch-kvm $(top)/scripts/take.sh $(top)/scripts/unpack-debian
 	@$(top)/scripts/fetch-kvm $(@D)
 	@touch $@
+# What part compile compiles, and the compiler, in the initramfs of its guest
+cc1 := $(BUILD)/cc1/usr/bin/cc1
+compile_initrd := $(BUILD)/bench/compile.cpio.gz
+$(cc1): $(top)/scripts/fetch-cc1 $(top)/scripts/take.sh $(top)/scripts/unpack-debian
+	@$(top)/scripts/fetch-cc1 $(BUILD)/cc1
+	@touch $@
+.PHONY: bench-compile
+bench-compile: $(cc1)
+	@$(CROSS_COMPILE)gcc -E -P -o $(BUILD)/bench/osbench.i $(top)/tests/bench/linux/osbench.c
+	@$(top)/scripts/mkimage cpio $(compile_initrd) $(BUILD)/cc1 --add $(osbench):/init --add $(BUILD)/bench/osbench.i:/osbench.i --dir proc --dir dev
+	@$(top)/scripts/mkimage ext4 $(BUILD)/bench/compile.img $(disk_tree) --label images --slack 16M --add $(compile_initrd):/compile.cpio.gz
 # For bench, which has made the rest before.
 .PHONY: bench-kvm
 bench-kvm: $(kvm_host)
@@ -374,6 +385,11 @@ bench-kvm: $(kvm_host)
 		--add $(kernel):/Image --add $(BUILD)/bench/osbench.cpio.gz:/osbench.cpio.gz --add $(osbench):/osbench --dir dev --dir proc
 
 bench: bench-files
+ifneq ($(if $(PARTS),$(filter compile,$(PARTS)),compile),)
+	+@$(MAKE) --no-print-directory bench-compile || { \
+		echo "bench: there is no compiler for part compile. Its packages come from apt's Debian mirror (MIRROR= another one)." >&2; \
+		$(if $(PARTS),exit 1,rm -f $(compile_initrd)); }
+endif
 ifneq ($(if $(PARTS),$(filter kvm,$(PARTS)),kvm),)
 	+@$(MAKE) --no-print-directory bench-kvm || { \
 		echo "bench: there is no host with KVM to measure beside Pavise. Its packages come from apt's Debian mirror (MIRROR= another one);" \

@@ -5,8 +5,8 @@ network I/O, and the hypervisor's size. docs/performance.md explains the figures
 
 usage: tests/bench/bench.py [--smoke] [PART...]
 
-parts: kvm (the same work under KVM, for the tables of os, block and net), size, os, hypercalls, calls (where single
-hypercalls spend their instructions), block, net, starts, wall, trace (where a 4 KiB read does); without any, all of them
+parts: kvm (the same work under KVM, for the tables of os, block, net and wall), size, os, compile, hypercalls, calls (where
+single hypercalls spend their instructions), block, net, starts, wall, trace (where reads do); without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
 Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt,
@@ -40,14 +40,17 @@ TIMEBASE = 10000000  # Hz, of QEMU's virt machine
 MEMORY = 256  # MiB, natively and as a guest
 KERNEL = os.path.join(BUILD, "linux", "Image")
 INITRD = os.path.join(OUT, "osbench.cpio.gz")
+COMPILE_INITRD = os.path.join(OUT, "compile.cpio.gz")
 # KVM has these until part kvm has run, which puts its own figures there: KVM in the same emulator, kvmtool without vhost, another machine
 # model; measured once, before the project began.
 KVMTOOL = {"blk-4k-random": 49573, "blk-1m-sequential": 825759, "tcp-round-trip": 84277, "tcp-stream": 1806094}
 KVM = dict(KVMTOOL)
 
 OS_ROWS = (("getppid", "syscall (getppid)"), ("fork+wait", "fork + wait"), ("fork+exec", "fork + exec"),
-           ("pipe", "pipe round trip"), ("touch", "first touch of an anonymous page"), ("cpu", "CPU loop, one iteration"))
-IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-4k-deep", "4 KiB random read, depth 32"),
+           ("pipe", "pipe round trip"), ("touch", "first touch of an anonymous page"),
+           ("messages", "hackbench: 2 groups of 5 and 5, 50 messages of 100 bytes"), ("cpu", "CPU loop, one iteration"))
+COMPILE_ROWS = (("compile", "cc1 -O2 of a file of 3,900 lines"),)
+IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-4k-16", "4 KiB random read, depth 16"), ("blk-4k-32", "4 KiB random read, depth 32"),
            ("blk-1m-sequential", "sequential read, per MiB"))
 NET_ROWS = (("tcp-round-trip", "TCP round trip of 1 byte"), ("tcp-stream", "TCP stream to dom0, per MiB"),
             ("tcp-stream-back", "TCP stream from dom0, per MiB"), ("tcp-stream-guests", "TCP stream to another guest, per MiB"))
@@ -78,8 +81,8 @@ def parse(text):
 
 # --- machines --------------------------------------------------------------------------------------
 
-def native(name, what, icount):
-    c = machine.Config(build=BUILD, smp=1, mem=f"{MEMORY}M", native=True, kernel=KERNEL, initrd=INITRD,
+def native(name, what, icount, initrd=INITRD):
+    c = machine.Config(build=BUILD, smp=1, mem=f"{MEMORY}M", native=True, kernel=KERNEL, initrd=initrd,
                        dom0_cmdline=f"nokaslr bench={what}", extra=ICOUNT if icount else [])
     m = Machine(c, os.path.join(OUT, name + ".log"))
     m.ended(600)
@@ -89,8 +92,8 @@ def native(name, what, icount):
 class Host:
     """dom0 on one hart, with the benchmark's files in /images."""
 
-    def __init__(self, name, icount, extra=()):
-        self.machine = Machine(machine.Config(build=BUILD, smp=1, disk=os.path.join(OUT, "images.img"), snapshot=True,
+    def __init__(self, name, icount, extra=(), disk="images.img"):
+        self.machine = Machine(machine.Config(build=BUILD, smp=1, disk=os.path.join(OUT, disk), snapshot=True,
                                               dom0_cmdline="pavise.noauto nokaslr", extra=(ICOUNT if icount else []) + list(extra)),
                                os.path.join(OUT, name + ".log"), 300)
         self.machine.boot()
@@ -98,11 +101,21 @@ class Host:
     def config(self, name, lines):
         self.machine.shell.write_file(f"/run/{name}.cfg", f'name = "{name}"\non_poweroff = "destroy"\non_crash = "destroy"\n' + lines)
 
-    def linux(self, what, more="", name="bench", options="-c"):
+    def linux(self, what, more="", name="bench", options="-c", ramdisk="osbench"):
         """osbench in a guest; its console."""
-        self.config(name, f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
+        self.config(name, f'kernel = "/images/boot/Image"\nramdisk = "/images/{ramdisk}.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
                     f'extra = "console=hvc0 nokaslr bench={what}"\n{more}')
         return self.machine.run(f"xl create {options} /run/{name}.cfg", 900)
+
+    def disk(self):
+        """osbench's console for a disk that is a file on dom0's tmpfs."""
+        self.machine.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
+        return self.linux("block", 'disk = [ "/run/disk.img,raw,xvda,w" ]\n')
+
+    def own_disk(self):
+        """The same in dom0 itself: the loop device, without a guest."""
+        return self.machine.run("dd if=/dev/zero of=/run/own.img bs=1M count=32 2>/dev/null; d=$(losetup -f); losetup $d /run/own.img; "
+                                "/images/osbench disk $d; losetup -d $d; rm /run/own.img", 600)
 
     def end(self):
         self.machine.send("poweroff -f\n")
@@ -143,7 +156,8 @@ def part_kvm(smoke):
     say(versions)
     say()
     block = parse(host.block())
-    net = parse(host.net())
+    to_host, to_guest = host.net()
+    net = dict(parse(to_host), **{"tcp-stream-guests": parse(to_guest)["tcp-stream"]})
     kvm_os.update(parse(host.linux("os")))
     host.end()
     KVM.clear()
@@ -152,36 +166,67 @@ def part_kvm(smoke):
     return {"host": versions, "os": dict(kvm_os), "block": block, "net": net}
 
 
+def beside_native(part, title, rows, ours, theirs):
+    """Prints and records what runs natively and in a guest."""
+    say(title)
+    lines = []
+    for key, text in rows:
+        ratio = theirs[key] / ours[key]
+        lines.append((text, f"{ours[key]:,.1f}", f"{theirs[key]:,.1f}", f"{ratio:.4f}", "1.02" + ("" if ratio <= 1.02 else "  MISSED"))
+                     + ((f"{kvm_os[key]:,.1f}", f"{kvm_os[key] / ours[key]:.4f}") if key in kvm_os else ()))
+    table(("", "native", "guest", "ratio", "goal") + (("KVM's guest", "ratio") if kvm_os else ()), lines)
+    record(part, rows, "instructions", native=ours, Pavise=theirs, KVM=kvm_os)
+    return {"native": ours, "guest": theirs}
+
+
 def part_os(smoke):
     progress("the operating system natively, instructions")
     ours = native("os-native", "os", True)
     progress("the same in a guest")
     theirs = guest("os-guest", "os", True)
-    say("The same kernel, initramfs and memory natively and as a guest, one hart: instructions (-icount)")
-    rows = []
-    for key, title in OS_ROWS:
-        ratio = theirs[key] / ours[key]
-        rows.append((title, f"{ours[key]:,.1f}", f"{theirs[key]:,.1f}", f"{ratio:.4f}", "1.02" + ("" if ratio <= 1.02 else "  MISSED"))
-                    + ((f"{kvm_os[key]:,.1f}", f"{kvm_os[key] / ours[key]:.4f}") if kvm_os else ()))
-    table(("", "native", "guest", "ratio", "goal") + (("KVM's guest", "ratio") if kvm_os else ()), rows)
-    record("os", OS_ROWS, "instructions", native=ours, Pavise=theirs, KVM=kvm_os)
-    return {"native": ours, "guest": theirs}
+    return beside_native("os", "The same kernel, initramfs and memory natively and as a guest, one hart: instructions (-icount)", OS_ROWS, ours, theirs)
+
+
+def part_compile(smoke):
+    progress("a compiler natively, instructions")
+    ours = native("compile-native", "compile", True, COMPILE_INITRD)
+    progress("the same in a guest")
+    host = Host("compile-guest", True, disk="compile.img")
+    theirs = parse(host.linux("compile", ramdisk="compile"))
+    host.end()
+    return beside_native("compile", "Debian's compiler on a file without #include, one hart: instructions (-icount)", COMPILE_ROWS, ours, theirs)
 
 
 def part_wall(smoke):
-    runs = {"native": [], "guest": []}
+    sides = ("native", "guest") + (("KVM",) if kvm_os else ())
+    runs, disks = {side: [] for side in sides}, {side: [] for side in ("dom0", "guest") + sides[2:]}
+    host = kvm.KvmHost(BUILD, os.path.join(OUT, "kvm-wall.log"), [], MEMORY) if kvm_os else None
     for i in range(1 if smoke else 5):
         progress(f"wall time, round {i + 1}")
         runs["native"].append(native(f"wall-native{i}", "os", False))
-        runs["guest"].append(guest(f"wall-guest{i}", "os", False))
-    say("The same in wall time of the emulator (QEMU TCG), nanoseconds, medians of interleaved runs")
-    rows, result = [], {}
-    for key, title in OS_ROWS:
-        medians = [statistics.median(run[key] for run in runs[side]) for side in ("native", "guest")]
-        result[key] = medians
-        rows.append((title, f"{medians[0]:,.1f}", f"{medians[1]:,.1f}", f"{medians[1] / medians[0]:.2f}"))
-    table(("", "native", "guest", "ratio"), rows)
-    return result
+        ours = Host(f"wall-guest{i}", False)
+        runs["guest"].append(parse(ours.linux("os")))
+        disks["guest"].append(parse(ours.disk()))
+        disks["dom0"].append(parse(ours.own_disk()))
+        ours.end()
+        if host:
+            runs["KVM"].append(parse(host.linux("os")))
+            disks["KVM"].append(parse(host.block()))
+    if host:
+        host.end()
+
+    def compare(title, rows, of, first):
+        """first: the system that the others are measured by."""
+        say(title)
+        medians = {key: {side: statistics.median(run[key] for run in rounds) for side, rounds in of.items()} for key, _ in rows}
+        others = [side for side in of if side != first]
+        table(("", first) + tuple(cell for side in others for cell in (side, "ratio")),
+              [(text, f"{medians[key][first]:,.1f}") + tuple(cell for side in others for cell in
+               (f"{medians[key][side]:,.1f}", f"{medians[key][side] / medians[key][first]:.2f}")) for key, text in rows])
+        return medians
+
+    return {"os": compare("The same in wall time of the emulator (QEMU TCG), nanoseconds, medians of interleaved runs", OS_ROWS, runs, "native"),
+            "block": compare("Disks in wall time, the same runs: a file on dom0's tmpfs, read by dom0 itself and by a guest", IO_ROWS, disks, "dom0")}
 
 
 def two_guests(host, arguments):
@@ -271,26 +316,26 @@ def part_calls(smoke):
     return result
 
 
-def io_table(title, rows, values, loopback=None):
+def io_table(title, rows, values, beside, theirs):
+    """theirs: the same without a guest; beside: what those are called."""
     say(title)
-    head = ("", "Pavise", "KVM (1)", "ratio") + (("native loopback",) if loopback else ())
 
     def row(key, text):
-        kvm = (f"{KVM[key]:,.0f}", f"{values[key] / KVM[key]:.2f}") if key in KVM else ("", "")
-        return (text, f"{values[key]:,.0f}") + kvm + ((f"{loopback[key]:,.0f}" if key in loopback else "",) if loopback else ())
+        kvm_cells = (f"{KVM[key]:,.0f}", f"{values[key] / KVM[key]:.2f}") if key in KVM else ("", "")
+        return (text, f"{values[key]:,.0f}") + kvm_cells + (f"{theirs[key]:,.0f}" if key in theirs else "",)
 
-    table(head, [row(key, text) for key, text in rows])
+    table(("", "Pavise", "KVM (1)", "ratio", beside), [row(key, text) for key, text in rows])
 
 
 def part_block(smoke):
     progress("block, instructions")
     host = Host("block", True)
-    host.machine.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
-    values = parse(host.linux("block", 'disk = [ "/run/disk.img,raw,xvda,w" ]\n'))
+    values = parse(host.disk())
+    own = parse(host.own_disk())
     host.end()
-    io_table("Block I/O from a guest to a file on dom0's tmpfs, one hart: instructions of everyone (-icount)", IO_ROWS, values)
-    record("block", IO_ROWS, "instructions", Pavise=values, KVM=KVM)
-    return values
+    io_table("Block I/O from a guest to a file on dom0's tmpfs, one hart: instructions of everyone (-icount)", IO_ROWS, values, "dom0's own", own)
+    record("block", IO_ROWS, "instructions", **{"dom0's own": own, "Pavise": values, "KVM": KVM})
+    return {"guest": values, "dom0": own}
 
 
 def part_net(smoke):
@@ -306,7 +351,7 @@ def part_net(smoke):
     m.run("xl destroy serve")
     host.end()
     loopback = native("net-loopback", "loopback", True)
-    io_table("TCP between a guest and dom0, and two guests, one hart: instructions of everyone (-icount)", NET_ROWS, values, loopback)
+    io_table("TCP between a guest and dom0, and two guests, one hart: instructions of everyone (-icount)", NET_ROWS, values, "native loopback", loopback)
     record("net", NET_ROWS, "instructions", native_loopback=loopback, Pavise=values, KVM=KVM)
     return {"guest": values, "loopback": loopback}
 
@@ -328,6 +373,17 @@ def start_times(host, first, count, more=()):
     return times
 
 
+def linux_start(host):
+    """Seconds from xl create to main() of a Linux guest's init."""
+    host.config("linux", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\nvcpus = 1\n'
+                'extra = "console=hvc0 nokaslr bench=start"\n')
+    m, log = host.machine, "/var/log/xen/console/guest-start0.log"
+    m.run(f"rm -f {log}")
+    begin = re.search(r"^started 0 (\d+)", m.run("/images/starts 0 1 xl create -q /run/linux.cfg", 600), re.M).group(1)
+    m.run(f"until grep -q 'bench done' {log}; do sleep 0.1; done; while xl domid start0 > /dev/null 2>&1; do sleep 0.1; done", 300)
+    return (int(m.run(f"sed -n 's/^main //p' {log}")) - int(begin)) / TIMEBASE
+
+
 def part_starts(smoke):
     progress("starts, instructions")
     count = 4 if smoke else STARTS
@@ -337,6 +393,7 @@ def part_starts(smoke):
     # The first one ever reads the files from the disk.
     start_times(host, 0, 1)
     m.run("xl destroy start0")
+    linux = [linux_start(host) for _ in range(4)][1:]
     times = start_times(host, 1, count)
     host.end()
     few = min(5, count // 2)
@@ -348,6 +405,11 @@ def part_starts(smoke):
         rows.append((f"{title}, the {count}th over the first", f"{last / first:.3f}",
                      "" if goal[1] is None else f"{goal[1]}" + "  MISSED" * (last / first > goal[1])))
         result[("main", "create")[i]] = [first, last]
+    boot = native("start-native", "start", True)["boot"] / 1e9
+    ratio = statistics.median(linux) / boot
+    rows.append((f"Linux guest of {MEMORY} MiB, from xl create until its init runs (ms)", f"{statistics.median(linux) * 1000:,.1f}", ""))
+    rows.append(("the same over the kernel's own boot natively, from where it begins to keep time", f"{ratio:.3f}", "1.3" + "  MISSED" * (ratio > 1.3)))
+    result["linux"] = [statistics.median(linux), boot]
     say(f"xl create of a newlib guest of 4 MiB, one hart, {count} one after the other: milliseconds, a million instructions each, of everyone "
         "(-icount), and what nobody executes")
     table(("", "", "goal"), rows)
@@ -379,23 +441,32 @@ KINDS = (
 )
 
 
+# What osbench does, of how many of it, how many there are in a trace (None: as often as the function is entered)
+TRACES = (("", "a 4 KiB read", None), ("-32", "one of 32 reads of 4 KiB at once", 1024), ("-sequential", "a MiB of a sequential read", 16))
+
+
 def part_trace(smoke):
-    progress("a single-stepped trace of 4 KiB reads")
+    return {title: trace_reads(f"block-trace{which}", title, count) for which, title, count in (TRACES[:1] if smoke else TRACES)}
+
+
+def trace_reads(what, title, count):
+    progress(f"a single-stepped trace: {title}")
     t = tracer.Tracer(OUT)
     host = Host("trace", True, t.args)
     m = host.machine
     m.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
     host.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\n'
-                'extra = "console=hvc0 nokaslr bench=block-trace"\ndisk = [ "/run/disk.img,raw,xvda,w" ]\n')
+                f'extra = "console=hvc0 nokaslr bench={what}"\ndisk = [ "/run/disk.img,raw,xvda,w" ]\n')
     m.send("xl create -c /run/bench.cfg\n")
     m.expect("bench ready", 120)
     t.on()
     m.send("x\n")
-    m.expect("bench traced", 300)
+    m.expect("bench traced", 900)
     t.off()
     m.kill()
-    counts, calls = tracer.split(t.addresses(), tracer.Symbols(BUILD), "__riscv_sys_pread64")
+    counts, calls = tracer.split(t.addresses(), tracer.Symbols(BUILD), None if count else "__riscv_sys_pread64")
     os.unlink(t.log)
+    calls = count or calls
     total = sum(counts.values()) / calls
     groups, functions = {}, {}
     for (side, place, function), n in counts.items():
@@ -405,7 +476,7 @@ def part_trace(smoke):
         key = f"{'while ' if place == 'hypervisor' else ''}{side if side != '?' else 'neither'}: {kind}"
         groups[key] = groups.get(key, 0) + n / calls
         functions[f"{side}: {place}: {function}"] = n / calls
-    say(f"Where a 4 KiB read spends its {total:,.0f} instructions (mean of {calls}, single-stepped; between two reads' starts)")
+    say(f"Where {title} spends its {total:,.0f} instructions (mean of {calls}, single-stepped)")
     rows = sorted(groups.items(), key=lambda row: -row[1])
     table(("", "instructions", "share"), [(k, f"{n:,.0f}", f"{n / total:.1%}") for k, n in rows if n >= 20])
     top = sorted(functions.items(), key=lambda row: -row[1])[:25]
@@ -413,7 +484,7 @@ def part_trace(smoke):
     return {"groups": groups, "functions": dict(top)}
 
 
-PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
+PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "compile": part_compile, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
          "trace": part_trace}
 
 
@@ -457,6 +528,10 @@ def main():
         if "kvm" in words:
             sys.exit("bench: there is no host with KVM in build: \"make bench PARTS=kvm\" fetches and makes it (scripts/fetch-kvm)")
         parts.remove("kvm")
+    if "compile" in parts and not os.path.exists(COMPILE_INITRD):
+        if "compile" in words:
+            sys.exit("bench: there is no compiler in build: \"make bench PARTS=compile\" fetches it (scripts/fetch-cc1)")
+        parts.remove("compile")
     parts.sort(key=lambda part: part != "kvm")
     started, results = time.monotonic(), {}
     text = about()

@@ -25,9 +25,9 @@ class KvmHost:
         qemu = self.machine.run("qemu-system-riscv64 --version | head -n 1").strip()
         return f"KVM's host: Linux {kernel}, {qemu}"
 
-    def command(self, what, devices=""):
+    def command(self, what, devices="", serial="stdio"):
         """The line that runs osbench in a guest."""
-        return ("qemu-system-riscv64 -M virt -accel kvm -cpu host -smp 1 -nodefaults -display none -serial stdio "
+        return (f"qemu-system-riscv64 -M virt -accel kvm -cpu host -smp 1 -nodefaults -display none -serial {serial} "
                 f"-m {self.memory} -kernel /Image -initrd /osbench.cpio.gz -append 'console=ttyS0 nokaslr bench={what}' {devices}")
 
     def linux(self, what, devices=""):
@@ -40,14 +40,22 @@ class KvmHost:
         return self.linux("block", "-drive if=none,id=disk,format=raw,file=/run/disk.img,cache=none,aio=native "
                           "-device virtio-blk-pci,drive=disk")
 
+    def card(self, last):
+        """A tap device on net()'s bridge, with vhost-net; last: the last byte of its address."""
+        return ("-netdev tap,id=net,script=/run/ifup,downscript=no,vhost=on "
+                f"-device virtio-net-pci,netdev=net,romfile=,mac=52:54:00:12:34:{last:02x}")
+
     def net(self):
-        """A bridge of its own, as Pavise's guest has, and vhost-net."""
+        """The consoles of a guest that talks to the host, and of one that does to another guest; on a bridge of its own, as Pavise's has."""
         m = self.machine
         m.run("brctl addbr bench && ip addr add 10.77.0.1/24 dev bench && ip link set bench up")
         m.shell.write_file("/run/ifup", '#!/bin/sh\nbrctl addif bench "$1" && ip link set "$1" up')
         m.run("chmod 755 /run/ifup; (/osbench serve 7777 < /dev/null > /dev/null 2>&1 &)")
-        return self.linux("net", "-netdev tap,id=net,script=/run/ifup,downscript=no,vhost=on "
-                          "-device virtio-net-pci,netdev=net,romfile=")
+        host = self.linux("net", self.card(0x56))
+        m.run(f"({self.command('net-serve', self.card(0x57), serial='null')} < /dev/null > /run/serve.log 2>&1 & echo $! > /run/serve.pid)")
+        guest = self.linux("net-guest", self.card(0x58))
+        m.run("kill $(cat /run/serve.pid)")
+        return host, guest
 
     def end(self):
         self.machine.send("poweroff -f\n")

@@ -2,7 +2,7 @@
 """Bars of the same work on several systems, as SVG that needs no program to make it."""
 from xml.sax.saxutils import escape
 
-COLOURS = {"native": "#8a8a8a", "native loopback": "#8a8a8a", "Pavise": "#1b6ca8", "KVM": "#c0392b"}
+COLOURS = {"native": "#8a8a8a", "native loopback": "#8a8a8a", "dom0's own": "#8a8a8a", "Pavise": "#1b6ca8", "KVM": "#c0392b"}
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 900, 270, 140, 15, 12, 60
 
 

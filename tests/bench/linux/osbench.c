@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The init of a benchmark's initramfs: measures what the kernel's command line asks for (bench=os, block, net), prints a line
- * "bench NAME COUNT NANOSECONDS" for each measurement, and ends the machine.
- * The same program and initramfs run natively and as a guest.
+ * The init of a benchmark's initramfs: measures what the kernel's command line asks for (bench=os, block, net, compile, start),
+ * prints a line "bench NAME COUNT NANOSECONDS" for each measurement, and ends the machine.
+ * The same program and initramfs run natively and as a guest; in a host it is the other end of a connection, or measures a disk there.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,12 +32,16 @@
 
 #define ROUNDS 5
 
+static bool is_init;
+
 static void die(const char *what)
 {
 	printf("bench failed: %s: %s\n", what, strerror(errno));
 	fflush(stdout);
-	sync();
-	reboot(RB_POWER_OFF);
+	if (is_init) {
+		sync();
+		reboot(RB_POWER_OFF);
+	}
 	exit(1);
 }
 
@@ -173,6 +177,88 @@ static void cpu_loop(unsigned int n)
 		die("the loop");
 }
 
+/* As the program of that name does it: groups of senders and receivers, where each sender writes to each of its receivers. */
+#define GROUPS 2
+#define ENDS 5
+#define MESSAGE 100
+
+static void send_all(const int to[ENDS], unsigned int loops)
+{
+	char message[MESSAGE] = { 0 };
+
+	while (loops--)
+		for (unsigned int i = 0; i < ENDS; i++)
+			for (size_t done = 0; done < MESSAGE;) {
+				ssize_t n = write(to[i], message + done, MESSAGE - done);
+
+				if (n <= 0)
+					_exit(1);
+				done += n;
+			}
+	_exit(0);
+}
+
+static void receive_all(int from, size_t size)
+{
+	char message[MESSAGE];
+
+	while (size) {
+		ssize_t n = read(from, message, size < MESSAGE ? size : MESSAGE);
+
+		if (n <= 0)
+			_exit(1);
+		size -= n;
+	}
+	_exit(0);
+}
+
+/* n messages of each sender to each receiver. */
+static void messages(unsigned int n)
+{
+	pid_t pid[GROUPS * ENDS * 2];
+	unsigned int count = 0;
+
+	for (unsigned int g = 0; g < GROUPS; g++) {
+		int pair[ENDS][2], to[ENDS];
+
+		for (unsigned int i = 0; i < ENDS; i++) {
+			if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair[i]))
+				die("socketpair");
+			to[i] = pair[i][1];
+			pid[count] = fork();
+			if (!pid[count++])
+				receive_all(pair[i][0], (size_t)n * ENDS * MESSAGE);
+		}
+		for (unsigned int i = 0; i < ENDS; i++) {
+			pid[count] = fork();
+			if (!pid[count++])
+				send_all(to, n);
+		}
+		for (unsigned int i = 0; i < ENDS; i++) {
+			close(pair[i][0]);
+			close(pair[i][1]);
+		}
+	}
+	while (count)
+		wait_for(pid[--count]);
+}
+
+/* A file of C as the preprocessor leaves it, by the compiler of the initramfs. Not in KVM's guests: it reads the time (now()). */
+static void compile(unsigned int n)
+{
+	while (n--) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			execl("/usr/bin/cc1", "cc1", "-quiet", "-O2", "-march=rv64gc",
+			      "-mabi=lp64d", "-fpreprocessed", "/osbench.i", "-o", "/dev/null",
+			      NULL);
+			_exit(1);
+		}
+		wait_for(pid);
+	}
+}
+
 static void bench_os(void)
 {
 	measure("getppid", 10000, getppid_loop);
@@ -180,6 +266,7 @@ static void bench_os(void)
 	measure("fork+exec", 50, fork_exec);
 	measure("pipe", 1000, pipe_round_trip);
 	measure("touch", 2048, first_touch);
+	measure("messages", 20, messages);
 	measure("cpu", 4000000, cpu_loop);
 }
 
@@ -209,20 +296,18 @@ static void sequential_read(unsigned int n)
 			die("pread");
 }
 
-/* The same with DEPTH reads in flight at any time, as fio's libaio does it. */
+/* The same with that many reads in flight at any time, as fio's libaio does it. */
 #define DEPTH 32
+static aio_context_t flights; /* for good: its end waits for all CPUs */
 
-static void random_read_deep(unsigned int n)
+static void random_read_flying(unsigned int n, unsigned int depth)
 {
 	static uint64_t x = 88172645463325252ULL;
 	static struct iocb blocks[DEPTH], *which[DEPTH];
 	struct io_event done[DEPTH];
-	unsigned int left = n, ready = DEPTH, flying = 0;
-	aio_context_t ctx = 0;
+	unsigned int left = n, ready = depth, flying = 0;
 
-	if (syscall(SYS_io_setup, DEPTH, &ctx))
-		die("io_setup");
-	for (unsigned int i = 0; i < DEPTH; i++)
+	for (unsigned int i = 0; i < depth; i++)
 		which[i] = &blocks[i];
 	while (left || flying) {
 		unsigned int count = ready < left ? ready : left;
@@ -241,11 +326,11 @@ static void random_read_deep(unsigned int n)
 			b->aio_nbytes = 4096;
 			b->aio_offset = x % (disk_size / 4096) * 4096;
 		}
-		if (count && syscall(SYS_io_submit, ctx, (long)count, which) != count)
+		if (count && syscall(SYS_io_submit, flights, (long)count, which) != count)
 			die("io_submit");
 		left -= count;
 		flying += count;
-		ended = syscall(SYS_io_getevents, ctx, 1L, (long)DEPTH, done, NULL);
+		ended = syscall(SYS_io_getevents, flights, 1L, (long)depth, done, NULL);
 		if (ended < 1)
 			die("io_getevents");
 		for (long i = 0; i < ended; i++) {
@@ -256,28 +341,49 @@ static void random_read_deep(unsigned int n)
 		flying -= ended;
 		ready = ended;
 	}
-	syscall(SYS_io_destroy, ctx);
 }
 
-static void bench_block(bool trace)
+static void random_read_16(unsigned int n)
 {
-	/* Xen's disk, or virtio's where KVM is measured */
-	disk = open("/dev/xvda", O_RDONLY | O_DIRECT);
-	if (disk < 0)
-		disk = open("/dev/vda", O_RDONLY | O_DIRECT);
+	random_read_flying(n, 16);
+}
+
+static void random_read_32(unsigned int n)
+{
+	random_read_flying(n, 32);
+}
+
+static void open_disk(const char *path)
+{
+	disk = open(path, O_RDONLY | O_DIRECT);
 	if (disk < 0 || ioctl(disk, BLKGETSIZE64, &disk_size))
-		die("/dev/xvda, /dev/vda");
+		die(path);
 	if (posix_memalign((void **)&buffer, 4096, 1 << 20))
 		die("memory");
 	memset(buffer, 1, 1 << 20);
-	if (trace) {
+	if (syscall(SYS_io_setup, DEPTH, &flights))
+		die("io_setup");
+}
+
+static void bench_block(const char *path)
+{
+	open_disk(path);
+	measure("blk-4k-random", 500, random_read);
+	measure("blk-4k-16", 1024, random_read_16);
+	measure("blk-4k-32", 1024, random_read_32);
+	measure("blk-1m-sequential", 16, sequential_read);
+}
+
+/* @what: bench=block-trace and one of these behind it */
+static void trace_block(const char *path, const char *what)
+{
+	open_disk(path);
+	if (strstr(what, "-32"))
+		traced(1024, random_read_32);
+	else if (strstr(what, "-sequential"))
+		traced(16, sequential_read);
+	else
 		traced(21, random_read);
-	} else {
-		measure("blk-4k-random", 500, random_read);
-		measure("blk-4k-deep", 1024, random_read_deep);
-		measure("blk-1m-sequential", 16, sequential_read);
-	}
-	close(disk);
 }
 
 /* ---- network ---- */
@@ -457,31 +563,61 @@ static void bench_loopback(void)
 	bench_net("lo", "127.0.0.1", "127.0.0.1");
 }
 
+/* How long it took to get here: in ticks of the machine's clock, and since the kernel has kept time itself. */
+static void start(void)
+{
+	uint64_t began;
+
+	__asm__ volatile("rdtime %0" : "=r"(began)); /* not in KVM's guests: now() */
+	printf("main %llu\n", (unsigned long long)began);
+	printf("bench boot 1 %llu\n", (unsigned long long)now());
+	printf("bench done\n");
+	fflush(stdout);
+	usleep(200000);
+	reboot(RB_POWER_OFF);
+}
+
 int main(int argc, char **argv)
 {
 	char cmdline[2048] = "";
+	const char *disk_path, *trace;
 	int fd;
 
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
 	if (argc > 2 && !strcmp(argv[1], "serve"))
 		serve(atoi(argv[2]));
+	if (argc > 2 && !strcmp(argv[1], "disk")) {
+		bench_block(argv[2]);
+		printf("bench done\n");
+		return 0;
+	}
 	if (getpid() != 1) {
 		fprintf(stderr,
-			"usage: osbench serve PORT; otherwise it is an init (tests/bench/bench.py)\n");
+			"usage: osbench serve PORT, osbench disk FILE; otherwise it is an init (tests/bench/bench.py)\n");
 		return 2;
 	}
+	is_init = true;
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 	fd = open("/proc/cmdline", O_RDONLY);
 	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) < 0)
 		die("/proc/cmdline");
 	setvbuf(stdout, NULL, _IOFBF, 65536);
+	if (strstr(cmdline, "bench=start"))
+		start();
 	sleep(1); /* the kernel's own beginnings */
+	/* Xen's disk, or virtio's where KVM is measured */
+	disk_path = access("/dev/xvda", F_OK) ? "/dev/vda" : "/dev/xvda";
+	trace = strstr(cmdline, "bench=block-trace");
 	if (strstr(cmdline, "bench=os"))
 		bench_os();
+	else if (strstr(cmdline, "bench=compile"))
+		measure("compile", 1, compile);
+	else if (trace)
+		trace_block(disk_path, trace);
 	else if (strstr(cmdline, "bench=block"))
-		bench_block(strstr(cmdline, "bench=block-trace"));
+		bench_block(disk_path);
 	else if (strstr(cmdline, "bench=net-trace"))
 		trace_net("10.77.0.1", strstr(cmdline, "bench=net-trace-back"));
 	else if (strstr(cmdline, "bench=net-serve")) {
