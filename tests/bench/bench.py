@@ -6,7 +6,8 @@ network I/O, and the hypervisor's size. docs/performance.md explains the figures
 usage: tests/bench/bench.py [--smoke] [PART...]
 
 parts: kvm (the same work under KVM, for the tables of os, block, net and wall), size, os, compile, hypercalls, calls (where
-single hypercalls spend their instructions), block, net, starts, wall, trace (where reads do); without any, all of them
+single hypercalls spend their instructions), block, net, starts, wall, trace (where reads do), nettrace (where a stream does);
+without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
 Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt,
@@ -338,17 +339,23 @@ def part_block(smoke):
     return {"guest": values, "dom0": own}
 
 
+BENCH_VIF = "vif = [ 'bridge=bench' ]\n"
+
+
+def bench_bridge(m):
+    """A bridge of its own, on which nobody else talks, and dom0's end of the streams."""
+    m.run("brctl addbr bench && ip addr add 10.77.0.1/24 dev bench && ip link set bench up")
+    m.run("(/images/osbench serve 7777 < /dev/null > /dev/null 2>&1 &)")
+
+
 def part_net(smoke):
     progress("network, instructions")
     host = Host("net", True)
-    m = host.machine
-    # A bridge of its own: nobody else talks on it.
-    m.run("brctl addbr bench && ip addr add 10.77.0.1/24 dev bench && ip link set bench up")
-    m.run("(/images/osbench serve 7777 < /dev/null > /dev/null 2>&1 &)")
-    values = parse(host.linux("net", "vif = [ 'bridge=bench' ]\n"))
-    host.linux("net-serve", "vif = [ 'bridge=bench' ]\n", "serve", "-q")
-    values["tcp-stream-guests"] = parse(host.linux("net-guest", "vif = [ 'bridge=bench' ]\n"))["tcp-stream"]
-    m.run("xl destroy serve")
+    bench_bridge(host.machine)
+    values = parse(host.linux("net", BENCH_VIF))
+    host.linux("net-serve", BENCH_VIF, "serve", "-q")
+    values["tcp-stream-guests"] = parse(host.linux("net-guest", BENCH_VIF))["tcp-stream"]
+    host.machine.run("xl destroy serve")
     host.end()
     loopback = native("net-loopback", "loopback", True)
     io_table("TCP between a guest and dom0, and two guests, one hart: instructions of everyone (-icount)", NET_ROWS, values, "native loopback", loopback)
@@ -432,8 +439,9 @@ def part_size(smoke):
 
 # Functions of a kernel by what they are for; the first that matches.
 KINDS = (
-    ("grants, event channels, rings", r"gnttab|gntdev|evtchn|xen_|xenbus|__xen|HYPERVISOR|hypercall|notify_remote|blkif|blkfront|xenvif|dispatch_rw|"
+    ("grants, event channels, rings", r"gnttab|gntdev|evtchn|xen_|xenbus|__xen|HYPERVISOR|hypercall|notify_remote|blkif|blkfront|xenvif|xennet|netfront|dispatch_rw|"
      r"set_foreign|__unmap|purge_persistent|get_free_gref|persistent|__do_block_io|do_block_io|end_block_io|fill_status|add_id_to|get_id_from"),
+    ("network stack", r"^_*(tcp|skb|ip|inet|br|dev|net|netif|napi|sock|sk|nf|nft|fdb|eth|qdisc|pfifo|ipv4|csum|kfree_skb|alloc_skb)_"),
     ("files, loop device, copying", r"loop|^lo_|shmem|simple_|filemap|folio|xas_|copy_page|memcpy|fallback_scalar|iov_iter|splice|do_iter|vfs_|kiocb|touch_atime"),
     ("block layer", r"blk|bio|request|elv|dd_|deadline|sbitmap|submit|rq_|plug|disk|iov|dio|blkdev|__bread|mempool|iomap|pread"),
     ("scheduler, wake-ups, threads", r"sched|wake|rq|entity|eevdf|pick_|enqueue|dequeue|task|switch|kthread|worker|work|queue_|wait|resched|cpu_idle|idle|do_idle|load_|update_|util|pelt|complet|swake"),
@@ -441,22 +449,11 @@ KINDS = (
 )
 
 
-# What osbench does, of how many of it, how many there are in a trace (None: as often as the function is entered)
-TRACES = (("", "a 4 KiB read", None), ("-32", "one of 32 reads of 4 KiB at once", 1024), ("-sequential", "a MiB of a sequential read", 16))
-
-
-def part_trace(smoke):
-    return {title: trace_reads(f"block-trace{which}", title, count) for which, title, count in (TRACES[:1] if smoke else TRACES)}
-
-
-def trace_reads(what, title, count):
-    progress(f"a single-stepped trace: {title}")
-    t = tracer.Tracer(OUT)
-    host = Host("trace", True, t.args)
+def trace_guest(host, t, what, settings):
+    """A guest of osbench does `what` while each instruction is logged; the machine ends."""
     m = host.machine
-    m.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
     host.config("bench", f'kernel = "/images/boot/Image"\nramdisk = "/images/osbench.cpio.gz"\nmemory = {MEMORY}\n'
-                f'extra = "console=hvc0 nokaslr bench={what}"\ndisk = [ "/run/disk.img,raw,xvda,w" ]\n')
+                f'extra = "console=hvc0 nokaslr bench={what}"\n{settings}')
     m.send("xl create -c /run/bench.cfg\n")
     m.expect("bench ready", 120)
     t.on()
@@ -464,7 +461,11 @@ def trace_reads(what, title, count):
     m.expect("bench traced", 900)
     t.off()
     m.kill()
-    counts, calls = tracer.split(t.addresses(), tracer.Symbols(BUILD), None if count else "__riscv_sys_pread64")
+
+
+def trace_table(title, t, first=None, count=None):
+    """Sides, kinds and functions of what was logged; for one of `count`, or between calls of the function `first`."""
+    counts, calls = tracer.split(t.addresses(), tracer.Symbols(BUILD), first)
     os.unlink(t.log)
     calls = count or calls
     total = sum(counts.values()) / calls
@@ -476,7 +477,7 @@ def trace_reads(what, title, count):
         key = f"{'while ' if place == 'hypervisor' else ''}{side if side != '?' else 'neither'}: {kind}"
         groups[key] = groups.get(key, 0) + n / calls
         functions[f"{side}: {place}: {function}"] = n / calls
-    say(f"Where {title} spends its {total:,.0f} instructions (mean of {calls}, single-stepped)")
+    say(title.format(total=total, calls=calls))
     rows = sorted(groups.items(), key=lambda row: -row[1])
     table(("", "instructions", "share"), [(k, f"{n:,.0f}", f"{n / total:.1%}") for k, n in rows if n >= 20])
     top = sorted(functions.items(), key=lambda row: -row[1])[:25]
@@ -484,8 +485,34 @@ def trace_reads(what, title, count):
     return {"groups": groups, "functions": dict(top)}
 
 
+# What osbench does, of what that is one, how many there are in a trace (None: as often as a read begins)
+TRACES = (("", "a 4 KiB read", None), ("-32", "one of 32 reads of 4 KiB at once", 1024), ("-sequential", "a MiB of a sequential read", 16))
+
+
+def part_trace(smoke):
+    result = {}
+    for which, what, count in TRACES[:1] if smoke else TRACES:
+        progress(f"a single-stepped trace: {what}")
+        t = tracer.Tracer(OUT)
+        host = Host("trace", True, t.args)
+        host.machine.run("dd if=/dev/zero of=/run/disk.img bs=1M count=32 2>/dev/null", 120)
+        trace_guest(host, t, "block-trace" + which, 'disk = [ "/run/disk.img,raw,xvda,w" ]\n')
+        result[what] = trace_table(f"Where {what} spends its {{total:,.0f}} instructions (mean of {{calls}}, single-stepped)",
+                                   t, None if count else "__riscv_sys_pread64", count)
+    return result
+
+
+def part_nettrace(smoke):
+    progress("a single-stepped trace of a stream")
+    t = tracer.Tracer(OUT)
+    host = Host("nettrace", True, t.args)
+    bench_bridge(host.machine)
+    trace_guest(host, t, "net-trace", BENCH_VIF)
+    return trace_table("Where the first MiB of a TCP stream to dom0 spends its {total:,.0f} instructions (single-stepped; with the connection's making)", t)
+
+
 PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "compile": part_compile, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
-         "trace": part_trace}
+         "trace": part_trace, "nettrace": part_nettrace}
 
 
 def about():

@@ -15,7 +15,7 @@ def test_guest(hosts, guest, harts):
     host = hosts(harts, guest.icount)
     before = host.census() if guest.census else None
     judge(host.run(guest))
-    host.look_over()
+    host.look_over(guest.grows)
     if guest.dom0:
         host.look_at_log(guest.dom0)
     if before:

@@ -42,6 +42,15 @@ def test_bench_starts():
     assert all(len(pair) == 2 and min(pair) > 0 for pair in results["starts"].values())
 
 
+@pytest.mark.full
+def test_bench_nettrace():
+    """Both ends of the stream are told apart, and both copy it."""
+    lines, results = run("nettrace")
+    assert any("the first MiB of a TCP stream to dom0" in line for line in lines)
+    functions = results["nettrace"]["functions"]
+    assert min(functions[f"{side}: linux: fallback_scalar_usercopy"] for side in ("guest", "dom0")) > 1 << 17, functions  # as many words
+
+
 def test_bench_unknown_part():
     done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests", "bench", "bench.py"), "speed"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=60, check=False)

@@ -140,6 +140,29 @@ def test_content(dom0, disk):
     dom0.run("xl destroy two")
 
 
+@pytest.mark.grows
+def test_pieces(dom0):
+    """Odd sizes at odd places, from memory and from files, over TCP and UDP: the first packets of a guest are mapped by dom0, most others
+    copied when they are for dom0 itself, and mapped when they are for another guest."""
+    pieces = "'disk=[\"/images/test/pieces,raw,xvda,r\"]'"
+    addresses = {}
+    for i, name in (2, "one"), (3, "two"):
+        create(dom0, name, f"mac=00:16:3e:00:00:0{i}", options=pieces)
+        with dom0.guest(name, prompt="guest") as guest:
+            addresses[name] = address(guest)
+            guest.run("cat /dev/xvda > /tmp/pieces; chmod +x /tmp/pieces; (/tmp/pieces serve 5003 > /tmp/serve 2>&1 &); "
+                      "until grep -q listening /tmp/serve; do sleep 0.1; done")
+    dom0.run("(/images/test/pieces serve 5003 > /tmp/serve 2>&1 &); until grep -q listening /tmp/serve; do sleep 0.1; done")
+    try:
+        for name, others in ("one", [DOM0]), ("two", [addresses["one"], DOM0]):
+            with dom0.guest(name, prompt="guest") as guest:
+                for other in others:
+                    assert guest.run(f"/tmp/pieces {other} 5003", 120).strip() == "all came back", (name, other)
+        assert dom0.run(f"/images/test/pieces {addresses['two']} 5003", 120).strip() == "all came back"
+    finally:
+        dom0.run("killall pieces; rm /tmp/serve; xl destroy one; xl destroy two")
+
+
 def test_outside(boot, disk, free_port, fetch):
     """Through dom0's e1000e to QEMU's host and back: large segments leave in one piece, checksums are right."""
     web, raw = free_port(), free_port()
