@@ -174,7 +174,17 @@ static const struct shape shapes[] = {
 	      F(struct xen_sysctl_scheduler_op, cmd, INDEX),
 	      F(struct xen_sysctl_scheduler_op, u.sched_credit2.ratelimit_us, OFFSET)),
 
-	SHAPE("XEN_DOMCTL_createdomain", createdomain, 1, F(createdomain, max_vcpus, SMALL),
+	SHAPE("sysctl.u.cpupool_op", struct xen_sysctl_cpupool_op, 1,
+	      F(struct xen_sysctl_cpupool_op, op, SMALL),
+	      F(struct xen_sysctl_cpupool_op, cpupool_id, INDEX),
+	      F(struct xen_sysctl_cpupool_op, sched_id, SMALL),
+	      F(struct xen_sysctl_cpupool_op, domid, DOMID),
+	      F(struct xen_sysctl_cpupool_op, cpu, SMALL),
+	      F(struct xen_sysctl_cpupool_op, cpumap.bitmap, BUFFER),
+	      F(struct xen_sysctl_cpupool_op, cpumap.nr_bits, OFFSET)),
+
+	SHAPE("XEN_DOMCTL_createdomain", createdomain, 1, F(createdomain, cpupool_id, INDEX),
+	      F(createdomain, max_vcpus, SMALL),
 	      F(createdomain, max_evtchn_port, WILD), F(createdomain, max_grant_frames, SMALL),
 	      F(createdomain, max_maptrack_frames, SMALL)),
 	SHAPE("domctl.u.max_mem", struct xen_domctl_max_mem, 1,

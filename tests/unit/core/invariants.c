@@ -324,8 +324,8 @@ void check_scheduler(void)
 	}
 	list_for_each(d, &domain_list, list) {
 		domain_for_each_vcpu(d, v, i)
-			CHECK(!v->on_queue || !(idle & (v->pinned ? v->pinned : ~0UL)),
+			CHECK(!v->on_queue || !(idle & may_use(v)),
 			      "d%uv%u waits while a hart idles: %lx may run it, %lx idle", d->id,
-			      v->id, v->pinned ? v->pinned : ~0UL, idle);
+			      v->id, may_use(v), idle);
 	}
 }
