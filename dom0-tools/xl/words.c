@@ -106,7 +106,6 @@ static const struct xen_key keys[] = {
 	{ "pci_permissive", NULL },
 	{ "pci_power_mgmt", NULL },
 	{ "pci_seize", NULL },
-	{ "pool", NULL },
 	{ "pvh", NULL },
 	{ "pvshim", NULL },
 	{ "pvshim_cmdline", NULL },
@@ -174,14 +173,6 @@ static const struct {
 	const char *verb, *why_not;
 } verbs[] = {
 	{ "button-press", "a guest has no ACPI buttons; xl trigger has power and reset" },
-	{ "cpupool-cpu-add", NULL },
-	{ "cpupool-cpu-remove", NULL },
-	{ "cpupool-create", NULL },
-	{ "cpupool-destroy", NULL },
-	{ "cpupool-list", "all CPUs are in one pool, Pool-0; more come in a later version" },
-	{ "cpupool-migrate", NULL },
-	{ "cpupool-numa-split", "all CPUs and all memory are one NUMA node (xl info -n)" },
-	{ "cpupool-rename", NULL },
 	{ "dt-overlay", "devices are dom0's: no device tree is changed while the machine runs" },
 	{ "getenforce",
 	  "there is no FLASK policy: access is checked by the rules of xsm=dummy or xsm=silo" },
