@@ -305,6 +305,8 @@ static void look_at_vcpu(struct vcpu *v, u64 *idle)
 	CHECK(*idle & BIT(v->hart), "d%uv%u runs on hart %u, and so does another", d, v->id,
 	      v->hart);
 	CHECK(host.current[v->hart] == v, "d%uv%u does not run on hart %u", d, v->id, v->hart);
+	CHECK(may_use(v) & BIT(v->hart), "d%uv%u runs on hart %u, of %lx that it may use", d, v->id,
+	      v->hart, may_use(v));
 	*idle &= ~BIT(v->hart);
 }
 
