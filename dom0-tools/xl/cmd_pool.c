@@ -131,8 +131,8 @@ int cmd_cpupool_list(int argc, char **argv)
 
 /* --- cpupool-cpu-add, cpupool-cpu-remove ------------------------------------------------------ */
 
-/* Those of the text that the machine has. */
-static int read_cpus(struct xl *xl, const char *text, uint64_t *mask)
+/* Those of the text that the machine has; of whole nodes only @of is meant. */
+static int read_cpus(struct xl *xl, const char *text, uint64_t of, uint64_t *mask)
 {
 	struct xen_sysctl_physinfo info;
 	struct cpus set;
@@ -152,6 +152,9 @@ static int read_cpus(struct xl *xl, const char *text, uint64_t *mask)
 		return -1;
 	}
 	*mask = info.nr_cpus < CPUS_MAX ? set.mask & ((1ULL << info.nr_cpus) - 1) : set.mask;
+	if (!strncmp(text, "node", 4) && !(*mask &= of))
+		return xl_error("'%s' has no such CPU: xl cpupool-list -c shows whose they are",
+				text);
 	return 0;
 }
 
@@ -197,11 +200,11 @@ static int cpu_add(struct xl *xl, char **word)
 	char *text;
 	int rc;
 
-	if (pool_find(xl, word[0], &p) || read_cpus(xl, word[1], &cpus))
-		return -1;
 	rc = pv_pool_free_cpus(xl->pv, &unused);
 	if (rc)
 		return xl_error("cannot ask for the free CPUs: %s", strerror(-rc));
+	if (pool_find(xl, word[0], &p) || read_cpus(xl, word[1], unused, &cpus))
+		return -1;
 	if (!(cpus & ~unused))
 		return each_cpu(xl, &p, cpus, true);
 	text = cpus_text(cpus & ~unused, CPUS_ALL);
@@ -217,7 +220,7 @@ static int cpu_remove(struct xl *xl, char **word)
 	struct pv_pool p;
 	uint64_t cpus;
 
-	if (pool_find(xl, word[0], &p) || read_cpus(xl, word[1], &cpus))
+	if (pool_find(xl, word[0], &p) || read_cpus(xl, word[1], p.cpus, &cpus))
 		return -1;
 	if (!strcmp(word[1], "all"))
 		cpus &= p.cpus;

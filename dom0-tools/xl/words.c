@@ -207,7 +207,7 @@ static const struct {
 	{ "resume", NULL },
 	{ "save", NULL },
 	{ "sched-credit",
-	  "the scheduler is one of its own, nearest to credit2; its settings come in a later version" },
+	  "the scheduler is one of its own, nearest to credit2: xl sched-credit2 has its settings" },
 	{ "sched-null", "there is no null scheduler; xl vcpu-pin gives a vCPU a CPU" },
 	{ "sched-rtds", "there is no real-time scheduler" },
 	{ "set-parameters",

@@ -184,8 +184,8 @@ static const struct shape shapes[] = {
 	      F(struct xen_sysctl_cpupool_op, cpumap.nr_bits, OFFSET)),
 
 	SHAPE("XEN_DOMCTL_createdomain", createdomain, 1, F(createdomain, cpupool_id, INDEX),
-	      F(createdomain, max_vcpus, SMALL),
-	      F(createdomain, max_evtchn_port, WILD), F(createdomain, max_grant_frames, SMALL),
+	      F(createdomain, max_vcpus, SMALL), F(createdomain, max_evtchn_port, WILD),
+	      F(createdomain, max_grant_frames, SMALL),
 	      F(createdomain, max_maptrack_frames, SMALL)),
 	SHAPE("domctl.u.max_mem", struct xen_domctl_max_mem, 1,
 	      F(struct xen_domctl_max_mem, max_memkb, LENGTH)),

@@ -102,7 +102,11 @@ says 1 "there is no CPU pool 'none'" xl cpupool-cpu-remove none 0
 says 2 "Usage: xl [-v] cpupool-cpu-add" xl cpupool-cpu-add fast
 says 2 "Usage: xl [-v] cpupool-cpu-remove" xl cpupool-cpu-remove fast
 check "all of it" xl cpupool-cpu-remove fast all
-check "the whole node's" xl cpupool-cpu-add fast node:0,^0
+check "what is free of the node" xl cpupool-cpu-add fast node:0
+check "it has it" cpus fast 1
+says 1 "'node:0' has no such CPU" xl cpupool-cpu-add fast node:0
+check "what it has of the node" xl cpupool-cpu-remove fast node:0
+check "back" xl cpupool-cpu-add fast 1
 check "it has it" cpus fast 1
 
 # --- guests ---
@@ -182,6 +186,10 @@ says 1 "nothing is set with it" xl sched-credit2 --json -d a -w 5
 xl cpupool-list --json >json
 check "the pools as JSON" schema cpupool-list
 check "the pools as JSON" grep -q '"name": "fast", "scheduler": "credit2", "cpus": \[1\], "domains": 1' json
+xl metrics >m.prom
+check "metrics: CPUs" grep -qx 'pavise_cpupool_cpus{cpupool="fast"} 1' m.prom
+check "metrics: domains" grep -qx 'pavise_cpupool_domains{cpupool="fast"} 1' m.prom
+check "metrics: free CPUs" grep -qx 'pavise_cpus_free 0' m.prom
 xl info --json >json
 check "xl info's" schema info
 
