@@ -38,6 +38,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 	d->max_grant_frames = c->max_grant_frames;
 	d->max_maptrack_frames = c->max_maptrack_frames;
 	d->grant_opts = XEN_DOMCTL_GRANT_version(1);
+	d->cpupool_id = c->pool;
 	d->arch.engine = c->engine;
 	rc = domctl(pv, &op);
 	if (rc)

@@ -101,11 +101,12 @@ int pv_sched_id(struct pv *pv, uint32_t *id)
 	return rc;
 }
 
-static int rate_limit(struct pv *pv, uint32_t cmd, uint32_t *us)
+static int rate_limit(struct pv *pv, uint32_t pool, uint32_t cmd, uint32_t *us)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_scheduler_op };
 	int rc;
 
+	op.u.scheduler_op.cpupool_id = pool;
 	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
 	op.u.scheduler_op.cmd = cmd;
 	op.u.scheduler_op.u.sched_credit2.ratelimit_us = *us;
@@ -114,15 +115,102 @@ static int rate_limit(struct pv *pv, uint32_t cmd, uint32_t *us)
 	return rc;
 }
 
-int pv_rate_limit(struct pv *pv, uint32_t *us)
+int pv_rate_limit(struct pv *pv, uint32_t pool, uint32_t *us)
 {
 	*us = 0;
-	return rate_limit(pv, XEN_SYSCTL_SCHEDOP_getinfo, us);
+	return rate_limit(pv, pool, XEN_SYSCTL_SCHEDOP_getinfo, us);
 }
 
-int pv_set_rate_limit(struct pv *pv, uint32_t us)
+int pv_set_rate_limit(struct pv *pv, uint32_t pool, uint32_t us)
 {
-	return rate_limit(pv, XEN_SYSCTL_SCHEDOP_putinfo, &us);
+	return rate_limit(pv, pool, XEN_SYSCTL_SCHEDOP_putinfo, &us);
+}
+
+/* With the CPUs that come back, if that is asked for. */
+static int pool_op(struct pv *pv, struct xen_sysctl_cpupool_op *p, uint64_t *cpus)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
+	uint64_t *buf = cpus ? pv_buf_alloc(pv, sizeof(*buf)) : NULL;
+	int rc;
+
+	if (cpus && !buf)
+		return errno ? -errno : -ENOMEM;
+	if (buf) {
+		*buf = 0;
+		set_xen_guest_handle(p->cpumap.bitmap, (uint8_t *)buf);
+		p->cpumap.nr_bits = 64;
+	}
+	op.u.cpupool_op = *p;
+	rc = sysctl_op(pv, &op);
+	*p = op.u.cpupool_op;
+	if (buf) {
+		*cpus = *buf;
+		pv_buf_free(pv, buf, sizeof(*buf));
+	}
+	return rc;
+}
+
+int pv_pool_info(struct pv *pv, uint32_t from, struct pv_pool *pool)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_INFO, .cpupool_id = from };
+	int rc = pool_op(pv, &p, &pool->cpus);
+
+	pool->id = p.cpupool_id;
+	pool->scheduler = p.sched_id;
+	pool->domains = p.n_dom;
+	return rc;
+}
+
+int pv_pool_free_cpus(struct pv *pv, uint64_t *cpus)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_FREEINFO };
+
+	return pool_op(pv, &p, cpus);
+}
+
+int pv_pool_create(struct pv *pv, uint32_t *id)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_CREATE,
+					   .cpupool_id = XEN_SYSCTL_CPUPOOL_PAR_ANY,
+					   .sched_id = XEN_SCHEDULER_CREDIT2 };
+	int rc = pool_op(pv, &p, NULL);
+
+	*id = p.cpupool_id;
+	return rc;
+}
+
+int pv_pool_destroy(struct pv *pv, uint32_t id)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_DESTROY, .cpupool_id = id };
+
+	return pool_op(pv, &p, NULL);
+}
+
+int pv_pool_add_cpu(struct pv *pv, uint32_t id, uint32_t cpu)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_ADDCPU,
+					   .cpupool_id = id,
+					   .cpu = cpu };
+
+	return pool_op(pv, &p, NULL);
+}
+
+int pv_pool_remove_cpu(struct pv *pv, uint32_t id, uint32_t cpu)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_RMCPU,
+					   .cpupool_id = id,
+					   .cpu = cpu };
+
+	return pool_op(pv, &p, NULL);
+}
+
+int pv_pool_move(struct pv *pv, uint32_t id, uint32_t domid)
+{
+	struct xen_sysctl_cpupool_op p = { .op = XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN,
+					   .cpupool_id = id,
+					   .domid = domid };
+
+	return pool_op(pv, &p, NULL);
 }
 
 int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max)

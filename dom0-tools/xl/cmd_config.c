@@ -74,12 +74,19 @@ static void add_number(const struct options *o, char **args, int *n, const char 
 		args[(*n)++] = xl_sprintf("%s=%lu", key, value);
 }
 
-/* What the guest has now, mem-set's and vcpu-set's changes included, with @o's keys in the place of its own. */
+static void add_text(const struct options *o, char **args, int *n, const char *key,
+		     const char *value)
+{
+	if (value && !is_given(o, key))
+		args[(*n)++] = xl_sprintf("%s=\"%s\"", key, value);
+}
+
+/* What the guest has now, mem-set's, vcpu-set's and cpupool-migrate's changes included, with @o's keys in the place of its own. */
 static int read_changed(struct xl *xl, uint32_t domid, const struct options *o,
 			struct xl_config *cfg)
 {
 	char *path = xl_sprintf(XL_NEXT_FILE, domid);
-	char **args = calloc(o->nr_args + 3, sizeof(*args));
+	char **args = calloc(o->nr_args + 4, sizeof(*args));
 	struct xl_config made, now;
 	int i, n = 0, rc;
 
@@ -98,6 +105,8 @@ static int read_changed(struct xl *xl, uint32_t domid, const struct options *o,
 		}
 		if (made.vcpus != now.vcpus)
 			add_number(o, args, &n, "vcpus", now.vcpus);
+		if (now.pool && (!made.pool || strcmp(made.pool, now.pool)))
+			add_text(o, args, &n, "pool", now.pool);
 		memcpy(args + n, o->args, o->nr_args * sizeof(*args));
 		rc = config_read(cfg, path, args, n + o->nr_args, stderr);
 	}

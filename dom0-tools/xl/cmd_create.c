@@ -195,6 +195,8 @@ static int dry_run(const struct xl_config *c)
 	printf("cmdline = \"%s\"\nmemory = %lu\nmaxmem = %lu\nvcpus = %u\nmaxvcpus = %u\n"
 	       "max_event_channels = %u\n",
 	       c->cmdline, c->memory, c->maxmem, c->vcpus, c->maxvcpus, c->max_event_channels);
+	if (c->pool)
+		printf("pool = \"%s\"\n", c->pool);
 	if (c->cpu_weight)
 		printf("cpu_weight = %u\n", c->cpu_weight);
 	if (c->cap)

@@ -12,6 +12,7 @@
 
 #include "bootloader.h"
 #include "json.h"
+#include "pools.h"
 #include "stats.h"
 #include "xl.h"
 
@@ -128,6 +129,7 @@ static int show_topology(struct pv *pv)
 static int show_machine(struct pv *pv)
 {
 	struct xen_sysctl_physinfo p;
+	uint64_t unused;
 	char caps[64];
 	int rc = pv_physinfo(pv, &p);
 
@@ -149,6 +151,8 @@ static int show_machine(struct pv *pv)
 	number("free_pages", p.free_pages);
 	number("scrub_pages", p.scrub_pages);
 	number("outstanding_claims", p.outstanding_pages * PV_PAGE_SIZE / PV_MIB);
+	if (!pv_pool_free_cpus(pv, &unused))
+		number("free_cpus", __builtin_popcountll(unused));
 	return 0;
 }
 
@@ -305,6 +309,7 @@ int cmd_init_dom0(int argc, char **argv)
 	xl_mkdir(XL_CONSOLE_LOG_DIR);
 	ok = st_write(&xl, XBT_NULL, "Domain-0", "/local/domain/0/name");
 	ok = ok && st_write(&xl, XBT_NULL, "0", "/local/domain/0/domid");
+	ok = ok && st_write(&xl, XBT_NULL, "Pool-0", XL_POOL "/name", 0);
 	if (ok && !pv_domain_info(xl.pv, 0, &info)) {
 		snprintf(target, sizeof(target), "%llu", (unsigned long long)info.tot_pages * 4);
 		ok = st_write(&xl, XBT_NULL, target, "/local/domain/0/memory/target");

@@ -11,6 +11,7 @@
 
 #include "image_server.h"
 #include "minder.h"
+#include "pools.h"
 #include "show.h"
 
 #include <xen/sched.h>
@@ -57,7 +58,7 @@ static void list_header(void)
 
 static int list_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
-	char *name = show_name(xl, info->domain), state[7], uuid[37];
+	char *name = show_name(xl, info->domain), *pool, state[7], uuid[37];
 
 	state_letters(info, state);
 	printf("%-40s %5u %5lu %5u     %s  %8.1f", name, info->domain, mib_of(info),
@@ -70,13 +71,16 @@ static int list_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 		else
 			printf(" %8s", "-");
 	}
-	/* No policy gives labels; there are one pool of CPUs and one node. */
+	/* No policy gives labels; there is one node. */
 	if (list_verbose || list_context)
 		printf(" %16s", "-");
 	if (list_claims)
 		printf(" %5lu", (unsigned long)(info->outstanding_pages * PV_PAGE_SIZE / PV_MIB));
-	if (list_pool)
-		printf("%16s", "Pool-0");
+	if (list_pool) {
+		pool = pool_shown(xl, info->cpupool);
+		printf("%16s", pool);
+		free(pool);
+	}
 	if (list_numa)
 		printf(" all");
 	putchar('\n');
@@ -114,7 +118,7 @@ static int list_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	bool shutdown = info->flags & XEN_DOMINF_shutdown;
 	enum minder minder = minder_of(xl, info->domain);
-	char uuid[37], state[7];
+	char uuid[37], state[7], *pool = pool_name(xl, info->cpupool);
 
 	uuid_format(info->handle, uuid);
 	state_letters(info, state);
@@ -129,7 +133,8 @@ static int list_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 		  shutdown ? shutdown_reason(domain_reason(info)) : NULL);
 	json_thousandths(&show_json, "cpu_seconds", info->cpu_time / 1000000);
 	json_text(&show_json, "security_label", NULL);
-	json_text(&show_json, "cpupool", "Pool-0");
+	json_text(&show_json, "cpupool", pool);
+	free(pool);
 	json_text(&show_json, "supervisor",
 		  minder == MINDER_NONE	 ? NULL :
 		  minder == MINDER_ALIVE ? "alive" :

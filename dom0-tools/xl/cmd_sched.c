@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "cpus.h"
+#include "pools.h"
 #include "show.h"
-
-#define POOL "Pool-0"
 
 /* --- sched-credit2 --------------------------------------------------------------------------- */
 
@@ -22,6 +21,7 @@ struct sched_options {
 	const char *domain, *pool;
 	long weight, cap, rate; /* -1: not given */
 	bool params; /* -s */
+	bool json;
 };
 
 static long number(const char *what, const char *text, long max)
@@ -47,6 +47,7 @@ static int sched_options(int argc, char **argv, struct sched_options *o)
 		{ "schedparam", no_argument, NULL, 's' },
 		{ "ratelimit_us", required_argument, NULL, 'r' },
 		{ "cpupool", required_argument, NULL, 'p' },
+		{ "json", no_argument, NULL, 'J' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -66,6 +67,7 @@ static int sched_options(int argc, char **argv, struct sched_options *o)
 				return 2;
 		}
 		o->params |= c == 's';
+		o->json |= c == 'J';
 		if (c == 'd')
 			o->domain = optarg;
 		if (c == 'p')
@@ -83,7 +85,7 @@ static int check_options(const struct sched_options *o)
 	if (!o->domain && values)
 		return xl_error("Must specify a domain.");
 	if (o->params && (o->domain || values))
-		return xl_error("-s is about the whole machine: no domain with it");
+		return xl_error("-s is about a whole pool: no domain with it");
 	if (o->rate >= 0 && !o->params)
 		return xl_error("-r is one of the scheduler's parameters: -s -r %ld", o->rate);
 	if (o->rate > 0 && o->rate < 100)
@@ -91,19 +93,22 @@ static int check_options(const struct sched_options *o)
 	if (!o->weight)
 		return xl_error("Cpu weight out of range, valid values are within range from 1 to "
 				"65535");
-	if (o->pool && strcmp(o->pool, POOL) && strcmp(o->pool, "0"))
-		return xl_error("unknown cpupool '%s': there is one, " POOL, o->pool);
+	if (o->json && (values || o->rate >= 0))
+		return xl_error("--json is for what is shown: nothing is set with it");
 	return 0;
 }
 
-static int pool_line(struct xl *xl)
+static int pool_line(struct xl *xl, const struct pv_pool *p)
 {
 	uint32_t us;
-	int rc = pv_rate_limit(xl->pv, &us);
+	int rc = pv_rate_limit(xl->pv, p->id, &us);
+	char *name;
 
 	if (rc)
 		return xl_error("cannot ask for the scheduler's parameters: %s", strerror(-rc));
-	printf("Cpupool " POOL ": ratelimit=%uus\n", us);
+	name = pool_shown(xl, p->id);
+	printf("Cpupool %s: ratelimit=%uus\n", name, us);
+	free(name);
 	return 0;
 }
 
@@ -112,25 +117,106 @@ static void header(void)
 	printf("%-33s %4s %6s %4s\n", "Name", "ID", "Weight", "Cap");
 }
 
-static int domain_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+static void domain_line(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	uint16_t weight = 0, cap = 0;
 	char *name;
 
 	if (pv_sched_share(xl->pv, info->domain, &weight, &cap))
-		return 0; /* it has just gone */
+		return; /* it has just gone */
 	name = show_name(xl, info->domain);
 	printf("%-33s %4u %6u %4u\n", name, info->domain, weight, cap);
 	free(name);
+}
+
+static void domain_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
+{
+	uint16_t weight = 0, cap = 0;
+	char *name;
+
+	if (pv_sched_share(xl->pv, info->domain, &weight, &cap))
+		return;
+	name = domain_name(xl, info->domain);
+	json_object(&show_json, NULL);
+	json_number(&show_json, "domid", info->domain);
+	json_text(&show_json, "name", name);
+	json_number(&show_json, "weight", weight);
+	json_number(&show_json, "cap", cap);
+	json_end(&show_json);
+	free(name);
+}
+
+/* One pool, and those of the domains that are in it. */
+static int show_pool(struct xl *xl, const struct pv_pool *p,
+		     const struct xen_domctl_getdomaininfo *list, int n, bool json)
+{
+	uint32_t us;
+	char *name;
+	int i, rc = 0;
+
+	if (json) {
+		rc = pv_rate_limit(xl->pv, p->id, &us);
+		if (rc)
+			return xl_error("cannot ask for the scheduler's parameters: %s",
+					strerror(-rc));
+		name = pool_name(xl, p->id);
+		json_object(&show_json, NULL);
+		json_number(&show_json, "cpupool_id", p->id);
+		json_text(&show_json, "cpupool", name);
+		json_number(&show_json, "ratelimit_us", us);
+		json_array(&show_json, "domains");
+		free(name);
+	} else if (pool_line(xl, p)) {
+		return -1;
+	} else {
+		header();
+	}
+	for (i = 0; i < n; i++) {
+		if (list[i].cpupool != p->id)
+			continue;
+		if (json)
+			domain_json(xl, &list[i]);
+		else
+			domain_line(xl, &list[i]);
+	}
+	if (json) {
+		json_end(&show_json);
+		json_end(&show_json);
+	}
 	return 0;
 }
 
-static int list_all(struct xl *xl, int argc, char **argv)
+/* All of them, or @only; of domains all, or the one of @domid (NULL: all). */
+static int show_pools(struct xl *xl, const struct pv_pool *only, const uint32_t *domid, bool json)
 {
-	if (pool_line(xl))
+	struct xen_domctl_getdomaininfo *list = NULL;
+	struct pv_pool *all = NULL;
+	int n = 0, pools = only ? 1 : pools_all(xl, &all), i, rc = 0;
+
+	if (pools < 0)
 		return -1;
-	header();
-	return show_domains(xl, argc, argv, false, domain_line);
+	n = domid ? 1 : pv_domain_list(xl->pv, &list);
+	if (domid) {
+		list = calloc(1, sizeof(*list));
+		if (!list)
+			abort();
+		if (pv_domain_info(xl->pv, *domid, list))
+			n = 0;
+	}
+	if (n < 0)
+		rc = xl_error("cannot list the domains: %s", strerror(-n));
+	if (json) {
+		json_init(&show_json, stdout, 1);
+		json_array(&show_json, NULL);
+	}
+	for (i = 0; i < pools && !rc; i++)
+		if (!domid || (n && list->cpupool == all[i].id))
+			rc = show_pool(xl, only ? only : &all[i], list, n, json);
+	if (json)
+		json_end(&show_json);
+	free(list);
+	free(all);
+	return rc;
 }
 
 /* A guest's lock is held, so that its number is not another's. */
@@ -161,11 +247,14 @@ static int one_domain(struct xl *xl, const struct sched_options *o)
 
 	if (domain_find(xl, o->domain, &domid))
 		return -1;
+	if (o->json)
+		return show_pools(xl, NULL, &domid, true);
 	if (o->weight < 0 && o->cap < 0) {
 		if (pv_domain_info(xl->pv, domid, &info))
 			return xl_error("domain %u has just gone", domid);
 		header();
-		return domain_line(xl, &info);
+		domain_line(xl, &info);
+		return 0;
 	}
 	if (domain_lock_any(xl, o->domain, "change", &domid, &lock))
 		return -1;
@@ -174,11 +263,32 @@ static int one_domain(struct xl *xl, const struct sched_options *o)
 	return rc;
 }
 
-static int set_rate(struct xl *xl, long us)
+/* -s: of Pool-0 unless another one is named. */
+static int parameters(struct xl *xl, const struct sched_options *o, const struct pv_pool *p)
 {
-	int rc = pv_set_rate_limit(xl->pv, us);
+	int rc;
 
+	if (o->json)
+		return show_pools(xl, p, NULL, true);
+	if (o->rate < 0)
+		return pool_line(xl, p);
+	rc = pv_set_rate_limit(xl->pv, p->id, o->rate);
 	return rc ? xl_error("the hypervisor does not set the rate limit: %s", strerror(-rc)) : 0;
+}
+
+static int sched_credit2(struct xl *xl, const struct sched_options *o)
+{
+	const char *name = o->pool ? o->pool : "0";
+	struct pv_pool p;
+
+	if (o->domain)
+		return one_domain(xl, o);
+	if (!o->pool && !o->params)
+		return show_pools(xl, NULL, NULL, o->json);
+	if (!pool_named(xl, name, &p))
+		return xl_error("unknown cpupool '%s'; xl cpupool-list shows those that there are",
+				name);
+	return o->params ? parameters(xl, o, &p) : show_pools(xl, &p, NULL, o->json);
 }
 
 int cmd_sched_credit2(int argc, char **argv)
@@ -194,10 +304,7 @@ int cmd_sched_credit2(int argc, char **argv)
 	xl_catch_signals();
 	if (xl_open(&xl))
 		return 1;
-	if (o.params)
-		rc = o.rate < 0 ? pool_line(&xl) : set_rate(&xl, o.rate);
-	else
-		rc = o.domain ? one_domain(&xl, &o) : list_all(&xl, argc, argv);
+	rc = sched_credit2(&xl, &o);
 	xl_close(&xl);
 	return rc ? 1 : 0;
 }
@@ -261,10 +368,19 @@ static int pin_vcpus(struct xl *xl, const struct pin *p, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
 	unsigned long from = 0, to, i;
+	struct pv_pool pool;
+	char *wrong;
 	int rc = 0;
 
 	if (pv_domain_info(xl->pv, domid, &info))
 		return xl_error("domain %u has just gone", domid);
+	if (p->has_hard && !pv_pool_info(xl->pv, info.cpupool, &pool) &&
+	    !(p->hard.mask & pool.cpus)) {
+		wrong = pool_lacks(&pool);
+		rc = xl_error("hard affinity: %s", wrong);
+		free(wrong);
+		return rc;
+	}
 	to = domain_vcpus(&info);
 	if (strcmp(p->vcpu, "all")) {
 		from = strtoul(p->vcpu, NULL, 10);

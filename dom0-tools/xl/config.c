@@ -198,6 +198,14 @@ static void key_cap(struct xl_config *c, const struct cfg_setting *s)
 		c->cap = n;
 }
 
+/* Whether there is such a pool shows when the guest is made. */
+static void key_pool(struct xl_config *c, const struct cfg_setting *s)
+{
+	c->pool = get_string(c, s);
+	if (c->pool && !*c->pool)
+		cfg_error(&c->tree, s, 0, "a CPU pool's name is not empty");
+}
+
 /* A string is for all vCPUs, a list has one for each; those behind its end may use all CPUs. */
 static struct cpus *get_cpus(struct xl_config *c, const struct cfg_setting *s)
 {
@@ -484,6 +492,7 @@ static const struct {
 	{ "maxmem", key_maxmem },
 	{ "vcpus", key_vcpus },
 	{ "maxvcpus", key_maxvcpus },
+	{ "pool", key_pool },
 	{ "cpu_weight", key_cpu_weight },
 	{ "cap", key_cap },
 	{ "cpus", key_cpus },
@@ -747,6 +756,7 @@ void config_free(struct xl_config *c)
 	free(c->kernel);
 	free(c->ramdisk);
 	free(c->cmdline);
+	free(c->pool);
 	free(c->cpus);
 	free(c->cpus_soft);
 	free(c->bootloader_entry);

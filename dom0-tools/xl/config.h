@@ -44,6 +44,7 @@ struct xl_config {
 	struct xl_oci *oci; /* the guest is an OCI image (oci.h); NULL: it is none */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
+	char *pool; /* its CPU pool's name or number; NULL: Pool-0 */
 	unsigned int cpu_weight, cap; /* cpu_weight 0: the hypervisor's default */
 	struct cpus *cpus,
 		*cpus_soft; /* [maxvcpus], mask 0: nothing is said of that one; NULL: of none */

@@ -27,6 +27,7 @@
 #define EVENT_DETACHED "device-detached"
 #define EVENT_TARGET "balloon-target" /* it is to have more or less memory */
 #define EVENT_BALLOON "balloon" /* and has */
+#define EVENT_POOL "cpupool-migrate" /* it has been moved to another CPU pool */
 
 /*
  * @name: NULL when it has none. @more: printf for further members of the object, each with ", " in front ("" for none);

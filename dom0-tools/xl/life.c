@@ -18,6 +18,7 @@
 #include "events.h"
 #include "next.h"
 #include "oci.h"
+#include "pools.h"
 #include "usage.h"
 
 #define FREE_WAIT_MS 10000
@@ -34,6 +35,7 @@ struct creation {
 	uint8_t uuid[16];
 	char uuid_text[37];
 	int lock, domain_lock;
+	uint32_t pool;
 };
 
 /* --- before there is a domain ---------------------------------------------------------------- */
@@ -446,15 +448,17 @@ static int take_number(struct creation *k, const struct pv_create *create)
 	}
 }
 
-/* Of a machine with so many CPUs. */
+/* Of a machine with so many CPUs; @pool: NULL, or whose CPUs they are to be. */
 static int check_set(struct xl_config *cfg, const char *key, struct cpus *sets,
-		     unsigned int nr_cpus)
+		     unsigned int nr_cpus, const struct pv_pool *pool)
 {
 	unsigned int i;
 	char *wrong;
 
 	for (i = 0; sets && i < cfg->maxvcpus; i++) {
 		wrong = sets[i].mask ? cpus_fit(&sets[i], nr_cpus) : NULL;
+		if (!wrong && pool && sets[i].mask && !(sets[i].mask & pool->cpus))
+			wrong = pool_lacks(pool);
 		if (!wrong)
 			continue;
 		config_error(cfg, key, 0, "%s", wrong);
@@ -468,16 +472,20 @@ static int check_cpus(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
 	struct xen_sysctl_physinfo info;
+	struct pv_pool pool;
 	int rc;
 
+	if (pool_of_config(k->xl, cfg, &pool))
+		return -1;
+	k->pool = pool.id;
 	if (!cfg->cpus && !cfg->cpus_soft)
 		return 0;
 	rc = pv_physinfo(k->xl->pv, &info);
 	if (rc)
 		return xl_error("cannot ask for the machine: %s", strerror(-rc));
-	if (check_set(cfg, "cpus", cfg->cpus, info.nr_cpus))
+	if (check_set(cfg, "cpus", cfg->cpus, info.nr_cpus, &pool))
 		return -1;
-	return check_set(cfg, "cpus_soft", cfg->cpus_soft, info.nr_cpus);
+	return check_set(cfg, "cpus_soft", cfg->cpus_soft, info.nr_cpus, NULL);
 }
 
 /* What it gets of the CPUs: cpu_weight, cap, cpus and cpus_soft. */
@@ -512,7 +520,8 @@ static int make_domain(struct creation *k)
 	struct pv_create create = { .max_vcpus = k->cfg->maxvcpus,
 				    .max_evtchn_port = k->cfg->max_event_channels,
 				    .max_grant_frames = k->cfg->max_grant_frames,
-				    .max_maptrack_frames = k->cfg->max_maptrack_frames };
+				    .max_maptrack_frames = k->cfg->max_maptrack_frames,
+				    .pool = k->pool };
 	struct pv *pv = k->xl->pv;
 	int rc;
 

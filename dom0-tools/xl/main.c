@@ -43,13 +43,21 @@ int command_usage(const char *name, bool asked)
 int command_option(int argc, char **argv, const char *letters, int *rc)
 {
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, 'h' },	   { "long", no_argument, NULL, 'l' },
-		{ "verbose", no_argument, NULL, 'v' },	   { "all", no_argument, NULL, 'a' },
-		{ "wait", no_argument, NULL, 'w' },	   { "clear", no_argument, NULL, 'c' },
-		{ "fallback", no_argument, NULL, 'F' },	   { "force", no_argument, NULL, 'f' },
-		{ "ignore-host", no_argument, NULL, 'i' }, { "json", no_argument, NULL, 'J' },
-		{ "context", no_argument, NULL, 'Z' },	   { "cpupool", no_argument, NULL, 'c' },
-		{ "numa", no_argument, NULL, 'n' },	   { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' },
+		{ "long", no_argument, NULL, 'l' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "wait", no_argument, NULL, 'w' },
+		{ "clear", no_argument, NULL, 'c' },
+		{ "fallback", no_argument, NULL, 'F' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "ignore-host", no_argument, NULL, 'i' },
+		{ "json", no_argument, NULL, 'J' },
+		{ "context", no_argument, NULL, 'Z' },
+		{ "cpupool", no_argument, NULL, 'c' },
+		{ "numa", no_argument, NULL, 'n' },
+		{ "cpus", no_argument, NULL, 'c' },
+		{ NULL, 0, NULL, 0 },
 	};
 	char spec[32];
 	int c, n;

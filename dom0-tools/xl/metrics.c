@@ -75,6 +75,28 @@ static void print_machine(FILE *out, const struct stats *st)
 	one(out, "domains", "gauge", "Domains that there are, dying ones included.", st->nr);
 }
 
+static void pool_sample(FILE *out, const char *name, const struct stats_pool *p, double value)
+{
+	fprintf(out, "pavise_%s{cpupool=\"", name);
+	metrics_label(out, p->name);
+	fprintf(out, "\"} %.17g\n", value);
+}
+
+static void print_pools(FILE *out, const struct stats *st)
+{
+	uint32_t i;
+
+	family(out, "cpupool_cpus", "gauge", "CPUs that the CPU pool has.");
+	for (i = 0; i < st->nr_pools; i++)
+		pool_sample(out, "cpupool_cpus", &st->pool[i],
+			    __builtin_popcountll(st->pool[i].pool.cpus));
+	family(out, "cpupool_domains", "gauge", "Domains that are in the CPU pool.");
+	for (i = 0; i < st->nr_pools; i++)
+		pool_sample(out, "cpupool_domains", &st->pool[i], st->pool[i].pool.domains);
+	one(out, "cpus_free", "gauge", "CPUs that are in no CPU pool.",
+	    __builtin_popcountll(st->free_cpus));
+}
+
 static void print_store(FILE *out, const struct stats *st)
 {
 	one(out, "xenstored_up", "gauge", "Whether xenstored answers.", st->store);
@@ -318,6 +340,7 @@ static void print_vifs(FILE *out, const struct stats *st)
 void metrics_print(FILE *out, const struct stats *st)
 {
 	print_machine(out, st);
+	print_pools(out, st);
 	print_store(out, st);
 	print_domains(out, st);
 	print_vcpus(out, st);

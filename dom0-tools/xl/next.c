@@ -2,7 +2,7 @@
 /*
  * What a guest is to be in its next life, and how that is known to those who change it.
  * Owns the file with it: an xl.cfg with all keys that were given, behind a line that tells, once somebody has changed it, what
- * memory and vCPUs the guest was to have at that moment: whatever is said of those later counts more.
+ * memory, vCPUs and CPU pool the guest was to have at that moment: whatever is said of those later counts more.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "bootloader.h"
 #include "next.h"
 #include "oci.h"
+#include "pools.h"
 
 #define UPDATED "# updated: "
 
@@ -21,16 +22,21 @@
 struct said {
 	long target, max; /* KiB */
 	unsigned int vcpus;
+	long pool; /* not xenstore, but the hypervisor; -1: nobody knows */
 };
 
 static void read_said(struct xl *xl, uint32_t domid, struct said *s)
 {
+	struct xen_domctl_getdomaininfo info;
 	unsigned int i, n;
 	char **cpu = st_list(xl, &n, "/local/domain/%u/cpu", domid), *v;
 
 	s->target = st_read_long(xl, "/local/domain/%u/memory/target", domid);
 	s->max = st_read_long(xl, "/local/domain/%u/memory/static-max", domid);
 	s->vcpus = 0;
+	s->pool = pv_domain_info(xl->pv, domid, &info) || info.flags & XEN_DOMINF_dying ?
+			  -1 :
+			  (long)info.cpupool;
 	for (i = 0; i < n; i++) {
 		v = st_read(xl, XBT_NULL, "/local/domain/%u/cpu/%s/availability", domid, cpu[i]);
 		s->vcpus += v && !strcmp(v, "online");
@@ -99,7 +105,8 @@ static int put_file(const char *path, const struct xl_config *cfg, const struct 
 			close(fd);
 	} else {
 		if (s)
-			fprintf(f, UPDATED "%ld %ld %u\n", s->target, s->max, s->vcpus);
+			fprintf(f, UPDATED "%ld %ld %u %ld\n", s->target, s->max, s->vcpus,
+				s->pool);
 		put_config(f, cfg);
 		rc = ferror(f) ? -EIO : 0;
 		if (fclose(f) && !rc)
@@ -123,7 +130,8 @@ static bool is_updated(uint32_t domid, struct said *s)
 {
 	char *path = xl_sprintf(XL_NEXT_FILE, domid);
 	FILE *f = fopen(path, "re");
-	bool yes = f && fscanf(f, UPDATED "%ld %ld %u", &s->target, &s->max, &s->vcpus) == 3;
+	bool yes = f && fscanf(f, UPDATED "%ld %ld %u %ld", &s->target, &s->max, &s->vcpus,
+			       &s->pool) >= 3;
 
 	if (f)
 		fclose(f);
@@ -195,7 +203,7 @@ static void keep_macs(struct xl_config *next, const struct xl_config *cfg)
 bool next_take(uint32_t domid, struct xl_config *cfg, void (*say)(const char *fmt, ...))
 {
 	struct xl_config next;
-	struct said s;
+	struct said s = { .pool = -1 };
 	char *path;
 	int rc;
 
@@ -237,7 +245,7 @@ static void adopt_name(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 /* The nodes are not the guest's to write. */
 void next_adopt(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 {
-	struct said now, then = { .target = -1, .max = -1 };
+	struct said now, then = { .target = -1, .max = -1, .pool = -1 };
 
 	adopt_name(xl, domid, cfg);
 	read_said(xl, domid, &now);
@@ -249,4 +257,8 @@ void next_adopt(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 	}
 	if (now.vcpus && now.vcpus != then.vcpus)
 		cfg->vcpus = now.vcpus < cfg->maxvcpus ? now.vcpus : cfg->maxvcpus;
+	if (now.pool >= 0 && now.pool != then.pool && (now.pool || cfg->pool)) {
+		free(cfg->pool);
+		cfg->pool = pool_name(xl, now.pool);
+	}
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pools.h"
 #include "stats.h"
 
 #include <xen/sched.h>
@@ -325,6 +326,27 @@ static void gather_devices(struct stats *st)
 	}
 }
 
+/* --- CPU pools ------------------------------------------------------------------------------- */
+
+static void gather_pools(struct stats_source *s, struct stats *st)
+{
+	uint32_t from = 0;
+	struct pv_pool p;
+
+	if (pv_pool_free_cpus(s->xl.pv, &st->free_cpus))
+		st->free_cpus = 0;
+	for (; !pv_pool_info(s->xl.pv, from, &p) && p.id >= from; from = p.id + 1) {
+		struct stats_pool *more = realloc(st->pool, (st->nr_pools + 1) * sizeof(*st->pool));
+
+		if (!more)
+			abort();
+		st->pool = more;
+		st->pool[st->nr_pools].pool = p;
+		st->pool[st->nr_pools++].name = st->store ? pool_shown(&s->xl, p.id) :
+							    xl_sprintf("Pool-%u", p.id);
+	}
+}
+
 /* --- all ------------------------------------------------------------------------------------- */
 
 int stats_gather(struct stats_source *s, unsigned int what, struct stats *st)
@@ -341,6 +363,8 @@ int stats_gather(struct stats_source *s, unsigned int what, struct stats *st)
 	gather_devices(st);
 	gather_store(s, what, st);
 	name_the_rest(st);
+	if (what & STATS_STORE)
+		gather_pools(s, st);
 	return 0;
 }
 
@@ -358,6 +382,9 @@ void stats_free(struct stats *st)
 		free(d->vcpu);
 		free(d->name);
 	}
+	for (i = 0; i < st->nr_pools; i++)
+		free(st->pool[i].name);
+	free(st->pool);
 	free(st->domain);
 	free(st->idle_ns);
 	memset(st, 0, sizeof(*st));

@@ -60,6 +60,11 @@ struct stats_domain {
 	struct stats_store_domain store;
 };
 
+struct stats_pool {
+	struct pv_pool pool;
+	char *name;
+};
+
 struct stats {
 	int64_t ns; /* monotonic; when the domains were asked */
 	uint32_t cpus, cpu_khz;
@@ -71,11 +76,14 @@ struct stats {
 	uint64_t store_nodes, store_bytes, store_watches;
 	uint32_t nr;
 	struct stats_domain *domain; /* by domid */
+	uint32_t nr_pools; /* with STATS_STORE, as what follows */
+	struct stats_pool *pool; /* CPU pools, by number */
+	uint64_t free_cpus; /* mask: those in none */
 };
 
 /* What costs more than a list of domains. */
 #define STATS_VCPUS 1
-#define STATS_STORE 2 /* xenstored's own figures: it counts its nodes for it */
+#define STATS_STORE 2 /* xenstored's own figures: it counts its nodes for it; and CPU pools */
 
 struct stats_source {
 	struct xl xl; /* xs: NULL while xenstored does not answer */

@@ -29,7 +29,8 @@ static const char sched_options[] =
 	"-c CAP, --cap=CAP              Per cent of one CPU that it may have at most; 0: no limit.\n"
 	"-s, --schedparam               Query or modify the scheduler's own parameters.\n"
 	"-r LIMIT, --ratelimit_us=LIMIT  So many microseconds whoever has come to a CPU stays there.\n"
-	"-p CPUPOOL, --cpupool=CPUPOOL  Restrict output to CPUPOOL; there is one, Pool-0.\n";
+	"-p CPUPOOL, --cpupool=CPUPOOL  Restrict output to CPUPOOL, or with -s: that one's parameters.\n"
+	"--json                         Show it as JSON.\n";
 
 static const char json_option[] = "--json                  As JSON.\n";
 static const char top_options[] =
@@ -139,8 +140,29 @@ const struct command commands[] = {
 	  "-f, --force             Accepted, as Xen's xl has it: no guest's kernel binds a VCPU itself.\n"
 	  "Affinities are lists such as 0-3,5,^1; - leaves one as it is.\n" },
 	{ "sched-credit2", cmd_sched_credit2,
-	  "[-d <Domain> [-w <Weight>] [-c <Cap>]] [-s [-r <Limit>]] [-p <Cpupool>]",
+	  "[-d <Domain> [-w <Weight>] [-c <Cap>]] [-s [-r <Limit>]] [-p <Cpupool>] [--json]",
 	  "Get/set credit2 scheduler parameters", sched_options },
+	{ "cpupool-create", cmd_cpupool_create, "[options] [<ConfigFile>] [key=value ...]",
+	  "Create a new CPU pool",
+	  "-f FILE, --defconfig=FILE  Use the given configuration file.\n"
+	  "-n, --dryrun            Dry run: show what the configuration means, create nothing.\n"
+	  "key=value               Overrides the key of the file: name=, sched=, cpus=, nodes=.\n" },
+	{ "cpupool-list", cmd_cpupool_list, "[-c] [--json] [<CPU Pool>]", "List CPU pools on host",
+	  "-c, --cpus              Output list of CPUs used by a pool.\n"
+	  "--json                  As JSON.\n" },
+	{ "cpupool-destroy", cmd_cpupool_destroy, "<CPU Pool>", "Deactivates a CPU pool", NULL },
+	{ "cpupool-rename", cmd_cpupool_rename, "<CPU Pool> <new name>", "Renames a CPU pool",
+	  NULL },
+	{ "cpupool-cpu-add", cmd_cpupool_cpu_add, "<CPU Pool> <CPU list>|node:<node nr>",
+	  "Adds a CPU to a CPU pool",
+	  "The CPU list is such as 0-3,5,^1; all of them must be free.\n" },
+	{ "cpupool-cpu-remove", cmd_cpupool_cpu_remove, "<CPU Pool> <CPU list>|node:<node nr>",
+	  "Removes a CPU from a CPU pool",
+	  "The CPU list is such as 0-3,5,^1; they are free then.\n" },
+	{ "cpupool-migrate", cmd_cpupool_migrate, "<Domain> <CPU Pool>",
+	  "Moves a domain into a CPU pool", NULL },
+	{ "cpupool-numa-split", cmd_cpupool_numa_split, "",
+	  "Splits up the machine into one CPU pool per NUMA node", NULL },
 	{ "uptime", cmd_uptime, "[-s] [--json] [Domain ...]", "Print uptime for all/some domains",
 	  "-s                      Short: one line as uptime(1) prints it.\n"
 	  "--json                  As JSON.\n" },

@@ -312,6 +312,15 @@ AT(xen_sysctl_scheduler_op, sched_id, 4);
 AT(xen_sysctl_scheduler_op, cmd, 8);
 AT(xen_sysctl_scheduler_op, u, 16);
 
+SIZE(xen_sysctl_cpupool_op, 40);
+AT(xen_sysctl_cpupool_op, op, 0);
+AT(xen_sysctl_cpupool_op, cpupool_id, 4);
+AT(xen_sysctl_cpupool_op, sched_id, 8);
+AT(xen_sysctl_cpupool_op, domid, 12);
+AT(xen_sysctl_cpupool_op, cpu, 16);
+AT(xen_sysctl_cpupool_op, n_dom, 20);
+AT(xen_sysctl_cpupool_op, cpumap, 24);
+
 SIZE(xencons_interface, 3088);
 AT(xencons_interface, in, 0);
 AT(xencons_interface, out, 1024);

@@ -4,6 +4,7 @@
  * Death is in bounded steps (domain_kill), so that a large domain does not hold a hart.
  */
 #include <console.h>
+#include <cpupool.h>
 #include <domain.h>
 #include <event.h>
 #include <grant.h>
@@ -117,6 +118,7 @@ static void vcpu_free(struct vcpu *v)
  */
 static void domain_free(struct domain *d)
 {
+	cpupool_leave(d);
 	console_guest_free(d);
 	if (d->evtchn)
 		evtchn_free(d);
@@ -316,7 +318,9 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
 		timer_init(&d->watchdog[i], watchdog_fired, d);
 
-	rc = domain_init(d, config);
+	rc = cpupool_join(d, config->cpupool_id);
+	if (!rc)
+		rc = domain_init(d, config);
 	if (!rc)
 		rc = domain_publish(d);
 	if (rc)
@@ -670,6 +674,7 @@ static int kill_steps(struct domain *d)
 		spin_unlock(&d->page_lock);
 		spin_unlock(&d->lock);
 		domain_pause(d);
+		cpupool_domain_dies(d);
 		console_guest_flush(d);
 	}
 	while (d->teardown_step < KILL_STEPS) {

@@ -4,6 +4,7 @@
  */
 #include <console.h>
 #include <control.h>
+#include <cpupool.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -48,6 +49,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->shared_info_frame = INVALID_GFN;
 	info->ssidref = d->ssidref;
 	memcpy(info->handle, d->handle, sizeof(info->handle));
+	info->cpupool = cpupool_of(d);
 	info->gpaddr_bits = 41;
 	info->arch_config.engine = XEN_DOMCTL_CONFIG_ENGINE_HEXT;
 	info->arch_config.timebase_frequency = machine.timebase_hz;
@@ -62,8 +64,7 @@ long domctl_create(struct xen_domctl *op)
 	long rc;
 
 	if (c->flags & ~(XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap) ||
-	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 1 || c->iommu_opts || c->vmtrace_size ||
-	    c->cpupool_id)
+	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 1 || c->iommu_opts || c->vmtrace_size)
 		return -EINVAL;
 	if (chosen)
 		id = domain_free_id();
@@ -183,8 +184,7 @@ long domctl_vcpu_info(struct domain *d, struct xen_domctl_getvcpuinfo *a)
 /* More bits than any machine has harts. */
 #define MAX_BITMAP_BITS 32768
 
-/* As long as the caller has room for: what is behind the harts there are is 0. */
-static long bitmap_to_guest(const struct xenctl_bitmap *b, u64 mask)
+long bitmap_to_guest(const struct xenctl_bitmap *b, u64 mask)
 {
 	u64 piece[8] = { mask }, bytes = DIV_ROUND_UP((u64)b->nr_bits, 8);
 
@@ -226,11 +226,14 @@ static long harts_from_guest(u64 *mask, const struct xenctl_bitmap *b, u64 all)
 	return 0;
 }
 
-/* When one is set, what the two come to together is told; where they have nothing in common, the soft one does nothing. */
+/*
+ * When one is set, what the two come to together in the domain's pool is told; where they have nothing in common, the soft one does nothing.
+ * None of the pool's harts: -EINVAL.
+ */
 static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
 {
 	struct vcpu *v = find_vcpu(d, a->vcpu);
-	u64 all = ~0UL >> (64 - machine.nr_harts), hard, soft;
+	u64 all = machine_harts(), pool = cpupool_harts(d), hard, soft;
 	long rc = 0;
 
 	if (!v)
@@ -240,6 +243,8 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 		rc = harts_from_guest(&hard, &a->cpumap_hard, all);
 	if (!rc && set && a->flags & XEN_VCPUAFFINITY_SOFT)
 		rc = harts_from_guest(&soft, &a->cpumap_soft, all);
+	if (!rc && set && a->flags & XEN_VCPUAFFINITY_HARD && hard && !(hard & pool))
+		rc = -EINVAL;
 	if (rc)
 		return rc;
 	if (set && a->flags & XEN_VCPUAFFINITY_HARD)
@@ -248,10 +253,14 @@ static long affinity(struct domain *d, struct xen_domctl_vcpuaffinity *a, bool s
 		vcpu_prefer(v, soft);
 	hard = hard ? hard : all;
 	soft = soft ? soft : all;
+	if (set) {
+		hard = hard & pool ? hard & pool : pool;
+		soft &= hard;
+	}
 	if (a->flags & XEN_VCPUAFFINITY_HARD)
 		rc = bitmap_to_guest(&a->cpumap_hard, hard);
 	if (!rc && a->flags & XEN_VCPUAFFINITY_SOFT)
-		rc = bitmap_to_guest(&a->cpumap_soft, set ? soft & hard : soft);
+		rc = bitmap_to_guest(&a->cpumap_soft, soft);
 	return rc;
 }
 

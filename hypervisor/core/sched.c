@@ -15,6 +15,7 @@
  */
 #include <arch-api.h>
 #include <console.h>
+#include <cpupool.h>
 #include <event.h>
 #include <lib.h>
 #include <sched.h>
@@ -49,9 +50,6 @@ static struct list_head queue = LIST_HEAD_INIT(queue);
 static struct sched_hart sched_harts[CONFIG_NR_CPUS];
 static u64 harts_online; /* mask */
 static unsigned int harts_end; /* none beyond */
-static u64 min_vruntime;
-static u64
-	ratelimit_ns; /* so long whoever has come to a hart may stay there; READ_ONCE outside the lock */
 
 static bool is_idle(const struct vcpu *v)
 {
@@ -72,15 +70,23 @@ static __force_inline bool runnable(const struct vcpu *v)
 	return wants_hart(v) && !READ_ONCE(v->domain->share.spent);
 }
 
-static bool allowed(const struct vcpu *v, unsigned int hart)
+/* The harts (mask) that it may run on: of its domain's pool those that it is pinned to, or, where that is none, all. */
+static __force_inline u64 may_use(const struct vcpu *v)
 {
-	return !v->pinned || v->pinned & BIT(hart);
+	u64 pool = v->domain->pool->harts, pinned = v->pinned & pool;
+
+	return pinned ? pinned : pool;
+}
+
+static __force_inline bool allowed(const struct vcpu *v, unsigned int hart)
+{
+	return may_use(v) & BIT(hart);
 }
 
 /* Where it may use none of those that it prefers it prefers none. */
 static bool likes(const struct vcpu *v, unsigned int hart)
 {
-	u64 preferred = v->preferred & (v->pinned ? v->pinned : ~0ULL);
+	u64 preferred = v->preferred & may_use(v);
 
 	return !preferred || preferred & BIT(hart);
 }
@@ -103,6 +109,7 @@ void sched_init_hart(unsigned int hart, struct vcpu *idle)
 	idle->runstate = RUNSTATE_running;
 	idle->runstate_entry = arch_time_ns();
 	harts_online |= BIT(hart);
+	cpupool_add_hart(hart);
 	harts_end = max(harts_end, hart + 1);
 	spin_unlock(&sched_lock);
 }
@@ -211,21 +218,38 @@ static u64 vruntime_now(const struct sched_hart *s, u64 now)
 	return curr->vruntime + weighted(now - curr->slice_start, weight_of(curr));
 }
 
-/* Brings min_vruntime up to the least of those that run or wait. */
-static __force_inline void update_min_vruntime(u64 now)
+/* Whether anybody waits that may run on this hart. */
+static bool waits_for(unsigned int hart)
+{
+	struct vcpu *v;
+
+	list_for_each(v, &queue, run_list) {
+		if (allowed(v, hart))
+			return true;
+	}
+	return false;
+}
+
+/* Brings the pool's min_vruntime up to the least of those that run or wait. */
+static __force_inline void update_min_vruntime(struct cpupool *p, u64 now)
 {
 	u64 least = ~0ULL;
+	struct vcpu *v;
 
 	for (unsigned int h = 0; h < harts_end; h++) {
 		const struct sched_hart *s = &sched_harts[h];
 
-		if (harts_online & BIT(h) && !is_idle(s->curr))
+		if (harts_online & BIT(h) && !is_idle(s->curr) && s->curr->domain->pool == p)
 			least = min(least, vruntime_now(s, now));
 	}
-	if (!list_empty(&queue))
-		least = min(least, place(list_first(&queue, struct vcpu, run_list)));
+	list_for_each(v, &queue, run_list) {
+		if (v->domain->pool == p) {
+			least = min(least, place(v));
+			break;
+		}
+	}
 	if (least != ~0ULL)
-		min_vruntime = max(min_vruntime, least);
+		p->min_vruntime = max(p->min_vruntime, least);
 }
 
 /* What harts do that have nothing better to do than to look at the queue. */
@@ -257,7 +281,7 @@ static struct free_harts free_harts(void)
  */
 static u64 harts_for(const struct vcpu *v, struct free_harts *f)
 {
-	u64 may = v->pinned ? v->pinned : ~0ULL, harts = f->idle & may;
+	u64 may = may_use(v), harts = f->idle & may;
 
 	if (harts) {
 		if (v->preferred & harts)
@@ -341,6 +365,7 @@ void sched_kick_harts(u64 harts)
 static u64 sleeper_floor(const struct vcpu *v, u64 now)
 {
 	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+	u64 min_vruntime = v->domain->pool->min_vruntime;
 	u64 floor = min_vruntime > credit ? min_vruntime - credit : 0;
 	u64 slept = now > v->slice_start ? now - v->slice_start : 0;
 
@@ -352,16 +377,19 @@ static u64 sleeper_floor(const struct vcpu *v, u64 now)
 /* Until when this hart's vCPU, which may run on, is left there whoever else waits. */
 static u64 limit_end(const struct vcpu *curr)
 {
-	return curr->runstate_entry + READ_ONCE(ratelimit_ns);
+	return curr->runstate_entry + curr->domain->pool->ratelimit_ns;
 }
 
-/* Until when the hart's vCPU runs on if nothing happens. Alone, it needs no slices; who comes to the queue kicks its hart. */
+/*
+ * Until when the hart's vCPU runs on if nothing happens. Where nobody waits that may take its hart it needs no slices; who comes to the
+ * queue kicks it.
+ */
 static __force_inline void set_slice(struct sched_hart *s, u64 now)
 {
 	const struct vcpu *curr = s->curr;
 	u64 end = ~0ULL, limit;
 
-	s->sliced = !is_idle(curr) && !list_empty(&queue);
+	s->sliced = !is_idle(curr) && waits_for(s - sched_harts);
 	if (s->sliced) {
 		limit = limit_end(curr);
 		end = now + SLICE_NS;
@@ -383,7 +411,7 @@ static u64 come(struct vcpu *v, u64 now)
 	struct sched_hart *here = &sched_harts[arch_hart()];
 	u64 idle = f.idle, ahead = 0, kick;
 
-	update_min_vruntime(now);
+	update_min_vruntime(v->domain->pool, now);
 	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
 	v->yielded = 0;
 	enqueue(v);
@@ -525,6 +553,44 @@ void sched_vcpu_destroy(struct vcpu *v)
 	vcpu_runstate_register(v, NULL, NULL, 0);
 }
 
+u64 sched_harts_changed(void)
+{
+	u64 kick = harts_for_all();
+
+	for (unsigned int h = 0; h < harts_end; h++) {
+		const struct vcpu *v = sched_harts[h].curr;
+
+		if (harts_online & BIT(h) && !is_idle(v) && (!allowed(v, h) || !likes(v, h)))
+			kick |= BIT(h);
+	}
+	return kick;
+}
+
+/* Run times are of a pool: what they had more there than others they have had more here, within what anybody may be ahead. */
+void sched_move_domain(struct domain *d, struct cpupool *to, u64 now)
+{
+	struct cpupool *from = d->pool;
+	struct vcpu *v;
+	unsigned int i;
+
+	update_min_vruntime(from, now);
+	update_min_vruntime(to, now);
+	WRITE_ONCE(d->pool, to);
+	domain_for_each_vcpu(d, v, i) {
+		u64 most = weighted(MOST_AHEAD_NS, weight_of(v)), ahead = 0;
+
+		if (v->running)
+			sched_charge(v, now);
+		if (v->vruntime > from->min_vruntime)
+			ahead = min(v->vruntime - from->min_vruntime, most);
+		v->vruntime = to->min_vruntime + ahead;
+		if (v->on_queue) {
+			dequeue(v);
+			enqueue(v);
+		}
+	}
+}
+
 /* ---- what guests ask for ---- */
 
 bool vcpu_may_wait(struct vcpu *v)
@@ -608,8 +674,7 @@ void vcpu_yield(void)
 /* A hart that it likes better than this one has nothing to do: it goes there. */
 static bool better_elsewhere(const struct vcpu *v, unsigned int hart)
 {
-	return !likes(v, hart) &&
-	       free_harts().idle & v->preferred & (v->pinned ? v->pinned : ~0ULL);
+	return !likes(v, hart) && free_harts().idle & v->preferred & may_use(v);
 }
 
 /* The one that runs next on this hart; it is on no queue afterwards. */
@@ -659,7 +724,8 @@ void schedule(void)
 	charge(prev, now);
 	if (prev->domain->share.cap)
 		kick = share_account(prev->domain, now) & ~BIT(hart); /* prev leaves it anyway */
-	update_min_vruntime(now);
+	if (!is_idle(prev))
+		update_min_vruntime(prev->domain->pool, now);
 	next = pick(s, hart, prev, now);
 	if (next != prev) {
 		s->curr = next;
@@ -693,16 +759,6 @@ void schedule(void)
 		kick |= hart_better_here(hart);
 	spin_unlock(&sched_lock);
 	sched_kick_harts(kick);
-}
-
-u64 sched_ratelimit(void)
-{
-	return READ_ONCE(ratelimit_ns);
-}
-
-void sched_set_ratelimit(u64 ns)
-{
-	WRITE_ONCE(ratelimit_ns, ns);
 }
 
 void sched_dump(void)

@@ -5,6 +5,7 @@
 #ifndef PAVISE_SCHED_INTERNAL_H
 #define PAVISE_SCHED_INTERNAL_H
 
+#include <cpupool.h>
 #include <lock.h>
 #include <sched.h>
 
@@ -23,6 +24,17 @@ u64 sched_go_on_domain(struct domain *d, u64 now);
 /* Charges the vCPU, which is on a hart, for its time up to now. */
 void sched_charge(struct vcpu *v, u64 now);
 void sched_kick_harts(u64 harts); /* without the lock */
+/*
+ * A pool has got or lost a hart, or a domain another pool. Returns the harts (mask) to kick: those that somebody has to leave, and those
+ * that are free for one who waits.
+ */
+u64 sched_harts_changed(void);
+/* The domain is of that pool from here on; sched_harts_changed() is for the caller. */
+void sched_move_domain(struct domain *d, struct cpupool *to, u64 now);
+
+/* ---- cpupool.c ---- */
+
+void cpupool_add_hart(unsigned int hart); /* at boot, to pool 0 */
 
 /* ---- runstate.c ---- */
 

@@ -161,23 +161,3 @@ long domctl_scheduler_op(struct domain *d, struct xen_domctl_scheduler_op *a)
 	*p = (struct xen_domctl_sched_credit2){ weight, cap };
 	return 0;
 }
-
-/* There is one pool, number 0. */
-long sysctl_scheduler_op(struct xen_sysctl_scheduler_op *a)
-{
-	u32 us = a->u.sched_credit2.ratelimit_us;
-
-	if (a->cpupool_id)
-		return -ESRCH;
-	if (a->sched_id != XEN_SCHEDULER_CREDIT2)
-		return -EINVAL;
-	if (a->cmd == XEN_SYSCTL_SCHEDOP_getinfo) {
-		a->u.sched_credit2.ratelimit_us = sched_ratelimit() / 1000;
-		return 0;
-	}
-	if (a->cmd != XEN_SYSCTL_SCHEDOP_putinfo ||
-	    (us && (us < XEN_SYSCTL_SCHED_RATELIMIT_MIN || us > XEN_SYSCTL_SCHED_RATELIMIT_MAX)))
-		return -EINVAL;
-	sched_set_ratelimit(us * 1000ULL);
-	return 0;
-}

@@ -227,4 +227,10 @@ struct machine {
 };
 extern struct machine machine;
 
+/* All of them (mask). */
+static inline u64 machine_harts(void)
+{
+	return ~0UL >> (64 - machine.nr_harts);
+}
+
 #endif

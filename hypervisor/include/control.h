@@ -7,6 +7,11 @@
 
 #include <domain.h>
 
+/*
+ * Writes the mask as long as the caller has room for: what is behind the harts there are is 0. -EINVAL: room for more than any machine
+ * has. -EFAULT.
+ */
+long bitmap_to_guest(const struct xenctl_bitmap *b, u64 mask);
 void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 #endif

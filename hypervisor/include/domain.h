@@ -17,6 +17,7 @@
 
 struct arch_domain;
 struct arch_vcpu;
+struct cpupool; /* cpupool.h */
 struct evtchn_state; /* core/event.c */
 struct grant_table; /* core/grant.c */
 
@@ -96,6 +97,8 @@ struct domain {
 	u32 ssidref;
 
 	struct sched_share share;
+	struct cpupool *
+		pool; /* under the sched lock (READ_ONCE outside it); NULL: the idle domain, or nobody sees it */
 
 	struct spinlock kill_lock; /* domain_kill() */
 	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
@@ -183,7 +186,7 @@ void domain_put_more(struct domain *d, u32 n);
 
 /*
  * Creates a paused domain (controller_pauses is 1). *out is not held: not to be looked at where others can destroy it by its
- * number. Errors: -EEXIST, -ENOMEM, -EINVAL.
+ * number. Errors: -EEXIST, -ENOMEM, -EINVAL (also: no such CPU pool, or it has no hart).
  */
 int domain_create(domid_t id, const struct xen_domctl_createdomain *config, struct domain **out);
 /* The domain of the idle vCPUs, at boot. NULL: no memory. */

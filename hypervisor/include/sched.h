@@ -28,21 +28,14 @@ void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
 
 /*
- * The vCPU runs on these harts (mask, one that is there at least; 0: all) only. One that is on another leaves it soon, one
- * that waits is offered to those of them that are free.
+ * The vCPU runs on these harts (mask, one that is there at least; 0: all) only; on all of its domain's pool while that has none of
+ * them. One that is on another leaves it soon, one that waits is offered to those of them that are free.
  */
 void vcpu_pin(struct vcpu *v, u64 harts);
 /* Of the harts that it may use the vCPU prefers these (mask; 0: none), but waits for none of them while another is free. */
 void vcpu_prefer(struct vcpu *v, u64 harts);
 /* The same two masks, read. */
 void vcpu_affinity(struct vcpu *v, u64 *harts, u64 *preferred);
-
-/*
- * So long (ns; 0, the default, for none) a vCPU that has come to a hart may stay there, whoever wakes meanwhile. For all of
- * the machine.
- */
-u64 sched_ratelimit(void);
-void sched_set_ratelimit(u64 ns);
 
 /*
  * SCHEDOP_block and wfi: the current vCPU stops until an interrupt or event is pending (at once if

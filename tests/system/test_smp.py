@@ -3,6 +3,7 @@
 import hashlib
 import random
 import re
+import time
 
 import pytest
 
@@ -150,6 +151,40 @@ def test_fair_shares(dom0):
     for passed, _, stolen, given in shares(dom0, 2, 20):
         assert abs(given + stolen - passed) < 0.1 * passed
         assert abs(given - passed / 2) < 0.15 * passed
+
+
+@pytest.mark.grows
+def test_cpu_pools(dom0):
+    """A guest whose two CPUs never rest is moved to a pool of its own: it runs there alone, dom0 elsewhere, and both go on when it is back."""
+    def where(name):
+        return {hart for _ in range(4) for hart, _, _ in cpus(dom0.run(f"xl vcpu-list {name}; sleep 0.3")).values()}
+
+    dom0.run("xl create -q /etc/xen/demo.cfg vcpus=2", 60)
+    with dom0.guest("demo") as guest:
+        guest.run(LOAD.format("1 2"))
+    dom0.run("xl cpupool-cpu-remove Pool-0 1")
+    assert where("demo") == where("Domain-0") == {"0"}
+    assert "free_cpus              : 1" in dom0.run("xl info")
+    dom0.run("xl cpupool-create name=fast cpus=1; xl cpupool-migrate demo fast")
+    assert dom0.run("xl list -c demo").split()[-1] == "fast"
+    assert where("demo") == {"1"} and where("Domain-0") == {"0"}
+    assert "'fast' keeps a CPU" in dom0.fails("xl cpupool-cpu-remove fast 1")
+    assert "none of those CPUs is in the guest's CPU pool" in dom0.fails("xl vcpu-pin demo 0 0")
+    # One CPU's worth, and all of that; they wake each other there as well.
+    before, start = sum(t for _, _, t in cpus(dom0.run("xl vcpu-list demo")).values()), time.monotonic()
+    with dom0.guest("demo") as guest:
+        assert guest.run("taskset 1 true; taskset 2 true; kill $p; (sleep 0.1 | sleep 0.1); nproc").split()[-1] == "2"
+        guest.run(LOAD.format("1 2"))
+    passed, given = time.monotonic() - start, sum(t for _, _, t in cpus(dom0.run("xl vcpu-list demo")).values()) - before
+    assert given < 1.2 * passed, (given, passed)
+    dom0.run("xl cpupool-migrate demo Pool-0; xl cpupool-destroy fast; xl cpupool-cpu-add Pool-0 1")
+    assert where("demo") | where("Domain-0") == {"0", "1"}
+    dom0.run("xl destroy demo")
+    # A pool does not outlast a guest that dies in it, and a new one can be made there.
+    dom0.run("xl cpupool-cpu-remove Pool-0 1; xl cpupool-create name=fast; xl create -q /etc/xen/demo.cfg pool=fast", 60)
+    assert where("demo") == {"1"}
+    dom0.run("xl destroy demo; xl cpupool-destroy fast; xl cpupool-cpu-add Pool-0 1")
+    assert dom0.run("xl cpupool-list").splitlines()[1].split() == ["Pool-0", "2", "credit2", "y", "1"]
 
 
 def test_steal_time(boot):

@@ -85,6 +85,7 @@ struct pv_create {
 	uint32_t max_evtchn_port; /* the highest event channel that it may have */
 	int32_t max_grant_frames, max_maptrack_frames; /* -1: the hypervisor's default */
 	uint32_t engine; /* XEN_DOMCTL_CONFIG_ENGINE_* */
+	uint32_t pool; /* the CPU pool's number */
 };
 /* @timebase (Hz) may be NULL. */
 int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase);
@@ -119,9 +120,30 @@ int pv_physinfo(struct pv *pv, struct xen_sysctl_physinfo *info);
 /* The harts into a malloc'd array; returns their number. */
 int pv_cputopo(struct pv *pv, struct xen_sysctl_cputopo **out);
 int pv_sched_id(struct pv *pv, uint32_t *id);
-/* So many microseconds whoever has come to a CPU stays there; 0, or 100 to 500000. */
-int pv_rate_limit(struct pv *pv, uint32_t *us);
-int pv_set_rate_limit(struct pv *pv, uint32_t us);
+/* So many microseconds whoever has come to a CPU of that pool stays there; 0, or 100 to 500000. -ESRCH: no such pool. */
+int pv_rate_limit(struct pv *pv, uint32_t pool, uint32_t *us);
+int pv_set_rate_limit(struct pv *pv, uint32_t pool, uint32_t us);
+struct pv_pool {
+	uint32_t id, scheduler; /* XEN_SCHEDULER_* */
+	uint32_t domains; /* so many are in it */
+	uint64_t cpus; /* mask */
+};
+/* The CPU pool of that number, or of the next one that there is. -ENOENT: there is none. */
+int pv_pool_info(struct pv *pv, uint32_t from, struct pv_pool *pool);
+/* Those CPUs (mask) that are in no pool. */
+int pv_pool_free_cpus(struct pv *pv, uint64_t *cpus);
+/* A new one, without CPUs. -ENOSPC: there are as many as there can be. */
+int pv_pool_create(struct pv *pv, uint32_t *id);
+/* -ENOENT: no such pool. -EBUSY: it has CPUs or domains. */
+int pv_pool_destroy(struct pv *pv, uint32_t id);
+/*
+ * -ENOENT: no such pool. -EINVAL: no such CPU. -ENODEV: it is not free, or not in that pool. -EBUSY: it is the last one of a pool with
+ * domains.
+ */
+int pv_pool_add_cpu(struct pv *pv, uint32_t id, uint32_t cpu);
+int pv_pool_remove_cpu(struct pv *pv, uint32_t id, uint32_t cpu);
+/* -ENOENT: no such pool, or it has no CPU. -EPERM: domain 0. -EINVAL: it is dying. -ESRCH. */
+int pv_pool_move(struct pv *pv, uint32_t id, uint32_t domid);
 /* Nanoseconds that each of the first @max harts was idle; returns their number. */
 int pv_cpu_idle(struct pv *pv, uint64_t *ns, uint32_t max);
 int pv_debug_keys(struct pv *pv, const char *keys);

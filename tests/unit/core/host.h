@@ -19,6 +19,7 @@
 #include <arch-api.h>
 #include <console.h>
 #include <control.h>
+#include <cpupool.h>
 #include <domain.h>
 #include <event.h>
 #include <grant.h>
@@ -154,6 +155,10 @@ long hypercall(unsigned int nr, const u64 args[5]);
 #define VCPUOP(op, id, p) HC(__HYPERVISOR_vcpu_op, op, id, U(p))
 long domctl(domid_t dom, u32 cmd, struct xen_domctl *op);
 long sysctl(u32 cmd, struct xen_sysctl *op);
+/* XEN_SYSCTL_CPUPOOL_OP_*, past the access check: arg is a hart's or a domain's number. A new pool's number, 0, or an error. */
+long cpupool(u32 op, u32 id, u32 arg);
+/* The harts (mask) that the vCPU may run on: of its pool those it is pinned to, or all. */
+u64 may_use(const struct vcpu *v);
 
 /* END(statement) == POWEROFF etc.: how the machine ended in it. */
 #define END(stmt) \

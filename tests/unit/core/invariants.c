@@ -305,6 +305,8 @@ static void look_at_vcpu(struct vcpu *v, u64 *idle)
 	CHECK(*idle & BIT(v->hart), "d%uv%u runs on hart %u, and so does another", d, v->id,
 	      v->hart);
 	CHECK(host.current[v->hart] == v, "d%uv%u does not run on hart %u", d, v->id, v->hart);
+	CHECK(may_use(v) & BIT(v->hart), "d%uv%u runs on hart %u, of %lx that it may use", d, v->id,
+	      v->hart, may_use(v));
 	*idle &= ~BIT(v->hart);
 }
 
@@ -324,8 +326,8 @@ void check_scheduler(void)
 	}
 	list_for_each(d, &domain_list, list) {
 		domain_for_each_vcpu(d, v, i)
-			CHECK(!v->on_queue || !(idle & (v->pinned ? v->pinned : ~0UL)),
+			CHECK(!v->on_queue || !(idle & may_use(v)),
 			      "d%uv%u waits while a hart idles: %lx may run it, %lx idle", d->id,
-			      v->id, v->pinned ? v->pinned : ~0UL, idle);
+			      v->id, may_use(v), idle);
 	}
 }

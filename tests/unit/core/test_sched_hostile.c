@@ -191,7 +191,7 @@ static void do_something(void)
 	else if (what < 62)
 		pause(w, what < 56);
 	else
-		sched_set_ratelimit(any(2) ? 0 : any(5000) * US);
+		u1->pool->ratelimit_ns = any(2) ? 0 : any(5000) * US;
 }
 
 static void at_random(void **state)
@@ -215,7 +215,7 @@ static void at_random(void **state)
 	}
 	for (unsigned int i = 0; i < NR_DOMS; i++)
 		pause(&doms[i], false);
-	sched_set_ratelimit(0);
+	u1->pool->ratelimit_ns = 0;
 }
 
 /* ---- cases of their own ---- */

@@ -2,7 +2,7 @@
 /*
  * A model checker for the scheduler: a small world of three vCPUs on two harts, and everything that can be done in it in any order.
  * What is done is done whole, as the scheduler's lock makes it; but a hart that is kicked gets to it at any later time, so wakes,
- * blocks, pauses, pins and slices' ends come between a kick and what it was for. (explore/ goes into the operations.)
+ * blocks, pauses, pins, changes of CPU pools and slices' ends come between a kick and what it was for. (explore/ goes into the operations.)
  * The states that DEPTH steps lead to are gone through, nearest first and each once: a state is the shortest list of steps that
  * leads to it, done again.
  */
@@ -20,15 +20,49 @@ static struct vcpu *vcpus[NR_V];
 
 /* ---- steps ---- */
 
-enum step_kind { RUN, BLOCK, YIELD, SLICE, WAKE, PAUSE, UNPAUSE, PIN, PREFER, NR_KINDS };
+enum step_kind {
+	RUN,
+	BLOCK,
+	YIELD,
+	SLICE,
+	WAKE,
+	PAUSE,
+	UNPAUSE,
+	PIN,
+	PREFER,
+	HART,
+	MOVE,
+	NR_KINDS
+};
 
 static const char *const kind_name[NR_KINDS] = { "runs",	 "blocks",	 "yields",
 						 "ends a slice", "wakes",	 "is paused",
-						 "is unpaused",	 "is pinned to", "prefers" };
+						 "is unpaused",	 "is pinned to", "prefers",
+						 "is hart 1 of", "moves to pool" };
+
+/* What is done beside running, blocking, waking: pins, soft affinities, or changes of pools 0 and 1. */
+static enum { PINS, PREFERENCES, POOLS } about;
+#define NO_POOL 2U
 
 struct step {
 	u8 kind, who, mask;
 };
+
+/* Of two: with the harts of this world only. */
+static unsigned int pool_of_hart(unsigned int hart)
+{
+	for (unsigned int pool = 0; pool < NO_POOL; pool++) {
+		struct xen_sysctl_cpupool_op a = { .op = XEN_SYSCTL_CPUPOOL_OP_INFO,
+						   .cpupool_id = pool };
+		u64 harts = 0;
+
+		set_xen_guest_handle(a.cpumap.bitmap, (u8 *)&harts);
+		a.cpumap.nr_bits = 64;
+		if (!sysctl_cpupool_op(&a) && a.cpupool_id == pool && harts & BIT(hart))
+			return pool;
+	}
+	return NO_POOL;
+}
 
 /* Can this be done now? A vCPU whose hart is kicked may be in the middle of a hypercall, and end it. */
 static bool can(struct step s)
@@ -52,6 +86,10 @@ static bool can(struct step s)
 		return v->pause_count;
 	case PIN:
 		return v->pinned != s.mask;
+	case HART:
+		return pool_of_hart(1) != s.mask;
+	case MOVE:
+		return cpupool_of(v->domain) != s.mask;
 	default:
 		return v->preferred != s.mask;
 	}
@@ -105,6 +143,15 @@ static void act(struct step s)
 	case PIN:
 		vcpu_pin(v, s.mask);
 		break;
+	case HART: /* stays where it is needed */
+		if (pool_of_hart(1) != NO_POOL)
+			cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, pool_of_hart(1), 1);
+		if (s.mask != NO_POOL)
+			cpupool(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, s.mask, 1);
+		break;
+	case MOVE: /* not where no hart is */
+		cpupool(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, s.mask, v->domain->id);
+		break;
 	default:
 		vcpu_prefer(v, s.mask);
 		break;
@@ -122,9 +169,10 @@ struct state {
 
 /* What makes a state another one. Run times count as differences. */
 struct key {
-	u64 ahead[NR_V], yielded[NR_V];
-	u8 flags[NR_V], paused[NR_V], pinned[NR_V], preferred[NR_V], place[NR_V], hart[NR_V];
-	u8 kicked, armed, slices;
+	u64 ahead[NR_V], yielded[NR_V], least[NR_V];
+	u8 pool[NR_V], flags[NR_V], paused[NR_V], pinned[NR_V], preferred[NR_V], place[NR_V],
+		hart[NR_V];
+	u8 kicked, armed, slices, hart_1;
 };
 
 #define MAX_STATES 4000000
@@ -153,6 +201,9 @@ static struct key key_now(u8 slices)
 		k.paused[i] = v->pause_count;
 		k.pinned[i] = v->pinned;
 		k.preferred[i] = v->preferred;
+		k.pool[i] = cpupool_of(v->domain);
+		if (about == POOLS)
+			k.least[i] = v->domain->pool->min_vruntime - least;
 		k.place[i] = v->running ? 1 : v->on_queue ? 2 : 0;
 		k.hart[i] = v->hart;
 	}
@@ -160,6 +211,7 @@ static struct key key_now(u8 slices)
 	for (unsigned int h = 0; h < NR_H; h++)
 		k.armed |= (host.timer[h] != ~0ULL) << h;
 	k.slices = slices;
+	k.hart_1 = pool_of_hart(1);
 	return k;
 }
 
@@ -181,6 +233,22 @@ static bool note(const struct key *k, const struct state *s)
 	states[nr_states] = *s;
 	slots[slot] = ++nr_states;
 	return true;
+}
+
+/* Pool 0 has hart 0, all domains, and hart 1; pool 1 nothing. */
+static void pools_begin(void)
+{
+	for (unsigned int i = 0; i < NR_V; i++)
+		cpupool(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 0, vcpus[i]->domain->id);
+	cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 1, 1);
+	cpupool(XEN_SYSCTL_CPUPOOL_OP_DESTROY, 1, 0);
+	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_CREATE, 1, 0), 1);
+	cpupool(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, 0, 1);
+	assert_int_equal(cpupool_harts(dom0), BOTH);
+	dom0->pool->min_vruntime = 0;
+	for (unsigned int i = 0; i < NR_V; i++)
+		vcpus[i]->vruntime = 0;
+	host.kicked = 0;
 }
 
 /* All of it as it was at first: nobody on a hart, and nobody has had more than another. */
@@ -206,6 +274,8 @@ static void begin(void)
 		v->pinned = BOTH;
 		v->hart = 0;
 	}
+	if (about == POOLS)
+		pools_begin();
 }
 
 static unsigned int way_to(u32 n, struct step way[])
@@ -267,7 +337,7 @@ static void nobody_is_lost(void)
 			continue;
 		MUST(!(taken & BIT(v->hart)));
 		MUST(BOTH & BIT(v->hart));
-		MUST(v->pinned & BIT(v->hart) || leaves);
+		MUST(may_use(v) & BIT(v->hart) || leaves);
 		taken |= BIT(v->hart);
 	}
 }
@@ -286,12 +356,12 @@ static void nobody_waits_in_vain(void)
 
 		if (v->running) /* nor does one run where it would rather not be */
 			MUST(!v->preferred || v->preferred & BIT(v->hart) ||
-			     !(idle & v->preferred & v->pinned));
+			     !(idle & v->preferred & may_use(v)));
 		if (!v->on_queue)
 			continue;
-		MUST(!(v->pinned & idle));
+		MUST(!(may_use(v) & idle));
 		for (unsigned int h = 0; h < NR_H; h++) /* its turn comes */
-			MUST(!(v->pinned & BIT(h)) || host.timer[h] != ~0ULL);
+			MUST(!(may_use(v) & BIT(h)) || host.timer[h] != ~0ULL);
 	}
 	/* Nobody has a tick for nothing. */
 	for (unsigned int h = 0; h < NR_H; h++)
@@ -346,7 +416,26 @@ static void try(u32 from, struct step way[], unsigned int depth, struct step s)
 	it_comes_to_rest();
 }
 
-static void expand(u32 from, const u8 pins[], unsigned int nr_pins, bool prefer)
+static bool part_of_it(enum step_kind kind)
+{
+	switch (kind) {
+	case YIELD:
+		return about == PINS;
+	case PAUSE:
+	case UNPAUSE:
+	case PIN:
+		return about != POOLS;
+	case PREFER:
+		return about == PREFERENCES;
+	case HART:
+	case MOVE:
+		return about == POOLS;
+	default:
+		return true;
+	}
+}
+
+static void expand(u32 from, const u8 pins[], unsigned int nr_pins)
 {
 	struct step way[MAX_DEPTH + 1];
 	unsigned int depth = way_to(from, way);
@@ -354,20 +443,22 @@ static void expand(u32 from, const u8 pins[], unsigned int nr_pins, bool prefer)
 	assert_true(depth < MAX_DEPTH);
 	for (u8 kind = RUN; kind < NR_KINDS; kind++) {
 		static const u8 wakers[] = { 0, 1, 2 }, none[] = { 0 };
-		bool of_hart = kind == RUN || kind == SLICE, mask = kind == PIN || kind == PREFER;
+		bool of_hart = kind == RUN || kind == SLICE, mask = kind >= PIN;
 		const u8 *masks = kind == WAKE ? wakers : mask ? pins : none;
 		unsigned int n = kind == WAKE ? 3 : mask ? nr_pins : 1;
 
-		if ((kind == PREFER && !prefer) || (kind == YIELD && prefer))
+		if (!part_of_it(kind))
 			continue;
-		for (u8 who = 0; who < (of_hart ? NR_H : NR_V); who++) {
+		for (u8 who = 0; who < (kind == HART ? 1 : of_hart ? NR_H : NR_V); who++) {
+			if (kind == MOVE && who == 1) /* of vCPU 0's domain */
+				continue;
 			for (unsigned int m = 0; m < n; m++)
 				try(from, way, depth, (struct step){ kind, who, masks[m] });
 		}
 	}
 }
 
-static void check_all(const u8 pins[], unsigned int nr_pins, bool prefer)
+static void check_all(const u8 pins[], unsigned int nr_pins)
 {
 	struct vcpu *v[] = { u1->vcpu[0], u1->vcpu[1], u2->vcpu[0] };
 	const char *depth = getenv("DEPTH");
@@ -391,7 +482,7 @@ static void check_all(const u8 pins[], unsigned int nr_pins, bool prefer)
 	k = key_now(0);
 	note(&k, &first);
 	for (u32 n = 0; n < nr_states && states[n].depth < most; n++)
-		expand(n, pins, nr_pins, prefer);
+		expand(n, pins, nr_pins);
 	print_message("%u states, the last one %u steps away\n", nr_states,
 		      states[nr_states - 1].depth);
 	/* It has met what it is about: all three wait or run, and a hart that is kicked while another thing happens. */
@@ -404,12 +495,23 @@ static void check_all(const u8 pins[], unsigned int nr_pins, bool prefer)
 
 static void pins(void **state)
 {
-	check_all((const u8[]){ 1, 2, 3 }, 3, false);
+	about = PINS;
+	check_all((const u8[]){ 1, 2, 3 }, 3);
 }
 
 static void preferences(void **state)
 {
-	check_all((const u8[]){ 1, 3 }, 2, true);
+	about = PREFERENCES;
+	check_all((const u8[]){ 1, 3 }, 2);
+}
+
+static void pools(void **state)
+{
+	about = POOLS;
+	for (unsigned int h = NR_H; h < NR_HARTS; h++)
+		assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 0, h), 0);
+	check_all((const u8[]){ 0, 1, NO_POOL }, 3);
+	about = PINS;
 }
 
 int main(void)
@@ -417,6 +519,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pins),
 		TEST(preferences),
+		TEST(pools),
 	};
 
 	return RUN(tests);

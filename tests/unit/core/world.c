@@ -153,6 +153,45 @@ static struct domain *domain_from(domid_t id)
 	return NULL;
 }
 
+long cpupool(u32 op, u32 id, u32 arg)
+{
+	struct xen_sysctl_cpupool_op a = { .op = op,
+					   .cpupool_id = id,
+					   .sched_id = XEN_SCHEDULER_CREDIT2,
+					   .domid = arg,
+					   .cpu = arg };
+	long rc = sysctl_cpupool_op(&a);
+
+	return !rc && op == XEN_SYSCTL_CPUPOOL_OP_CREATE ? a.cpupool_id : rc;
+}
+
+u64 may_use(const struct vcpu *v)
+{
+	u64 pool = cpupool_harts(v->domain);
+
+	return v->pinned & pool ? v->pinned & pool : pool;
+}
+
+/* All domains and harts are pool 0's, as at first. */
+static void pools_down(void)
+{
+	struct domain *d;
+
+	for (u32 id = 1; id < NR_CPUPOOLS; id++) {
+		list_for_each(d, &domain_list, list) {
+			if (cpupool_of(d) == id)
+				assert_int_equal(
+					cpupool(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 0, d->id), 0);
+		}
+		while (!cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, id, XEN_SYSCTL_CPUPOOL_PAR_ANY))
+			;
+		cpupool(XEN_SYSCTL_CPUPOOL_OP_DESTROY, id, 0);
+	}
+	while (!cpupool(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, 0, XEN_SYSCTL_CPUPOOL_PAR_ANY))
+		;
+	assert_int_equal(cpupool_harts(dom0), machine_harts());
+}
+
 int world_down(void **state)
 {
 	struct domain *d;
@@ -161,6 +200,7 @@ int world_down(void **state)
 	(void)state;
 	host_reset();
 	give_memory_back();
+	pools_down();
 	list_for_each(d, &domain_list, list)
 		domain_pause_nosync(d);
 	for (unsigned int h = 0; h < NR_HARTS; h++)

@@ -24,6 +24,7 @@
 #define REF_OWN 10 /* X to u1 itself */
 #define PIRQ 5
 #define PIRQ_BOUND 6
+#define OTHER_POOL 3 /* a CPU pool, with the last hart */
 
 static u32 handle; /* u2's, of MAPPED */
 static evtchn_port_t port_1, port_2; /* connected, u1's and u2's */
@@ -430,6 +431,25 @@ static void get_context(void)
 	domctl(1, XEN_DOMCTL_getvcpucontext, &op);
 }
 
+static void change_pools(u32 op, u32 pool, u32 arg)
+{
+	struct xen_sysctl s = { .u.cpupool_op = {
+					.op = op, .cpupool_id = pool, .domid = arg, .cpu = arg } };
+
+	sysctl(XEN_SYSCTL_cpupool_op, &s);
+}
+
+static void move_u1(void)
+{
+	change_pools(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, OTHER_POOL, 1);
+}
+
+/* From under whoever runs there. */
+static void take_hart(void)
+{
+	change_pools(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 0, 0);
+}
+
 static void block(void)
 {
 	SCHED(SCHEDOP_block, NULL);
@@ -530,6 +550,8 @@ const struct operation operations[] = {
 	{ "start", BY_DOM0, ON_SCHED, unpause_u2 },
 	{ "pin", BY_DOM0, ON_SCHED, pin_running },
 	{ "unpin", BY_DOM0, ON_SCHED, unpin_waiting },
+	{ "poolmove", BY_DOM0, ON_SCHED, move_u1 },
+	{ "pooltake", BY_DOM0, ON_SCHED, take_hart },
 	{ "context", BY_DOM0, ON_SCHED, get_context },
 	{ "block", BY_U1, ON_SCHED | ON_EVENTS, block },
 	{ "poll", BY_U1, ON_SCHED | ON_EVENTS, poll },
@@ -616,6 +638,9 @@ void set_scene(const struct operation *a, const struct operation *b, struct vcpu
 	u1 = make_domain(1, 2, NR_PAGES);
 	u2 = make_domain(2, 2, NR_PAGES);
 	set_objects();
+	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_CREATE, OTHER_POOL, 0), OTHER_POOL);
+	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 0, NR_HARTS - 1), 0);
+	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, OTHER_POOL, NR_HARTS - 1), 0);
 	take_small_blocks();
 	*va = caller(a)->vcpu[0];
 	*vb = caller(b)->vcpu[caller(a) == caller(b)];

@@ -32,7 +32,16 @@ struct fake_domain {
 	uint64_t cpu_ns; /* beside what all have */
 	uint32_t weight, cap; /* 0 weight: 256 */
 	uint64_t hard[4], soft[4]; /* of its first vCPUs; 0: all */
+	uint32_t pool;
 	uint32_t held; /* its pages are mapped by somebody: destroyed, it stays as dying */
+};
+
+#define FAKE_POOLS 4
+#define FAKE_CPUS 3 /* mask */
+
+struct fake_pool {
+	uint32_t used, rate_limit;
+	uint64_t cpus;
 };
 
 struct fake {
@@ -40,7 +49,7 @@ struct fake {
 	uint32_t fail_at; /* the call that fails, counted from 1; 0 = none */
 	uint32_t calls; /* since the file was made or fail_at was set */
 	uint32_t no_list; /* listing the domains fails */
-	uint32_t rate_limit;
+	struct fake_pool pool[FAKE_POOLS];
 	struct fake_domain dom0; /* what can be set of it */
 	uint64_t free_pages;
 	struct fake_domain dom[FAKE_DOMAINS];
@@ -63,6 +72,8 @@ static inline struct fake *fake_map(void)
 	if (!f->next_domid) {
 		f->next_domid = 1;
 		f->free_pages = FAKE_PAGES;
+		f->pool[0].used = 1;
+		f->pool[0].cpus = FAKE_CPUS;
 	}
 	return f;
 }

@@ -66,6 +66,8 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 	(void)timebase;
 	if (broken(pv))
 		return -ENOMEM;
+	if (c->pool >= FAKE_POOLS || !pv->f->pool[c->pool].cpus)
+		return -EINVAL;
 	for (i = 0; i < FAKE_DOMAINS; i++) {
 		struct fake_domain *d = &pv->f->dom[i];
 
@@ -76,6 +78,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 		memset(d, 0, sizeof(*d));
 		d->domid = *domid = c->domid ? c->domid : pv->f->next_domid++;
 		memcpy(d->handle, c->handle, 16);
+		d->pool = c->pool;
 		d->flags = XEN_DOMINF_paused;
 		d->pauses = 1;
 		d->used = 1;
@@ -142,6 +145,7 @@ static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *i
 	info->max_pages = d->max_pages;
 	info->nr_online_vcpus = d->online ? d->online : !!d->vcpus;
 	info->max_vcpu_id = d->vcpus - 1;
+	info->cpupool = d->pool;
 	info->cpu_time = d->cpu_ns;
 	/* One that is made and has not been let go has not run. */
 	if (d->started || !(d->flags & XEN_DOMINF_paused))
@@ -244,7 +248,7 @@ int pv_vcpu_set_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t 
 		return -ENOMEM;
 	if (!d || vcpu >= (domid ? d->vcpus : 2))
 		return -ESRCH;
-	if ((hard && !(*hard & 3)) || (soft && !(*soft & 3)))
+	if ((hard && !(*hard & pv->f->pool[d->pool].cpus)) || (soft && !(*soft & 3)))
 		return -EINVAL;
 	if (hard)
 		d->hard[vcpu % 4] = *hard & 3;
@@ -277,17 +281,130 @@ int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t 
 	return 0;
 }
 
-int pv_rate_limit(struct pv *pv, uint32_t *us)
+static struct fake_pool *pool_of(struct pv *pv, uint32_t id)
 {
-	*us = pv->f->rate_limit;
+	return id < FAKE_POOLS && pv->f->pool[id].used ? &pv->f->pool[id] : NULL;
+}
+
+static uint32_t domains_in(struct pv *pv, uint32_t id)
+{
+	uint32_t n = !id; /* domain 0 */
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++)
+		n += pv->f->dom[i].used && pv->f->dom[i].pool == id;
+	return n;
+}
+
+int pv_rate_limit(struct pv *pv, uint32_t pool, uint32_t *us)
+{
+	if (!pool_of(pv, pool))
+		return -ESRCH;
+	*us = pv->f->pool[pool].rate_limit;
 	return 0;
 }
 
-int pv_set_rate_limit(struct pv *pv, uint32_t us)
+int pv_set_rate_limit(struct pv *pv, uint32_t pool, uint32_t us)
 {
+	if (!pool_of(pv, pool))
+		return -ESRCH;
 	if (us && (us < 100 || us > 500000))
 		return -EINVAL;
-	pv->f->rate_limit = us;
+	pv->f->pool[pool].rate_limit = us;
+	return 0;
+}
+
+int pv_pool_info(struct pv *pv, uint32_t from, struct pv_pool *pool)
+{
+	while (from < FAKE_POOLS && !pv->f->pool[from].used)
+		from++;
+	if (from >= FAKE_POOLS)
+		return -ENOENT;
+	*pool = (struct pv_pool){ from, XEN_SCHEDULER_CREDIT2, domains_in(pv, from),
+				  pv->f->pool[from].cpus };
+	return 0;
+}
+
+int pv_pool_free_cpus(struct pv *pv, uint64_t *cpus)
+{
+	int i;
+
+	*cpus = FAKE_CPUS;
+	for (i = 0; i < FAKE_POOLS; i++)
+		*cpus &= ~pv->f->pool[i].cpus;
+	return 0;
+}
+
+int pv_pool_create(struct pv *pv, uint32_t *id)
+{
+	if (broken(pv))
+		return -ENOMEM;
+	for (*id = 0; *id < FAKE_POOLS; ++*id) {
+		if (pv->f->pool[*id].used)
+			continue;
+		pv->f->pool[*id] = (struct fake_pool){ .used = 1 };
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+int pv_pool_destroy(struct pv *pv, uint32_t id)
+{
+	struct fake_pool *p = pool_of(pv, id);
+
+	if (!p)
+		return -ENOENT;
+	if (p->cpus || domains_in(pv, id))
+		return -EBUSY;
+	p->used = 0;
+	return 0;
+}
+
+int pv_pool_add_cpu(struct pv *pv, uint32_t id, uint32_t cpu)
+{
+	struct fake_pool *p = pool_of(pv, id);
+	uint64_t unused;
+
+	if (broken(pv))
+		return -ENOMEM;
+	pv_pool_free_cpus(pv, &unused);
+	if (!p || cpu > 1)
+		return p ? -EINVAL : -ENOENT;
+	if (!(unused >> cpu & 1))
+		return -ENODEV;
+	p->cpus |= 1u << cpu;
+	return 0;
+}
+
+int pv_pool_remove_cpu(struct pv *pv, uint32_t id, uint32_t cpu)
+{
+	struct fake_pool *p = pool_of(pv, id);
+
+	if (!p || cpu > 1)
+		return p ? -EINVAL : -ENOENT;
+	if (!(p->cpus >> cpu & 1))
+		return -ENODEV;
+	if (p->cpus == 1u << cpu && domains_in(pv, id))
+		return -EBUSY;
+	p->cpus &= ~(1u << cpu);
+	return 0;
+}
+
+int pv_pool_move(struct pv *pv, uint32_t id, uint32_t domid)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (!domid)
+		return -EPERM;
+	if (!d)
+		return -ESRCH;
+	if (broken(pv))
+		return -ENOMEM;
+	if (!pool_of(pv, id) || !pool_of(pv, id)->cpus)
+		return -ENOENT;
+	if (d->flags & XEN_DOMINF_dying)
+		return -EINVAL;
+	d->pool = id;
 	return 0;
 }
 

@@ -257,7 +257,7 @@ static void test_warnings(void **state)
 	assert_non_null(strstr(messages, "memroy: unknown key; did you mean 'memory'?\n"));
 	config_free(&c);
 	/* What is Xen's is known, however near. */
-	assert_int_equal(read_text(&c, MINIMAL "pool = 'all'\ncolours = 1\n", NULL, 0), 0);
+	assert_int_equal(read_text(&c, MINIMAL "vnuma = 'all'\ncolours = 1\n", NULL, 0), 0);
 	config_free(&c);
 	/* Nothing of it is what there is here, too. */
 	assert_int_equal(read_text(&c,

@@ -44,6 +44,12 @@ gives "alpha" trigger a
 gives "there/guest.cfg" create there/guest.c
 gives "-i --ignore-host --help" vcpu-set -
 gives "--cpupool" list --cp
+gives "Pool-0" cpupool-list ""
+gives "Pool-0" cpupool-cpu-add Po
+gives "" cpupool-cpu-add Pool-0 ""
+gives "alpha" cpupool-migrate al
+gives "Pool-0" cpupool-migrate alpha ""
+gives "there/guest.cfg" cpupool-create there/guest.c
 gives "-a" shutdown -a
 gives "" frobnicate ""
 gives "" frobnicate -

@@ -49,7 +49,7 @@ says 1 "Cpu cap out of range, valid range is from 0 to 200 for specified number 
 check "nothing of that is set" share a "65535 0"
 says 1 "Must specify a domain." xl sched-credit2 -w 5
 says 1 "Specifying a cpupool is not allowed with other options." xl sched-credit2 -p Pool-0 -d a
-says 1 "unknown cpupool 'Pool-1': there is one, Pool-0" xl sched-credit2 -p Pool-1
+says 1 "unknown cpupool 'Pool-1'" xl sched-credit2 -p Pool-1
 says 1 "'nobody' is an invalid domain identifier" xl sched-credit2 -d nobody
 says 1 "'nobody' is an invalid domain identifier" xl sched-credit2 -d nobody -w 5
 says 2 "Usage: xl [-v] sched-credit2" xl sched-credit2 a

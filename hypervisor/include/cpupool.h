@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * CPU pools, as Xen has them: a hart is in one pool or free, a domain in one pool, and its vCPUs run on that pool's harts only.
+ * core/cpupool.c owns the pools; core/sched.c keeps to them.
+ */
+#ifndef PAVISE_CPUPOOL_H
+#define PAVISE_CPUPOOL_H
+
+#include <types.h>
+
+struct domain;
+
+/* Pool 0, whose harts are all at boot and which always has one, is dom0's. More than these are of no use: each has a hart. */
+#define NR_CPUPOOLS 64
+
+/* All of it under the sched lock; harts and ratelimit_ns by READ_ONCE outside it. */
+struct cpupool {
+	bool used;
+	u64 harts; /* mask */
+	u32 domains; /* in it; while it has some it has a hart */
+	u64 min_vruntime; /* of its vCPUs that run or wait the least has had this, at least */
+	u64 ratelimit_ns; /* so long whoever has come to a hart may stay there; 0: no limit */
+};
+
+/* A domain that nobody else sees yet is in that pool from here on. -EINVAL: there is none, or it has no hart. Sched lock taken. */
+int cpupool_join(struct domain *d, u32 id);
+/* It is about to be freed, or was never seen: it is in none. Sched lock taken. */
+void cpupool_leave(struct domain *d);
+/* It dies (d->dying is set): no pool must stay for its sake, it ends in pool 0. Sched lock taken. */
+void cpupool_domain_dies(struct domain *d);
+/* The pool's number. Any lock may be held: it may be another one's in the next moment. */
+u32 cpupool_of(const struct domain *d);
+/* The harts (mask) of the domain's pool. The same. */
+u64 cpupool_harts(const struct domain *d);
+
+#endif
