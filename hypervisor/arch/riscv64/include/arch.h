@@ -102,6 +102,8 @@ u32 fdt_interrupt_parent(const void *fdt, int node);
 
 /* ---- cpu ---- */
 
+#define VLENB_MAX 256U
+
 struct cpu_features {
 	bool h, sstc, svpbmt, zicbom, zicboz;
 	bool envcfg, henvcfg, stateen[4]; /* senvcfg, henvcfg and hstateen0 to 3 are there */
@@ -112,6 +114,8 @@ struct cpu_features {
 		WIPED_CSRS(X)
 #undef X
 	} wiped;
+	/* Bytes of a vector register; 0: guests have no vectors. At most VLENB_MAX. */
+	unsigned int vlenb;
 	u32 satp_modes; /* that vsatp takes: BIT(mode) */
 	unsigned int vmid_bits;
 };
@@ -261,6 +265,15 @@ bool hext_copy_stale(u64 scause, u64 stval);
 void guest_cpu_hart_init(void); /* this hart, which has no guest yet */
 u64 guest_cpu_henvcfg(const struct domain *d);
 void guest_cpu_wipe(void); /* if cpu.wipe */
+
+/* engine/vector.c; all but the first two are for vCPUs whose sstatus.VS is not Off. */
+size_t vector_size(void); /* of the registers behind a struct arch_vcpu */
+void vector_reset(struct arch_vcpu *a); /* with a->sstatus; the vCPU is not on a hart */
+void vector_hart_init(struct arch_vcpu *idle);
+void vector_save(
+	struct arch_vcpu
+		*a); /* a->sstatus has been read from the hart, on which the vCPU's state is */
+void vector_load(struct arch_vcpu *a); /* changes the hart's sstatus.VS */
 
 /* ---- vsbi ---- */
 
