@@ -133,8 +133,10 @@ static void leave(void)
 
 	if (!a)
 		return;
-	a->sstatus = csr_read(CSR_SSTATUS);
-	if (a->sstatus & SSTATUS_VS)
+	a->sstatus = csr_read(CSR_SSTATUS) & ~SSTATUS_SD;
+	if ((a->sstatus & SSTATUS_VS) == SSTATUS_VS_DIRTY)
+		a->sstatus |= SSTATUS_SD;
+	if (vector_unsaved(a, a->sstatus))
 		vector_save(a);
 	hw[here].current = NULL;
 }
@@ -159,7 +161,7 @@ static void enter(unsigned int n)
 	leave();
 	assert_false(runs(n));
 	hw[here].current = a;
-	if (a->sstatus & SSTATUS_VS)
+	if (!vector_held(a))
 		vector_load(a);
 	csr_write(CSR_SSTATUS, a->sstatus);
 	if (cpu.vlenb)
@@ -234,6 +236,7 @@ static void what_is_clean_is_not_saved_again(void **state)
 	assert_int_equal(saves, 1);
 	assert_int_equal(loads, 0);
 	enter(1);
+	enter(2); /* reset's, too */
 	enter(0);
 	leave();
 	assert_int_equal(saves, 1);

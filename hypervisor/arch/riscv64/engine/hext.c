@@ -103,8 +103,9 @@ static void load_fp(struct arch_vcpu *a)
 static void hext_save(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
+	u64 sstatus = csr_read(CSR_SSTATUS);
 
-	a->sstatus = csr_read(CSR_SSTATUS);
+	a->sstatus = sstatus;
 	a->hstatus = csr_read(CSR_HSTATUS);
 	a->vsatp = csr_read(CSR_VSATP);
 #define X(field, csr, condition) \
@@ -117,9 +118,9 @@ static void hext_save(struct vcpu *v)
 		/* A comparator left behind would raise VSTIP for whoever runs next. */
 		csr_write(CSR_VSTIMECMP, ~0ULL);
 	}
-	if ((a->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
+	if (sstatus & SSTATUS_SD && (sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
 		save_fp(a);
-	if (a->sstatus & SSTATUS_VS)
+	if (vector_unsaved(a, sstatus))
 		vector_save(a);
 }
 
@@ -160,7 +161,7 @@ static void hext_load(struct vcpu *v)
 		csr_write(CSR_VSTIMECMP, a->vstimecmp); /* after htimedelta, which never changes */
 	csr_write(CSR_HSTATUS, a->hstatus);
 	load_fp(a);
-	if (a->sstatus & SSTATUS_VS)
+	if (!vector_held(a))
 		vector_load(a);
 	csr_write(CSR_SSTATUS, a->sstatus);
 	/*

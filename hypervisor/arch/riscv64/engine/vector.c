@@ -6,7 +6,7 @@
  * Two fields say whether a guest may use vectors, and both must (H, "Hypervisor extension and vector state"): vsstatus.VS,
  * which is the guest kernel's, and the hypervisor's sstatus.VS. The latter is never Off for a vCPU of a machine with vectors,
  * and Off for ever on one without: then an instruction of theirs is the guest's own illegal one. Initial says that the vCPU
- * has not had other state than reset's since it started, and that its struct says so, too.
+ * has had no other state than reset's since it started.
  */
 #include <arch.h>
 #include <lib.h>
@@ -22,6 +22,7 @@ size_t vector_size(void)
 void vector_reset(struct arch_vcpu *a)
 {
 	a->sstatus &= ~SSTATUS_VS;
+	a->vector_hart = NULL;
 	if (!cpu.vlenb)
 		return;
 	memset(&a->vector, 0, sizeof(a->vector) + vector_size());
@@ -40,20 +41,12 @@ void vector_hart_init(struct arch_vcpu *idle)
 }
 
 /*
- * Is there anything that the struct does not have? A hart may mark writes of vcsr and vstart in vsstatus.VS only, where the
- * guest can unmark them (QEMU does, at any rate 7.2 to 9), or not at all the vstart that a trap leaves. To look is cheap, and
- * else they would be lost, or the next vCPU's.
+ * The registers keep the state when the vCPU leaves the hart (hart.vector_owner, NULL: reset's), and it knows where it had it
+ * last (vector_hart, NULL: nowhere, it has reset's). Both must agree: it may have run elsewhere since, or be another that was
+ * allocated there.
  */
-static bool dirty(const struct arch_vcpu *a)
-{
-	return (a->sstatus & SSTATUS_VS) == SSTATUS_VS_DIRTY ||
-	       csr_read(CSR_VCSR) != a->vector.vcsr || csr_read(CSR_VSTART) != a->vector.vstart;
-}
-
 void vector_save(struct arch_vcpu *a)
 {
-	if (!dirty(a))
-		return;
 	vector_regs_save(a);
 	a->sstatus = (a->sstatus & ~SSTATUS_VS) | SSTATUS_VS_CLEAN;
 	this_hart()->vector_owner = a;
@@ -63,12 +56,10 @@ void vector_save(struct arch_vcpu *a)
 void vector_load(struct arch_vcpu *a)
 {
 	struct hart *h = this_hart();
-	struct arch_vcpu *owner = (a->sstatus & SSTATUS_VS) == SSTATUS_VS_INITIAL ? NULL : a;
 
-	if (h->vector_owner == owner && (!owner || a->vector_hart == h))
-		return;
 	csr_set(CSR_SSTATUS, SSTATUS_VS);
 	vector_regs_load(a);
-	h->vector_owner = owner;
-	a->vector_hart = h;
+	h->vector_owner = a->vector_hart ? a : NULL;
+	if (a->vector_hart)
+		a->vector_hart = h;
 }

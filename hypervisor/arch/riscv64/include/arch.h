@@ -266,14 +266,33 @@ void guest_cpu_hart_init(void); /* this hart, which has no guest yet */
 u64 guest_cpu_henvcfg(const struct domain *d);
 void guest_cpu_wipe(void); /* if cpu.wipe */
 
-/* engine/vector.c; all but the first two are for vCPUs whose sstatus.VS is not Off. */
+/* engine/vector.c */
 size_t vector_size(void); /* of the registers behind a struct arch_vcpu */
 void vector_reset(struct arch_vcpu *a); /* with a->sstatus; the vCPU is not on a hart */
 void vector_hart_init(struct arch_vcpu *idle);
-void vector_save(
-	struct arch_vcpu
-		*a); /* a->sstatus has been read from the hart, on which the vCPU's state is */
-void vector_load(struct arch_vcpu *a); /* changes the hart's sstatus.VS */
+void vector_save(struct arch_vcpu *a); /* if vector_unsaved() */
+void vector_load(struct arch_vcpu *a); /* if !vector_held(); changes the hart's sstatus.VS */
+
+/*
+ * The vCPU leaves its hart, which had this sstatus: is there anything that its struct does not have? A hart may mark writes of
+ * vcsr and vstart in vsstatus.VS only, where the guest can unmark them (QEMU does, at any rate 7.2), or not at all the vstart
+ * that a trap leaves. To look is cheap, and else they would be lost, or the next vCPU's.
+ */
+static inline bool vector_unsaved(const struct arch_vcpu *a, u64 sstatus)
+{
+	if (sstatus & SSTATUS_SD && (sstatus & SSTATUS_VS) == SSTATUS_VS_DIRTY)
+		return true;
+	return sstatus & SSTATUS_VS &&
+	       (csr_read(CSR_VCSR) != a->vector.vcsr || csr_read(CSR_VSTART) != a->vector.vstart);
+}
+
+/* This hart's registers hold the vCPU's state. */
+static inline bool vector_held(const struct arch_vcpu *a)
+{
+	const struct hart *h = this_hart();
+
+	return a->vector_hart ? a->vector_hart == h && h->vector_owner == a : !h->vector_owner;
+}
 
 /* ---- vsbi ---- */
 

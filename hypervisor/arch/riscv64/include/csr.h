@@ -60,6 +60,7 @@
 #define SSTATUS_VS_INITIAL (1UL << 9)
 #define SSTATUS_VS_CLEAN (2UL << 9)
 #define SSTATUS_VS_DIRTY (3UL << 9)
+#define SSTATUS_SD (1UL << 63) /* FS or VS (or XS, which nobody has) is Dirty */
 #define SSTATUS_SUM (1UL << 18)
 #define SSTATUS_MXR (1UL << 19)
 
