@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Vector registers of two guests and of dom0 never mix: vector.c, twice, beside a program of dom0's that does the same, on one
-hart, for registers of two lengths. (Without vectors vector.c is one of test_guests.py's.)"""
+hart, for registers of two lengths, and on two, between which they go. (Without vectors vector.c is one of test_guests.py's.)"""
 import os
 
 import pytest
@@ -9,9 +9,10 @@ from conftest import HERE, Guest
 from test_guests import judge
 
 
-@pytest.mark.parametrize("vlen", [pytest.param(128, marks=pytest.mark.full), 256])
-def test_vectors_never_mix(hosts, vlen):
-    host = hosts(1, cpu=f"rv64,v=true,vlen={vlen}")
+@pytest.mark.parametrize("harts, vlen", [(1, 256), pytest.param(1, 128, marks=pytest.mark.full),
+                                         pytest.param(2, 128, marks=pytest.mark.full)])
+def test_vectors_never_mix(hosts, harts, vlen):
+    host = hosts(harts, cpu=f"rv64,v=true,vlen={vlen}")
     m = host.machine
     assert f"vectors: {vlen} bits" in m.seen()
     letters = m.run("cat /proc/device-tree/cpus/cpu@0/riscv,isa").split("_")[0]
