@@ -276,6 +276,7 @@ guest-tests: headers $(libfdt)/libfdt.h
 	+@$(runtime_make) OUT=$(guest_tests) GUEST_CFLAGS="-I$(top)/tests/guests -include $(top)/tests/guests/called.h -Wno-unused-parameter" GUEST_COMMON="$(top)/tests/guests/tap.c $(wildcard $(top)/tests/guests/lib/*.c)" \
 		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c \
 		$(top)/pvabi/runtime/examples/*.c))" guests
+	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -o $(guest_tests)/dom0-vectors $(top)/tests/guests/dom0/vectors.c
 test-guests: all guest-tests hypervisor-latency
 	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)
 

@@ -10,6 +10,8 @@ single hypercalls spend their instructions), block, net, starts, wall, trace (wh
 without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
+$CPU is that of all machines but KVM's, such as rv64,v=true,vlen=256.
+
 Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt,
 and the figures of several systems in systems.csv and systems.svg.
 """
@@ -36,6 +38,7 @@ import plot  # noqa: E402
 import tracer  # noqa: E402
 from console import Machine  # noqa: E402
 
+CPU = os.environ.get("CPU") or "rv64"
 ICOUNT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm"]
 TIMEBASE = 10000000  # Hz, of QEMU's virt machine
 MEMORY = 256  # MiB, natively and as a guest
@@ -83,7 +86,7 @@ def parse(text):
 # --- machines --------------------------------------------------------------------------------------
 
 def native(name, what, icount, initrd=INITRD):
-    c = machine.Config(build=BUILD, smp=1, mem=f"{MEMORY}M", native=True, kernel=KERNEL, initrd=initrd,
+    c = machine.Config(build=BUILD, smp=1, mem=f"{MEMORY}M", native=True, kernel=KERNEL, initrd=initrd, cpu=CPU,
                        dom0_cmdline=f"nokaslr bench={what}", extra=ICOUNT if icount else [])
     m = Machine(c, os.path.join(OUT, name + ".log"))
     m.ended(600)
@@ -94,7 +97,7 @@ class Host:
     """dom0 on one hart, with the benchmark's files in /images."""
 
     def __init__(self, name, icount, extra=(), disk="images.img"):
-        self.machine = Machine(machine.Config(build=BUILD, smp=1, disk=os.path.join(OUT, disk), snapshot=True,
+        self.machine = Machine(machine.Config(build=BUILD, smp=1, cpu=CPU, disk=os.path.join(OUT, disk), snapshot=True,
                                               dom0_cmdline="pavise.noauto nokaslr", extra=(ICOUNT if icount else []) + list(extra)),
                                os.path.join(OUT, name + ".log"), 300)
         self.machine.boot()

@@ -10,6 +10,7 @@ first comment may say how it wants to run:
  * icount                         machines whose clock counts instructions, 1 ns each
  * timeout: 60                    seconds; a sum too
  * full                           only in make test-full
+ * together                       its peers print TAP and end as well, and are waited for
  * census                         everything that a guest could leave behind is counted before and after it
  * grows                          dom0 may take up to 64 pages for good: tables, the first time that it maps so much at once
  * dom0: REGEX                    what a line of dom0's kernel log, in which nothing is raw, says afterwards
@@ -86,11 +87,11 @@ class Guest:
     def __init__(self, path):
         self.name = os.path.basename(path)[:-2]
         self.settings, self.peers, self.harts, self.timeout, self.dom0 = {}, [], [1, 4], 60, None
-        self.full = self.icount = self.census = self.grows = False
+        self.full = self.icount = self.census = self.grows = self.together = False
         with open(path, encoding="utf-8") as f:
             comments = f.read().split("*/")
         for line in "".join(comments[:2]).splitlines():
-            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount|census|grows|dom0)(?:: (.*))?$", line)
+            found = re.match(r"^ \* (guest|peer|harts|timeout|full|icount|census|grows|together|dom0)(?:: (.*))?$", line)
             if not found:
                 continue
             key, value = found.groups()
@@ -124,8 +125,10 @@ def config(name, image, settings):
 class Host:
     """A machine on which guests run one after another."""
 
-    def __init__(self, harts, disk, icount=False, hypervisor="", name=None):
+    def __init__(self, harts, disk, icount=False, hypervisor="", name=None, cpu=""):
         options = {"extra": ["-icount", "shift=0,sleep=off"]} if icount else {}
+        if cpu:
+            options["cpu"] = cpu
         os.makedirs(OUT, exist_ok=True)
         c = machine.Config(build=BUILD, smp=harts, disk=disk, snapshot=True, dom0_cmdline="pavise.noauto",
                            hypervisor=hypervisor,
@@ -134,6 +137,7 @@ class Host:
         live.append(self.machine)
         self.machine.boot()
         self.free = None
+        self.peers = {}  # lines of the last guest's, by name
 
     def create(self, name, image, settings):
         m = self.machine
@@ -153,7 +157,7 @@ class Host:
         for name in reversed(names):
             m.run(f"xl unpause {name}")
         # By dom0's clock: where xl itself takes a second, rounds would last longer than we wait for them
-        gone = f"! xl domid {guest.name} >/dev/null 2>&1"
+        gone = " && ".join(f"! xl domid {name} >/dev/null 2>&1" for name in (names if guest.together else names[:1]))
         status, _ = m.shell.try_run("now() { cut -d. -f1 /proc/uptime; }; "
                                     f"end=$(($(now) + {guest.timeout})); until {gone} || [ $(now) -ge $end ]; do sleep 0.2; "
                                     f"done; {gone}", guest.timeout + 60)
@@ -164,7 +168,8 @@ class Host:
                        for name in names)
         print(text)
         assert not status, f"{guest.name} still ran after {guest.timeout} s; it printed:\n{text}"
-        lines = text.split("\n# console of ")[0].splitlines()
+        lines, *others = [part.splitlines() for part in text.split("\n# console of ")]
+        self.peers = {other[0].rstrip(":"): other[1:] for other in others}
         for found in filter(None, (re.match(r"# called (\d+)\.(\d+) ([0-9a-f]+)$", line) for line in lines)):
             row = int(found.group(1)), int(found.group(2))
             called[row] = called.get(row, 0) | int(found.group(3), 16)
@@ -183,7 +188,7 @@ class Host:
     def census(self):
         """What there is (tests/system/census.py), once a first guest has made dom0 take memory for good."""
         if self.free is None:
-            self.run(types.SimpleNamespace(name="hello", settings={}, peers=[], timeout=60))
+            self.run(types.SimpleNamespace(name="hello", settings={}, peers=[], timeout=60, together=False))
             self.look_over()
         return census.take(self.machine)
 
@@ -222,8 +227,8 @@ def disk():
 def hosts(disk):
     machines = {}
 
-    def get(harts, icount=False):
-        host = machines.get((harts, icount))
+    def get(harts, icount=False, cpu=""):
+        host = machines.get((harts, icount, cpu))
         if host and not host.machine.alive():
             live.remove(host.machine)
             host = None
@@ -235,7 +240,7 @@ def hosts(disk):
                     other.machine.kill()
                     live.remove(other.machine)
             machines.clear()
-            host = machines[harts, icount] = Host(harts, disk, icount)
+            host = machines[harts, icount, cpu] = Host(harts, disk, icount, name="vectors" if cpu else None, cpu=cpu)
         return host
 
     yield get

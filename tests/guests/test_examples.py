@@ -13,7 +13,7 @@ KIB = 1024
 
 
 def example(name, peers=(), **settings):
-    return types.SimpleNamespace(name=name, settings=settings, peers=[(p, {}) for p in peers], timeout=60)
+    return types.SimpleNamespace(name=name, settings=settings, peers=[(p, {}) for p in peers], timeout=60, together=False)
 
 
 @pytest.mark.parametrize("name", ["hello", "pingpong", "blockread", "netecho"])

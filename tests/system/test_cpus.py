@@ -114,8 +114,8 @@ def test_newer_model(boot, newest_qemu, model):
     assert isa == models(newest_qemu)[model][0]
     told = "".join(re.findall(r"\(pavise\) ISA for guests: (.*)", text))
     assert {"zawrs", "zicboz", "svinval", "sstc"} <= set(told.split("_"))
-    assert not re.search(r"_(zk|zkr|zv\w+|sh\w+|sm\w+|ssaia|ssstateen|svadu)\b", told)
-    assert not set(told.split("_")[0][4:]) & set("vh")
+    assert not re.search(r"_(zk|zkr|sh\w+|sm\w+|ssaia|ssstateen|svadu)\b", told)
+    assert set(told.split("_")[0][4:]) & set("vh") == {"v"} and "_zvbb_" in told
 
 
 @pytest.mark.full
@@ -173,7 +173,8 @@ def test_harts_of_many_kinds(boot):
         # Half of the harts can do what the other half cannot.
         assert "_zba_" in boot_isa and "_zbb_" in boot_isa
         root["cpus/cpu@0"].set_string("riscv,isa", boot_isa.replace("_zba_", "_"))
-        root["cpus/cpu@1"].set_string("riscv,isa", boot_isa.replace("_zbb_", "_"))
+        assert boot_isa.startswith("rv64imafdcvh_")
+        root["cpus/cpu@1"].set_string("riscv,isa", boot_isa.replace("_zbb_", "_").replace("vh_", "h_"))
         # Each has two nodes: firmware does not start one that runs.
         add_cpu(root, "cpu@1", 1)
         add_cpu(root, "cpu@0", 0)
@@ -182,8 +183,8 @@ def test_harts_of_many_kinds(boot):
         add_cpu(root, "cpu@1", 3, mmu_type="riscv,none")
         add_cpu(root, "cpu@1", 2, status="disabled")
 
-    path = dumped("many-kinds", change, ["-cpu", "rv64", "-smp", "2", "-m", "2G"])
-    m = boot(extra=["-dtb", path], dom0_cmdline="pavise.noauto").boot()
+    path = dumped("many-kinds", change, ["-cpu", "rv64,v=true", "-smp", "2", "-m", "2G"])
+    m = boot(cpu="rv64,v=true", extra=["-dtb", path], dom0_cmdline="pavise.noauto").boot()
     assert m.run("nproc").strip() == "2"
     assert m.info("nr_cpus") == "2"
     cpus = m.run("ls /proc/device-tree/cpus; cat /proc/device-tree/cpus/cpu@?/riscv,isa | tr '\\0' '\\n'")
@@ -191,7 +192,9 @@ def test_harts_of_many_kinds(boot):
     isa = re.findall(r"^rv64\S+", cpus, re.M)
     assert len(isa) == 2 and isa[0] == isa[1]
     assert "zba" not in isa[0] and "zbb" not in isa[0] and "_zbc" in isa[0]
+    assert "v" not in isa[0].split("_")[0][4:]
     text = m.seen()
+    assert "(pavise) vectors:" not in text
     assert "hart 2 is not used: it is disabled" in text
     assert "hart 3 is not used: it is without an MMU" in text
     assert "hart 4096 is not used: it is disabled" in text

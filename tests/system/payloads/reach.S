@@ -40,7 +40,7 @@ main:
 	step	ILLEGAL, csrr t1, 0x10c		/* 4: sstateen0 */
 	step	ILLEGAL, csrr t1, 0x150		/* 5: siselect */
 	step	ILLEGAL, csrw 0x015, zero	/* 6: seed */
-	step	ILLEGAL, .word 0x0d0072d7	/* 7: vsetvli t0, zero, e64, m1 */
+	step	ILLEGAL, .word 0x0d0072d7	/* 7: vsetvli t0, zero, e64, m1, while VS is Off */
 	step	ILLEGAL, csrr t1, 0xc03		/* 8: hpmcounter3 */
 	step	ILLEGAL, csrr t1, 0x011		/* 9: ssp */
 

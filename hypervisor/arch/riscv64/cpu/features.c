@@ -48,6 +48,21 @@ static void probe_wiped(struct cpu_features *f)
 	f->wipe = memcmp(&f->wiped, &(typeof(f->wiped)){}, sizeof(f->wiped)) != 0;
 }
 
+/*
+ * Bytes of a vector register; 0: there are none. (Drafts of the extension before 0.8 have VS elsewhere, and are none.) VS is Off
+ * afterwards.
+ */
+static unsigned int vlenb(void)
+{
+	u64 v = 0;
+
+	csr_set(CSR_SSTATUS, SSTATUS_VS);
+	if (!(csr_read(CSR_SSTATUS) & SSTATUS_VS) || !csr_probe(CSR_VLENB, &v))
+		v = 0;
+	csr_clear(CSR_SSTATUS, SSTATUS_VS);
+	return v <= ~0U ? v : ~0U;
+}
+
 /* This hart's. */
 static void probe(struct cpu_features *f)
 {
@@ -80,6 +95,7 @@ static void probe(struct cpu_features *f)
 		f->sstc = false;
 	}
 	probe_wiped(f);
+	f->vlenb = vlenb();
 	csr_write(CSR_HGATP, SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x3fffUL << 44);
 	f->sv39x4 = csr_read(CSR_HGATP) >> SATP_MODE_SHIFT == SATP_MODE_SV39;
 	f->vmid_bits = fls64(csr_read(CSR_HGATP) >> 44 & 0x3fff);
@@ -93,15 +109,33 @@ static bool common(bool probed, const char *name)
 	return probed && (!isa_has(&boot.boot_isa, name) || isa_has(&boot.isa, name));
 }
 
+/*
+ * Only what is V by name, on all harts: a part of it (zve*) looks no different here. V has 128 bits at least, and what is longer
+ * than VLENB_MAX would take much memory for each vCPU.
+ */
+static unsigned int usable_vlenb(unsigned int vlenb)
+{
+	if (!vlenb || !isa_has(&boot.isa, "v"))
+		return 0;
+	if (vlenb >= 16 && vlenb <= VLENB_MAX && !(vlenb & (vlenb - 1)))
+		return vlenb;
+	pr_warn("guests have no vectors: registers of %u bytes are not supported, 16 to %u are\n",
+		vlenb, VLENB_MAX);
+	return 0;
+}
+
 void features_probe(void)
 {
 	probe(&cpu);
+	cpu.vlenb = usable_vlenb(cpu.vlenb);
 	cpu.sstc = common(cpu.sstc, "sstc");
 	cpu.svpbmt = common(cpu.svpbmt, "svpbmt");
 	cpu.zicbom = common(cpu.zicbom, "zicbom");
 	cpu.zicboz = common(cpu.zicboz, "zicboz");
 	if (!cpu.h)
 		return;
+	if (cpu.vlenb)
+		printk("vectors: %u bits\n", 8 * cpu.vlenb);
 	printk("features: H%s%s%s%s%s, %u VMID bits\n", cpu.sstc ? " Sstc" : "",
 	       cpu.svpbmt ? " Svpbmt" : "", cpu.zicbom ? " Zicbom" : "",
 	       cpu.zicboz ? " Zicboz" : "", cpu.stateen[0] ? " Ssstateen" : "", cpu.vmid_bits);
@@ -113,6 +147,12 @@ void features_check(void)
 	const char *lacks = NULL;
 
 	probe(&f);
+	/* dom0, the first that is told of them, comes later (smp_start()). */
+	if (READ_ONCE(cpu.vlenb) && f.vlenb != cpu.vlenb) {
+		pr_warn("guests have no vectors: hart %lu's registers have %u bytes, the boot hart's %u\n",
+			this_hart()->hartid, f.vlenb, cpu.vlenb);
+		WRITE_ONCE(cpu.vlenb, 0);
+	}
 	if (!f.h)
 		lacks = "H";
 	else if (memcmp(f.stateen, cpu.stateen, sizeof(f.stateen)))

@@ -54,7 +54,7 @@ int arch_vcpu_init(struct vcpu *v)
 {
 	int rc = -ENOMEM;
 
-	v->arch = xzalloc(sizeof(*v->arch));
+	v->arch = xzalloc(sizeof(*v->arch) + vector_size());
 	if (v->arch)
 		rc = engine->vcpu_init(v);
 	if (rc)

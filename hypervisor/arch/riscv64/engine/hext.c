@@ -30,6 +30,7 @@ static void hext_hart_init(void)
 	/* What load_fp() takes the registers to hold; the idle vCPU never changes them. */
 	csr_set(CSR_SSTATUS, SSTATUS_FS);
 	fp_load(this_hart()->current_arch);
+	vector_hart_init(this_hart()->current_arch);
 }
 
 static void initial_csrs(struct arch_vcpu *a)
@@ -39,6 +40,7 @@ static void initial_csrs(struct arch_vcpu *a)
 	a->vsstatus = 2UL << 32; /* UXL: 64 */
 	a->scounteren = 7; /* TM: rdtime works in user mode from the start */
 	a->vstimecmp = ~0ULL;
+	vector_reset(a);
 }
 
 static int hext_vcpu_init(struct vcpu *v)
@@ -101,8 +103,9 @@ static void load_fp(struct arch_vcpu *a)
 static void hext_save(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
+	u64 sstatus = csr_read(CSR_SSTATUS);
 
-	a->sstatus = csr_read(CSR_SSTATUS);
+	a->sstatus = sstatus;
 	a->hstatus = csr_read(CSR_HSTATUS);
 	a->vsatp = csr_read(CSR_VSATP);
 #define X(field, csr, condition) \
@@ -115,8 +118,10 @@ static void hext_save(struct vcpu *v)
 		/* A comparator left behind would raise VSTIP for whoever runs next. */
 		csr_write(CSR_VSTIMECMP, ~0ULL);
 	}
-	if ((a->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
+	if (sstatus & SSTATUS_SD && (sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
 		save_fp(a);
+	if (vector_unsaved(a, sstatus))
+		vector_save(a);
 }
 
 static void hext_apply_pending(struct vcpu *v)
@@ -156,6 +161,8 @@ static void hext_load(struct vcpu *v)
 		csr_write(CSR_VSTIMECMP, a->vstimecmp); /* after htimedelta, which never changes */
 	csr_write(CSR_HSTATUS, a->hstatus);
 	load_fp(a);
+	if (!vector_held(a))
+		vector_load(a);
 	csr_write(CSR_SSTATUS, a->sstatus);
 	/*
 	 * No VMIDs are used, so both stages go at each switch. (QEMU 7.2 needs it even with VMIDs:

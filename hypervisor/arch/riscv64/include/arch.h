@@ -102,6 +102,8 @@ u32 fdt_interrupt_parent(const void *fdt, int node);
 
 /* ---- cpu ---- */
 
+#define VLENB_MAX 256U
+
 struct cpu_features {
 	bool h, sstc, svpbmt, zicbom, zicboz;
 	bool envcfg, henvcfg, stateen[4]; /* senvcfg, henvcfg and hstateen0 to 3 are there */
@@ -112,6 +114,8 @@ struct cpu_features {
 		WIPED_CSRS(X)
 #undef X
 	} wiped;
+	/* Bytes of a vector register; 0: guests have no vectors. At most VLENB_MAX. */
+	unsigned int vlenb;
 	u32 satp_modes; /* that vsatp takes: BIT(mode) */
 	unsigned int vmid_bits;
 };
@@ -261,6 +265,34 @@ bool hext_copy_stale(u64 scause, u64 stval);
 void guest_cpu_hart_init(void); /* this hart, which has no guest yet */
 u64 guest_cpu_henvcfg(const struct domain *d);
 void guest_cpu_wipe(void); /* if cpu.wipe */
+
+/* engine/vector.c */
+size_t vector_size(void); /* of the registers behind a struct arch_vcpu */
+void vector_reset(struct arch_vcpu *a); /* with a->sstatus; the vCPU is not on a hart */
+void vector_hart_init(struct arch_vcpu *idle);
+void vector_save(struct arch_vcpu *a); /* if vector_unsaved() */
+void vector_load(struct arch_vcpu *a); /* if !vector_held(); changes the hart's sstatus.VS */
+
+/*
+ * The vCPU leaves its hart, which had this sstatus: is there anything that its struct does not have? A hart may mark writes of
+ * vcsr and vstart in vsstatus.VS only, where the guest can unmark them (QEMU does, at any rate 7.2), or not at all the vstart
+ * that a trap leaves. To look is cheap, and else they would be lost, or the next vCPU's.
+ */
+static inline bool vector_unsaved(const struct arch_vcpu *a, u64 sstatus)
+{
+	if (sstatus & SSTATUS_SD && (sstatus & SSTATUS_VS) == SSTATUS_VS_DIRTY)
+		return true;
+	return sstatus & SSTATUS_VS &&
+	       (csr_read(CSR_VCSR) != a->vector.vcsr || csr_read(CSR_VSTART) != a->vector.vstart);
+}
+
+/* This hart's registers hold the vCPU's state. */
+static inline bool vector_held(const struct arch_vcpu *a)
+{
+	const struct hart *h = this_hart();
+
+	return a->vector_hart ? a->vector_hart == h && h->vector_owner == a : !h->vector_owner;
+}
 
 /* ---- vsbi ---- */
 

@@ -55,6 +55,11 @@ void asm_offsets(void)
 	DEFINE("REGS_SIZE", sizeof(struct cpu_regs));
 	DEFINE("VCPU_FP", offsetof(struct arch_vcpu, fp));
 	DEFINE("VCPU_FCSR", offsetof(struct arch_vcpu, fcsr));
+	DEFINE("VCPU_VSTART", offsetof(struct arch_vcpu, vector.vstart));
+	DEFINE("VCPU_VCSR", offsetof(struct arch_vcpu, vector.vcsr));
+	DEFINE("VCPU_VL", offsetof(struct arch_vcpu, vector.vl));
+	DEFINE("VCPU_VTYPE", offsetof(struct arch_vcpu, vector.vtype));
+	DEFINE("VCPU_VREGS", offsetof(struct arch_vcpu, vector.regs));
 	DEFINE("VCPU_SSTATUS", offsetof(struct arch_vcpu, sstatus));
 	DEFINE("HART_CURRENT_ARCH", offsetof(struct hart, current_arch));
 	DEFINE("HART_STACK_TOP", offsetof(struct hart, stack_top));

@@ -6,6 +6,8 @@
 #ifndef PAVISE_CSR_H
 #define PAVISE_CSR_H
 
+#define CSR_VSTART 0x008
+#define CSR_VCSR 0x00f
 #define CSR_SSTATUS 0x100
 #define CSR_SIE 0x104
 #define CSR_STVEC 0x105
@@ -43,6 +45,9 @@
 #define CSR_HVIP 0x645
 #define CSR_HGATP 0x680
 #define CSR_TIME 0xc01
+#define CSR_VL 0xc20
+#define CSR_VTYPE 0xc21
+#define CSR_VLENB 0xc22
 
 #define SSTATUS_SIE (1UL << 1)
 #define SSTATUS_SPIE (1UL << 5)
@@ -52,8 +57,14 @@
 #define SSTATUS_FS_CLEAN (2UL << 13)
 #define SSTATUS_FS_DIRTY (3UL << 13)
 #define SSTATUS_VS (3UL << 9)
+#define SSTATUS_VS_INITIAL (1UL << 9)
+#define SSTATUS_VS_CLEAN (2UL << 9)
+#define SSTATUS_VS_DIRTY (3UL << 9)
+#define SSTATUS_SD (1UL << 63) /* FS or VS (or XS, which nobody has) is Dirty */
 #define SSTATUS_SUM (1UL << 18)
 #define SSTATUS_MXR (1UL << 19)
+
+#define VTYPE_VILL (1UL << 63)
 
 #define HSTATUS_GVA (1UL << 6)
 #define HSTATUS_SPV (1UL << 7)

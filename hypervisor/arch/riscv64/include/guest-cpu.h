@@ -11,7 +11,7 @@
 /*
  * Extensions that guests are told of, in the order of the ISA string: they have no state, or state that is switched. X(name,
  * condition beside the machine's own ISA string). Not here, and why:
- *   h, sh*, sha: no nested guests. v, zv*: not switched (sstatus.VS is off). q: half of its registers is not switched.
+ *   h, sh*, sha: no nested guests. zv* of a hart without v: not switched (sstatus.VS is off). q: half of its registers is not switched.
  *   zk: stands for zkr among others, which needs a CSR of the machine's (seed); its parts are here.
  *   zihpm: counters 3 to 31 are closed. zcmt: cannot be together with c and d. zicfilp, zicfiss, ssnpm, supm, svadu, svade,
  *   ssdbltrp: henvcfg says no. smaia, ssaia, sscsrind, sscofpmf, ssctr, smstateen, ssstateen, sm*: the machine's.
@@ -24,6 +24,7 @@
 	X(d, true) \
 	X(c, true) \
 	X(b, true) \
+	X(v, cpu.vlenb) \
 	X(zic64b, true) \
 	X(zicbom, cpu.zicbom) \
 	X(zicbop, true) \
@@ -73,6 +74,38 @@
 	X(zksh, true) \
 	X(zkt, true) \
 	X(ztso, true) \
+	X(zvbb, cpu.vlenb) \
+	X(zvbc, cpu.vlenb) \
+	X(zve32f, cpu.vlenb) \
+	X(zve32x, cpu.vlenb) \
+	X(zve64d, cpu.vlenb) \
+	X(zve64f, cpu.vlenb) \
+	X(zve64x, cpu.vlenb) \
+	X(zvfbfmin, cpu.vlenb) \
+	X(zvfbfwma, cpu.vlenb) \
+	X(zvfh, cpu.vlenb) \
+	X(zvfhmin, cpu.vlenb) \
+	X(zvkb, cpu.vlenb) \
+	X(zvkg, cpu.vlenb) \
+	X(zvkn, cpu.vlenb) \
+	X(zvknc, cpu.vlenb) \
+	X(zvkned, cpu.vlenb) \
+	X(zvkng, cpu.vlenb) \
+	X(zvknha, cpu.vlenb) \
+	X(zvknhb, cpu.vlenb) \
+	X(zvks, cpu.vlenb) \
+	X(zvksc, cpu.vlenb) \
+	X(zvksed, cpu.vlenb) \
+	X(zvksg, cpu.vlenb) \
+	X(zvksh, cpu.vlenb) \
+	X(zvkt, cpu.vlenb) \
+	X(zvl32b, cpu.vlenb) \
+	X(zvl64b, cpu.vlenb) \
+	X(zvl128b, cpu.vlenb) \
+	X(zvl256b, cpu.vlenb) \
+	X(zvl512b, cpu.vlenb) \
+	X(zvl1024b, cpu.vlenb) \
+	X(zvl2048b, cpu.vlenb) \
 	X(ssccptr, true) \
 	X(sscounterenw, true) \
 	X(sstc, cpu.sstc) \

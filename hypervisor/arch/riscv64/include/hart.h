@@ -17,6 +17,12 @@ struct cpu_regs {
 	u64 s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6;
 };
 
+/* What there is of the vector extension beside vlenb. */
+struct vector_state {
+	u64 vstart, vcsr, vl, vtype;
+	u8 regs[] __aligned(16); /* v0 to v31, vlenb bytes each */
+};
+
 struct arch_vcpu {
 	struct cpu_regs regs; /* whole whenever the vCPU is not running */
 	/* CSRs, valid while the vCPU is not loaded on a hart */
@@ -32,6 +38,8 @@ struct arch_vcpu {
 	bool suspended; /* by SBI hart_suspend, if it is blocked; until it runs again */
 	u64 pending; /* hvip bits that others want raised; atomic */
 	struct timer sbi_timer;
+	struct hart *vector_hart; /* as fp_hart; NULL: it has none but reset's */
+	struct vector_state vector; /* the last: as long as the machine's registers are */
 };
 
 struct arch_domain {

@@ -8,6 +8,7 @@
 struct hart {
 	struct vcpu *current;
 	u32 work;
+	struct arch_vcpu *vector_owner;
 };
 
 struct hart *this_hart(void);
