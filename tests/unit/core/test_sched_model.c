@@ -462,7 +462,8 @@ static void check_all(const u8 pins[], unsigned int nr_pins)
 {
 	struct vcpu *v[] = { u1->vcpu[0], u1->vcpu[1], u2->vcpu[0] };
 	const char *depth = getenv("DEPTH");
-	unsigned int most = depth ? atoi(depth) : 6;
+	/* Of pools less can be done at a time. */
+	unsigned int most = depth ? atoi(depth) : about == POOLS ? 10 : 6;
 	struct state first = { 0 };
 	struct key k;
 
