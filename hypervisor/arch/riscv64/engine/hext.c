@@ -118,7 +118,9 @@ static void hext_save(struct vcpu *v)
 		/* A comparator left behind would raise VSTIP for whoever runs next. */
 		csr_write(CSR_VSTIMECMP, ~0ULL);
 	}
-	if (sstatus & SSTATUS_SD && (sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY)
+	/* Writes of fcsr alone may be marked nowhere: see vector_unsaved(). */
+	if ((sstatus & SSTATUS_SD && (sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) ||
+	    csr_read(CSR_FCSR) != a->fcsr)
 		save_fp(a);
 	if (vector_unsaved(a, sstatus))
 		vector_save(a);

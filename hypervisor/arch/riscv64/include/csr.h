@@ -6,6 +6,7 @@
 #ifndef PAVISE_CSR_H
 #define PAVISE_CSR_H
 
+#define CSR_FCSR 0x003
 #define CSR_VSTART 0x008
 #define CSR_VCSR 0x00f
 #define CSR_SSTATUS 0x100

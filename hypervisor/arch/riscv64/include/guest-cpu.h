@@ -120,8 +120,8 @@
 
 /*
  * CSRs that are a vCPU's own: saved when it leaves a hart, written when it comes to one, in this order. X(field of struct
- * arch_vcpu, CSR, condition). Beside them the FP registers and fcsr (load_fp()), and what hext_load() writes in an order of
- * its own: vsatp, vstimecmp, hstatus and sstatus.
+ * arch_vcpu, CSR, condition). Beside them the FP registers and fcsr (load_fp()), the vector registers and their CSRs
+ * (engine/vector.c), and what hext_load() writes in an order of its own: vsatp, vstimecmp, hstatus and sstatus.
  */
 #define SWITCHED_CSRS(X) \
 	X(vsstatus, CSR_VSSTATUS, true) \
