@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Moves the vector state of a vCPU (a0 = struct arch_vcpu) between its struct and the hart, whose sstatus.VS is not Off.
+ * Moves the vector state of a vCPU (a0 = struct arch_vcpu) between its struct and the hart, whose sstatus.VS is not Off; or makes
+ * the hart's what vector_reset() says, which costs less than to load that.
  */
 #include <asm-offsets.h>
 #include <csr.h>
@@ -50,4 +51,19 @@ vector_regs_load:
 	csrw	CSR_VCSR, t0
 	ld	t0, VCPU_VSTART(a0) /* last: all of these make it 0 */
 	csrw	CSR_VSTART, t0
+	ret
+
+	.globl	vector_regs_reset
+vector_regs_reset:
+	csrw	CSR_VSTART, zero
+	vsetvli	t0, zero, e8, m8, ta, ma
+	vmv.v.i	v0, 0
+	vmv.v.i	v8, 0
+	vmv.v.i	v16, 0
+	vmv.v.i	v24, 0
+	li	t0, VTYPE_VILL
+	li	t1, 0
+	vsetvl	zero, t1, t0
+	csrw	CSR_VCSR, zero
+	csrw	CSR_VSTART, zero
 	ret

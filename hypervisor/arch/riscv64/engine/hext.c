@@ -30,7 +30,6 @@ static void hext_hart_init(void)
 	/* What load_fp() takes the registers to hold; the idle vCPU never changes them. */
 	csr_set(CSR_SSTATUS, SSTATUS_FS);
 	fp_load(this_hart()->current_arch);
-	vector_hart_init(this_hart()->current_arch);
 }
 
 static void initial_csrs(struct arch_vcpu *a)

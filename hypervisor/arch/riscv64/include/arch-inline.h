@@ -30,7 +30,7 @@ struct hart {
 	struct vcpu *idle;
 	struct arch_vcpu *
 		fp_owner; /* whose floating point state the registers hold; NULL: nobody's, zeroes */
-	struct arch_vcpu *vector_owner; /* and the vector registers; NULL: nobody's, reset */
+	struct arch_vcpu *vector_owner; /* and the vector registers: who had them last */
 	u64 hartid; /* the SBI's */
 	unsigned int index;
 	bool online;

@@ -269,14 +269,14 @@ void guest_cpu_wipe(void); /* if cpu.wipe */
 /* engine/vector.c */
 size_t vector_size(void); /* of the registers behind a struct arch_vcpu */
 void vector_reset(struct arch_vcpu *a); /* with a->sstatus; the vCPU is not on a hart */
-void vector_hart_init(struct arch_vcpu *idle);
 void vector_save(struct arch_vcpu *a); /* if vector_unsaved() */
 void vector_load(struct arch_vcpu *a); /* if !vector_held(); changes the hart's sstatus.VS */
 
 /*
  * The vCPU leaves its hart, which had this sstatus: is there anything that its struct does not have? A hart may mark writes of
  * vcsr and vstart in vsstatus.VS only, where the guest can unmark them (QEMU does, at any rate 7.2), or not at all the vstart
- * that a trap leaves. To look is cheap, and else they would be lost, or the next vCPU's.
+ * that a trap leaves. To look is cheap, and else they would be lost. (What a load has read before it traps is not marked, either:
+ * if the guest makes vstart 0 then, it may lose that, but nobody else finds it: see vector_load().)
  */
 static inline bool vector_unsaved(const struct arch_vcpu *a, u64 sstatus)
 {
@@ -286,12 +286,12 @@ static inline bool vector_unsaved(const struct arch_vcpu *a, u64 sstatus)
 	       (csr_read(CSR_VCSR) != a->vector.vcsr || csr_read(CSR_VSTART) != a->vector.vstart);
 }
 
-/* This hart's registers hold the vCPU's state. */
+/* This hart's registers hold the vCPU's state, or there are none: nobody else has had them since it did. */
 static inline bool vector_held(const struct arch_vcpu *a)
 {
 	const struct hart *h = this_hart();
 
-	return a->vector_hart ? a->vector_hart == h && h->vector_owner == a : !h->vector_owner;
+	return !(a->sstatus & SSTATUS_VS) || (a->vector_hart == h && h->vector_owner == a);
 }
 
 /* ---- vsbi ---- */

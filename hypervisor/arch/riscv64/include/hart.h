@@ -38,7 +38,7 @@ struct arch_vcpu {
 	bool suspended; /* by SBI hart_suspend, if it is blocked; until it runs again */
 	u64 pending; /* hvip bits that others want raised; atomic */
 	struct timer sbi_timer;
-	struct hart *vector_hart; /* as fp_hart; NULL: it has none but reset's */
+	struct hart *vector_hart; /* the last it was loaded on; NULL: none since it started */
 	struct vector_state vector; /* the last: as long as the machine's registers are */
 };
 
