@@ -418,6 +418,71 @@ static void place_in_the_queue(void **state)
 	all_well();
 }
 
+/* Who yields stands behind those of its own pool only: what others have had in theirs is a number of another kind. */
+static void yields_in_its_pool(void **state)
+{
+	struct vcpu *v[] = { dom0->vcpu[0], u1->vcpu[0] }, *w[] = { u2->vcpu[0], u2->vcpu[1] };
+	struct vcpu *runs, *waits, *far;
+	u32 id;
+
+	all_down();
+	for (unsigned int h = 2; h < NR_HARTS; h++)
+		assert_int_equal(POOL(RMCPU, 0, h), 0);
+	id = new_pool(BIT(1));
+	assert_int_equal(POOL(MOVEDOMAIN, id, 2), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		up(v[i]);
+		up(w[i]);
+	}
+	pass(100 * MS);
+	far = w[0]->on_queue ? w[0] : w[1];
+	runs = v[v[1]->running];
+	waits = v[!v[1]->running];
+	assert_true(far->on_queue && waits->on_queue && runs->hart == 0);
+	list_del(&far->run_list);
+	far->vruntime += 3600 * 1000 * MS;
+	list_add_tail(&far->run_list, &waits->run_list);
+	list_del(&waits->run_list);
+	list_add_tail(&waits->run_list, &far->run_list);
+	host.hart = 0;
+	become(runs);
+	vcpu_yield();
+	assert_in_range(runs->vruntime + runs->yielded, waits->vruntime,
+			max(waits->vruntime, runs->vruntime) + 1);
+	run_kicked();
+	assert_true(waits->running && runs->on_queue);
+	all_well();
+}
+
+/* Its hart is another pool's already, where all have had hours: who yields before it is told of that takes none of those along. */
+static void yields_on_its_way_out(void **state)
+{
+	struct vcpu *v = u1->vcpu[0], *waits = u2->vcpu[0];
+	u32 id;
+	u64 had;
+
+	all_down();
+	for (unsigned int h = 3; h > 1; h--)
+		assert_int_equal(POOL(RMCPU, 0, h), 0);
+	id = new_pool(0);
+	assert_int_equal(POOL(ADDCPU, id, 3), 0);
+	assert_int_equal(POOL(MOVEDOMAIN, id, 2), 0);
+	u2->pool->min_vruntime = waits->vruntime = u2->vcpu[1]->vruntime = 3600 * 1000 * MS;
+	up(u2->vcpu[1]);
+	up(v);
+	up(waits);
+	assert_true(v->running && waits->on_queue);
+	assert_int_equal(POOL(RMCPU, 0, v->hart), 0);
+	assert_int_equal(POOL(ADDCPU, id, v->hart), 0);
+	host.hart = v->hart;
+	become(v);
+	had = v->vruntime;
+	vcpu_yield();
+	assert_in_range(v->vruntime, had, had + MS);
+	all_well();
+	assert_true(v->running && waits->running);
+}
+
 /* Nobody waits for this hart: others who wait in another pool are no reason for a tick. */
 static void no_tick_for_others(void **state)
 {
@@ -601,6 +666,8 @@ int main(void)
 		TEST(affinities),
 		TEST(run_times_are_of_a_pool),
 		TEST(place_in_the_queue),
+		TEST(yields_in_its_pool),
+		TEST(yields_on_its_way_out),
 		TEST(no_tick_for_others),
 		TEST(rate_limit_of_each),
 		TEST(hostile),
