@@ -147,6 +147,16 @@ check "config-update keeps it" xl config-update b memory=17
 check "moved once more" xl cpupool-migrate b 0
 check "reboot" xl reboot -w b
 check "that counts more" wait_for pool_of b Pool-0
+# Its pool has been renamed since config-update wrote its name down: the guest is not lost for that.
+check "b is moved back" xl cpupool-migrate b fast
+check "config-update writes the name down" xl config-update b memory=18
+check "rename" xl cpupool-rename fast renamed
+before=$(xl domid b)
+check "reboot" xl reboot -w b
+check "it is in its pool under the new name" wait_for pool_of b renamed
+check "and that is its next life" [ "$(xl domid b)" != "$before" ]
+check "rename back" xl cpupool-rename renamed fast
+check "b goes back" xl cpupool-migrate b 0
 says 0 'pool = "fast"' xl create -n quick.cfg name=other pool=fast
 says 1 "pool: there is no CPU pool 'none'" xl create -q crash.cfg "disk=[]" "vif=[]" pool=none
 says 1 "cpus: none of those CPUs is in the guest's CPU pool, which has 1" \
