@@ -96,7 +96,8 @@ static void all_well(void)
 	}
 	list_for_each(d, &domain_list, list) {
 		domain_for_each_vcpu(d, v, i) {
-			if (!v->pause_flags && !v->pause_count && !d->pause_count)
+			if (!v->pause_flags && !v->pause_count && !d->pause_count &&
+			    !d->share.spent)
 				assert_true(v->running || v->on_queue);
 			assert_true(!v->on_queue || !(may_use(v) & idle));
 		}
@@ -588,11 +589,48 @@ static unsigned int any(unsigned int n)
 	return (state_now >> 33) % n;
 }
 
+/* Run times of pool n are n of these later, so that none gets into another pool unseen. */
+#define OTHER_TIMES (1000000000 * MS)
+
+static void one_more(u32 id)
+{
+	if (cpupool(XEN_SYSCTL_CPUPOOL_OP_CREATE, id, 0) == id)
+		(dom0->pool + id)->min_vruntime = id * OTHER_TIMES;
+}
+
+static void share(struct domain *d)
+{
+	struct xen_domctl_scheduler_op a = { .sched_id = XEN_SCHEDULER_CREDIT2,
+					     .cmd = XEN_DOMCTL_SCHEDOP_putinfo,
+					     .u.credit2 = { any(2) ? 256 : 1 + any(65535),
+							    any(2) ? 0 : 20 + any(200) } };
+
+	assert_int_equal(domctl_scheduler_op(d, &a), 0);
+}
+
+static void yield(struct vcpu *v)
+{
+	if (!v->running)
+		return;
+	host.hart = v->hart;
+	become(v);
+	vcpu_yield();
+}
+
+static void down_or_up(struct vcpu *v)
+{
+	if (test_bit(VPF_DOWN, &v->pause_flags)) {
+		clear_bit(VPF_DOWN, &v->pause_flags);
+		vcpu_wake(v);
+	} else {
+		set_bit(VPF_DOWN, &v->pause_flags);
+		vcpu_sleep_nosync(v);
+	}
+}
+
 static void something(struct vcpu *v)
 {
-	static const u32 ops[] = { XEN_SYSCTL_CPUPOOL_OP_CREATE, XEN_SYSCTL_CPUPOOL_OP_DESTROY };
-
-	switch (any(9)) {
+	switch (any(12)) {
 	case 0:
 	case 1:
 		POOL(RMCPU, any(4), any(NR_HARTS));
@@ -605,24 +643,37 @@ static void something(struct vcpu *v)
 		POOL(MOVEDOMAIN, any(4), 1 + any(2));
 		break;
 	case 5:
-		cpupool(ops[any(2)], 1 + any(3), 0);
+		if (any(2))
+			one_more(1 + any(3));
+		else
+			POOL(DESTROY, 1 + any(3), 0);
 		break;
 	case 6:
-		if (test_bit(VPF_DOWN, &v->pause_flags)) {
-			clear_bit(VPF_DOWN, &v->pause_flags);
-			vcpu_wake(v);
-		} else {
-			set_bit(VPF_DOWN, &v->pause_flags);
-			vcpu_sleep_nosync(v);
-		}
-		break;
 	case 7:
+		down_or_up(v);
+		break;
+	case 8:
+		share(v->domain);
+		break;
+	case 9:
+		yield(v);
+		break;
+	case 10:
 		vcpu_pin(v, any(4) ? 1 + any(BIT(NR_HARTS) - 1) : 0);
 		break;
 	default:
 		vcpu_prefer(v, any(BIT(NR_HARTS)));
 		break;
 	}
+}
+
+/* Nobody has brought another pool's run times along. */
+static void times_of_their_pools(struct vcpu *v[])
+{
+	for (unsigned int i = 0; i < 6; i++)
+		assert_in_range(v[i]->vruntime + OTHER_TIMES / 2,
+				cpupool_of(v[i]->domain) * OTHER_TIMES,
+				(cpupool_of(v[i]->domain) + 1) * OTHER_TIMES);
 }
 
 /* Between any of it some of the harts that were kicked have got to it, and others not yet. */
@@ -632,11 +683,12 @@ static void anything(void **state)
 			     u1->vcpu[1],   u2->vcpu[0],   u2->vcpu[1] };
 	unsigned int moved = 0, ran = 0;
 
-	for (state_now = 1; state_now < 400; state_now++) {
+	for (state_now = 1; state_now < 4000; state_now++) {
 		u64 seed = state_now;
 
 		for (unsigned int n = 0; n < 60; n++) {
 			something(v[any(6)]);
+			times_of_their_pools(v);
 			moved += cpupool_of(u1) != 0;
 			if (any(2) && host.kicked)
 				run_hart(ffs64(host.kicked) - 1);
@@ -650,7 +702,7 @@ static void anything(void **state)
 			ran += v[i]->running;
 		state_now = seed;
 	}
-	assert_true(moved > 1000 && ran > 200);
+	assert_true(moved > 10000 && ran > 2000);
 }
 
 int main(void)
