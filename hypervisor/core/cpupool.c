@@ -12,7 +12,8 @@
 #include <sched.h>
 #include <sched_internal.h>
 
-static struct cpupool pools[NR_CPUPOOLS] = { { .used = true } };
+static struct cpupool pools[NR_CPUPOOLS] = { { .used = true,
+					       .ratelimit_ns = CPUPOOL_RATELIMIT_NS } };
 
 u32 cpupool_of(const struct domain *d)
 {
@@ -71,7 +72,7 @@ static long create(struct xen_sysctl_cpupool_op *a)
 		return -EINVAL;
 	if (pools[id].used)
 		return -EEXIST;
-	pools[id] = (struct cpupool){ .used = true };
+	pools[id] = (struct cpupool){ .used = true, .ratelimit_ns = CPUPOOL_RATELIMIT_NS };
 	a->cpupool_id = id;
 	return 0;
 }

@@ -12,6 +12,12 @@ struct domain;
 
 /* Pool 0, whose harts are all at boot and which always has one, is dom0's. More than these are of no use: each has a hart. */
 #define NR_CPUPOOLS 64
+/*
+ * A new pool's limit: whoever has come to a hart does a batch of what it has come for. Without one a back end takes the hart for the first
+ * request of many, and a guest for the first response: a TCP stream costs half as much again. Less than the millisecond that a wake-up
+ * may take beside those who never sleep.
+ */
+#define CPUPOOL_RATELIMIT_NS 500000
 
 /* All of it under the sched lock; harts and ratelimit_ns by READ_ONCE outside it. */
 struct cpupool {

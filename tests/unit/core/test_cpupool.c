@@ -517,20 +517,20 @@ static long ratelimit(u32 cmd, u32 id, u32 *us)
 
 static void rate_limit_of_each(void **state)
 {
-	u32 id = new_pool(BIT(1)), us = 500;
+	u32 id = new_pool(BIT(1)), us = 700;
 
 	assert_int_equal(ratelimit(XEN_SYSCTL_SCHEDOP_putinfo, id, &us), 0);
 	assert_int_equal(ratelimit(XEN_SYSCTL_SCHEDOP_getinfo, 0, &us), 0);
-	assert_int_equal(us, 0);
+	assert_int_equal(us, CPUPOOL_RATELIMIT_NS / 1000);
 	assert_int_equal(ratelimit(XEN_SYSCTL_SCHEDOP_getinfo, id, &us), 0);
-	assert_int_equal(us, 500);
+	assert_int_equal(us, 700);
 	assert_int_equal(ratelimit(XEN_SYSCTL_SCHEDOP_getinfo, 7, &us), -ESRCH);
 	/* A new pool has none of what an old one of its number had. */
 	assert_int_equal(POOL(RMCPU, id, 1), 0);
 	assert_int_equal(POOL(DESTROY, id, 0), 0);
 	assert_int_equal(POOL(CREATE, id, 0), id);
 	assert_int_equal(ratelimit(XEN_SYSCTL_SCHEDOP_getinfo, id, &us), 0);
-	assert_int_equal(us, 0);
+	assert_int_equal(us, CPUPOOL_RATELIMIT_NS / 1000);
 }
 
 /* ---- who asks ---- */
