@@ -45,6 +45,7 @@ struct xl_config {
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	char *pool; /* its CPU pool's name or number; NULL: Pool-0 */
+	bool had_a_life; /* pools may have changed since cpus= was read: what is not in the pool binds nothing */
 	unsigned int cpu_weight, cap; /* cpu_weight 0: the hypervisor's default */
 	struct cpus *cpus,
 		*cpus_soft; /* [maxvcpus], mask 0: nothing is said of that one; NULL: of none */

@@ -35,7 +35,7 @@ struct creation {
 	uint8_t uuid[16];
 	char uuid_text[37];
 	int lock, domain_lock;
-	uint32_t pool;
+	struct pv_pool pool;
 };
 
 /* --- before there is a domain ---------------------------------------------------------------- */
@@ -472,18 +472,16 @@ static int check_cpus(struct creation *k)
 {
 	struct xl_config *cfg = k->cfg;
 	struct xen_sysctl_physinfo info;
-	struct pv_pool pool;
 	int rc;
 
-	if (pool_of_config(k->xl, cfg, &pool))
+	if (pool_of_config(k->xl, cfg, &k->pool))
 		return -1;
-	k->pool = pool.id;
 	if (!cfg->cpus && !cfg->cpus_soft)
 		return 0;
 	rc = pv_physinfo(k->xl->pv, &info);
 	if (rc)
 		return xl_error("cannot ask for the machine: %s", strerror(-rc));
-	if (check_set(cfg, "cpus", cfg->cpus, info.nr_cpus, &pool))
+	if (check_set(cfg, "cpus", cfg->cpus, info.nr_cpus, cfg->had_a_life ? NULL : &k->pool))
 		return -1;
 	return check_set(cfg, "cpus_soft", cfg->cpus_soft, info.nr_cpus, NULL);
 }
@@ -508,6 +506,8 @@ static int set_share(struct creation *k)
 		uint64_t hard = cfg->cpus ? cfg->cpus[i].mask : 0;
 		uint64_t soft = cfg->cpus_soft ? cfg->cpus_soft[i].mask : 0;
 
+		if (!(hard & k->pool.cpus))
+			hard = 0;
 		if (hard || soft)
 			rc = pv_vcpu_set_affinity(pv, k->guest.domid, i, hard ? &hard : NULL,
 						  soft ? &soft : NULL);
@@ -521,7 +521,7 @@ static int make_domain(struct creation *k)
 				    .max_evtchn_port = k->cfg->max_event_channels,
 				    .max_grant_frames = k->cfg->max_grant_frames,
 				    .max_maptrack_frames = k->cfg->max_maptrack_frames,
-				    .pool = k->pool };
+				    .pool = k->pool.id };
 	struct pv *pv = k->xl->pv;
 	int rc;
 

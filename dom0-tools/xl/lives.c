@@ -179,6 +179,7 @@ static int try_to_make(struct life *l, int lock, int *domain_lock)
 		rc = oci_pack(l->cfg, &lock);
 	if (!rc) {
 		adapt_memory(l);
+		l->cfg->had_a_life = true;
 		rc = domain_create(l->xl, l->cfg, lock, &l->domid, domain_lock);
 	}
 	oci_discard(l->cfg);

@@ -246,6 +246,7 @@ static void adopt_name(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 void next_adopt(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 {
 	struct said now, then = { .target = -1, .max = -1, .pool = -1 };
+	struct pv_pool there;
 
 	adopt_name(xl, domid, cfg);
 	read_said(xl, domid, &now);
@@ -257,7 +258,9 @@ void next_adopt(struct xl *xl, uint32_t domid, struct xl_config *cfg)
 	}
 	if (now.vcpus && now.vcpus != then.vcpus)
 		cfg->vcpus = now.vcpus < cfg->maxvcpus ? now.vcpus : cfg->maxvcpus;
-	if (now.pool >= 0 && now.pool != then.pool && (now.pool || cfg->pool)) {
+	/* That it was to have may have been renamed, or be gone: the guest is not lost for that. */
+	if (now.pool >= 0 && (now.pool || cfg->pool) &&
+	    (now.pool != then.pool || (cfg->pool && !pool_named(xl, cfg->pool, &there)))) {
 		free(cfg->pool);
 		cfg->pool = pool_name(xl, now.pool);
 	}

@@ -638,11 +638,21 @@ void sched_charge(struct vcpu *v, u64 now)
 	charge(v, now);
 }
 
+/* The last one of the pool that waits, which one does. */
+static struct vcpu *last_of(const struct cpupool *p)
+{
+	struct list_head *pos = queue.prev;
+
+	while (list_entry(pos, struct vcpu, run_list)->domain->pool != p)
+		pos = pos->prev;
+	return list_entry(pos, struct vcpu, run_list);
+}
+
 /*
  * Whoever waits for this hart goes first, once. The time that the vCPU has had stays what it is, so that one that yields is
  * neither charged for what it gives away nor ahead of others for it: it only stands behind all that wait now, by a slice at
  * most (one of its own), until it runs again. What it lies further back than a sleeper may is forgone: it has not wanted that
- * time.
+ * time. One whose pool has lost the hart, or that has gone to another, leaves it anyway, and those who wait for it are strangers.
  */
 void vcpu_yield(void)
 {
@@ -653,13 +663,13 @@ void vcpu_yield(void)
 	if (list_empty(&queue))
 		return;
 	spin_lock(&sched_lock);
-	next = first_for(arch_hart());
+	next = allowed(v, arch_hart()) ? first_for(arch_hart()) : NULL;
 	if (next) {
 		charge(v, arch_time_ns());
 		credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
 		if (next->vruntime > credit)
 			v->vruntime = max(v->vruntime, next->vruntime - credit);
-		last = place(list_entry(queue.prev, struct vcpu, run_list));
+		last = place(last_of(v->domain->pool));
 		v->yielded = last < v->vruntime ?
 				     1 :
 				     min(last + 1 - v->vruntime, weighted(SLICE_NS, weight_of(v)));

@@ -96,7 +96,8 @@ static void all_well(void)
 	}
 	list_for_each(d, &domain_list, list) {
 		domain_for_each_vcpu(d, v, i) {
-			if (!v->pause_flags && !v->pause_count && !d->pause_count)
+			if (!v->pause_flags && !v->pause_count && !d->pause_count &&
+			    !d->share.spent)
 				assert_true(v->running || v->on_queue);
 			assert_true(!v->on_queue || !(may_use(v) & idle));
 		}
@@ -418,6 +419,71 @@ static void place_in_the_queue(void **state)
 	all_well();
 }
 
+/* Who yields stands behind those of its own pool only: what others have had in theirs is a number of another kind. */
+static void yields_in_its_pool(void **state)
+{
+	struct vcpu *v[] = { dom0->vcpu[0], u1->vcpu[0] }, *w[] = { u2->vcpu[0], u2->vcpu[1] };
+	struct vcpu *runs, *waits, *far;
+	u32 id;
+
+	all_down();
+	for (unsigned int h = 2; h < NR_HARTS; h++)
+		assert_int_equal(POOL(RMCPU, 0, h), 0);
+	id = new_pool(BIT(1));
+	assert_int_equal(POOL(MOVEDOMAIN, id, 2), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		up(v[i]);
+		up(w[i]);
+	}
+	pass(100 * MS);
+	far = w[0]->on_queue ? w[0] : w[1];
+	runs = v[v[1]->running];
+	waits = v[!v[1]->running];
+	assert_true(far->on_queue && waits->on_queue && runs->hart == 0);
+	list_del(&far->run_list);
+	far->vruntime += 3600 * 1000 * MS;
+	list_add_tail(&far->run_list, &waits->run_list);
+	list_del(&waits->run_list);
+	list_add_tail(&waits->run_list, &far->run_list);
+	host.hart = 0;
+	become(runs);
+	vcpu_yield();
+	assert_in_range(runs->vruntime + runs->yielded, waits->vruntime,
+			max(waits->vruntime, runs->vruntime) + 1);
+	run_kicked();
+	assert_true(waits->running && runs->on_queue);
+	all_well();
+}
+
+/* Its hart is another pool's already, where all have had hours: who yields before it is told of that takes none of those along. */
+static void yields_on_its_way_out(void **state)
+{
+	struct vcpu *v = u1->vcpu[0], *waits = u2->vcpu[0];
+	u32 id;
+	u64 had;
+
+	all_down();
+	for (unsigned int h = 3; h > 1; h--)
+		assert_int_equal(POOL(RMCPU, 0, h), 0);
+	id = new_pool(0);
+	assert_int_equal(POOL(ADDCPU, id, 3), 0);
+	assert_int_equal(POOL(MOVEDOMAIN, id, 2), 0);
+	u2->pool->min_vruntime = waits->vruntime = u2->vcpu[1]->vruntime = 3600 * 1000 * MS;
+	up(u2->vcpu[1]);
+	up(v);
+	up(waits);
+	assert_true(v->running && waits->on_queue);
+	assert_int_equal(POOL(RMCPU, 0, v->hart), 0);
+	assert_int_equal(POOL(ADDCPU, id, v->hart), 0);
+	host.hart = v->hart;
+	become(v);
+	had = v->vruntime;
+	vcpu_yield();
+	assert_in_range(v->vruntime, had, had + MS);
+	all_well();
+	assert_true(v->running && waits->running);
+}
+
 /* Nobody waits for this hart: others who wait in another pool are no reason for a tick. */
 static void no_tick_for_others(void **state)
 {
@@ -523,11 +589,48 @@ static unsigned int any(unsigned int n)
 	return (state_now >> 33) % n;
 }
 
+/* Run times of pool n are n of these later, so that none gets into another pool unseen. */
+#define OTHER_TIMES (1000000000 * MS)
+
+static void one_more(u32 id)
+{
+	if (cpupool(XEN_SYSCTL_CPUPOOL_OP_CREATE, id, 0) == id)
+		(dom0->pool + id)->min_vruntime = id * OTHER_TIMES;
+}
+
+static void share(struct domain *d)
+{
+	struct xen_domctl_scheduler_op a = { .sched_id = XEN_SCHEDULER_CREDIT2,
+					     .cmd = XEN_DOMCTL_SCHEDOP_putinfo,
+					     .u.credit2 = { any(2) ? 256 : 1 + any(65535),
+							    any(2) ? 0 : 20 + any(200) } };
+
+	assert_int_equal(domctl_scheduler_op(d, &a), 0);
+}
+
+static void yield(struct vcpu *v)
+{
+	if (!v->running)
+		return;
+	host.hart = v->hart;
+	become(v);
+	vcpu_yield();
+}
+
+static void down_or_up(struct vcpu *v)
+{
+	if (test_bit(VPF_DOWN, &v->pause_flags)) {
+		clear_bit(VPF_DOWN, &v->pause_flags);
+		vcpu_wake(v);
+	} else {
+		set_bit(VPF_DOWN, &v->pause_flags);
+		vcpu_sleep_nosync(v);
+	}
+}
+
 static void something(struct vcpu *v)
 {
-	static const u32 ops[] = { XEN_SYSCTL_CPUPOOL_OP_CREATE, XEN_SYSCTL_CPUPOOL_OP_DESTROY };
-
-	switch (any(9)) {
+	switch (any(12)) {
 	case 0:
 	case 1:
 		POOL(RMCPU, any(4), any(NR_HARTS));
@@ -540,24 +643,37 @@ static void something(struct vcpu *v)
 		POOL(MOVEDOMAIN, any(4), 1 + any(2));
 		break;
 	case 5:
-		cpupool(ops[any(2)], 1 + any(3), 0);
+		if (any(2))
+			one_more(1 + any(3));
+		else
+			POOL(DESTROY, 1 + any(3), 0);
 		break;
 	case 6:
-		if (test_bit(VPF_DOWN, &v->pause_flags)) {
-			clear_bit(VPF_DOWN, &v->pause_flags);
-			vcpu_wake(v);
-		} else {
-			set_bit(VPF_DOWN, &v->pause_flags);
-			vcpu_sleep_nosync(v);
-		}
-		break;
 	case 7:
+		down_or_up(v);
+		break;
+	case 8:
+		share(v->domain);
+		break;
+	case 9:
+		yield(v);
+		break;
+	case 10:
 		vcpu_pin(v, any(4) ? 1 + any(BIT(NR_HARTS) - 1) : 0);
 		break;
 	default:
 		vcpu_prefer(v, any(BIT(NR_HARTS)));
 		break;
 	}
+}
+
+/* Nobody has brought another pool's run times along. */
+static void times_of_their_pools(struct vcpu *v[])
+{
+	for (unsigned int i = 0; i < 6; i++)
+		assert_in_range(v[i]->vruntime + OTHER_TIMES / 2,
+				cpupool_of(v[i]->domain) * OTHER_TIMES,
+				(cpupool_of(v[i]->domain) + 1) * OTHER_TIMES);
 }
 
 /* Between any of it some of the harts that were kicked have got to it, and others not yet. */
@@ -567,11 +683,12 @@ static void anything(void **state)
 			     u1->vcpu[1],   u2->vcpu[0],   u2->vcpu[1] };
 	unsigned int moved = 0, ran = 0;
 
-	for (state_now = 1; state_now < 400; state_now++) {
+	for (state_now = 1; state_now < 4000; state_now++) {
 		u64 seed = state_now;
 
 		for (unsigned int n = 0; n < 60; n++) {
 			something(v[any(6)]);
+			times_of_their_pools(v);
 			moved += cpupool_of(u1) != 0;
 			if (any(2) && host.kicked)
 				run_hart(ffs64(host.kicked) - 1);
@@ -585,7 +702,7 @@ static void anything(void **state)
 			ran += v[i]->running;
 		state_now = seed;
 	}
-	assert_true(moved > 1000 && ran > 200);
+	assert_true(moved > 10000 && ran > 2000);
 }
 
 int main(void)
@@ -601,6 +718,8 @@ int main(void)
 		TEST(affinities),
 		TEST(run_times_are_of_a_pool),
 		TEST(place_in_the_queue),
+		TEST(yields_in_its_pool),
+		TEST(yields_on_its_way_out),
 		TEST(no_tick_for_others),
 		TEST(rate_limit_of_each),
 		TEST(hostile),

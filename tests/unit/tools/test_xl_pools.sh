@@ -147,6 +147,33 @@ check "config-update keeps it" xl config-update b memory=17
 check "moved once more" xl cpupool-migrate b 0
 check "reboot" xl reboot -w b
 check "that counts more" wait_for pool_of b Pool-0
+# Its pool has been renamed since config-update wrote its name down: the guest is not lost for that.
+check "b is moved back" xl cpupool-migrate b fast
+check "config-update writes the name down" xl config-update b memory=18
+check "rename" xl cpupool-rename fast renamed
+before=$(xl domid b)
+check "reboot" xl reboot -w b
+check "it is in its pool under the new name" wait_for pool_of b renamed
+check "and that is its next life" [ "$(xl domid b)" != "$before" ]
+check "rename back" xl cpupool-rename renamed fast
+check "b goes back" xl cpupool-migrate b 0
+# A guest that is bound to CPUs which its pool has no longer, or whose new pool never had: it has all of the pool, in its next lives, too.
+check "create one that is bound" xl create -q b.cfg name=bound "disk=[]" "vif=[]" cpus=0
+check "moved away from its CPU" xl cpupool-migrate bound fast
+before=$(xl domid bound)
+check "reboot" xl reboot -w bound
+check "it lives on there" wait_for pool_of bound fast
+check "and that is its next life" [ "$(xl domid bound)" != "$before" ]
+check "config-update" xl config-update bound memory=18
+before=$(xl domid bound)
+check "reboot" xl reboot -w bound
+check "it lives on after that, too" wait_for pool_of bound fast
+check "and that is its next life" [ "$(xl domid bound)" != "$before" ]
+check "it may use what is there" [ "$(xl vcpu-list bound | awk 'NR == 2 { print $(NF - 2) }')" = all ]
+check "moved to its CPU" xl cpupool-migrate bound Pool-0
+check "reboot" xl reboot -w bound
+check "it lives on there" wait_for pool_of bound Pool-0
+check "it goes" xl destroy bound
 says 0 'pool = "fast"' xl create -n quick.cfg name=other pool=fast
 says 1 "pool: there is no CPU pool 'none'" xl create -q crash.cfg "disk=[]" "vif=[]" pool=none
 says 1 "cpus: none of those CPUs is in the guest's CPU pool, which has 1" \
