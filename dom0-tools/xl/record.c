@@ -16,7 +16,7 @@
 
 #include "record.h"
 
-#define MAGIC 0x4d494e31 /* "MIN1" */
+#define MAGIC 0x4d494e32 /* "MIN2" */
 #define CLAIM_MS 500 /* whoever only looks has the lock for a moment */
 #define EMPTY_S 60 /* one that is empty for so long never becomes a record */
 
@@ -51,7 +51,7 @@ static bool read_data(int fd, struct record_data *d)
 {
 	return pread(fd, d, sizeof(*d), 0) == sizeof(*d) && d->magic == MAGIC &&
 	       d->nr_corpses >= 0 && d->nr_corpses <= RECORD_CORPSES && d->nr_macs <= RECORD_MACS &&
-	       memchr(d->name, '\0', sizeof(d->name));
+	       memchr(d->name, '\0', sizeof(d->name)) && memchr(d->pool, '\0', sizeof(d->pool));
 }
 
 static int open_record(const char *id, int flags)

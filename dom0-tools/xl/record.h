@@ -36,7 +36,7 @@ struct record_data {
 	struct corpse corpse[RECORD_CORPSES];
 	uint8_t last, core;
 	/* Of the configuration, what is not in its file. */
-	char name[RECORD_NAME];
+	char name[RECORD_NAME], pool[RECORD_NAME]; /* "": none is named */
 	uint64_t memory, maxmem; /* MiB */
 	uint32_t vcpus, nr_macs;
 	struct {

@@ -147,6 +147,7 @@ void life_save(struct life *l, enum record_phase phase)
 	memcpy(d.next_handle, l->cfg->uuid, sizeof(d.next_handle));
 	memcpy(d.corpse, l->corpse, sizeof(d.corpse));
 	snprintf(d.name, sizeof(d.name), "%s", l->cfg->name);
+	snprintf(d.pool, sizeof(d.pool), "%s", l->cfg->pool ? l->cfg->pool : "");
 	for (i = 0; i < l->cfg->nr_nics && d.nr_macs < RECORD_MACS; i++) {
 		d.mac[d.nr_macs].devid = l->cfg->nic[i].devid;
 		memcpy(d.mac[d.nr_macs++].mac, l->cfg->nic[i].mac, 6);
@@ -188,6 +189,9 @@ static void load(struct life *l, const struct record_data *d)
 	memcpy(l->corpse, d->corpse, sizeof(l->corpse));
 	free(cfg->name);
 	cfg->name = xl_sprintf("%s", d->name);
+	free(cfg->pool);
+	cfg->pool = *d->pool ? xl_sprintf("%s", d->pool) : NULL;
+	cfg->had_a_life = true;
 	cfg->memory = d->memory;
 	cfg->maxmem = d->maxmem;
 	cfg->vcpus = d->vcpus;

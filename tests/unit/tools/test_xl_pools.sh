@@ -174,6 +174,19 @@ check "moved to its CPU" xl cpupool-migrate bound Pool-0
 check "reboot" xl reboot -w bound
 check "it lives on there" wait_for pool_of bound Pool-0
 check "it goes" xl destroy bound
+# Its supervisor is killed while there is no memory for its next life: whoever goes on knows its pool, which is not its configuration's.
+XL_RESTART_PAUSE=1 "$out/fake-xl" create -q b.cfg name=moved "disk=[]" "vif=[]" cpus=0
+check "moved" xl cpupool-migrate moved fast
+supervisor=$(xenstore-read "/tool/pavise/$(xl domid moved)/supervisor" | cut -d' ' -f1)
+taken=$(xl info | sed -n 's/.*free_pages *: //p')
+"$out/fake-hv" take "$taken"
+xl reboot moved >output 2>&1
+check "no memory for its next life" wait_for grep -q "'moved' is not there now, for lack of memory" log/xl-moved.log
+kill -9 "$supervisor"
+"$out/fake-hv" take "-$taken"
+check "another supervisor" xl minder moved
+check "its next life is in its pool" wait_for pool_of moved fast
+check "it goes" xl destroy moved
 says 0 'pool = "fast"' xl create -n quick.cfg name=other pool=fast
 says 1 "pool: there is no CPU pool 'none'" xl create -q crash.cfg "disk=[]" "vif=[]" pool=none
 says 1 "cpus: none of those CPUs is in the guest's CPU pool, which has 1" \
