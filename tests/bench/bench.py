@@ -205,7 +205,7 @@ def part_wall(smoke):
     sides = ("native", "guest") + (("KVM",) if kvm_os else ())
     runs, disks = {side: [] for side in sides}, {side: [] for side in ("dom0", "guest") + sides[2:]}
     host = kvm.KvmHost(BUILD, os.path.join(OUT, "kvm-wall.log"), [], MEMORY) if kvm_os else None
-    for i in range(1 if smoke else 5):
+    for i in range(1 if smoke else 3):
         progress(f"wall time, round {i + 1}")
         runs["native"].append(native(f"wall-native{i}", "os", False))
         ours = Host(f"wall-guest{i}", False)
