@@ -177,7 +177,7 @@ def beside_native(part, title, rows, ours, theirs):
     for key, text in rows:
         ratio = theirs[key] / ours[key]
         lines.append((text, f"{ours[key]:,.1f}", f"{theirs[key]:,.1f}", f"{ratio:.4f}", "1.02" + ("" if ratio <= 1.02 else "  MISSED"))
-                     + ((f"{kvm_os[key]:,.1f}", f"{kvm_os[key] / ours[key]:.4f}") if key in kvm_os else ()))
+                     + ((f"{kvm_os[key]:,.1f}", f"{kvm_os[key] / ours[key]:.4f}") if key in kvm_os else ("", "") if kvm_os else ()))
     table(("", "native", "guest", "ratio", "goal") + (("KVM's guest", "ratio") if kvm_os else ()), lines)
     record(part, rows, "instructions", native=ours, Pavise=theirs, KVM=kvm_os)
     return {"native": ours, "guest": theirs}
