@@ -10,8 +10,6 @@
 #include <pavise.h>
 #include <xenstore.h>
 
-#include "waits.h"
-
 void *__real_xs_read(struct xs_handle *xs, xs_transaction_t t, const char *path, unsigned int *len);
 char **__real_xs_directory(struct xs_handle *xs, xs_transaction_t t, const char *path,
 			   unsigned int *n);
@@ -21,11 +19,6 @@ void *__wrap_xs_read(struct xs_handle *xs, xs_transaction_t t, const char *path,
 char **__wrap_xs_directory(struct xs_handle *xs, xs_transaction_t t, const char *path,
 			   unsigned int *n);
 int __wrap_pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out);
-
-int test_ms(int ms)
-{
-	return getenv("HASTY") ? ms : 15 * ms;
-}
 
 static unsigned long requests, lists, nodes;
 static char **node;

@@ -111,6 +111,12 @@ def get(port, path="/metrics", method="GET"):
     return r, body
 
 
+def silent(port):
+    """The time of those who say nothing, or half of something, ends."""
+    for c in [Raw(int(port), b"GET /met" if i % 2 else b"") for i in range(40)]:
+        assert c.answer() == ""
+
+
 def http_(port):
     port = int(port)
     r, body = get(port)
@@ -138,10 +144,7 @@ def http_(port):
     deaf = [Raw(port, b"GET /metrics HTTP/1.1\r\n\r\n") for i in range(10)]
     for _ in range(3):
         assert get(port)[0].status == 200
-    # And their time ends.
-    for c in slow:
-        assert c.answer() == ""
-    for c in deaf:
+    for c in slow + deaf:
         c.s.close()
     # Clients that go in the middle
     for text in (b"", b"GET /metrics HTTP/1.1\r\n\r\n"):
@@ -160,4 +163,4 @@ def syslog(path, to):
 
 
 if __name__ == "__main__":
-    {"lines": lines, "document": document, "metrics": metrics, "csv": csv_, "http": http_, "syslog": syslog}[sys.argv[1]](*sys.argv[2:])
+    {"lines": lines, "document": document, "metrics": metrics, "csv": csv_, "http": http_, "silent": silent, "syslog": syslog}[sys.argv[1]](*sys.argv[2:])

@@ -97,8 +97,8 @@ says 1 "vif: interface 0: $root/scripts/broken failed, see $root/log/xen-hotplug
 says 1 "vif: interface 0: $root/scripts/silent failed" xl create a.cfg "vif=['script=$root/scripts/silent']"
 says 0 "no use" cat log/xen-hotplug.log
 says 1 "command line:1: vif: mac 'x' is no address" xl create a.cfg "vif=['mac=x']"
-says 1 "disk: the back end of $root/mute.img does not answer (state 1 after 4 s): is xen-blkback" xl create mute.cfg
-says 1 "vif: the back end of interface 0 does not answer (state 1 after 4 s): is xen-netback" xl create mute.cfg "disk=[]"
+says 1 "disk: the back end of $root/mute.img does not answer (state 1 after 4 s): is xen-blkback" hasty create mute.cfg
+says 1 "vif: the back end of interface 0 does not answer (state 1 after 4 s): is xen-netback" hasty create mute.cfg "disk=[]"
 check "nothing is left" clean
 says 0 "vif = [ 'mac=00:16:3e:00:00:01, bridge=xenbr0, script=vif-bridge', 'mac=random, " xl create -n a.cfg
 says 0 "rate=1000000B/s@50000us' ]" xl create -n a.cfg "vif=['rate=1MB/s']"
@@ -224,11 +224,15 @@ check "one that does not answer" xl create -q deaf.cfg
 check "and one that is well" xl create -q b.cfg
 xl pause a
 id=$(xl domid a) deaf=$(xl domid deaf)
-says 124 "'a' is paused: it does not see the request to poweroff" timeout 1.5 "$out/fake-xl" shutdown -a -w
+"$out/fake-xl" shutdown -a -w >asked 2>&1 &
+asking=$!
+check "a paused one does not see it" wait_for grep -q "'a' is paused: it does not see the request to poweroff" asked
 wait_for gone b
 check "the one that is well was asked all the same" gone b
 check "the paused one's request stays" [ "$(request "$id")" = poweroff ]
 check "and so does the deaf one's" [ "$(request "$deaf")" = poweroff ]
+kill $asking
+wait $asking
 says 1 "'deaf' has not answered the request to poweroff for 2 s; the request stays" hasty shutdown -a -w
 says 1 "'deaf' has not answered the request to reboot" hasty reboot deaf
 check "the newest request holds" [ "$(request "$deaf")" = reboot ]
@@ -589,7 +593,7 @@ END
 all_end() {
 	n=0
 	while read -r verb; do
-		timeout 30 "$out/fake-xl" $verb >"verb.$n" 2>&1 </dev/null &
+		HASTY=1 timeout 30 "$out/fake-xl" $verb >"verb.$n" 2>&1 </dev/null &
 		eval "v$n=$!"
 		n=$((n + 1))
 	done <verbs

@@ -130,7 +130,7 @@ check "nothing is left" nothing_left
 echo 1 >status
 says 1 "the guest that reads its disk ended (crash)" xl create -q own.cfg
 echo 3 >status
-says 1 "own: bootloader: its disk was not read within 3 s" xl create -q own.cfg
+says 1 "own: bootloader: its disk was not read within 3 s" hasty create -q own.cfg
 check "nothing is left" nothing_left
 # Ctrl-C while it reads
 "$out/fake-xl" create -q own.cfg >output 2>&1 &

@@ -228,7 +228,7 @@ check "its next life" wait_for sh -c "n=\$('$out/fake-xl' domid a) && [ \$n != $
 check "its disks, too" wait_for state vbd 51712 4
 check "attach" xl block-attach a vdev=xvdb backend=driver "target=$root/other.img"
 end_devd
-says 0 "the driver domain has not undone its script" xl destroy a
+says 0 "the driver domain has not undone its script" hasty destroy a
 cp output said
 check "it is said once" sh -c "[ \$(grep -c 'has not undone' said) = 1 ]"
 rm -f loops/*
@@ -271,7 +271,7 @@ end_devd
 		xenstore-rm "/local/domain/$driver/backend/vbd/$a/$dev/hotplug-status"
 	done
 ) >/dev/null 2>&1 &
-says 0 "the driver domain has not undone its script" xl destroy a
+says 0 "the driver domain has not undone its script" hasty destroy a
 rm -f loops/*
 devd "$driver"
 check "one that does not answer" xl create -q deaf.cfg "disk=['vdev=xvda,backend=driver,target=$root/more.img']"

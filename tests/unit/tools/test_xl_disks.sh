@@ -290,7 +290,7 @@ xl destroy a >output 2>&1
 check "create" xl create -q a.cfg
 hold 60
 says 1 "the scripts of other disks are still not done after 3 s (the last one is process 4242)" \
-	xl block-attach a "$root/more.img,raw,xvdb,w"
+	hasty block-attach a "$root/more.img,raw,xvdb,w"
 check "that disk is not there" [ "$(xenstore-list "/local/domain/0/backend/vbd/$(xl domid a)")" = 51712 ]
 kill $holder
 check "a holder that died holds nothing" xl block-attach a "$root/more.img,raw,xvdb,w"

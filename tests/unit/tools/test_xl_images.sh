@@ -14,6 +14,7 @@ cat >scripts/block-image <<END
 #!/bin/sh
 export XENSTORED_PATH=$XENSTORED_PATH PATH=$root/bin:$out/xs:\$PATH ASAN_OPTIONS=detect_leaks=0
 [ ! -e $root/no-nbd ] || export FAKE_NBD_NONE=1
+[ ! -e $root/hasty ] || export HASTY=1
 [ ! -e $root/die-\$1 ] || { rm $root/die-\$1; kill -9 \$\$; }
 exec $root/bin/block-image "\$@"
 END
@@ -172,7 +173,9 @@ order=fail qcow2 fail.qcow2
 says 1 "qemu-nbd: it is " xl block-attach a "$spec,target=$root/fail.qcow2"
 check "its bytes are not printed raw" sh -c "! grep -q \$(printf '\033') output"
 order=mute qcow2 mute.qcow2
+touch hasty
 says 1 "qemu-nbd does not answer within 1 s" xl block-attach a "$spec,target=$root/mute.qcow2"
+rm hasty
 order=short qcow2 short.qcow2
 says 1 "too small for a disk (0 bytes)" xl block-attach a "$spec,target=$root/short.qcow2"
 order=huge qcow2 huge.qcow2
@@ -227,12 +230,14 @@ check "no device" no_device
 
 check "create" xl create -q -w a.cfg
 snapshot >before
+touch hasty
 "$out/fake-xl" block-attach a "$spec,target=$root/mute.qcow2" 2>/dev/null &
 xlpid=$!
 wait_for server a 51728
 pid=$(server a 51728)
 kill -9 $xlpid
 check "the script undoes it" wait_for dead "$pid"
+rm hasty
 check "what is left goes" xl block-detach -f a xvdb
 check "nothing is left" clean
 

@@ -266,7 +266,7 @@ END
 /usr/bin/python3 hold.py &
 holder=$!
 wait_for test -e holding
-says 1 "the scripts of other interfaces are still not done after 3 s (the last one is process 4242)" xl network-attach a
+says 1 "the scripts of other interfaces are still not done after 3 s (the last one is process 4242)" hasty network-attach a
 check "what has no bridge does not wait" xl block-attach a "$root/b.img,raw,xvdb,w"
 kill $holder
 check "a holder that died holds nothing" xl network-attach a

@@ -6,6 +6,6 @@
 #ifndef TOOLS_WAITS_H
 #define TOOLS_WAITS_H
 
-int test_ms(int ms); /* fake_count.c */
+int test_ms(int ms); /* waits.c */
 
 #endif

@@ -79,12 +79,15 @@ line() {
 xl() { "$out/fake-xl" "$@"; }
 # xl that gives up soon: for what nobody will answer (waits.h)
 hasty() { HASTY=1 "$out/fake-xl" "$@"; }
+# opened PID FILE: the process has it open
+opened() { find "/proc/$1/fd" -lname "$2" | grep -q .; }
 gone() { ! "$out/fake-xl" domid "$1"; }
+# For a minute and more: a busy machine is not to be taken for silence.
 wait_for() {
 	n=0
 	until "$@" >/dev/null 2>&1; do
 		n=$((n + 1))
-		[ $n -lt 200 ] || return 1
+		[ $n -lt 1200 ] || return 1
 		sleep 0.05
 	done
 }
