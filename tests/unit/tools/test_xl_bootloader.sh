@@ -160,6 +160,7 @@ begin create -q own.cfg
 check "another guest starts" xl create -q b.cfg
 check "a reader that is waited for stays" reader own
 says 1 "is being made already: its disk is being read" xl create -q own.cfg
+kill -INT $pid
 wait $pid
 xl destroy b
 check "nothing is left" nothing_left

@@ -69,12 +69,13 @@ export FAKE_HOME
 says 1 "this is no driver domain: xl devd runs in a guest whose configuration says driver_domain=1" xl devd -F
 unset FAKE_HOME
 says 1 "nobody in the driver domain has run its script (does xl devd run there?)" \
-	xl block-attach a vdev=xvdb backend=driver "target=$root/more.img"
+	hasty block-attach a vdev=xvdb backend=driver "target=$root/more.img"
 check "nothing is left of it" sh -c "! xenstore-ls '$(be vbd 51728)' && [ -z \"\$(xenstore-list /tool/pavise/$(xl domid a)/foreign/vbd)\" ]"
 # What it says in its place is shown as text, and not all of it.
 (wait_for xenstore-read "$(be vbd 51728)/state" &&
 	xenstore-write "$(be vbd 51728)/hotplug-error" "$(printf '\033[2Jno\nsuch %01000d' 7)" &&
-	xenstore-write "$(be vbd 51728)/hotplug-status" error) &
+	xenstore-write "$(be vbd 51728)/hotplug-status" error &&
+	wait_for sh -c "[ \"\$(xenstore-read '$(be vbd 51728)/online')\" = 0 ]" && xenstore-rm "$(be vbd 51728)/hotplug-status") &
 says 1 "more.img: ^[[2Jno such" xl block-attach a vdev=xvdb backend=driver "target=$root/more.img"
 grep 2Jno output >said
 check "in a bounded length" [ "$(wc -c <said)" -lt 400 ]
