@@ -539,6 +539,7 @@ static int make_domain(struct creation *k)
 		return -1;
 	if (!domain_is(k->xl, k->guest.domid, k->uuid))
 		return xl_error("domain %u was destroyed as soon as it was there", k->guest.domid);
+	names_note(k->guest.domid, k->uuid, k->cfg->name);
 	rc = pv_domain_max_vcpus(pv, k->guest.domid, k->cfg->maxvcpus);
 	if (rc)
 		return xl_error("cannot give the domain %u vCPUs: %s", k->cfg->maxvcpus,
@@ -656,6 +657,7 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 			 ", \"uuid\": \"%s\", \"memory_kib\": %lu, \"vcpus\": %u", k.uuid_text,
 			 cfg->memory * 1024, cfg->vcpus);
 	} else if (k.guest.domid) {
+		names_forget(k.guest.domid, k.uuid, cfg->name);
 		unmake(xl, k.guest.domid);
 		xl_unlock_domain(k.domain_lock, k.guest.domid);
 	}
@@ -761,6 +763,8 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	pv_domain_pause(xl->pv, domid);
 	usage_end(xl, domid);
 	name = domain_name(xl, domid);
+	if (known && name)
+		names_forget(domid, info.handle, name);
 	rc = unmake(xl, domid);
 	gone = known && !(info.flags & XEN_DOMINF_dying);
 	if (known)

@@ -163,8 +163,10 @@ void st_prune(struct xl *xl, const char *path, const char *stop);
 
 /* Is there a domain of this name (not counting @except)? xl_lock() is held. */
 bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
-/* The domain is about to be called something else. xl_lock() is held. */
-void names_forget(uint32_t domid);
+/* The domain with this number and handle is about to be called so. xl_lock() is held. */
+void names_note(uint32_t domid, const uint8_t handle[16], const char *name);
+/* It is no longer called so; or is about to go, when no lock is needed. */
+void names_forget(uint32_t domid, const uint8_t handle[16], const char *name);
 
 /* --- domain.c: who is there ------------------------------------------------------------------ */
 

@@ -56,6 +56,7 @@ done
 # Whose name has been asked once is not asked again.
 check "xl create without an interface: the same nodes, however many there are" \
 	[ "$(cut -d' ' -f3 many.plain)" = "$(cut -d' ' -f3 few.plain)" ]
+check "and no list of them" [ "$(cut -d' ' -f2 many.plain)" = 0 ]
 # Each other guest has an interface that is looked at, in two requests.
 more=$(($(cut -d' ' -f3 many.create) - $(cut -d' ' -f3 few.create)))
 check "xl create with one: two nodes for each guest that there is ($more)" [ $more -le $((2 * (MANY - FEW))) ]
