@@ -327,7 +327,10 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 	return ok;
 }
 
-/* Nobody but tools that look for it: xenconsoled goes by the front end's nodes. */
+/*
+ * Nobody but tools that look for it: xenconsoled goes by the front end's nodes. Connected, as it is: of what is Initialising dom0's
+ * kernel makes a device, without a driver for it, and looks through all of those at each change of one.
+ */
 static bool write_console_backend(struct creation *k, xs_transaction_t t)
 {
 	char be[64], fe[48], id[16];
@@ -340,7 +343,7 @@ static bool write_console_backend(struct creation *k, xs_transaction_t t)
 	ok = ok && st_write(k->xl, t, fe, "%s/frontend", be);
 	ok = ok && st_write(k->xl, t, id, "%s/frontend-id", be);
 	ok = ok && st_write(k->xl, t, "1", "%s/online", be);
-	ok = ok && st_write(k->xl, t, "1", "%s/state", be);
+	ok = ok && st_write(k->xl, t, "4", "%s/state", be);
 	ok = ok && st_write(k->xl, t, "vt100", "%s/protocol", be);
 	return ok && st_write(k->xl, t, be, "%s/backend", fe);
 }

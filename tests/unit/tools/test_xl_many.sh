@@ -57,6 +57,9 @@ done
 check "xl create without an interface: the same nodes, however many there are" \
 	[ "$(cut -d' ' -f3 many.plain)" = "$(cut -d' ' -f3 few.plain)" ]
 check "and no list of them" [ "$(cut -d' ' -f2 many.plain)" = 0 ]
+# XenbusStateInitialising: then it is looked at with each guest that comes.
+state=$(xenstore-read "/local/domain/0/backend/console/$(xl domid many1)/0/state")
+check "dom0's kernel makes no device of a console (state $state)" [ "$state" = 4 ]
 # Each other guest has an interface that is looked at, in two requests.
 more=$(($(cut -d' ' -f3 many.create) - $(cut -d' ' -f3 few.create)))
 check "xl create with one: two nodes for each guest that there is ($more)" [ $more -le $((2 * (MANY - FEW))) ]
