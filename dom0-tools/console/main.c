@@ -22,6 +22,7 @@
 
 #include <xenstore.h>
 
+#include "awake.h"
 #include "channel.h"
 #include "notify.h"
 
@@ -39,6 +40,7 @@ static int store_lost; /* errno of what ended the connection to xenstored */
 
 struct loop {
 	struct daemon d;
+	struct awake awake;
 	struct xs_handle *xs;
 	struct source store, events, opened;
 	int64_t retry_at; /* without xs: when to look for xenstored again */
@@ -113,12 +115,13 @@ static void adopt(struct loop *l, uint32_t domid)
 		snprintf(number, sizeof(number), "%u", domid);
 		g = guest_open(&l->d, domid, name && *name ? name : number, strtoul(port, NULL, 10),
 			       l->scanned);
-		if (g && announce(l->xs, g))
+		if (g && !awake_enter(&l->awake, g) && announce(l->xs, g))
 			channels_adopt(&l->d, l->xs, g);
 		else
 			failed = true;
 		/* Without xenstored it is not known which channels there are: all of it again, then. */
 		if (g && (failed || store_lost)) {
+			awake_leave(&l->awake, g);
 			guest_close(&l->d, g);
 		} else if (g) {
 			served[domid] = g;
@@ -139,6 +142,7 @@ static void let_go(struct loop *l, struct guest **p)
 
 	*p = g->next;
 	served[g->domid] = NULL;
+	awake_leave(&l->awake, g);
 	if (l->xs)
 		channels_unwatch(l->xs, g);
 	guest_close(&l->d, g);
@@ -327,28 +331,12 @@ static void store_event(struct loop *l)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
-/* Notes that something happened there, too. */
-static bool is_port_of(struct guest *g, int port)
-{
-	struct channel *c;
-
-	if (g->port == port)
-		return g->ready = true;
-	for (c = g->channels; c; c = c->next)
-		if (c->port == port)
-			return c->ready = true;
-	return false;
-}
-
 static void port_events(struct loop *l)
 {
-	struct guest *g;
 	int port, n = EVENTS;
 
-	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0) {
-		for (g = l->d.guests; g && !is_port_of(g, port); g = g->next)
-			;
-	}
+	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0)
+		awake_event(&l->awake, port);
 }
 
 /* True: there is something left to do, when the guest has a share again. */
@@ -367,23 +355,29 @@ static bool serve_channels(struct loop *l, struct guest *g, int64_t now)
 	return left;
 }
 
+struct round {
+	struct loop *l;
+	int64_t now;
+};
+
+/* As awake_serve() asks. */
+static int serve(struct guest *g, void *ctx)
+{
+	struct round *r = ctx;
+
+	if (g->ready && !guest_delay(g, r->now))
+		guest_serve(&r->l->d, g, r->now);
+	if (!serve_channels(r->l, g, r->now) && !g->ready)
+		return -1;
+	return guest_delay(g, r->now);
+}
+
 /* Each ready guest once. Returns how long to sleep at most, -1 = until something happens. */
 static int serve_ready(struct loop *l)
 {
-	int64_t now = now_ms();
-	struct guest *g;
-	int wait = -1, delay;
+	struct round r = { l, now_ms() };
 
-	for (g = l->d.guests; g; g = g->next) {
-		if (g->ready && !guest_delay(g, now))
-			guest_serve(&l->d, g, now);
-		if (!serve_channels(l, g, now) && !g->ready)
-			continue;
-		delay = guest_delay(g, now);
-		if (wait < 0 || delay < wait)
-			wait = delay;
-	}
-	return wait;
+	return awake_serve(&l->awake, serve, &r);
 }
 
 static void ptys_opened(struct loop *l)
