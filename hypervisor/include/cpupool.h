@@ -19,7 +19,7 @@ struct domain;
  */
 #define CPUPOOL_RATELIMIT_NS 500000
 
-/* All of it under the sched lock; harts and ratelimit_ns by READ_ONCE outside it. */
+/* All of it under the sched lock; harts by READ_ONCE outside it. */
 struct cpupool {
 	bool used;
 	u64 harts; /* mask */
