@@ -660,8 +660,9 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 			 ", \"uuid\": \"%s\", \"memory_kib\": %lu, \"vcpus\": %u", k.uuid_text,
 			 cfg->memory * 1024, cfg->vcpus);
 	} else if (k.guest.domid) {
-		names_forget(k.guest.domid, k.uuid, cfg->name);
 		unmake(xl, k.guest.domid);
+		if (!xl_store_lost)
+			names_gone(k.guest.domid, k.uuid, cfg->name);
 		xl_unlock_domain(k.domain_lock, k.guest.domid);
 	}
 out:
@@ -766,9 +767,9 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	pv_domain_pause(xl->pv, domid);
 	usage_end(xl, domid);
 	name = domain_name(xl, domid);
-	if (known && name)
-		names_forget(domid, info.handle, name);
 	rc = unmake(xl, domid);
+	if (known && name && !xl_store_lost)
+		names_gone(domid, info.handle, name);
 	gone = known && !(info.flags & XEN_DOMINF_dying);
 	if (known)
 		uuid_format(info.handle, uuid);

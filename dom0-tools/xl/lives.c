@@ -108,8 +108,8 @@ static int put_aside(struct life *l)
 	names_note(l->domid, l->handle, name);
 	uuid_format(l->handle, text);
 	move_vm(l, name, text);
-	st_replace(l->xl, name, "/local/domain/%u/name", l->domid);
-	names_forget(l->domid, was, l->cfg->name);
+	if (st_replace(l->xl, name, "/local/domain/%u/name", l->domid))
+		names_forget(l->domid, was, l->cfg->name);
 	life_note("domain %u is now called '%s'", l->domid, name);
 	free(name);
 	return 0;

@@ -4,7 +4,8 @@
  * would be looking at what is noted of each. Owns two directories that have a directory for each domain whose name is known, in the
  * first DOMID-HANDLE-NAME and in the second NAME: when both have as many as there are domains, who is not in the second is nobody's.
  * Else, and of a name that is there, each note is looked at; it counts for the domain with that number and that handle alone. All of it
- * is done by whoever holds xl_lock(), as are all changes of names; only the note of a domain that is about to go is anybody's to take.
+ * is done by whoever holds xl_lock(), as are all changes of names. A name is noted before a domain has it, and as long as it may have
+ * it: whoever is killed leaves a note too many, never one too few.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -162,6 +163,17 @@ void names_forget(uint32_t domid, const uint8_t handle[16], const char *name)
 		rmdir(path);
 	}
 	free(path);
+}
+
+void names_gone(uint32_t domid, const uint8_t handle[16], const char *name)
+{
+	bool mine;
+	int lock = xl_try_lock(&mine);
+
+	/* Else whoever has it, or has it next, finds a note of nobody's. */
+	if (mine)
+		names_forget(domid, handle, name);
+	xl_unlock(lock);
 }
 
 /* How many directories are in one; -1: nobody can say. */

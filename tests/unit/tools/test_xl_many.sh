@@ -75,6 +75,22 @@ ended() { ! kill -0 "$one"; }
 check "its own supervisor hears of it" wait_for ended
 check "the others' are not woken" [ "$(wakes "$two")" = "$before" ]
 
+# One that looks more often, at a guest without devices.
+: >asked
+check "a guest without devices" env -u CALM FAKE_ASKED="$root/asked" "$out/fake-xl" create -q /dev/null "name='bare'" "kernel='$root/Image'" memory=8
+bare=$(minder bare)
+requests() { wc -c <asked; }
+unasked() { a=$(requests) b=$(wakes "$bare") && sleep 2 && [ "$(wakes "$bare")" -gt "$b" ] && [ "$a" = "$(requests)" ]; }
+asks() { a=$(requests) && sleep 0.5 && [ "$(requests)" -gt "$a" ]; }
+check "it was made with requests" [ "$(requests)" -gt 0 ]
+check "its supervisor looks, and asks xenstored for nothing" wait_for unasked
+check "with a device" xl network-attach bare mac=00:16:3e:77:02:00
+check "it does" wait_for asks
+check "and again" wait_for asks
+check "without one" xl network-detach bare 0
+check "it does no longer" wait_for unasked
+check "it goes, too" xl destroy bare
+
 # --- all at once ---
 
 # Paused, they are asked and not waited for.
