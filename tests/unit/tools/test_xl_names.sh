@@ -75,7 +75,36 @@ for n in a b; do says 1 "a domain called '$n' exists already" xl create b.cfg "n
 xl destroy "odd name"
 check "whoever was renamed by hand and went" xl create -q b.cfg "name='h'" "vif=[]" "disk=[]"
 check "all are noted in the end" counted
-for n in a b c d e f h wrong; do xl destroy $n; done
+# Whoever destroys it is killed half-way: what is left of it has its name, however many notes there are of nobody.
+printf '#!/bin/sh\n[ "$1 $(ls hold)" != "offline hold" ] || { : >held; exec sleep 100; }\nexec sh scripts/vif-bridge "$@"\n' >scripts/slow
+sed -i "s|hold\\b|$root/&|g; s|>held|>$root/held|; s|scripts/vif|$root/&|" scripts/slow
+chmod +x scripts/slow
+check "one whose interface takes long to go" xl create -q b.cfg "name='half'" "vif=['mac=00:16:3e:77:03:00,script=$root/scripts/slow']" "disk=[]"
+: >hold
+"$out/fake-xl" destroy half >output 2>&1 &
+killed=$!
+check "it is about to go" wait_for [ -e held ]
+kill -9 $killed
+rm hold
+check "its name is noted" named half
+mkdir "run/names/4711-$handle-nobody" run/names-taken/nobody
+check "another goes meanwhile" xl destroy h
+says 1 "a domain called 'half' exists already" xl create b.cfg "name='half'" "vif=[]" "disk=[]"
+check "it goes" xl destroy half
+check "its name is free" xl create -q b.cfg "name='half'" "vif=[]" "disk=[]"
+check "all are noted, and nobody else" counted
+# Two at once: one of them is.
+"$out/fake-xl" create -q b.cfg "name='twin'" "vif=[]" "disk=[]" >first 2>&1 &
+one=$!
+"$out/fake-xl" create -q b.cfg "name='twin'" "vif=[]" "disk=[]" >second 2>&1 &
+two=$!
+wait $one
+one=$?
+wait $two
+check "of two of one name one is made" [ $((one + $?)) = 1 ]
+check "the other is told so" grep -q "a domain called 'twin' exists already" first second
+check "and one is there" [ "$(xl list | grep -c '^twin ')" = 1 ]
+for n in a b c d e f half twin wrong; do xl destroy $n; done
 check "only domain 0's are left" [ "$(ls run/names-taken)" = Domain-0 ]
 check "nothing is left" clean
 
