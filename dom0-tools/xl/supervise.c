@@ -29,8 +29,6 @@
 #ifndef POLL_MS
 #define POLL_MS 5000
 #endif
-/* Of a guest without devices only its memory is looked at: up to so many times more rarely, as long as it stays the same. */
-#define CALM_FACTOR 12
 /* How often at most what the guest uses is looked at, and its ballooning told. */
 #define STOCK_MS 200
 #ifndef BALLOON_EVENT_MS
@@ -113,23 +111,13 @@ static void report(struct life *l, char what, unsigned int reason, enum next nex
  * When the next look is due, at random: its guest brings about others with its back ends' nodes, but what they find of its memory
  * counts nothing, and when those come that count it does not know.
  */
-static void set_next_look(struct life *l)
+static int64_t next_look(void)
 {
-	uint32_t random = 0, pause = l->pause ? l->pause : POLL_MS;
+	uint32_t random = 0;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
 		random = 0;
-	l->due = xl_now() + pause / 2 + random % (pause / 2);
-}
-
-/* Something has changed, and more may follow. */
-static void look_soon(struct life *l)
-{
-	int64_t was = l->due;
-
-	l->pause = POLL_MS;
-	set_next_look(l);
-	l->due = was < l->due ? was : l->due;
+	return xl_now() + POLL_MS / 2 + random % (POLL_MS / 2);
 }
 
 /* --- the record ------------------------------------------------------------------------------ */
@@ -145,8 +133,7 @@ void life_remember(struct life *l)
 	memset(l->aside_handle, 0, sizeof(l->aside_handle));
 	l->target = -1;
 	l->pages_used = 0;
-	l->pause = POLL_MS;
-	set_next_look(l);
+	l->due = next_look();
 	l->began = xl_now();
 }
 
@@ -288,8 +275,6 @@ static bool drain(struct life *l, bool *backends)
 	}
 	if (errno != EAGAIN)
 		return false;
-	if (devices || l->retarget)
-		look_soon(l);
 	if (devices)
 		l->devices = backends_any(l->xl, l->domid);
 	return true;
@@ -354,11 +339,6 @@ static void take_stock(struct life *l, bool due)
 	l->stock = xl_now();
 	if (l->devices || (due && info.tot_pages != l->pages_used))
 		usage_sample(l->xl, l->domid, due);
-	if (due && !l->devices && info.tot_pages == l->pages_used)
-		l->pause = l->pause < POLL_MS * CALM_FACTOR / 2 ? 2 * l->pause :
-								  POLL_MS * CALM_FACTOR;
-	else
-		l->pause = POLL_MS;
 	if (due)
 		l->pages_used = info.tot_pages;
 	look_at_memory(l, &info);
@@ -420,7 +400,7 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 		if (backends && look(l, reason) < 0)
 			look_at_backends(l);
 		if (due)
-			set_next_look(l);
+			l->due = next_look();
 		if (!creator_early(&l->creator))
 			creator_close(&l->creator);
 	}

@@ -25,7 +25,6 @@ struct life {
 	/* That the present life is to have when it is put aside; 0: it is not. */
 	uint8_t aside_handle[16];
 	int64_t due; /* the next look that counts */
-	int pause; /* ms, until then at most */
 	int64_t stock, told; /* when it was looked at, and its ballooning told */
 	uint64_t pages, pages_told; /* that it had then */
 	uint64_t pages_used; /* for which its use was added up last; 0: not yet */
