@@ -190,6 +190,7 @@ static void look_at(struct loop *l, uint32_t domid)
 
 	if (rc && rc != -ESRCH) {
 		fprintf(stderr, "cannot ask for domain %u: %s\n", domid, strerror(-rc));
+		l->scan_next = true;
 	} else if (lives && !served[domid]) {
 		adopt(l, domid);
 	} else if (!lives && served[domid]) {
