@@ -51,7 +51,8 @@ struct source {
 };
 
 struct guest {
-	struct guest *next;
+	struct guest *next, *next_awake;
+	bool awake; /* awake.h: it is in that list */
 	uint32_t domid;
 	char *name;
 	struct ring ring;

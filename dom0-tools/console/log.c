@@ -41,14 +41,24 @@ static size_t file_limit(void)
 	return share < LOG_LEAST ? LOG_LEAST : share < LOG_MAX ? share : LOG_MAX;
 }
 
-static bool is_open(const char *name)
+static int compare(const void *a, const void *b)
 {
-	const struct conslog *l;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
+/* The names of those that are open, in order; NULL: there is no memory for them. The caller frees. */
+static const char **open_names(void)
+{
+	const char **names = malloc((nr_opened + 1) * sizeof(*names));
+	const struct conslog *l;
+	unsigned int n = 0;
+
+	if (!names)
+		return NULL;
 	for (l = opened; l; l = l->next)
-		if (!strcmp(strrchr(l->path, '/') + 1, name))
-			return true;
-	return false;
+		names[n++] = strrchr(l->path, '/') + 1;
+	qsort(names, n, sizeof(*names), compare);
+	return names;
 }
 
 /* guest-NAME.log, .1 and so on */
@@ -64,12 +74,13 @@ static bool is_log(const char *name)
 	return !*end || (end[0] == '.' && end[1] >= '1' && end[1] <= '9' && !end[2]);
 }
 
-/* The sum of all logs; *@oldest: the file to go first, malloc'd, NULL when there is none. */
-static size_t look_around(int fd, DIR *dir, char **oldest)
+/* The sum of all logs; *@oldest: the file to go first, malloc'd, NULL when there is none. @names: of those that are open */
+static size_t look_around(int fd, DIR *dir, const char **names, char **oldest)
 {
 	struct timespec age = { 0 };
 	size_t sum = 0, least;
 	struct dirent *e;
+	const char *name;
 	struct stat st;
 	bool live;
 
@@ -79,7 +90,8 @@ static size_t look_around(int fd, DIR *dir, char **oldest)
 		if (!is_log(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
 		    !S_ISREG(st.st_mode))
 			continue;
-		live = is_open(e->d_name);
+		name = e->d_name;
+		live = bsearch(&name, names, nr_opened, sizeof(*names), compare);
 		/* One that is being written counts for what it may become before anybody looks again. */
 		least = live ? file_limit() : LOG_LEAST;
 		sum += (size_t)st.st_size > least ? (size_t)st.st_size : least;
@@ -98,10 +110,11 @@ static size_t look_around(int fd, DIR *dir, char **oldest)
 static void prune(const char *path)
 {
 	char *dir = strndup(path, strrchr(path, '/') - path), *oldest = NULL;
-	DIR *d = dir ? opendir(dir) : NULL;
+	const char **names = open_names();
+	DIR *d = dir && names ? opendir(dir) : NULL;
 	int left = PRUNE_MAX;
 
-	while (d && left-- && look_around(dirfd(d), d, &oldest) > total_limit && oldest &&
+	while (d && left-- && look_around(dirfd(d), d, names, &oldest) > total_limit && oldest &&
 	       !unlinkat(dirfd(d), oldest, 0)) {
 		free(oldest);
 		oldest = NULL;
@@ -109,6 +122,7 @@ static void prune(const char *path)
 	free(oldest);
 	if (d)
 		closedir(d);
+	free(names);
 	free(dir);
 }
 

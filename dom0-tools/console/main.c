@@ -22,6 +22,7 @@
 
 #include <xenstore.h>
 
+#include "awake.h"
 #include "channel.h"
 #include "notify.h"
 
@@ -32,20 +33,20 @@
 #define STORE_MS 2000
 #define START_MS 10000
 #define EVENTS 64
-/* A domain, in scan() */
-#define LIVES 1
-#define SERVED 2
 
 static volatile sig_atomic_t stop;
+static struct guest *served[DOMID_FIRST_RESERVED]; /* by number: those of the list */
 static int store_lost; /* errno of what ended the connection to xenstored */
 
 struct loop {
 	struct daemon d;
+	struct awake awake;
 	struct xs_handle *xs;
 	struct source store, events, opened;
 	int64_t retry_at; /* without xs: when to look for xenstored again */
 	int retry_ms;
 	bool scanned; /* later guests are new in the world, not only to us */
+	bool scan_next; /* someone could not be served: the next time that anybody comes or goes all are looked at */
 };
 
 static int64_t now_ms(void)
@@ -114,68 +115,89 @@ static void adopt(struct loop *l, uint32_t domid)
 		snprintf(number, sizeof(number), "%u", domid);
 		g = guest_open(&l->d, domid, name && *name ? name : number, strtoul(port, NULL, 10),
 			       l->scanned);
-		if (g && announce(l->xs, g))
+		if (g && !awake_enter(&l->awake, g) && announce(l->xs, g))
 			channels_adopt(&l->d, l->xs, g);
 		else
 			failed = true;
 		/* Without xenstored it is not known which channels there are: all of it again, then. */
 		if (g && (failed || store_lost)) {
+			awake_leave(&l->awake, g);
 			guest_close(&l->d, g);
 		} else if (g) {
+			served[domid] = g;
 			g->share_at = now_ms();
 			g->next = l->d.guests;
 			l->d.guests = g;
 		}
 	}
+	l->scan_next |= failed;
 	free(port);
 	free(name);
 }
 
-static struct guest *find(struct loop *l, uint32_t domid)
+/* It has gone, and its memory is free only when we let go. @p: what points to it */
+static void let_go(struct loop *l, struct guest **p)
 {
-	struct guest *g;
+	struct guest *g = *p;
 
-	for (g = l->d.guests; g; g = g->next)
-		if (g->domid == domid)
-			return g;
-	return NULL;
+	*p = g->next;
+	served[g->domid] = NULL;
+	awake_leave(&l->awake, g);
+	if (l->xs)
+		channels_unwatch(l->xs, g);
+	guest_close(&l->d, g);
 }
 
-/* Without xenstored only the dead go. Each guest is looked at once: with hundreds this happens hundreds of times. */
+/* Without xenstored only the dead go. */
 static void scan(struct loop *l)
 {
-	static uint8_t state[DOMID_FIRST_RESERVED]; /* LIVES, SERVED */
+	static bool lives[DOMID_FIRST_RESERVED];
 	struct xen_domctl_getdomaininfo *list = NULL;
-	struct guest *g, **p;
+	struct guest **p;
 	int n = pv_domain_list(l->d.pv, &list), i;
 
 	if (n < 0) {
 		fprintf(stderr, "cannot list the domains: %s\n", strerror(-n));
 		return;
 	}
-	memset(state, 0, sizeof(state));
+	l->scan_next = false;
+	memset(lives, 0, sizeof(lives));
 	for (i = 0; i < n; i++)
-		if (list[i].domain && list[i].domain < DOMID_FIRST_RESERVED &&
-		    !(list[i].flags & XEN_DOMINF_dying))
-			state[list[i].domain] = LIVES;
-	/* First the dead: their memory is free only when we let go. */
+		if (list[i].domain && list[i].domain < DOMID_FIRST_RESERVED)
+			lives[list[i].domain] = !(list[i].flags & XEN_DOMINF_dying);
+	/* First the dead. */
 	for (p = &l->d.guests; *p;) {
-		g = *p;
-		if (state[g->domid]) {
-			state[g->domid] |= SERVED;
-			p = &g->next;
-			continue;
-		}
-		*p = g->next;
-		if (l->xs)
-			channels_unwatch(l->xs, g);
-		guest_close(&l->d, g);
+		if (lives[(*p)->domid])
+			p = &(*p)->next;
+		else
+			let_go(l, p);
 	}
 	for (i = 0; l->xs && i < n; i++)
-		if (list[i].domain < DOMID_FIRST_RESERVED && state[list[i].domain] == LIVES)
+		if (list[i].domain < DOMID_FIRST_RESERVED && lives[list[i].domain] &&
+		    !served[list[i].domain])
 			adopt(l, list[i].domain);
 	free(list);
 	l->scanned |= l->xs && !store_lost;
+}
+
+/* The same of one: with a thousand guests a list of all for each that comes would be a thousand times a thousand. */
+static void look_at(struct loop *l, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = pv_domain_info(l->d.pv, domid, &info);
+	bool lives = !rc && !(info.flags & XEN_DOMINF_dying);
+	struct guest **p;
+
+	if (rc && rc != -ESRCH) {
+		fprintf(stderr, "cannot ask for domain %u: %s\n", domid, strerror(-rc));
+		l->scan_next = true;
+	} else if (lives && !served[domid]) {
+		adopt(l, domid);
+	} else if (!lives && served[domid]) {
+		for (p = &l->d.guests; *p != served[domid];)
+			p = &(*p)->next;
+		let_go(l, p);
+	}
 }
 
 /* --- xenstore -------------------------------------------------------------------------------- */
@@ -201,6 +223,13 @@ static void disconnect(struct loop *l)
 	store_lost = 0;
 }
 
+/* Of who comes or goes, and if it can be of whom. */
+static bool watch_domains(struct xs_handle *xs, const char *path)
+{
+	return xs_watch_limited(xs, path, "dom", 1) ||
+	       (errno == EINVAL && xs_watch(xs, path, "dom"));
+}
+
 /* At once: nobody's console waits for a xenstored that is away. */
 static bool connect_store(struct loop *l)
 {
@@ -211,8 +240,8 @@ static bool connect_store(struct loop *l)
 	if (l->xs) {
 		xs_patience(l->xs, STORE_MS, &stop, on_lost);
 		l->store.fd = xs_fileno(l->xs);
-		if (xs_watch(l->xs, "@introduceDomain", "dom") &&
-		    xs_watch(l->xs, "@releaseDomain", "dom") &&
+		if (watch_domains(l->xs, "@introduceDomain") &&
+		    watch_domains(l->xs, "@releaseDomain") &&
 		    !epoll_ctl(l->d.epoll, EPOLL_CTL_ADD, l->store.fd, &ev)) {
 			for (g = l->d.guests; g; g = g->next)
 				channels_watch(l->xs, g);
@@ -261,24 +290,41 @@ static int tend_store(struct loop *l)
 	return left > 0 ? (int)left : 0;
 }
 
+/* Whose coming or going the path is about, as "@releaseDomain/5"; 0: anybody's. */
+static uint32_t whose(const char *path)
+{
+	const char *slash = strchr(path, '/');
+	unsigned long domid = slash ? strtoul(slash + 1, NULL, 10) : 0;
+
+	return domid < DOMID_FIRST_RESERVED ? domid : 0;
+}
+
 /* At most so many at once, since guests can cause them; the descriptor stays readable. */
 static void store_event(struct loop *l)
 {
-	bool any = false;
+	uint32_t domid[EVENTS];
+	bool all = false;
 	char **event = NULL;
-	int n = EVENTS;
+	int n = EVENTS, nr = 0, i;
 
 	while (n-- && (event = xs_check_watch(l->xs))) {
-		any |= !channels_changed(&l->d, event[XS_WATCH_TOKEN]);
+		if (!channels_changed(&l->d, event[XS_WATCH_TOKEN])) {
+			domid[nr] = whose(event[XS_WATCH_PATH]);
+			all |= !domid[nr++];
+		}
 		free(event);
 	}
 	if (!event && errno != EAGAIN) {
 		store_lost = errno;
 		return;
 	}
-	if (!any)
+	if (!nr)
 		return;
-	scan(l);
+	if (all || l->scan_next)
+		scan(l);
+	else
+		for (i = 0; i < nr; i++)
+			look_at(l, domid[i]);
 	/* It answers again: how often it did not is over. */
 	if (!store_lost)
 		l->retry_ms = RETRY_MS;
@@ -286,28 +332,12 @@ static void store_event(struct loop *l)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
-/* Notes that something happened there, too. */
-static bool is_port_of(struct guest *g, int port)
-{
-	struct channel *c;
-
-	if (g->port == port)
-		return g->ready = true;
-	for (c = g->channels; c; c = c->next)
-		if (c->port == port)
-			return c->ready = true;
-	return false;
-}
-
 static void port_events(struct loop *l)
 {
-	struct guest *g;
 	int port, n = EVENTS;
 
-	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0) {
-		for (g = l->d.guests; g && !is_port_of(g, port); g = g->next)
-			;
-	}
+	while (n-- && (port = xenevtchn_pending(l->d.xce)) >= 0)
+		awake_event(&l->awake, port);
 }
 
 /* True: there is something left to do, when the guest has a share again. */
@@ -326,23 +356,29 @@ static bool serve_channels(struct loop *l, struct guest *g, int64_t now)
 	return left;
 }
 
+struct round {
+	struct loop *l;
+	int64_t now;
+};
+
+/* As awake_serve() asks. */
+static int serve(struct guest *g, void *ctx)
+{
+	struct round *r = ctx;
+
+	if (g->ready && !guest_delay(g, r->now))
+		guest_serve(&r->l->d, g, r->now);
+	if (!serve_channels(r->l, g, r->now) && !g->ready)
+		return -1;
+	return guest_delay(g, r->now);
+}
+
 /* Each ready guest once. Returns how long to sleep at most, -1 = until something happens. */
 static int serve_ready(struct loop *l)
 {
-	int64_t now = now_ms();
-	struct guest *g;
-	int wait = -1, delay;
+	struct round r = { l, now_ms() };
 
-	for (g = l->d.guests; g; g = g->next) {
-		if (g->ready && !guest_delay(g, now))
-			guest_serve(&l->d, g, now);
-		if (!serve_channels(l, g, now) && !g->ready)
-			continue;
-		delay = guest_delay(g, now);
-		if (wait < 0 || delay < wait)
-			wait = delay;
-	}
-	return wait;
+	return awake_serve(&l->awake, serve, &r);
 }
 
 static void ptys_opened(struct loop *l)
@@ -428,7 +464,7 @@ static void remove_stale_sockets(struct loop *l)
 	while (dir && (e = readdir(dir))) {
 		unsigned long domid = strtoul(e->d_name, &end, 10);
 
-		if (end != e->d_name && !*end && !find(l, domid))
+		if (end != e->d_name && !*end && (domid >= DOMID_FIRST_RESERVED || !served[domid]))
 			unlinkat(dirfd(dir), e->d_name, 0);
 	}
 	if (dir)

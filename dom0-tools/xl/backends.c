@@ -51,6 +51,39 @@ bool backends_watch(struct xl *xl, uint32_t domid)
 	return ok;
 }
 
+/* Of nodes that are dom0's: devices come and go with xl, and no guest decides how often. */
+bool backends_watch_any(struct xl *xl, uint32_t domid)
+{
+	static const char *const what[] = { "device", "foreign" };
+	bool ok = true;
+	unsigned int i;
+
+	for (i = 0; ok && i < pv_container_size(what); i++) {
+		char *path = xl_sprintf(XL_PRIVATE "/%u/%s", domid, what[i]);
+
+		ok = xs_watch(xl->xs, path, "devices");
+		free(path);
+	}
+	return ok;
+}
+
+/* The directory of a kind stays when its last device goes. */
+static bool any_below(struct xl *xl, uint32_t domid, const char *what)
+{
+	unsigned int kinds, devs = 0, i;
+	char **kind = st_list(xl, &kinds, XL_PRIVATE "/%u/%s", domid, what);
+
+	for (i = 0; !devs && i < kinds; i++)
+		free(st_list(xl, &devs, XL_PRIVATE "/%u/%s/%s", domid, what, kind[i]));
+	free(kind);
+	return devs;
+}
+
+bool backends_any(struct xl *xl, uint32_t domid)
+{
+	return any_below(xl, domid, "device") || any_below(xl, domid, "foreign");
+}
+
 bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 {
 	char *path = xl_sprintf(SYSFS "/%s-%u-%s/driver", kind, domid, devid);

@@ -150,7 +150,7 @@ static int rename_guest(struct xl *xl, uint32_t domid, const char *name)
 {
 	const char *bad = config_bad_name(name);
 	struct xen_domctl_getdomaininfo info;
-	char *vm;
+	char *vm, *old;
 	bool ok;
 
 	if (bad)
@@ -159,11 +159,15 @@ static int rename_guest(struct xl *xl, uint32_t domid, const char *name)
 		return xl_error("a domain called '%s' exists already", name);
 	if (pv_domain_info(xl->pv, domid, &info))
 		return xl_error("domain %u has just gone", domid);
-	names_forget(domid);
+	old = domain_name(xl, domid);
+	names_note(domid, info.handle, name);
 	vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
 	ok = st_replace(xl, name, "/local/domain/%u/name", domid);
 	if (ok && vm)
 		ok = st_replace(xl, name, "%s/name", vm);
+	if (ok && old && strcmp(old, name))
+		names_forget(domid, info.handle, old);
+	free(old);
 	free(vm);
 	return ok ? 0 : xl_error("cannot rename domain %u: %s", domid, strerror(errno));
 }

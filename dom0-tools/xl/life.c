@@ -327,7 +327,10 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 	return ok;
 }
 
-/* Nobody but tools that look for it: xenconsoled goes by the front end's nodes. */
+/*
+ * Nobody but tools that look for it: xenconsoled goes by the front end's nodes. Connected, as it is: of what is Initialising dom0's
+ * kernel makes a device, without a driver for it, and looks through all of those at each change of one.
+ */
 static bool write_console_backend(struct creation *k, xs_transaction_t t)
 {
 	char be[64], fe[48], id[16];
@@ -340,7 +343,7 @@ static bool write_console_backend(struct creation *k, xs_transaction_t t)
 	ok = ok && st_write(k->xl, t, fe, "%s/frontend", be);
 	ok = ok && st_write(k->xl, t, id, "%s/frontend-id", be);
 	ok = ok && st_write(k->xl, t, "1", "%s/online", be);
-	ok = ok && st_write(k->xl, t, "1", "%s/state", be);
+	ok = ok && st_write(k->xl, t, "4", "%s/state", be);
 	ok = ok && st_write(k->xl, t, "vt100", "%s/protocol", be);
 	return ok && st_write(k->xl, t, be, "%s/backend", fe);
 }
@@ -539,6 +542,7 @@ static int make_domain(struct creation *k)
 		return -1;
 	if (!domain_is(k->xl, k->guest.domid, k->uuid))
 		return xl_error("domain %u was destroyed as soon as it was there", k->guest.domid);
+	names_note(k->guest.domid, k->uuid, k->cfg->name);
 	rc = pv_domain_max_vcpus(pv, k->guest.domid, k->cfg->maxvcpus);
 	if (rc)
 		return xl_error("cannot give the domain %u vCPUs: %s", k->cfg->maxvcpus,
@@ -657,6 +661,8 @@ int domain_create(struct xl *xl, struct xl_config *cfg, int lock, uint32_t *domi
 			 cfg->memory * 1024, cfg->vcpus);
 	} else if (k.guest.domid) {
 		unmake(xl, k.guest.domid);
+		if (!xl_store_lost)
+			names_gone(k.guest.domid, k.uuid, cfg->name);
 		xl_unlock_domain(k.domain_lock, k.guest.domid);
 	}
 out:
@@ -762,6 +768,8 @@ int domain_destroy(struct xl *xl, uint32_t domid)
 	usage_end(xl, domid);
 	name = domain_name(xl, domid);
 	rc = unmake(xl, domid);
+	if (known && name && !xl_store_lost)
+		names_gone(domid, info.handle, name);
 	gone = known && !(info.flags & XEN_DOMINF_dying);
 	if (known)
 		uuid_format(info.handle, uuid);

@@ -88,6 +88,7 @@ static void move_vm(struct life *l, const char *name, const char *uuid)
 static int put_aside(struct life *l)
 {
 	char *name = domain_name(l->xl, l->domid), text[37];
+	uint8_t was[16];
 	bool done = name && strcmp(name, l->cfg->name) &&
 		    !memcmp(l->handle, l->aside_handle, sizeof(l->handle));
 
@@ -102,11 +103,13 @@ static int put_aside(struct life *l)
 		free(name);
 		return xl_error("domain %u keeps its UUID: it cannot be put aside", l->domid);
 	}
+	memcpy(was, l->handle, sizeof(was));
 	memcpy(l->handle, l->aside_handle, sizeof(l->handle));
-	names_forget(l->domid);
+	names_note(l->domid, l->handle, name);
 	uuid_format(l->handle, text);
 	move_vm(l, name, text);
-	st_replace(l->xl, name, "/local/domain/%u/name", l->domid);
+	if (st_replace(l->xl, name, "/local/domain/%u/name", l->domid))
+		names_forget(l->domid, was, l->cfg->name);
 	life_note("domain %u is now called '%s'", l->domid, name);
 	free(name);
 	return 0;

@@ -27,7 +27,10 @@ struct life {
 	int64_t due; /* the next look that counts */
 	int64_t stock, told; /* when it was looked at, and its ballooning told */
 	uint64_t pages, pages_told; /* that it had then */
+	uint64_t pages_used; /* for which its use was added up last; 0: not yet */
+	bool devices; /* it may have some: they are looked at */
 	long target; /* KiB; -1: not known */
+	bool retarget; /* it has to be read */
 	/* What another process needs to go on in the place of this one. */
 	struct record record;
 	enum record_phase phase;

@@ -35,7 +35,10 @@ struct usage {
 
 /* A new domain; its lock is held. */
 void usage_begin(struct xl *xl, uint32_t domid);
-/* Looks at it, and adds what has come since the last look. @memory: this look is none that the guest has brought about. */
+/*
+ * Looks at it, and adds what has come since the last look. @memory: this look is none that the guest has brought about. While it has
+ * the same memory, and no devices, looks add nothing.
+ */
 void usage_sample(struct xl *xl, uint32_t domid, bool memory);
 /* The guest is about to go, its devices are still there: the line is written. Its lock is held. */
 void usage_end(struct xl *xl, uint32_t domid);

@@ -260,15 +260,37 @@ static int lock_file(const char *path)
 	return fd;
 }
 
+/* xl_lock()'s descriptor, and whose process it is: a child that was forked meanwhile has none. */
+static int making = -1;
+static pid_t making_pid;
+
 int xl_lock(void)
 {
-	return lock_file(XL_LOCK_FILE);
+	making = lock_file(XL_LOCK_FILE);
+	making_pid = getpid();
+	return making;
+}
+
+int xl_try_lock(bool *mine)
+{
+	int fd;
+
+	*mine = making >= 0 && making_pid == getpid();
+	if (*mine)
+		return -1;
+	fd = open(XL_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	*mine = fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB);
+	if (fd >= 0 && !*mine)
+		close(fd);
+	return *mine ? fd : -1;
 }
 
 void xl_unlock(int fd)
 {
 	if (fd < 0)
 		return;
+	if (fd == making)
+		making = -1;
 	/* Explicitly: a forked child may still hold the same open file. */
 	flock(fd, LOCK_UN);
 	close(fd);

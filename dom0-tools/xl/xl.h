@@ -92,6 +92,11 @@ void xl_close(struct xl *xl);
  * long; nothing is taken after it. Given back by xl_unlock().
  */
 int xl_lock(void);
+/*
+ * The same without waiting. *@mine: it is held; then also -1, where this process has it already. What is returned is given back by
+ * xl_unlock().
+ */
+int xl_try_lock(bool *mine);
 void xl_unlock(int fd);
 int xl_lock_domain(uint32_t domid);
 void xl_unlock_domain(int fd, uint32_t domid);
@@ -163,8 +168,12 @@ void st_prune(struct xl *xl, const char *path, const char *stop);
 
 /* Is there a domain of this name (not counting @except)? xl_lock() is held. */
 bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
-/* The domain is about to be called something else. xl_lock() is held. */
-void names_forget(uint32_t domid);
+/* The domain with this number and handle is about to be called so. xl_lock() is held. */
+void names_note(uint32_t domid, const uint8_t handle[16], const char *name);
+/* It is no longer called so. xl_lock() is held. */
+void names_forget(uint32_t domid, const uint8_t handle[16], const char *name);
+/* It has gone, and its nodes with it. xl_lock() may be held by anybody, also by the caller. */
+void names_gone(uint32_t domid, const uint8_t handle[16], const char *name);
 
 /* --- domain.c: who is there ------------------------------------------------------------------ */
 
@@ -311,6 +320,10 @@ bool domain_is(struct xl *xl, uint32_t domid, const uint8_t handle[16]);
 bool backend_unbound(const char *kind, uint32_t domid, const char *devid);
 /* Watch events with the token "backend" when a back end of this domain changes. */
 bool backends_watch(struct xl *xl, uint32_t domid);
+/* Watch events with the token "devices" when backends_any() may say something else: one comes at once. */
+bool backends_watch_any(struct xl *xl, uint32_t domid);
+/* Has the domain a disk or an interface, or did it leave one with a driver domain? Without any backends_suspect() finds nothing. */
+bool backends_any(struct xl *xl, uint32_t domid);
 /*
  * Without an event: can there be anything for backends_check() to find? An unbound driver raises none, and a driver domain may
  * have missed what it was told. Asked every now and then for each guest, so it costs little and takes no lock.

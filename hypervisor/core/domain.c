@@ -61,9 +61,14 @@ struct domain *domain_get(domid_t id)
 
 struct domain *domain_next(struct domain *prev, u32 id)
 {
-	struct domain *next;
+	struct domain *next = NULL;
 	bool found;
 
+	/* A list that goes on, or one domain that is asked for: mostly it is there, and the thousand before it are not looked at. */
+	if (!prev && id < DOMID_FIRST_RESERVED)
+		next = domain_get(id);
+	if (next)
+		return next;
 	do {
 		struct list_head *pos;
 
@@ -270,10 +275,19 @@ domid_t domain_free_id(void)
 	return id;
 }
 
+/* Where the domain of this number belongs in the list: behind that. Numbers are given out upwards, so mostly it is the last one. */
+static struct list_head *place_of(domid_t id)
+{
+	struct list_head *pos = domain_list.prev;
+
+	while (pos != &domain_list && list_entry(pos, struct domain, list)->id > id)
+		pos = pos->prev;
+	return pos;
+}
+
 /* From here on others find it. */
 static int domain_publish(struct domain *d)
 {
-	struct domain *pos;
 	int rc = 0;
 
 	spin_lock(&domain_list_lock);
@@ -281,11 +295,7 @@ static int domain_publish(struct domain *d)
 		rc = -EEXIST;
 	} else {
 		*hash_slot(d->id) = d;
-		list_for_each(pos, &domain_list, list) {
-			if (pos->id > d->id)
-				break;
-		}
-		list_add_tail(&d->list, &pos->list);
+		list_add(&d->list, place_of(d->id));
 		/* Under the lock: a clock set meanwhile goes by the list. */
 		wallclock_publish(d);
 	}

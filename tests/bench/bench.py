@@ -10,7 +10,7 @@ single hypercalls spend their instructions), block, net, starts, wall, trace (wh
 without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
-$CPU is that of all machines but KVM's, such as rv64,v=true,vlen=256.
+$CPU is that of all machines but KVM's, such as rv64,v=true,vlen=256. $STARTS is how many guests part starts makes (100).
 
 Builds nothing: "make bench" does, and then runs this. Everything goes to build/bench: the consoles, results.json, report.txt,
 and the figures of several systems in systems.csv and systems.svg.
@@ -96,8 +96,8 @@ def native(name, what, icount, initrd=INITRD):
 class Host:
     """dom0 on one hart, with the benchmark's files in /images."""
 
-    def __init__(self, name, icount, extra=(), disk="images.img"):
-        self.machine = Machine(machine.Config(build=BUILD, smp=1, cpu=CPU, disk=os.path.join(OUT, disk), snapshot=True,
+    def __init__(self, name, icount, extra=(), disk="images.img", **config):
+        self.machine = Machine(machine.Config(build=BUILD, smp=1, cpu=CPU, disk=os.path.join(OUT, disk), snapshot=True, **config,
                                               dom0_cmdline="pavise.noauto nokaslr", extra=(ICOUNT if icount else []) + list(extra)),
                                os.path.join(OUT, name + ".log"), 300)
         self.machine.boot()
@@ -366,7 +366,17 @@ def part_net(smoke):
     return {"guest": values, "loopback": loopback}
 
 
-STARTS = 100  # guests, one after the other; all stay
+def starts_wanted():
+    """How many guests part starts makes, one after the other; all stay."""
+    text = os.environ.get("STARTS") or "100"
+    if not text.isdigit() or not 2 <= int(text) <= 4000:
+        sys.exit(f"bench: STARTS={text}: no number of guests, 2 to 4000")
+    return int(text)
+
+
+def room_for(guests):
+    """A machine's memory, and dom0's: a guest of 4 MiB has its tables, and a supervisor and files in dom0's memory."""
+    return {"mem": f"{2048 + guests * 5}M", "cmdline": f"dom0_mem={512 + guests}M"} if guests > 100 else {}
 
 
 def start_times(host, first, count, more=()):
@@ -374,10 +384,10 @@ def start_times(host, first, count, more=()):
     m = host.machine
     said = m.run(f"/images/starts {first} {count} xl create -q /run/start.cfg {' '.join(more)}", 1800)
     m.run(f"until grep -q main /var/log/xen/console/guest-start{first + count - 1}.log; do sleep 0.1; done", 120)
+    mains = dict(re.findall(r"/guest-start(\d+)\.log:main (\d+)", m.run("cd /var/log/xen/console && grep -H '^main ' $PWD/guest-start*.log", 300)))
     times = []
     for n, begin, end in re.findall(r"^started (\d+) (\d+) (\d+)$", said, re.M):
-        main = int(m.run(f"sed -n 's/^main //p' /var/log/xen/console/guest-start{n}.log"))
-        times.append(((main - int(begin)) / TIMEBASE, (int(end) - int(begin)) / TIMEBASE))
+        times.append(((int(mains[n]) - int(begin)) / TIMEBASE, (int(end) - int(begin)) / TIMEBASE))
     if len(times) != count:
         sys.exit("bench: not all guests started:\n" + said)
     return times
@@ -396,8 +406,8 @@ def linux_start(host):
 
 def part_starts(smoke):
     progress("starts, instructions")
-    count = 4 if smoke else STARTS
-    host = Host("starts", True)
+    count = 4 if smoke else starts_wanted()
+    host = Host("starts", True, **room_for(count))
     m = host.machine
     host.config("start", 'kernel = "/images/bench-start"\nmemory = 4\n')
     # The first one ever reads the files from the disk.
@@ -412,9 +422,13 @@ def part_starts(smoke):
         first, last = (statistics.median(t[i] for t in part) * 1000 for part in (times[:few], times[-few:]))
         goal = (15, 1.2) if i == 0 else (None, None)
         rows.append((f"{title}, the first (ms)", f"{first:,.2f}", "" if goal[0] is None else f"{goal[0]}" + "  MISSED" * (first > goal[0])))
+        # Of the 1,000th something is wanted, and of fewer the same.
         rows.append((f"{title}, the {count}th over the first", f"{last / first:.3f}",
                      "" if goal[1] is None else f"{goal[1]}" + "  MISSED" * (last / first > goal[1])))
+        growth = (last - first) / (count - few) * 1e6
+        rows.append((f"{title}, longer for each guest that there is (instructions)", f"{growth:,.0f}", ""))
         result[("main", "create")[i]] = [first, last]
+    result["count"] = count
     boot = native("start-native", "start", True)["boot"] / 1e9
     ratio = statistics.median(linux) / boot
     rows.append((f"Linux guest of {MEMORY} MiB, from xl create until its init runs (ms)", f"{statistics.median(linux) * 1000:,.1f}", ""))

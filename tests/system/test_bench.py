@@ -39,6 +39,7 @@ def test_bench_starts():
     for row in ("until its main() runs, the first", "until xl create is back, the first", "until its main() runs, the 4th over the first"):
         assert any(row in line for line in lines), f"no line about: {row}"
     # The guest says when its main() began, dom0 when xl create did: something lies between.
+    assert results["starts"].pop("count") == 4
     assert all(len(pair) == 2 and min(pair) > 0 for pair in results["starts"].values())
 
 
@@ -55,6 +56,14 @@ def test_bench_unknown_part():
     done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests", "bench", "bench.py"), "speed"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     assert done.returncode and "there is no part speed" in done.stdout
+
+
+def test_bench_starts_no_number():
+    """Before anything is measured."""
+    for wrong in ("1", "many", "4001"):
+        done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests", "bench", "bench.py"), "starts"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=60, check=False, env=dict(os.environ, STARTS=wrong))
+        assert done.returncode and f"STARTS={wrong}: no number of guests, 2 to 4000" in done.stdout
 
 
 def test_bench_without_kvm(tmp_path):

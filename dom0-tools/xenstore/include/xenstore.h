@@ -76,6 +76,11 @@ bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *pat
 
 /* Events on path and below will come with token; one comes at once. */
 bool xs_watch(struct xs_handle *h, const char *path, const char *token);
+/*
+ * The same no further than @depth levels below. With 1, an event on @introduceDomain or @releaseDomain says whose it is, as
+ * "@releaseDomain/5". False with EINVAL: a xenstored that cannot (Xen's before 4.21).
+ */
+bool xs_watch_limited(struct xs_handle *h, const char *path, const char *token, unsigned int depth);
 /* To poll() for reading: ready when xs_check_watch() may have something. Never read from it. */
 int xs_fileno(struct xs_handle *h);
 /* v[XS_WATCH_PATH], v[XS_WATCH_TOKEN], one free(); NULL with EAGAIN when there is no event. */

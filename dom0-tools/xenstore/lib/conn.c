@@ -23,7 +23,7 @@
 /* What a new connection must be told that an old one was told. */
 struct watched {
 	struct watched *next;
-	char *path, *token;
+	char *path, *token, *depth; /* depth: NULL, or how far below the path */
 };
 
 struct ids {
@@ -70,11 +70,12 @@ static void watched_del(struct watched **p)
 	*p = w->next;
 	free(w->path);
 	free(w->token);
+	free(w->depth);
 	free(w);
 }
 
 /* Remembers a watch. Without memory it would be lost in a restart only. */
-static void watched_add(struct xs_handle *h, const char *path, const char *token)
+static void watched_add(struct xs_handle *h, const char *path, const char *token, const char *depth)
 {
 	struct watched *w = calloc(1, sizeof(*w));
 
@@ -82,9 +83,10 @@ static void watched_add(struct xs_handle *h, const char *path, const char *token
 		return;
 	w->path = strdup(path);
 	w->token = strdup(token);
+	w->depth = depth ? strdup(depth) : NULL;
 	w->next = h->watches;
 	h->watches = w;
-	if (!w->path || !w->token)
+	if (!w->path || !w->token || (depth && !w->depth))
 		watched_del(&h->watches);
 }
 
@@ -385,14 +387,16 @@ static bool reconnect(struct xs_handle *h)
 		return false;
 	for (w = h->watches; w; w = w->next) {
 		struct xsd_sockmsg hdr = { .type = XS_WATCH, .req_id = ++h->req_id };
-		struct iovec iov[3] = { { &hdr, sizeof(hdr) },
+		size_t depth = w->depth ? strlen(w->depth) + 1 : 0;
+		struct iovec iov[4] = { { &hdr, sizeof(hdr) },
 					{ w->path, strlen(w->path) + 1 },
-					{ w->token, strlen(w->token) + 1 } };
+					{ w->token, strlen(w->token) + 1 },
+					{ w->depth, depth } };
 		struct msg *m;
 		int err;
 
-		hdr.len = (uint32_t)(iov[1].iov_len + iov[2].iov_len);
-		if (exchange(h, iov, 3, &m, &err) != ANSWERED)
+		hdr.len = (uint32_t)(iov[1].iov_len + iov[2].iov_len + depth);
+		if (exchange(h, iov, depth ? 4 : 3, &m, &err) != ANSWERED)
 			return false;
 		free(m);
 	}
@@ -620,36 +624,29 @@ bool conn_done(struct msg *m)
 	return ok;
 }
 
-char **conn_split_strings(const char *data, size_t len, unsigned int *num)
+static bool watch(struct xs_handle *h, const char *path, const char *token, const char *depth)
 {
-	unsigned int n = 0;
-	char **v, *p;
+	/* Without a depth the list ends there. */
+	bool ok = conn_done(conn_talk_strings(h, XBT_NULL, XS_WATCH, path, token, depth, NULL));
 
-	for (size_t i = 0; i < len; i++)
-		n += !data[i];
-	v = malloc((n + 1) * sizeof(*v) + len);
-	if (!v)
-		return NULL;
-	p = (char *)(v + n + 1);
-	memcpy(p, data, len);
-	for (unsigned int i = 0; i < n; i++) {
-		v[i] = p;
-		p += strlen(p) + 1;
-	}
-	v[n] = NULL;
-	*num = n;
-	return v;
+	pthread_mutex_lock(&h->req_lock);
+	if (ok)
+		watched_add(h, path, token, depth);
+	pthread_mutex_unlock(&h->req_lock);
+	return ok;
 }
 
 bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 {
-	bool ok = conn_done(conn_talk_strings(h, XBT_NULL, XS_WATCH, path, token, NULL));
+	return watch(h, path, token, NULL);
+}
 
-	pthread_mutex_lock(&h->req_lock);
-	if (ok)
-		watched_add(h, path, token);
-	pthread_mutex_unlock(&h->req_lock);
-	return ok;
+bool xs_watch_limited(struct xs_handle *h, const char *path, const char *token, unsigned int depth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", depth);
+	return watch(h, path, token, text);
 }
 
 int xs_fileno(struct xs_handle *h)

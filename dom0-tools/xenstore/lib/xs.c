@@ -8,6 +8,27 @@
 #include <string.h>
 #include "conn.h"
 
+char **conn_split_strings(const char *data, size_t len, unsigned int *num)
+{
+	unsigned int n = 0;
+	char **v, *p;
+
+	for (size_t i = 0; i < len; i++)
+		n += !data[i];
+	v = malloc((n + 1) * sizeof(*v) + len);
+	if (!v)
+		return NULL;
+	p = (char *)(v + n + 1);
+	memcpy(p, data, len);
+	for (unsigned int i = 0; i < n; i++) {
+		v[i] = p;
+		p += strlen(p) + 1;
+	}
+	v[n] = NULL;
+	*num = n;
+	return v;
+}
+
 /* The body as a string or block that the caller frees. */
 static char *body_of(struct msg *m, unsigned int *len)
 {

@@ -37,6 +37,34 @@ static struct domain *peek(domid_t id)
 	return d;
 }
 
+/* Neither who comes nor who is asked for costs a walk along all the others: whoever begins one at the first ends here. */
+static void no_walk(void **state)
+{
+	struct list_head *first = domain_list.next;
+	domid_t id[3] = { 40, 41, 42 }, late = 39;
+	struct xen_domctl op = { 0 };
+	struct domain *d;
+	unsigned int n = 0;
+
+	assert_int_equal(create(&id[0], default_config(1)), 0);
+	domain_list.next = NULL;
+	assert_int_equal(create(&id[1], default_config(1)), 0);
+	assert_int_equal(create(&id[2], default_config(1)), 0);
+	d = domain_next(NULL, id[1]);
+	assert_non_null(d);
+	assert_int_equal(d->id, id[1]);
+	domain_put(d);
+	domain_list.next = first;
+	/* The order is the same, whatever number comes when. */
+	assert_int_equal(create(&late, default_config(1)), 0);
+	for (d = domain_next(NULL, late); d; d = domain_next(d, d->id + 1))
+		assert_int_equal(d->id, late + n++);
+	assert_int_equal(n, 4);
+	assert_null(domain_next(NULL, DOMID_SELF));
+	for (n = 0; n < 4; n++)
+		assert_int_equal(domctl(late + n, XEN_DOMCTL_destroydomain, &op), 0);
+}
+
 static void lifecycle(void **state)
 {
 	struct vcpu_guest_context c = { .flags = VGCF_online | VGCF_in_kernel,
@@ -735,6 +763,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lifecycle),
+		TEST(no_walk),
 		TEST(creation_errors),
 		TEST(creation_without_memory),
 		TEST(numbers_are_not_reused_at_once),

@@ -36,6 +36,8 @@ struct shared {
 	bool there[2]; /* FIRST, SECOND */
 	struct xencons_interface ring[2], channel[CHANNELS + 1];
 	int mapped; /* channels' rings */
+	int lists; /* of all domains, asked for */
+	bool refuses; /* to map a console's ring */
 };
 extern struct shared *sh;
 extern int event[2]; /* a pipe of port numbers */

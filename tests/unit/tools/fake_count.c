@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What one run of xl asks of xenstored and of the hypervisor: at its end it writes "requests lists nodes" into the file
- * $FAKE_COUNT: how often it read in xenstore, listed all domains, and of how many nodes it read. Owns the counting; the linker puts it between xl and what it calls (--wrap).
+ * $FAKE_COUNT: how often it read in xenstore, listed all domains, and of how many nodes it read. And as soon as it reads there, a byte
+ * behind the file $FAKE_ASKED. Owns the counting; the linker puts it between xl and what it calls (--wrap).
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pavise.h>
 #include <xenstore.h>
@@ -26,8 +29,15 @@ static char **node;
 /* A node that is waited for is read again and again. */
 static void note(const char *path)
 {
+	const char *asked = getenv("FAKE_ASKED");
+	int fd = asked ? open(asked, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
 	unsigned long i;
 
+	if (fd >= 0) {
+		if (write(fd, "", 1) != 1)
+			abort();
+		close(fd);
+	}
 	requests++;
 	for (i = 0; i < nodes; i++)
 		if (!strcmp(node[i], path))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Many requests of a transaction sent together (xs_batch_begin()), against the real xenstored: all of them are done, or none, and
- * whoever asks hears of the first that failed.
+ * What our library has beyond Xen's, against the real xenstored. Many requests of a transaction sent together (xs_batch_begin()): all
+ * of them are done, or none, and whoever asks hears of the first that failed. Watches that tell who has come.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -201,12 +201,50 @@ static void test_store_dies(void **state)
 	assert_true(has(node(NODES - 1)));
 }
 
+/* The path of the next event, which the caller frees with the event. */
+static char **next_event(void)
+{
+	unsigned int n;
+	char **event = xs_read_watch(xs, &n);
+
+	assert_non_null(event);
+	assert_string_equal(event[XS_WATCH_TOKEN], "who");
+	return event;
+}
+
+/* Who comes is told with a depth, by the next daemon, too. */
+static void test_watch_limited(void **state)
+{
+	char **event;
+	int i;
+
+	(void)state;
+	assert_true(xs_watch_limited(xs, "@introduceDomain", "who", 1));
+	for (i = 0; i < 2; i++) {
+		event = next_event();
+		assert_string_equal(event[XS_WATCH_PATH], "@introduceDomain");
+		free(event);
+		assert_true(xs_introduce_domain(xs, 5 + i, 0, 1));
+		event = next_event();
+		assert_string_equal(event[XS_WATCH_PATH],
+				    i ? "@introduceDomain/6" : "@introduceDomain/5");
+		free(event);
+		kill_store();
+		start_store();
+		/* The next request finds that out. */
+		has("/");
+	}
+	assert_true(xs_unwatch(xs, "@introduceDomain", "who"));
+	assert_true(xs_release_domain(xs, 5) && xs_release_domain(xs, 6));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all_arrive, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_store_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_watch_limited, setup, teardown),
 	};
 	int rc;
 

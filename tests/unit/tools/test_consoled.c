@@ -100,6 +100,39 @@ static void test_xenstored_does_not_answer(void **state)
 	assert_true(until(announced, SECOND));
 }
 
+/* Who comes and who goes is looked at, and nobody else; who could not be served is not forgotten. */
+static void test_one_comes(void **state)
+{
+	int lists;
+
+	(void)state;
+	/* The daemon's own start is over when the first one's output is taken. */
+	print(FIRST, "here\n");
+	lists = sh->lists;
+	describe(SECOND, "second");
+	assert_true(xs_introduce_domain(xs, SECOND, 0, 1));
+	assert_true(until(announced, SECOND));
+	print(SECOND, "hello\n");
+	sh->there[1] = false;
+	assert_true(xs_release_domain(xs, SECOND));
+	assert_true(until(socket_gone, SECOND));
+	assert_int_equal(sh->lists, lists);
+	/* It cannot be had now; and is, as soon as anything happens when it can. */
+	assert_true(xs_rm(xs, XBT_NULL, "/local/domain/6"));
+	sh->refuses = true;
+	describe(SECOND, "second");
+	assert_true(xs_introduce_domain(xs, SECOND, 0, 1));
+	assert_true(xs_introduce_domain(xs, SECOND + 1, 0, 1));
+	print(FIRST, "still here\n");
+	assert_false(announced(SECOND));
+	sh->refuses = false;
+	assert_true(xs_release_domain(xs, SECOND + 1));
+	assert_true(until(announced, SECOND));
+	assert_true(sh->lists > lists);
+	print(SECOND, "hello again\n");
+	assert_true(log_ends(path[LOG2], "hello again\n"));
+}
+
 /* Of a service manager that has a watchdog. */
 static void test_manager_is_told(void **state)
 {
@@ -138,6 +171,7 @@ int main(void)
 						world_teardown),
 		cmocka_unit_test_setup_teardown(test_xenstored_does_not_answer, setup,
 						world_teardown),
+		cmocka_unit_test_setup_teardown(test_one_comes, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_manager_is_told, setup, world_teardown),
 	};
 	int rc = world_begin();

@@ -10,6 +10,18 @@
 
 #include "log.h"
 
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+
+static unsigned long compared;
+
+/* What log.c compares; the linker puts it there (--wrap). */
+int __wrap_strcmp(const char *a, const char *b)
+{
+	compared++;
+	return __real_strcmp(a, b);
+}
+
 static char dir[] = "/tmp/test_log.XXXXXX";
 
 static long size_of(const char *name)
@@ -198,12 +210,46 @@ static void test_full_disk(void **state)
 	rmdir(path);
 }
 
+/* How much it takes to look at all logs when @n are open. */
+static unsigned long compared_among(unsigned int n)
+{
+	struct conslog *l = calloc(n, sizeof(*l));
+	char name[32];
+	unsigned int i;
+
+	assert_non_null(l);
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "g%u", i * 7919 % n);
+		if (i == n - 1)
+			compared = 0;
+		assert_int_equal(log_open(&l[i], dir, name, true), 0);
+	}
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "guest-g%u.log", i);
+		log_close(&l[i]);
+		drop(name);
+	}
+	free(l);
+	return compared;
+}
+
+/* Four times as many logs take little more than four times as much, and not sixteen times. */
+static void test_look_around(void **state)
+{
+	unsigned long few = compared_among(64), many = compared_among(256);
+
+	(void)state;
+	assert_true(few >= 64);
+	assert_true(many < 8 * few);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounded),	  cmocka_unit_test(test_lives),
-		cmocka_unit_test(test_names),	  cmocka_unit_test(test_all_together),
-		cmocka_unit_test(test_many_live), cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_bounded),	    cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_names),	    cmocka_unit_test(test_all_together),
+		cmocka_unit_test(test_many_live),   cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_look_around),
 	};
 	int rc;
 

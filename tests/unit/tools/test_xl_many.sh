@@ -56,6 +56,10 @@ done
 # Whose name has been asked once is not asked again.
 check "xl create without an interface: the same nodes, however many there are" \
 	[ "$(cut -d' ' -f3 many.plain)" = "$(cut -d' ' -f3 few.plain)" ]
+check "and no list of them" [ "$(cut -d' ' -f2 many.plain)" = 0 ]
+# XenbusStateInitialising: then it is looked at with each guest that comes.
+state=$(xenstore-read "/local/domain/0/backend/console/$(xl domid many1)/0/state")
+check "dom0's kernel makes no device of a console (state $state)" [ "$state" = 4 ]
 # Each other guest has an interface that is looked at, in two requests.
 more=$(($(cut -d' ' -f3 many.create) - $(cut -d' ' -f3 few.create)))
 check "xl create with one: two nodes for each guest that there is ($more)" [ $more -le $((2 * (MANY - FEW))) ]
@@ -70,6 +74,22 @@ check "one of them goes" xl destroy many1
 ended() { ! kill -0 "$one"; }
 check "its own supervisor hears of it" wait_for ended
 check "the others' are not woken" [ "$(wakes "$two")" = "$before" ]
+
+# One that looks more often, at a guest without devices.
+: >asked
+check "a guest without devices" env -u CALM FAKE_ASKED="$root/asked" "$out/fake-xl" create -q /dev/null "name='bare'" "kernel='$root/Image'" memory=8
+bare=$(minder bare)
+requests() { wc -c <asked; }
+unasked() { a=$(requests) b=$(wakes "$bare") && sleep 2 && [ "$(wakes "$bare")" -gt "$b" ] && [ "$a" = "$(requests)" ]; }
+asks() { a=$(requests) && sleep 0.5 && [ "$(requests)" -gt "$a" ]; }
+check "it was made with requests" [ "$(requests)" -gt 0 ]
+check "its supervisor looks, and asks xenstored for nothing" wait_for unasked
+check "with a device" xl network-attach bare mac=00:16:3e:77:02:00
+check "it does" wait_for asks
+check "and again" wait_for asks
+check "without one" xl network-detach bare 0
+check "it does no longer" wait_for unasked
+check "it goes, too" xl destroy bare
 
 # --- all at once ---
 
