@@ -4,6 +4,7 @@
  */
 #include <grant.h>
 #include <grant_internal.h>
+#include <grant_pin.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -17,13 +18,13 @@ struct copy_end {
 	bool is_ref, readonly;
 };
 
-static void put_domain(struct copy_end *e)
+static __force_inline void put_domain(struct copy_end *e)
 {
 	if (e->domain != current_domain())
 		domain_put(e->domain);
 }
 
-static void end_put(struct copy_end *e)
+static __force_inline void end_put(struct copy_end *e)
 {
 	if (e->is_ref)
 		grant_unpin(e->domain, e->ref, e->readonly);
@@ -33,7 +34,7 @@ static void end_put(struct copy_end *e)
 }
 
 /* Without a grant: only the own memory. */
-static s16 end_get_own(struct copy_end *e, gfn_t gfn)
+static __force_inline s16 end_get_own(struct copy_end *e, gfn_t gfn)
 {
 	unsigned int access;
 
@@ -48,7 +49,8 @@ static s16 end_get_own(struct copy_end *e, gfn_t gfn)
 	return GNTST_permission_denied;
 }
 
-static s16 end_get(struct copy_end *e, domid_t domid, bool is_ref, u64 where, bool readonly)
+static __force_inline s16 end_get(struct copy_end *e, domid_t domid, bool is_ref, u64 where,
+				  bool readonly)
 {
 	struct domain *cur = current_domain();
 	s16 status;
@@ -70,7 +72,11 @@ static s16 end_get(struct copy_end *e, domid_t domid, bool is_ref, u64 where, bo
 	return status;
 }
 
-static s16 copy_one(const struct gnttab_copy *op)
+/* The word that the status is in goes back to the guest, with what the guest itself wrote there. */
+#define STATUS_WORD (offsetof(struct gnttab_copy, status) / sizeof(u64))
+_Static_assert(STATUS_WORD == sizeof(struct gnttab_copy) / sizeof(u64) - 1, "one word");
+
+static __force_inline s16 copy_one(const struct gnttab_copy *op)
 {
 	struct copy_end src, dst;
 	s16 status;
@@ -86,25 +92,40 @@ static s16 copy_one(const struct gnttab_copy *op)
 	status = end_get(&dst, op->dest.domid, op->flags & GNTCOPY_dest_gref,
 			 op->flags & GNTCOPY_dest_gref ? op->dest.u.ref : op->dest.u.gmfn, false);
 	if (status == GNTST_okay) {
-		memmove((char *)page_to_virt(dst.page) + op->dest.offset,
-			(char *)page_to_virt(src.page) + op->source.offset, op->len);
+		/* Only one page with itself can overlap. */
+		if (likely(src.page != dst.page))
+			memcpy((char *)page_to_virt(dst.page) + op->dest.offset,
+			       (char *)page_to_virt(src.page) + op->source.offset, op->len);
+		else
+			memmove((char *)page_to_virt(dst.page) + op->dest.offset,
+				(char *)page_to_virt(src.page) + op->source.offset, op->len);
 		end_put(&dst);
 	}
 	end_put(&src);
 	return status;
 }
 
-static void copy_fn(void *arg)
-{
-	struct gnttab_copy *op = arg;
-
-	op->status = copy_one(op);
-}
-
 long grant_op_copy(u64 cmd, u64 arg, u64 count)
 {
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_copy),
-			      offsetof(struct gnttab_copy, status), copy_fn);
+	u32 left = count;
+
+	for (; left; left--, arg += sizeof(struct gnttab_copy)) {
+		union {
+			struct gnttab_copy op;
+			u64 word[sizeof(struct gnttab_copy) / sizeof(u64)];
+		} u;
+
+		/* Never before the first: whoever is interrupted all the time still gets on. */
+		if (left != (u32)count && hypercall_preempt_check())
+			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK,
+						  arg, left, 0, 0);
+		if (copy_words_from_guest(&u, arg, ARRAY_SIZE(u.word)))
+			return -EFAULT;
+		u.op.status = copy_one(&u.op);
+		if (copy_words_to_guest(arg + STATUS_WORD * sizeof(u64), &u.word[STATUS_WORD], 1))
+			return -EFAULT;
+	}
+	return 0;
 }
 
 static void query_size_fn(void *arg)

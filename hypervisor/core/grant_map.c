@@ -8,6 +8,7 @@
  */
 #include <grant.h>
 #include <grant_internal.h>
+#include <grant_pin.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -103,17 +104,23 @@ static __force_inline s16 map_one(struct domain *d, struct domain *rd,
 	u32 handle = track_free_one(d->grant);
 	bool readonly = op->flags & GNTMAP_readonly;
 	gfn_t gfn = op->host_addr >> PAGE_SHIFT;
+	mfn_t mfn = page_to_mfn(page);
 	int rc;
 
 	if (handle == NO_TRACK)
 		return GNTST_no_space;
-	rc = p2m_map_locked(d, gfn, page_to_mfn(page), P2M_GRANT, readonly ? P2M_R : P2M_RW);
+	rc = p2m_map_locked(d, gfn, mfn, P2M_GRANT, readonly ? P2M_R : P2M_RW);
 	if (rc)
 		return rc == -ENOMEM ? GNTST_no_space : GNTST_bad_virt_addr;
 	track_fill(d->grant, handle, rd, op->ref, readonly, gfn);
 	op->handle = handle;
-	op->dev_bus_addr = page_to_mfn(page) << PAGE_SHIFT;
+	op->dev_bus_addr = mfn << PAGE_SHIFT;
 	return GNTST_okay;
+}
+
+static __noinline void unpin_unmapped(struct domain *rd, u32 ref, bool readonly)
+{
+	grant_unpin(rd, ref, readonly);
 }
 
 /*
@@ -149,18 +156,27 @@ static __force_inline bool map_pinned(struct domain *d, struct domain *rd,
 	for (unsigned int i = 0; failed; i++) {
 		if (!pages[i])
 			continue;
-		grant_unpin(rd, ops[i].ref, ops[i].flags & GNTMAP_readonly);
+		unpin_unmapped(rd, ops[i].ref, ops[i].flags & GNTMAP_readonly);
 		if (!--failed)
 			return true;
 	}
 	return !refs;
 }
 
+/* domain_get(), where the current domain d is not looked for. */
+static __force_inline struct domain *granter_get(struct domain *d, domid_t id)
+{
+	if (id != d->id)
+		return domain_get(id);
+	domain_hold(d);
+	return d;
+}
+
 /* n operations on the same granter. */
 static __force_inline void map_from(struct domain *d, struct gnttab_map_grant_ref *ops,
 				    unsigned int n)
 {
-	struct domain *rd = domain_get(ops->dom);
+	struct domain *rd = granter_get(d, ops->dom);
 	struct page *pages[GRANT_BATCH];
 
 	if (unlikely(!rd || !xsm_may_talk(d, rd))) {
@@ -265,11 +281,7 @@ static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_gra
 					return -EFAULT; \
 				n = 1; \
 			} \
-			/* The case that is most frequent by itself: no loops. */ \
-			if (n == 1) \
-				fn(current_domain(), (ops), 1); \
-			else \
-				fn(current_domain(), (ops), n); \
+			fn(current_domain(), (ops), n); \
 			if (copy_to_guest(at, (ops), n * sizeof(*(ops)))) \
 				return -EFAULT; \
 			left -= n; \
@@ -277,7 +289,7 @@ static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_gra
 		} \
 	} while (0)
 
-long grant_op_map(u64 cmd, u64 arg, u64 count)
+static __noinline long map_many(u64 cmd, u64 arg, u64 count)
 {
 	struct gnttab_map_grant_ref ops[GRANT_BATCH];
 
@@ -285,12 +297,46 @@ long grant_op_map(u64 cmd, u64 arg, u64 count)
 	return 0;
 }
 
-long grant_op_unmap(u64 cmd, u64 arg, u64 count)
+static __noinline long unmap_many(u64 cmd, u64 arg, u64 count)
 {
 	struct gnttab_unmap_grant_ref ops[GRANT_BATCH];
 
 	FOR_EACH_BATCH(cmd, arg, count, ops, unmap_batch);
 	return 0;
+}
+
+/*
+ * One operation, which is what is asked for most, without arrays and loops. Of the structure goes back, in whole words, what is
+ * from the status on; what the guest wrote in the first of them goes back unchanged.
+ */
+#define WORD_OF(type, member) (offsetof(type, member) / sizeof(u64))
+#define COPY_RESULT(arg, op, member) \
+	copy_words_to_guest((arg) + WORD_OF(typeof(op), member) * sizeof(u64), \
+			    (u64 *)&(op) + WORD_OF(typeof(op), member), \
+			    sizeof(op) / sizeof(u64) - WORD_OF(typeof(op), member))
+
+long grant_op_map(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_map_grant_ref op;
+
+	if (unlikely((u32)count != 1))
+		return map_many(cmd, arg, count);
+	if (copy_words_from_guest(&op, arg, sizeof(op) / sizeof(u64)))
+		return -EFAULT;
+	map_from(current_domain(), &op, 1);
+	return COPY_RESULT(arg, op, status) ? -EFAULT : 0;
+}
+
+long grant_op_unmap(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_unmap_grant_ref op;
+
+	if (unlikely((u32)count != 1))
+		return unmap_many(cmd, arg, count);
+	if (copy_words_from_guest(&op, arg, sizeof(op) / sizeof(u64)))
+		return -EFAULT;
+	unmap_batch(current_domain(), &op, 1);
+	return COPY_RESULT(arg, op, status) ? -EFAULT : 0;
 }
 
 /* ---- death ---- */
