@@ -161,7 +161,7 @@ static void select_port(struct vcpu *v, u32 port)
 		evtchn_upcall(v);
 }
 
-static void wake_pollers(struct domain *d, u32 port)
+static __noinline void unblock_pollers(struct domain *d, u32 port)
 {
 	struct vcpu *v;
 	unsigned int i;
@@ -170,6 +170,19 @@ static void wake_pollers(struct domain *d, u32 port)
 		if (READ_ONCE(v->pause_flags) & BIT(VPF_POLL) &&
 		    (READ_ONCE(v->poll_port) == port || !READ_ONCE(v->poll_port)))
 			vcpu_unblock(v);
+	}
+}
+
+/* Mostly nobody polls: a loop that calls nothing. */
+static void wake_pollers(struct domain *d, u32 port)
+{
+	struct vcpu **v = d->vcpu, **end = v + d->max_vcpus;
+
+	for (; v < end; v++) {
+		if (*v && READ_ONCE((*v)->pause_flags) & BIT(VPF_POLL)) {
+			unblock_pollers(d, port);
+			return;
+		}
 	}
 }
 

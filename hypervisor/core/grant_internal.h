@@ -27,6 +27,7 @@ struct maptrack {
 	u32 ref; /* or the next free one */
 	bool readonly;
 	gfn_t gfn; /* where it is mapped */
+	u64 unused; /* a chunk of them takes a page anyhow, and so it is found by shifts */
 };
 
 #define NO_TRACK (~0U)
@@ -47,6 +48,10 @@ struct grant_table {
 
 /* Operations of maps and unmaps that are done together, at most: this is what is done under a lock, or without a look for others. */
 #define GRANT_BATCH 16
+/* For structures that are taken apart by words of 8 bytes. Little endian. */
+#define IS_IN_WORD(type, member, word, shift) \
+	_Static_assert(offsetof(type, member) * 8 == (word)*64 + (shift), #member)
+
 /* What is wrong with the arguments alone; GNTST_okay: nothing. */
 static inline s16 grant_check_map(const struct gnttab_map_grant_ref *op)
 {

@@ -85,7 +85,7 @@ static __force_inline s16 pin(struct domain *rd, domid_t to, u32 ref, bool reado
 
 	if (rd->dying)
 		return GNTST_bad_domain;
-	if (ref >= t->nr_frames * GRANTS_PER_FRAME)
+	if (ref >= t->nr_frames * (u32)GRANTS_PER_FRAME)
 		return GNTST_bad_gntref;
 	e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
