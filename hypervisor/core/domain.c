@@ -89,25 +89,6 @@ struct domain *domain_next(struct domain *prev, u32 id)
 	return next;
 }
 
-void domain_hold(struct domain *d)
-{
-	ASSERT(READ_ONCE(d->refs));
-	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
-}
-
-void domain_hold_more(struct domain *d, u32 n)
-{
-	ASSERT(READ_ONCE(d->refs));
-	__atomic_fetch_add(&d->refs, n, __ATOMIC_RELAXED);
-}
-
-void domain_put_more(struct domain *d, u32 n)
-{
-	ASSERT(READ_ONCE(d->refs) > n);
-	if (n)
-		__atomic_fetch_sub(&d->refs, n, __ATOMIC_RELEASE);
-}
-
 static void vcpu_free(struct vcpu *v)
 {
 	timer_kill(&v->poll_timer);
@@ -141,11 +122,8 @@ static void domain_free(struct domain *d)
 	xfree(d);
 }
 
-void domain_put(struct domain *d)
+void domain_put_last(struct domain *d)
 {
-	ASSERT(READ_ONCE(d->refs));
-	if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL))
-		return;
 	ASSERT(!d->owned_pages && !d->memory_ops);
 	spin_lock(&domain_list_lock);
 	list_del(&d->list);

@@ -161,7 +161,7 @@ static void select_port(struct vcpu *v, u32 port)
 		evtchn_upcall(v);
 }
 
-static void wake_pollers(struct domain *d, u32 port)
+static __noinline void unblock_pollers(struct domain *d, u32 port)
 {
 	struct vcpu *v;
 	unsigned int i;
@@ -170,6 +170,19 @@ static void wake_pollers(struct domain *d, u32 port)
 		if (READ_ONCE(v->pause_flags) & BIT(VPF_POLL) &&
 		    (READ_ONCE(v->poll_port) == port || !READ_ONCE(v->poll_port)))
 			vcpu_unblock(v);
+	}
+}
+
+/* Mostly nobody polls: a loop that calls nothing. */
+static void wake_pollers(struct domain *d, u32 port)
+{
+	struct vcpu **v = d->vcpu, **end = v + d->max_vcpus;
+
+	for (; v < end; v++) {
+		if (*v && READ_ONCE((*v)->pause_flags) & BIT(VPF_POLL)) {
+			unblock_pollers(d, port);
+			return;
+		}
 	}
 }
 
@@ -189,11 +202,17 @@ static __noinline void deliver(struct domain *d, struct evtchn *c)
 	}
 }
 
-/* evtchn_lock of d held, or the port cannot go away. */
+/* evtchn_lock of d held, or the port cannot go away. Returns whether deliver() has to follow. */
+static __force_inline bool mark_pending(struct domain *d, const struct evtchn *c)
+{
+	return READ_ONCE(d->evtchn->fifo) ||
+	       !test_and_set_bit(c->port, d->shared_info->evtchn_pending);
+}
+
+/* The same lock, or the same reason. */
 static inline void set_pending(struct domain *d, struct evtchn *c)
 {
-	if (READ_ONCE(d->evtchn->fifo) ||
-	    !test_and_set_bit(c->port, d->shared_info->evtchn_pending))
+	if (mark_pending(d, c))
 		deliver(d, c);
 }
 
@@ -226,35 +245,57 @@ void evtchn_vcpu_info_changed(struct vcpu *v)
 	evtchn_upcall(v);
 }
 
-/*
- * evtchn_lock of the sender's domain held; the other end's lock is not needed: it cannot close
- * without ours.
- */
-static void send_locked(struct evtchn *c)
+/* locked's evtchn_lock is held. Delivers c's event to d, and lets go of the lock. */
+static __noinline long deliver_and_unlock(struct domain *d, struct evtchn *c, struct domain *locked)
 {
-	struct domain *rd = c->remote.domain;
-
-	set_pending(rd, evtchn_at(rd->evtchn, c->remote.port));
+	deliver(d, c);
+	spin_unlock(&locked->evtchn_lock);
+	return 0;
 }
 
-long evtchn_send_op(struct evtchn_send *a)
+/* Needs no stack: what calls something else is at the end of it. */
+static __force_inline long send(u32 port)
 {
-	struct domain *d = current_domain();
+	struct domain *d = current_domain(), *rd = d;
 	struct evtchn *c;
 	long rc = 0;
 
 	spin_lock(&d->evtchn_lock);
-	c = evtchn_get(d, a->port);
-	if (!c)
+	c = evtchn_get(d, port);
+	if (unlikely(!c)) {
 		rc = -EINVAL;
-	else if (c->state == EVTCHNSTAT_interdomain)
-		send_locked(c);
-	else if (c->state == EVTCHNSTAT_ipi)
-		set_pending(d, c);
-	else if (c->state != EVTCHNSTAT_unbound) /* nobody listens: silently dropped */
+	} else if (likely(c->state == EVTCHNSTAT_interdomain || c->state == EVTCHNSTAT_ipi)) {
+		/* The other end's lock is not needed: it cannot close without ours. */
+		if (c->state == EVTCHNSTAT_interdomain) {
+			rd = c->remote.domain;
+			c = evtchn_at(rd->evtchn, c->remote.port);
+		}
+		if (mark_pending(rd, c))
+			return deliver_and_unlock(rd, c, d);
+	} else if (c->state != EVTCHNSTAT_unbound) { /* nobody listens: silently dropped */
 		rc = -EINVAL;
+	}
 	spin_unlock(&d->evtchn_lock);
 	return rc;
+}
+
+static __noinline long send_unaligned(u64 arg)
+{
+	struct evtchn_send a;
+
+	return copy_from_guest(&a, arg, sizeof(a)) ? -EFAULT : send(a.port);
+}
+
+/* Raw, for its one word. */
+long evtchn_send_op(u64 cmd, u64 arg, u64 arg3)
+{
+	evtchn_port_t port;
+
+	(void)cmd;
+	(void)arg3;
+	if (unlikely(!copy_u32_is_inline(arg)))
+		return send_unaligned(arg);
+	return copy_u32_from_guest(&port, arg) ? -EFAULT : send(port);
 }
 
 long evtchn_unmask_op(struct evtchn_unmask *a)

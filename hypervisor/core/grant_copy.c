@@ -4,6 +4,7 @@
  */
 #include <grant.h>
 #include <grant_internal.h>
+#include <grant_pin.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -17,29 +18,29 @@ struct copy_end {
 	bool is_ref, readonly;
 };
 
-static void put_domain(struct copy_end *e)
+static __force_inline void put_domain(struct domain *cur, struct copy_end *e)
 {
-	if (e->domain != current_domain())
+	if (e->domain != cur)
 		domain_put(e->domain);
 }
 
-static void end_put(struct copy_end *e)
+static __force_inline void end_put(struct domain *cur, struct copy_end *e)
 {
 	if (e->is_ref)
 		grant_unpin(e->domain, e->ref, e->readonly);
 	else
 		page_put(e->page);
-	put_domain(e);
+	put_domain(cur, e);
 }
 
 /* Without a grant: only the own memory. */
-static s16 end_get_own(struct copy_end *e, gfn_t gfn)
+static __force_inline s16 end_get_own(struct domain *cur, struct copy_end *e, gfn_t gfn)
 {
 	unsigned int access;
 
-	if (e->domain != current_domain())
+	if (e->domain != cur)
 		return GNTST_permission_denied;
-	e->page = p2m_get_page(e->domain, gfn, &access);
+	e->page = p2m_get_page(cur, gfn, &access);
 	if (!e->page)
 		return GNTST_bad_page;
 	if (e->readonly || access & P2M_W)
@@ -48,29 +49,34 @@ static s16 end_get_own(struct copy_end *e, gfn_t gfn)
 	return GNTST_permission_denied;
 }
 
-static s16 end_get(struct copy_end *e, domid_t domid, bool is_ref, u64 where, bool readonly)
+static __force_inline s16 end_get(struct domain *cur, struct copy_end *e, domid_t domid,
+				  bool is_ref, u64 where, bool readonly)
 {
-	struct domain *cur = current_domain();
 	s16 status;
 
 	e->is_ref = is_ref;
 	e->readonly = readonly;
 	e->ref = where;
-	e->domain = domid == DOMID_SELF || domid == cur->id ? cur : domain_get(domid);
-	if (!e->domain)
-		return GNTST_bad_domain;
-	if (!xsm_may_talk(cur, e->domain))
-		status = GNTST_bad_domain;
-	else if (is_ref)
+	e->domain = cur;
+	if (domid != DOMID_SELF && domid != cur->id) {
+		e->domain = domain_get(domid);
+		if (!e->domain)
+			return GNTST_bad_domain;
+		if (!xsm_may_talk(cur, e->domain)) {
+			domain_put(e->domain);
+			return GNTST_bad_domain;
+		}
+	}
+	if (is_ref)
 		status = grant_pin(e->domain, cur->id, e->ref, readonly, &e->page);
 	else
-		status = end_get_own(e, where);
+		status = end_get_own(cur, e, where);
 	if (status != GNTST_okay)
-		put_domain(e);
+		put_domain(cur, e);
 	return status;
 }
 
-static s16 copy_one(const struct gnttab_copy *op)
+static __force_inline s16 copy_one(struct domain *cur, const struct gnttab_copy *op)
 {
 	struct copy_end src, dst;
 	s16 status;
@@ -78,33 +84,69 @@ static s16 copy_one(const struct gnttab_copy *op)
 	if (op->source.offset >= PAGE_SIZE || op->dest.offset >= PAGE_SIZE ||
 	    op->len > PAGE_SIZE - op->source.offset || op->len > PAGE_SIZE - op->dest.offset)
 		return GNTST_bad_copy_arg;
-	status = end_get(&src, op->source.domid, op->flags & GNTCOPY_source_gref,
+	status = end_get(cur, &src, op->source.domid, op->flags & GNTCOPY_source_gref,
 			 op->flags & GNTCOPY_source_gref ? op->source.u.ref : op->source.u.gmfn,
 			 true);
 	if (status != GNTST_okay)
 		return status;
-	status = end_get(&dst, op->dest.domid, op->flags & GNTCOPY_dest_gref,
+	status = end_get(cur, &dst, op->dest.domid, op->flags & GNTCOPY_dest_gref,
 			 op->flags & GNTCOPY_dest_gref ? op->dest.u.ref : op->dest.u.gmfn, false);
 	if (status == GNTST_okay) {
-		memmove((char *)page_to_virt(dst.page) + op->dest.offset,
-			(char *)page_to_virt(src.page) + op->source.offset, op->len);
-		end_put(&dst);
+		/* Only one page with itself can overlap. */
+		if (likely(src.page != dst.page))
+			memcpy((char *)page_to_virt(dst.page) + op->dest.offset,
+			       (char *)page_to_virt(src.page) + op->source.offset, op->len);
+		else
+			memmove((char *)page_to_virt(dst.page) + op->dest.offset,
+				(char *)page_to_virt(src.page) + op->source.offset, op->len);
+		end_put(cur, &dst);
 	}
-	end_put(&src);
+	end_put(cur, &src);
 	return status;
 }
 
-static void copy_fn(void *arg)
-{
-	struct gnttab_copy *op = arg;
+#define WORDS (sizeof(struct gnttab_copy) / sizeof(u64))
+IS_IN_WORD(struct gnttab_copy, source.u, 0, 0);
+IS_IN_WORD(struct gnttab_copy, source.domid, 1, 0);
+IS_IN_WORD(struct gnttab_copy, source.offset, 1, 16);
+IS_IN_WORD(struct gnttab_copy, dest.u, 2, 0);
+IS_IN_WORD(struct gnttab_copy, dest.domid, 3, 0);
+IS_IN_WORD(struct gnttab_copy, dest.offset, 3, 16);
+IS_IN_WORD(struct gnttab_copy, len, 4, 0);
+IS_IN_WORD(struct gnttab_copy, flags, 4, 16);
+IS_IN_WORD(struct gnttab_copy, status, 4, 32);
 
-	op->status = copy_one(op);
-}
-
+/* Each structure is taken apart by words, to be in registers. The last goes back, and what the guest wrote in it unchanged. */
 long grant_op_copy(u64 cmd, u64 arg, u64 count)
 {
-	return grant_for_each(cmd, arg, count, sizeof(struct gnttab_copy),
-			      offsetof(struct gnttab_copy, status), copy_fn);
+	struct domain *cur = current_domain();
+	u32 left = count;
+	u64 w[WORDS];
+
+	for (; left; left--, arg += sizeof(w)) {
+		struct gnttab_copy op;
+		s16 status;
+
+		/* Never before the first: whoever is interrupted all the time still gets on. */
+		if (left != (u32)count && hypercall_preempt_check())
+			return hypercall_continue(__HYPERVISOR_grant_table_op, cmd & GRANT_CMD_MASK,
+						  arg, left, 0, 0);
+		if (copy_words_from_guest(w, arg, WORDS))
+			return -EFAULT;
+		op.source.u.gmfn = w[0]; /* ref: its lower half */
+		op.source.domid = w[1];
+		op.source.offset = w[1] >> 16;
+		op.dest.u.gmfn = w[2];
+		op.dest.domid = w[3];
+		op.dest.offset = w[3] >> 16;
+		op.len = w[4];
+		op.flags = w[4] >> 16;
+		status = copy_one(cur, &op);
+		w[4] = (w[4] & ~(0xffffUL << 32)) | (u64)(u16)status << 32;
+		if (copy_words_to_guest(arg + 4 * sizeof(u64), &w[4], 1))
+			return -EFAULT;
+	}
+	return 0;
 }
 
 static void query_size_fn(void *arg)

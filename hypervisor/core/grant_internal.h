@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between grant.c (tables, pins), grant_map.c (mappings) and grant_copy.c (copies and queries).
+ * Between grant.c (tables), grant_pin.h (pins), grant_map.c (mappings) and grant_copy.c (copies and queries).
  */
 #ifndef PAVISE_GRANT_INTERNAL_H
 #define PAVISE_GRANT_INTERNAL_H
 
+#include <arch-p2m.h>
 #include <domain.h>
 #include <hypercall.h>
 
@@ -26,6 +27,7 @@ struct maptrack {
 	u32 ref; /* or the next free one */
 	bool readonly;
 	gfn_t gfn; /* where it is mapped */
+	u64 unused; /* a chunk of them takes a page anyhow, and so it is found by shifts */
 };
 
 #define NO_TRACK (~0U)
@@ -44,15 +46,12 @@ struct grant_table {
 	struct maptrack **tracks; /* chunks */
 };
 
-/*
- * Takes one more use of rd's grant ref by domain to. Status is GNTST_okay with *page (valid until
- * the unpin) or the error that the guest sees. Takes rd->grant->lock.
- */
-s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly, struct page **page);
-void grant_unpin(struct domain *rd, u32 ref, bool readonly);
-
 /* Operations of maps and unmaps that are done together, at most: this is what is done under a lock, or without a look for others. */
 #define GRANT_BATCH 16
+/* For structures that are taken apart by words of 8 bytes. Little endian. */
+#define IS_IN_WORD(type, member, word, shift) \
+	_Static_assert(offsetof(type, member) * 8 == (word)*64 + (shift), #member)
+
 /* What is wrong with the arguments alone; GNTST_okay: nothing. */
 static inline s16 grant_check_map(const struct gnttab_map_grant_ref *op)
 {
@@ -62,13 +61,8 @@ static inline s16 grant_check_map(const struct gnttab_map_grant_ref *op)
 	return op->host_addr & ~PAGE_MASK ? GNTST_bad_virt_addr : GNTST_okay;
 }
 
-/*
- * The same for n operations (at most GRANT_BATCH) on rd's grants. grant_pin_all() pins those whose arguments are right, and
- * sets each one's status and page (NULL: not pinned). Take rd->grant->lock, and its p2m lock.
- */
-void grant_pin_all(struct domain *rd, domid_t to, struct gnttab_map_grant_ref *ops,
-		   struct page **pages, unsigned int n);
-void grant_unpin_all(struct domain *rd, const struct maptrack *m, unsigned int n);
+/* A guest changes an entry all the time: tells it, not too often, and returns the status. */
+s16 grant_race(void);
 
 /* Of grant_table_init() and grant_table_free(): the maptrack. -ENOMEM. */
 int grant_tracks_init(struct grant_table *t);
@@ -82,10 +76,10 @@ int grant_grow(struct domain *d, unsigned int nr);
 
 /*
  * Runs fn over count structures of size bytes at arg: each is copied in, what begins at result is copied back out, and it
- * goes on where it was interrupted. Returns 0 or -EFAULT. Inline, so that size and fn are known where it runs.
+ * goes on where it was interrupted. Returns 0 or -EFAULT.
  */
-static __force_inline long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, size_t result,
-					  void (*fn)(void *op))
+static inline long grant_for_each(u64 cmd, u64 arg, u64 count, size_t size, size_t result,
+				  void (*fn)(void *op))
 {
 	u32 left = count;
 	u64 buf[8];

@@ -8,6 +8,7 @@
  */
 #include <grant.h>
 #include <grant_internal.h>
+#include <grant_pin.h>
 #include <handlers.h>
 #include <hypercall.h>
 #include <lib.h>
@@ -73,7 +74,7 @@ static __force_inline void track_fill(struct grant_table *t, u32 handle, struct 
 	struct maptrack *e = track(t, handle);
 
 	t->free_track = e->ref;
-	*e = (struct maptrack){ granter, ref, readonly, gfn };
+	*e = (struct maptrack){ .granter = granter, .ref = ref, .readonly = readonly, .gfn = gfn };
 }
 
 /* track_lock held. Takes the entry out, so that one of two unmaps of a handle wins. gfn INVALID_GFN: whatever it is. */
@@ -103,17 +104,23 @@ static __force_inline s16 map_one(struct domain *d, struct domain *rd,
 	u32 handle = track_free_one(d->grant);
 	bool readonly = op->flags & GNTMAP_readonly;
 	gfn_t gfn = op->host_addr >> PAGE_SHIFT;
+	mfn_t mfn = page_to_mfn(page);
 	int rc;
 
 	if (handle == NO_TRACK)
 		return GNTST_no_space;
-	rc = p2m_map_locked(d, gfn, page_to_mfn(page), P2M_GRANT, readonly ? P2M_R : P2M_RW);
+	rc = p2m_map_locked(d, gfn, mfn, P2M_GRANT, readonly ? P2M_R : P2M_RW);
 	if (rc)
 		return rc == -ENOMEM ? GNTST_no_space : GNTST_bad_virt_addr;
 	track_fill(d->grant, handle, rd, op->ref, readonly, gfn);
 	op->handle = handle;
-	op->dev_bus_addr = page_to_mfn(page) << PAGE_SHIFT;
+	op->dev_bus_addr = mfn << PAGE_SHIFT;
 	return GNTST_okay;
+}
+
+static __noinline void unpin_unmapped(struct domain *rd, u32 ref, bool readonly)
+{
+	grant_unpin(rd, ref, readonly);
 }
 
 /*
@@ -146,21 +153,30 @@ static __force_inline bool map_pinned(struct domain *d, struct domain *rd,
 		domain_hold_more(rd, refs - 1);
 	p2m_unlock(d);
 	spin_unlock(&d->grant->track_lock);
-	for (unsigned int i = 0; failed; i++) {
+	for (unsigned int i = 0; i < n && failed; i++) {
 		if (!pages[i])
 			continue;
-		grant_unpin(rd, ops[i].ref, ops[i].flags & GNTMAP_readonly);
+		unpin_unmapped(rd, ops[i].ref, ops[i].flags & GNTMAP_readonly);
 		if (!--failed)
 			return true;
 	}
 	return !refs;
 }
 
+/* domain_get(), where the current domain d is not looked for. */
+static __force_inline struct domain *granter_get(struct domain *d, domid_t id)
+{
+	if (id != d->id)
+		return domain_get(id);
+	domain_hold(d);
+	return d;
+}
+
 /* n operations on the same granter. */
 static __force_inline void map_from(struct domain *d, struct gnttab_map_grant_ref *ops,
 				    unsigned int n)
 {
-	struct domain *rd = domain_get(ops->dom);
+	struct domain *rd = granter_get(d, ops->dom);
 	struct page *pages[GRANT_BATCH];
 
 	if (unlikely(!rd || !xsm_may_talk(d, rd))) {
@@ -245,6 +261,16 @@ static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_gra
 /* ---- the operations ---- */
 
 /*
+ * Of a structure goes back, in whole words, what is from the status on. What the guest wrote in the first of them goes back
+ * unchanged.
+ */
+#define WORDS(op) (sizeof(op) / sizeof(u64))
+#define STATUS_WORD(op) (offsetof(typeof(op), status) / sizeof(u64))
+#define COPY_RESULT(at, op) \
+	copy_words_to_guest((at) + STATUS_WORD(op) * sizeof(u64), (u64 *)&(op) + STATUS_WORD(op), \
+			    WORDS(op) - STATUS_WORD(op))
+
+/*
  * count structures at arg, through ops, which has room for GRANT_BATCH: copied in, done and copied out. Where not all can be
  * copied in they go one by one, so that those before the one that cannot are done.
  */
@@ -265,19 +291,16 @@ static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_gra
 					return -EFAULT; \
 				n = 1; \
 			} \
-			/* The case that is most frequent by itself: no loops. */ \
-			if (n == 1) \
-				fn(current_domain(), (ops), 1); \
-			else \
-				fn(current_domain(), (ops), n); \
-			if (copy_to_guest(at, (ops), n * sizeof(*(ops)))) \
-				return -EFAULT; \
+			fn(current_domain(), (ops), n); \
+			for (unsigned int i = 0; i < n; i++, at += sizeof(*(ops))) { \
+				if (COPY_RESULT(at, (ops)[i])) \
+					return -EFAULT; \
+			} \
 			left -= n; \
-			at += n * sizeof(*(ops)); \
 		} \
 	} while (0)
 
-long grant_op_map(u64 cmd, u64 arg, u64 count)
+static __noinline long map_many(u64 cmd, u64 arg, u64 count)
 {
 	struct gnttab_map_grant_ref ops[GRANT_BATCH];
 
@@ -285,12 +308,64 @@ long grant_op_map(u64 cmd, u64 arg, u64 count)
 	return 0;
 }
 
-long grant_op_unmap(u64 cmd, u64 arg, u64 count)
+static __noinline long unmap_many(u64 cmd, u64 arg, u64 count)
 {
 	struct gnttab_unmap_grant_ref ops[GRANT_BATCH];
 
 	FOR_EACH_BATCH(cmd, arg, count, ops, unmap_batch);
 	return 0;
+}
+
+/*
+ * One operation is what is asked for most: without arrays and loops, and with the structure in registers. So it is taken apart here,
+ * by words.
+ */
+IS_IN_WORD(struct gnttab_map_grant_ref, host_addr, 0, 0);
+IS_IN_WORD(struct gnttab_map_grant_ref, flags, 1, 0);
+IS_IN_WORD(struct gnttab_map_grant_ref, ref, 1, 32);
+IS_IN_WORD(struct gnttab_map_grant_ref, dom, 2, 0);
+IS_IN_WORD(struct gnttab_map_grant_ref, status, 2, 16);
+IS_IN_WORD(struct gnttab_map_grant_ref, handle, 2, 32);
+IS_IN_WORD(struct gnttab_map_grant_ref, dev_bus_addr, 3, 0);
+
+long grant_op_map(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_map_grant_ref op;
+	u64 w[WORDS(op)];
+
+	if (unlikely((u32)count != 1))
+		return map_many(cmd, arg, count);
+	if (copy_words_from_guest(w, arg, WORDS(op)))
+		return -EFAULT;
+	op.host_addr = w[0];
+	op.flags = w[1];
+	op.ref = w[1] >> 32;
+	op.dom = w[2];
+	op.dev_bus_addr = w[3];
+	map_from(current_domain(), &op, 1);
+	w[2] = op.dom | (u64)(u16)op.status << 16 | (u64)op.handle << 32;
+	w[3] = op.dev_bus_addr;
+	return copy_words_to_guest(arg + 2 * sizeof(u64), &w[2], 2) ? -EFAULT : 0;
+}
+
+IS_IN_WORD(struct gnttab_unmap_grant_ref, host_addr, 0, 0);
+IS_IN_WORD(struct gnttab_unmap_grant_ref, handle, 2, 0);
+IS_IN_WORD(struct gnttab_unmap_grant_ref, status, 2, 32);
+
+long grant_op_unmap(u64 cmd, u64 arg, u64 count)
+{
+	struct gnttab_unmap_grant_ref op;
+	u64 w[WORDS(op)];
+
+	if (unlikely((u32)count != 1))
+		return unmap_many(cmd, arg, count);
+	if (copy_words_from_guest(w, arg, WORDS(op)))
+		return -EFAULT;
+	op.host_addr = w[0];
+	op.handle = w[2];
+	unmap_batch(current_domain(), &op, 1);
+	w[2] = op.handle | (u64)(u16)op.status << 32 | w[2] >> 48 << 48;
+	return copy_words_to_guest(arg + 2 * sizeof(u64), &w[2], 1) ? -EFAULT : 0;
 }
 
 /* ---- death ---- */

@@ -6,16 +6,16 @@
  */
 #include <xsm.h>
 
-static bool silo;
+bool xsm_silo;
 
 void xsm_set_silo(void)
 {
-	silo = true;
+	xsm_silo = true;
 }
 
 bool xsm_is_silo(void)
 {
-	return silo;
+	return xsm_silo;
 }
 
 bool xsm_privileged(void)
@@ -60,19 +60,12 @@ struct domain *xsm_foreign(domid_t id, const struct domain *into, long *error)
 	return NULL;
 }
 
-bool xsm_may_talk(const struct domain *a, const struct domain *b)
-{
-	if (a->is_idle || b->is_idle)
-		return false;
-	return !silo || a == b || a->is_privileged || b->is_privileged;
-}
-
 long xsm_may_offer(domid_t id)
 {
 	struct domain *d;
 	bool ok;
 
-	if (!silo)
+	if (!xsm_silo)
 		return 0;
 	d = domain_get(id);
 	if (!d)

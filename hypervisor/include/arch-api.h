@@ -80,6 +80,32 @@ mfn_t arch_virt_to_mfn(const void *v);
  */
 int copy_from_guest(void *dst, u64 gva, size_t n);
 int copy_to_guest(u64 gva, const void *src, size_t n);
+/*
+ * The same for structures of n words of 8 bytes that begin at one in the hypervisor, n being a constant of at most 8: inline where the
+ * architecture has it so. And for a number at addresses that copy_u32_is_inline() of, for who wants no call on the usual way.
+ */
+#ifndef ARCH_INLINE
+static inline bool copy_u32_is_inline(u64 gva)
+{
+	(void)gva;
+	return false;
+}
+
+static inline int copy_u32_from_guest(u32 *dst, u64 gva)
+{
+	return copy_from_guest(dst, gva, sizeof(*dst));
+}
+
+static inline int copy_words_from_guest(void *dst, u64 gva, unsigned int n)
+{
+	return copy_from_guest(dst, gva, n * sizeof(u64));
+}
+
+static inline int copy_words_to_guest(u64 gva, const void *src, unsigned int n)
+{
+	return copy_to_guest(gva, src, n * sizeof(u64));
+}
+#endif
 /* Writable translation of a guest virtual address of the current vCPU; INVALID_GFN if none. */
 gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva);
 

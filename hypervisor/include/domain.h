@@ -178,11 +178,35 @@ struct domain *domain_get(domid_t id);
  * the caller holds, and gives up.
  */
 struct domain *domain_next(struct domain *prev, u32 id);
-void domain_hold(struct domain *d); /* one more; the caller has one */
-void domain_put(struct domain *d);
+
+/* One more; the caller has one. */
+static inline void domain_hold(struct domain *d)
+{
+	ASSERT(READ_ONCE(d->refs));
+	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+}
+
+void domain_put_last(struct domain *d); /* domain_put()'s other half */
+static inline void domain_put(struct domain *d)
+{
+	ASSERT(READ_ONCE(d->refs));
+	if (!__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL))
+		domain_put_last(d);
+}
+
 /* n more or fewer at once; the caller has one beside them, which stays. */
-void domain_hold_more(struct domain *d, u32 n);
-void domain_put_more(struct domain *d, u32 n);
+static inline void domain_hold_more(struct domain *d, u32 n)
+{
+	ASSERT(READ_ONCE(d->refs));
+	__atomic_fetch_add(&d->refs, n, __ATOMIC_RELAXED);
+}
+
+static inline void domain_put_more(struct domain *d, u32 n)
+{
+	ASSERT(READ_ONCE(d->refs) > n);
+	if (n)
+		__atomic_fetch_sub(&d->refs, n, __ATOMIC_RELEASE);
+}
 
 /*
  * Creates a paused domain (controller_pauses is 1). *out is not held: not to be looked at where others can destroy it by its

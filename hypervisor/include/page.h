@@ -140,6 +140,13 @@ static inline struct page *mfn_to_page(mfn_t mfn)
 	return pg->state == PAGE_INVALID ? NULL : pg;
 }
 
+/* The same for a frame that is known to be RAM, because a domain has it mapped as such. */
+static inline struct page *mfn_to_page_of_ram(mfn_t mfn)
+{
+	ASSERT(mfn_to_page(mfn));
+	return &frame_table[mfn - frame_base];
+}
+
 static inline mfn_t page_to_mfn(const struct page *pg)
 {
 	return frame_base + (pg - frame_table);

@@ -29,9 +29,15 @@ struct domain *xsm_foreign(domid_t id, const struct domain *into, long *error);
 /* Boot: guests may talk to the control domain only (option xsm=silo). */
 void xsm_set_silo(void);
 bool xsm_is_silo(void);
+extern bool xsm_silo; /* for xsm_may_talk() only */
 
-/* May the two connect event channels, and map and copy each other's granted pages? */
-bool xsm_may_talk(const struct domain *a, const struct domain *b);
+/* May the two connect event channels, and map and copy each other's granted pages? Inline: asked for each grant operation. */
+static inline bool xsm_may_talk(const struct domain *a, const struct domain *b)
+{
+	if (a->is_idle || b->is_idle)
+		return false;
+	return likely(!xsm_silo) || a == b || a->is_privileged || b->is_privileged;
+}
 
 /*
  * May the current domain make a port that the domain of this number may connect to? 0, -EPERM or, with xsm=silo, -ESRCH:

@@ -43,20 +43,29 @@ static __attribute__((noinline)) void *copy_unaligned(void *dst, const u8 *s, si
 	return dst;
 }
 
+/* All loads before the stores, so that none waits for the one before it. */
+static inline void copy_64(u64 *to, const u64 *from)
+{
+	u64 a = from[0], b = from[1], c = from[2], e = from[3];
+	u64 f = from[4], g = from[5], h = from[6], i = from[7];
+
+	to[0] = a, to[1] = b, to[2] = c, to[3] = e;
+	to[4] = f, to[5] = g, to[6] = h, to[7] = i;
+}
+
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	u8 *d = dst;
 	const u8 *s = src;
 
 	if (!(((uintptr_t)d | (uintptr_t)s) & 7)) {
-		for (; n >= 64; n -= 64, d += 64, s += 64) {
-			const u64 *from = (const u64 *)s;
-			u64 a = from[0], b = from[1], c = from[2], e = from[3];
-			u64 f = from[4], g = from[5], h = from[6], i = from[7];
-			u64 *to = (u64 *)d;
-
-			to[0] = a, to[1] = b, to[2] = c, to[3] = e;
-			to[4] = f, to[5] = g, to[6] = h, to[7] = i;
+		for (; n >= 128; n -= 128, d += 128, s += 128) {
+			copy_64((u64 *)d, (const u64 *)s);
+			copy_64((u64 *)d + 8, (const u64 *)s + 8);
+		}
+		if (n >= 64) {
+			copy_64((u64 *)d, (const u64 *)s);
+			n -= 64, d += 64, s += 64;
 		}
 		for (; n >= 8; n -= 8, d += 8, s += 8)
 			*(u64 *)d = *(const u64 *)s;

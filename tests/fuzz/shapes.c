@@ -42,7 +42,7 @@ static const struct shape shapes[] = {
 	OF_TYPE(struct evtchn_bind_pirq, F(struct evtchn_bind_pirq, pirq, PIRQ),
 		F(struct evtchn_bind_pirq, flags, BITS)),
 	OF_TYPE(struct evtchn_close, F(struct evtchn_close, port, PORT)),
-	OF_TYPE(struct evtchn_send, F(struct evtchn_send, port, PORT)),
+	SHAPE("EVTCHNOP_send", struct evtchn_send, 1, F(struct evtchn_send, port, PORT)),
 	OF_TYPE(struct evtchn_unmask, F(struct evtchn_unmask, port, PORT)),
 	OF_TYPE(struct evtchn_status, F(struct evtchn_status, dom, DOMID),
 		F(struct evtchn_status, port, PORT)),

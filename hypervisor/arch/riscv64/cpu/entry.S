@@ -460,7 +460,7 @@ copy_from_guest:
 copy_to_guest:
 	copy_loops unit_to, a1, hsv_d, hsv_w, hsv_b
 
-	/* t6 = the instruction to try again; t4 is free in a copy. */
+	/* t6 = the instruction to try again, or where an access in C goes on that failed; t4 is free in either. */
 	.globl	guest_copy_again
 guest_copy_again:
 	li	t4, SSTATUS_SPP | SSTATUS_SPIE

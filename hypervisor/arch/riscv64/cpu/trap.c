@@ -15,7 +15,7 @@ struct hyp_frame {
 };
 
 struct extable_entry {
-	u64 from, to;
+	u64 from, to; /* to: the lowest bit is GUEST_ACCESS_FIXUP's */
 };
 
 extern const struct extable_entry extable_start[], extable_end[];
@@ -256,17 +256,27 @@ void panic(const char *fmt, ...)
 	stop_machine();
 }
 
+/* An instruction that may fault has done so. */
+static void fix_up(struct hyp_frame *f, const struct extable_entry *e)
+{
+	bool inline_access = e->to & 1, access = inline_access || e->to == (u64)guest_copy_fault;
+	bool again = access && hext_copy_stale(f->scause, f->stval);
+
+	/* What a fault overwrites is mended there, before it goes on at t6. */
+	if (again || inline_access) {
+		f->regs.t6 = again ? e->from : e->to & ~1UL;
+		f->regs.pc = (u64)guest_copy_again;
+	} else {
+		f->regs.pc = e->to;
+	}
+}
+
 void hypervisor_trap(struct hyp_frame *f)
 {
 	for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
 		if (e->from != f->regs.pc)
 			continue;
-		if (e->to == (u64)guest_copy_fault && hext_copy_stale(f->scause, f->stval)) {
-			f->regs.t6 = e->from;
-			f->regs.pc = (u64)guest_copy_again;
-		} else {
-			f->regs.pc = e->to;
-		}
+		fix_up(f, e);
 		return;
 	}
 	begin_stop();

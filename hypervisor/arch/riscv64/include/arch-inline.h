@@ -7,6 +7,7 @@
 #define PAVISE_ARCH_INLINE_H
 
 #include <types.h>
+#include <xen-abi.h>
 
 struct arch_vcpu;
 struct vcpu;
@@ -77,6 +78,94 @@ static inline void arch_relax(void)
 	__asm__ volatile("rdtime %0" : "=r"(now));
 	if (unlikely(now > READ_ONCE(this_hart()->spin_limit)))
 		arch_spun_too_long();
+}
+
+int copy_from_guest(void *dst, u64 gva, size_t n);
+int copy_to_guest(u64 gva, const void *src, size_t n);
+
+/*
+ * In an inline access to a guest's memory, at the label 10: which instruction it is, and where it goes on if the guest must not do that.
+ * The lowest bit tells hypervisor_trap() that it is such an access, in C (cpu/entry.S, guest_copy_again): t4 and t6 are clobbered.
+ */
+#define GUEST_ACCESS_FIXUP(label) \
+	".pushsection .extable, \"a\"\n" \
+	".balign 8\n" \
+	".dword 10b, " label " + 1\n" \
+	".popsection\n"
+
+static __force_inline bool copy_u32_is_inline(u64 gva)
+{
+	return !(gva & 3);
+}
+
+static __force_inline int copy_u32_from_guest(u32 *dst, u64 gva)
+{
+	u32 word;
+
+	/* hlv.w */
+	__asm__ goto("10: .insn r 0x73, 4, 0x34, %0, %1, x0\n" GUEST_ACCESS_FIXUP("%l2")
+		     : "=r"(word)
+		     : "r"(gva)
+		     : "t4", "t6"
+		     : fault);
+	*dst = word;
+	return 0;
+fault:
+	return -EFAULT;
+}
+
+static __force_inline int copy_words_from_guest(void *dst, u64 gva, unsigned int n)
+{
+	u64 *to = dst, buf[8];
+
+	/* Its own buffer, so that the structure itself need not be in memory. */
+	if (unlikely(gva & 7)) {
+		if (copy_from_guest(buf, gva, n * sizeof(u64)))
+			return -EFAULT;
+#pragma GCC unroll 8
+		for (unsigned int i = 0; i < n; i++)
+			to[i] = buf[i];
+		return 0;
+	}
+#pragma GCC unroll 8
+	for (unsigned int i = 0; i < n; i++) {
+		u64 word;
+
+		/* hlv.d */
+		__asm__ goto("10: .insn r 0x73, 4, 0x36, %0, %1, x0\n" GUEST_ACCESS_FIXUP("%l2")
+			     : "=r"(word)
+			     : "r"(gva + i * sizeof(u64))
+			     : "t4", "t6"
+			     : fault);
+		to[i] = word;
+	}
+	return 0;
+fault:
+	return -EFAULT;
+}
+
+static __force_inline int copy_words_to_guest(u64 gva, const void *src, unsigned int n)
+{
+	const u64 *from = src;
+	u64 buf[8];
+
+	if (unlikely(gva & 7)) {
+#pragma GCC unroll 8
+		for (unsigned int i = 0; i < n; i++)
+			buf[i] = from[i];
+		return copy_to_guest(gva, buf, n * sizeof(u64));
+	}
+#pragma GCC unroll 8
+	for (unsigned int i = 0; i < n; i++)
+		/* hsv.d */
+		__asm__ goto("10: .insn r 0x73, 4, 0x37, x0, %0, %1\n" GUEST_ACCESS_FIXUP("%l2")
+			     :
+			     : "r"(gva + i * sizeof(u64)), "r"(from[i])
+			     : "t4", "t6", "memory"
+			     : fault);
+	return 0;
+fault:
+	return -EFAULT;
 }
 
 static inline void *arch_mfn_to_virt(mfn_t mfn)

@@ -49,6 +49,9 @@ struct arch_domain {
 	/* The last table of 4 KiB leaves that a walk came by, and the 2 MiB frame that it maps (gfn >> 9; ~0: none). */
 	u64 *p2m_last_table;
 	gfn_t p2m_last_frame;
+	/* The same of the last leaf of 2 MiB: its entry, which may be something else by now, and its frame. */
+	u64 *p2m_last_large;
+	gfn_t p2m_last_large_frame;
 	u64 p2m_tables, p2m_max_tables; /* below the root */
 	u64 hgatp;
 };

@@ -7,6 +7,8 @@
 #include <console.h>
 #include <lib.h>
 #include <page.h>
+#define P2M_FUNCTIONS
+#include <p2m-inline.h>
 
 #define LEVELS 3
 #define NAPOT_SIZE (16 * PAGE_SIZE)
@@ -28,40 +30,6 @@ static unsigned int index_of(gfn_t gfn, unsigned int level)
 static u64 *table_of(u64 pte)
 {
 	return pa_to_va((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT);
-}
-
-static bool is_leaf(u64 pte)
-{
-	return pte & (PTE_R | PTE_W | PTE_X);
-}
-
-/* P2M_R, P2M_W and P2M_X stand in an entry as they do in the interface, one bit higher. */
-#define PTE_RIGHTS_SHIFT 1
-_Static_assert(PTE_R == P2M_R << PTE_RIGHTS_SHIFT && PTE_W == P2M_W << PTE_RIGHTS_SHIFT &&
-		       PTE_X == P2M_X << PTE_RIGHTS_SHIFT,
-	       "rights");
-
-static u64 make_leaf(mfn_t mfn, enum p2m_type type, unsigned int access)
-{
-	return mfn << PTE_PPN_SHIFT | PTE_V | PTE_U | PTE_A | PTE_D | (u64)type << PTE_RSW_SHIFT |
-	       (u64)(access & P2M_RWX) << PTE_RIGHTS_SHIFT;
-}
-
-static unsigned int access_of(u64 pte)
-{
-	return pte >> PTE_RIGHTS_SHIFT & P2M_RWX;
-}
-
-static enum p2m_type type_of(u64 pte)
-{
-	return (pte & PTE_RSW) >> PTE_RSW_SHIFT;
-}
-
-static mfn_t mfn_of(u64 leaf, gfn_t gfn, unsigned int level)
-{
-	mfn_t mfn = (leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT;
-
-	return likely(!level) ? mfn : mfn + (gfn & (BIT(9 * level) - 1));
 }
 
 /* p2m_lock held. NULL: no memory, or more than the domain may have. */
@@ -86,6 +54,8 @@ static void table_free(struct domain *d, u64 *table)
 	d->arch->p2m_tables--;
 	if (d->arch->p2m_last_table == table)
 		d->arch->p2m_last_frame = ~0ULL;
+	if (ROUND_DOWN((u64)d->arch->p2m_last_large, PAGE_SIZE) == (u64)table)
+		d->arch->p2m_last_large_frame = ~0ULL;
 	free_pages(virt_to_page(table), 0);
 }
 
@@ -97,6 +67,7 @@ int p2m_init(struct domain *d)
 		return -ENOMEM;
 	spin_lock_init(&d->arch->p2m_lock, LOCK_P2M);
 	d->arch->p2m_last_frame = ~0ULL;
+	d->arch->p2m_last_large_frame = ~0ULL;
 	d->arch->p2m_root = page_to_virt(pg);
 	d->arch->hgatp = SATP_MODE_SV39 << SATP_MODE_SHIFT | page_to_mfn(pg);
 	return 0;
@@ -107,7 +78,7 @@ static void free_tables(struct domain *d, u64 *table, unsigned int level)
 	unsigned int n = level == LEVELS - 1 ? 2048 : 512;
 
 	for (unsigned int i = 0; level && i < n; i++) {
-		if (table[i] & PTE_V && !is_leaf(table[i])) {
+		if (table[i] & PTE_V && !pte_is_leaf(table[i])) {
 			free_tables(d, table_of(table[i]), level - 1);
 			table_free(d, table_of(table[i]));
 			table[i] = 0;
@@ -154,30 +125,27 @@ static bool is_table(u64 pte)
 	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
 }
 
-/*
- * p2m_lock held. The leaf or hole for gfn, and its level: walk() to level 0 without its cases. Neighbours share the last
- * table, which is remembered until table_free(): while it is there, the entry above it stays what it is.
- */
-static __force_inline u64 *find(struct domain *d, gfn_t gfn, unsigned int *level)
+/* p2m_find() where the table is not the last one: walk() to level 0 without its cases. */
+__noinline struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn)
 {
+	static u64 beyond; /* a hole, and nobody writes it: whoever maps looks where */
 	struct arch_domain *a = d->arch;
 	u64 *pte;
 
-	*level = 0;
-	if (gfn >> 9 == a->p2m_last_frame)
-		return &a->p2m_last_table[index_of(gfn, 0)];
+	if (gfn >> (GPA_BITS - PAGE_SHIFT))
+		return (struct p2m_place){ &beyond, LEVELS - 1 };
 	pte = &a->p2m_root[index_of(gfn, 2)];
-	*level = 2;
 	if (!is_table(*pte))
-		return pte;
+		return (struct p2m_place){ pte, 2 };
 	pte = &table_of(*pte)[index_of(gfn, 1)];
-	*level = 1;
-	if (!is_table(*pte))
-		return pte;
-	*level = 0;
+	if (!is_table(*pte)) {
+		a->p2m_last_large_frame = gfn >> 9;
+		a->p2m_last_large = pte;
+		return (struct p2m_place){ pte, 1 };
+	}
 	a->p2m_last_frame = gfn >> 9;
 	a->p2m_last_table = table_of(*pte);
-	return &a->p2m_last_table[index_of(gfn, 0)];
+	return (struct p2m_place){ &a->p2m_last_table[index_of(gfn, 0)], 0 };
 }
 
 /*
@@ -193,7 +161,7 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 		u64 *pte = &table[index_of(gfn, l)];
 
 		*found_level = l;
-		if (l == level || (*pte & PTE_V && is_leaf(*pte)))
+		if (l == level || (*pte & PTE_V && pte_is_leaf(*pte)))
 			return pte;
 		if (!(*pte & PTE_V)) {
 			struct page *pg;
@@ -215,7 +183,7 @@ static int drop_empty(struct domain *d, u64 *pte)
 {
 	u64 *table;
 
-	if (is_leaf(*pte))
+	if (pte_is_leaf(*pte))
 		return -EEXIST;
 	table = table_of(*pte);
 	for (unsigned int i = 0; i < 512; i++) {
@@ -253,30 +221,49 @@ static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order
 
 void p2m_lock(struct domain *d)
 {
-	spin_lock(&d->arch->p2m_lock);
+	p2m_lock_inline(d);
 }
 
 void p2m_unlock(struct domain *d)
 {
-	spin_unlock(&d->arch->p2m_lock);
+	p2m_unlock_inline(d);
 }
 
-/* p2m_lock held; the arguments are in order. */
-static __force_inline int map(struct domain *d, gfn_t gfn, unsigned int order, u64 leaf)
+int p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
+{
+	return p2m_map_locked_inline(d, gfn, mfn, type, access);
+}
+
+void p2m_unmap_grant_locked(struct domain *d, gfn_t gfn)
+{
+	p2m_unmap_grant_locked_inline(d, gfn);
+}
+
+struct page *p2m_get_page_locked(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	return p2m_get_page_locked_inline(d, gfn, access);
+}
+
+struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
+{
+	return p2m_get_page_inline(d, gfn, access);
+}
+
+/* p2m_lock held; the arguments are in order. p2m_map() where no hole at level 0 was found for a single frame. */
+static int map(struct domain *d, gfn_t gfn, unsigned int order, u64 leaf)
 {
 	struct arch_domain *a = d->arch;
-	unsigned int found;
-	u64 *pte = find(d, gfn, &found);
-	int rc = 0;
+	int rc = map_leaves(d, gfn, order, leaf);
 
-	if (likely(!order && !found && !(*pte & PTE_V)))
-		__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
-	else
-		rc = map_leaves(d, gfn, order, leaf);
 	/* Where memory ran out on the way there may be a table without an entry, which p2m_teardown() has to come by. */
 	if (!rc || rc == -ENOMEM)
 		a->p2m_max_gfn = max(a->p2m_max_gfn, gfn + BIT(order) - 1);
 	return rc;
+}
+
+__noinline int p2m_map_slow(struct domain *d, gfn_t gfn, u64 leaf)
+{
+	return gfn >> (GPA_BITS - PAGE_SHIFT) ? -EINVAL : map(d, gfn, 0, leaf);
 }
 
 int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m_type type,
@@ -287,45 +274,32 @@ int p2m_map(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order, enum p2m
 	if (gfn >> (GPA_BITS - PAGE_SHIFT) || order > 18 || !IS_ALIGNED(gfn | mfn, BIT(order)))
 		return -EINVAL;
 	p2m_lock(d);
-	rc = map(d, gfn, order, make_leaf(mfn, type, access));
+	if (order)
+		rc = map(d, gfn, order, pte_leaf(mfn, type, access));
+	else
+		rc = p2m_map_locked(d, gfn, mfn, type, access);
 	p2m_unlock(d);
 	return rc;
-}
-
-int p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int access)
-{
-	if (gfn >> (GPA_BITS - PAGE_SHIFT))
-		return -EINVAL;
-	return map(d, gfn, 0, make_leaf(mfn, type, access));
-}
-
-void p2m_unmap_grant_locked(struct domain *d, gfn_t gfn)
-{
-	unsigned int level;
-	u64 *pte = find(d, gfn, &level);
-
-	ASSERT(!level && *pte & PTE_V && type_of(*pte) == P2M_GRANT);
-	__atomic_store_n(pte, 0, __ATOMIC_RELEASE);
 }
 
 int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 {
 	struct arch_domain *a = d->arch;
+	struct p2m_place at;
 	unsigned int level;
-	u64 *pte;
 	int rc = 0;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT) || order > 9 || !IS_ALIGNED(gfn, BIT(order)))
 		return -EINVAL;
 	spin_lock(&a->p2m_lock);
-	pte = find(d, gfn, &level);
-	if (level) {
-		rc = *pte & PTE_V ? -EEXIST : 0;
+	at = p2m_find(d, gfn);
+	if (at.level) {
+		rc = *at.pte & PTE_V ? -EEXIST : 0;
 	} else if (order == 9) {
 		rc = drop_empty(d, walk(d, gfn, 1, false, &level));
 	} else {
 		for (u64 i = 0; i < BIT(order) && !rc; i++)
-			rc = pte[i] & PTE_V ? -EEXIST : 0;
+			rc = at.pte[i] & PTE_V ? -EEXIST : 0;
 	}
 	spin_unlock(&a->p2m_lock);
 	return rc;
@@ -348,9 +322,9 @@ static int split(struct domain *d, u64 *pte, unsigned int level)
 
 static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e)
 {
-	e->mfn = mfn_of(pte, gfn, level);
-	e->type = type_of(pte);
-	e->access = access_of(pte);
+	e->mfn = pte_mfn(pte, gfn, level);
+	e->type = pte_type(pte);
+	e->access = pte_access(pte);
 	e->order = 9 * level;
 }
 
@@ -358,27 +332,26 @@ static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e
 static int change(struct domain *d, gfn_t gfn, unsigned int types, u64 leaf, struct p2m_entry *old)
 {
 	struct arch_domain *a = d->arch;
-	unsigned int level;
+	struct p2m_place at;
 	int rc = -ENOENT;
-	u64 *pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return rc;
 	spin_lock(&a->p2m_lock);
-	pte = find(d, gfn, &level);
-	if (!(*pte & PTE_V))
+	at = p2m_find(d, gfn);
+	if (!(*at.pte & PTE_V))
 		goto out;
 	rc = -EBUSY;
-	if (!(types & BIT(type_of(*pte))))
+	if (!(types & BIT(pte_type(*at.pte))))
 		goto out;
-	for (; level; pte = find(d, gfn, &level)) {
-		rc = split(d, pte, level);
+	for (; at.level; at = p2m_find(d, gfn)) {
+		rc = split(d, at.pte, at.level);
 		if (rc)
 			goto out;
 	}
 	if (old)
-		describe(*pte, gfn, 0, old);
-	__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
+		describe(*at.pte, gfn, 0, old);
+	__atomic_store_n(at.pte, leaf, __ATOMIC_RELEASE);
 	rc = 0;
 out:
 	spin_unlock(&a->p2m_lock);
@@ -399,69 +372,37 @@ int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry 
 int p2m_replace(struct domain *d, gfn_t gfn, unsigned int types, mfn_t mfn, enum p2m_type type,
 		unsigned int access, struct p2m_entry *old)
 {
-	return change(d, gfn, types, make_leaf(mfn, type, access), old);
+	return change(d, gfn, types, pte_leaf(mfn, type, access), old);
 }
 
 bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access)
 {
 	struct arch_domain *a = d->arch;
-	unsigned int level;
 	u64 pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return false;
 	spin_lock(&a->p2m_lock);
-	pte = *find(d, gfn, &level);
+	pte = *p2m_find(d, gfn).pte;
 	spin_unlock(&a->p2m_lock);
-	return pte & PTE_V && (access_of(pte) & access) == access;
-}
-
-/* p2m_lock held. */
-static __force_inline struct page *get_page(struct domain *d, gfn_t gfn, unsigned int *access)
-{
-	unsigned int level;
-	struct page *pg;
-	u64 pte = *find(d, gfn, &level);
-
-	if (access)
-		*access = access_of(pte);
-	if (!(pte & PTE_V) || type_of(pte) != P2M_RAM)
-		return NULL;
-	pg = mfn_to_page(mfn_of(pte, gfn, level));
-	return page_get(pg, d) ? pg : NULL;
-}
-
-struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
-{
-	struct page *pg;
-
-	if (gfn >> (GPA_BITS - PAGE_SHIFT))
-		return NULL;
-	p2m_lock(d);
-	pg = get_page(d, gfn, access);
-	p2m_unlock(d);
-	return pg;
-}
-
-struct page *p2m_get_page_locked(struct domain *d, gfn_t gfn, unsigned int *access)
-{
-	return gfn >> (GPA_BITS - PAGE_SHIFT) ? NULL : get_page(d, gfn, access);
+	return pte & PTE_V && (pte_access(pte) & access) == access;
 }
 
 struct page *p2m_foreign(struct domain *d, gfn_t gfn)
 {
 	struct arch_domain *a = d->arch;
-	unsigned int level;
+	struct p2m_place at;
 	u64 pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return NULL;
 	spin_lock(&a->p2m_lock);
-	pte = *find(d, gfn, &level);
+	at = p2m_find(d, gfn);
+	pte = *at.pte;
 	spin_unlock(&a->p2m_lock);
-	if (!(pte & PTE_V) || type_of(pte) != P2M_FOREIGN)
+	if (!(pte & PTE_V) || pte_type(pte) != P2M_FOREIGN)
 		return NULL;
-	return mfn_to_page(mfn_of(pte, gfn, level));
+	return mfn_to_page(pte_mfn(pte, gfn, at.level));
 }
 
 /* p2m_lock held. The table below the entry for gfn at this level, which has nothing in it any more. */
@@ -470,7 +411,7 @@ static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
 	unsigned int found;
 	u64 *pte = walk(d, gfn, level, false, &found), old = *pte;
 
-	if (found != level || !(old & PTE_V) || is_leaf(old))
+	if (found != level || !(old & PTE_V) || pte_is_leaf(old))
 		return;
 	WRITE_ONCE(*pte, 0);
 	table_free(d, table_of(old));
@@ -553,7 +494,7 @@ bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)
 		    !(pte & PTE_V))
 			return false;
 		table = (pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT;
-		if (!is_leaf(pte))
+		if (!pte_is_leaf(pte))
 			continue;
 		/* Svnapot: 16 pages by one entry, each place of which says so */
 		if (pte & PTE_N) {

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Of a domain's second-stage tables (mm/p2m.c) what grant operations do for each page. Inline there, where the table of the last
+ * look is mostly that of the next, so that nothing is walked; mm/p2m.c has the same as functions for everybody else, and the
+ * walks. arch-api.h says what they do.
+ */
+#ifndef PAVISE_P2M_INLINE_H
+#define PAVISE_P2M_INLINE_H
+
+#include <csr.h>
+#include <hart.h>
+#include <lock.h>
+#include <page.h>
+
+/* The entry for a frame: a leaf or a hole, and its level. */
+struct p2m_place {
+	u64 *pte;
+	unsigned long level;
+};
+
+/* p2m_lock held. Of a frame beyond the address space a hole above level 0. */
+struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn);
+/* p2m_lock held. p2m_map_locked() where p2m_find() does not say that there is a hole at level 0. */
+int p2m_map_slow(struct domain *d, gfn_t gfn, u64 leaf);
+
+static __force_inline bool pte_is_leaf(u64 pte)
+{
+	return pte & (PTE_R | PTE_W | PTE_X);
+}
+
+/*
+ * p2m_lock held. Neighbours share the last table of 4 KiB leaves, or the last leaf of 2 MiB. Of either it is remembered where it is
+ * until the table is freed: while that is there, the entry above it stays what it is. The entry itself is looked at each time. Only
+ * frames inside the address space have one.
+ */
+static __force_inline struct p2m_place p2m_find(struct domain *d, gfn_t gfn)
+{
+	struct arch_domain *a = d->arch;
+
+	if (likely(gfn >> 9 == a->p2m_last_frame))
+		return (struct p2m_place){ &a->p2m_last_table[gfn & 511], 0 };
+	if (likely(gfn >> 9 == a->p2m_last_large_frame && pte_is_leaf(*a->p2m_last_large)))
+		return (struct p2m_place){ a->p2m_last_large, 1 };
+	return p2m_find_slow(d, gfn);
+}
+
+/* P2M_R, P2M_W and P2M_X stand in an entry as they do in the interface, one bit higher. */
+#define PTE_RIGHTS_SHIFT 1
+_Static_assert(PTE_R == P2M_R << PTE_RIGHTS_SHIFT && PTE_W == P2M_W << PTE_RIGHTS_SHIFT &&
+		       PTE_X == P2M_X << PTE_RIGHTS_SHIFT,
+	       "rights");
+
+static __force_inline u64 pte_leaf(mfn_t mfn, enum p2m_type type, unsigned int access)
+{
+	return mfn << PTE_PPN_SHIFT | PTE_V | PTE_U | PTE_A | PTE_D | (u64)type << PTE_RSW_SHIFT |
+	       (u64)(access & P2M_RWX) << PTE_RIGHTS_SHIFT;
+}
+
+static __force_inline unsigned int pte_access(u64 pte)
+{
+	return pte >> PTE_RIGHTS_SHIFT & P2M_RWX;
+}
+
+static __force_inline enum p2m_type pte_type(u64 pte)
+{
+	return (pte & PTE_RSW) >> PTE_RSW_SHIFT;
+}
+
+/* The frame that a leaf of this level maps at gfn. */
+static __force_inline mfn_t pte_mfn(u64 leaf, gfn_t gfn, unsigned long level)
+{
+	mfn_t mfn = (leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT;
+
+	return likely(!level) ? mfn : mfn + (gfn & (BIT(9 * level) - 1));
+}
+
+static __force_inline void p2m_lock_inline(struct domain *d)
+{
+	spin_lock(&d->arch->p2m_lock);
+}
+
+static __force_inline void p2m_unlock_inline(struct domain *d)
+{
+	spin_unlock(&d->arch->p2m_lock);
+}
+
+static __force_inline int p2m_map_locked_inline(struct domain *d, gfn_t gfn, mfn_t mfn,
+						enum p2m_type type, unsigned int access)
+{
+	struct p2m_place at = p2m_find(d, gfn);
+	u64 leaf = pte_leaf(mfn, type, access);
+
+	if (unlikely(at.level || *at.pte & PTE_V))
+		return p2m_map_slow(d, gfn, leaf);
+	__atomic_store_n(at.pte, leaf, __ATOMIC_RELEASE);
+	if (gfn > d->arch->p2m_max_gfn)
+		d->arch->p2m_max_gfn = gfn;
+	return 0;
+}
+
+static __force_inline void p2m_unmap_grant_locked_inline(struct domain *d, gfn_t gfn)
+{
+	struct p2m_place at = p2m_find(d, gfn);
+
+	ASSERT(!at.level && *at.pte & PTE_V && pte_type(*at.pte) == P2M_GRANT);
+	__atomic_store_n(at.pte, 0, __ATOMIC_RELEASE);
+}
+
+static __force_inline struct page *p2m_get_page_locked_inline(struct domain *d, gfn_t gfn,
+							      unsigned int *access)
+{
+	struct p2m_place at = p2m_find(d, gfn);
+	u64 pte = *at.pte;
+	struct page *pg;
+
+	if (access)
+		*access = pte_access(pte);
+	if (unlikely((pte & (PTE_V | PTE_RSW)) != (PTE_V | (u64)P2M_RAM << PTE_RSW_SHIFT)))
+		return NULL;
+	pg = mfn_to_page_of_ram(pte_mfn(pte, gfn, at.level));
+	return page_get(pg, d) ? pg : NULL;
+}
+
+static __force_inline struct page *p2m_get_page_inline(struct domain *d, gfn_t gfn,
+						       unsigned int *access)
+{
+	struct page *pg;
+
+	p2m_lock_inline(d);
+	pg = p2m_get_page_locked_inline(d, gfn, access);
+	p2m_unlock_inline(d);
+	return pg;
+}
+
+/* For the file that includes this. */
+#ifndef P2M_FUNCTIONS
+#define p2m_lock p2m_lock_inline
+#define p2m_unlock p2m_unlock_inline
+#define p2m_map_locked p2m_map_locked_inline
+#define p2m_unmap_grant_locked p2m_unmap_grant_locked_inline
+#define p2m_get_page_locked p2m_get_page_locked_inline
+#define p2m_get_page p2m_get_page_inline
+#endif
+
+#endif
