@@ -9,7 +9,7 @@
 struct sched_hart sched_harts[CONFIG_NR_CPUS] = {
 	[0 ... CONFIG_NR_CPUS - 1] = { .lock = SPINLOCK_INIT(LOCK_SCHED), .first = ~0ULL }
 };
-u64 sched_online, sched_waiting, sched_idle, sched_alone, sched_unhappy;
+u64 sched_online, sched_waiting, sched_idle, sched_sliced, sched_unhappy;
 
 /* ---- locks ---- */
 
@@ -48,7 +48,7 @@ static u64 least_beside(const struct vcpu *v)
 }
 
 /* Shows both ends; wanted goes before. */
-static void show(struct sched_hart *s)
+static __force_inline void show(struct sched_hart *s)
 {
 	const struct vcpu *first = list_first(&s->queue, struct vcpu, run_list);
 	const struct vcpu *last = list_entry(s->queue.prev, struct vcpu, run_list);
@@ -95,13 +95,22 @@ void queue_del(struct sched_hart *s, struct vcpu *v)
 {
 	list_del(&v->run_list);
 	v->on_queue = false;
-	queue_refresh(s);
+	if (!list_empty(&s->queue)) {
+		queue_refresh(s);
+		return;
+	}
+	WRITE_ONCE(s->wanted, 0);
+	s->furthest = s->first_had = s->last = 0;
+	s->first = ~0ULL;
+	mark(&sched_waiting, number_of(s), false);
 }
 
 struct vcpu *queue_first_for(const struct sched_hart *s, unsigned int hart)
 {
-	struct vcpu *v, *first = NULL;
+	struct vcpu *v = list_first(&s->queue, struct vcpu, run_list), *first = NULL;
 
+	if (list_empty(&s->queue) || (allowed(v, hart) && likes(v, hart))) /* mostly */
+		return list_empty(&s->queue) ? NULL : v;
 	list_for_each(v, &s->queue, run_list) {
 		if (first && place(v) >= place_on(first, hart))
 			break;
@@ -113,19 +122,18 @@ struct vcpu *queue_first_for(const struct sched_hart *s, unsigned int hart)
 
 /* ---- all queues ---- */
 
-u64 queue_better(unsigned int hart, u64 others, u64 below)
+struct sched_hart *queue_better(unsigned int hart, u64 others, u64 below)
 {
-	u64 better = 0;
+	struct sched_hart *better = NULL;
 	unsigned int h;
 
-	for_each_hart(h, READ_ONCE(sched_waiting) & others)
-	{
-		const struct sched_hart *s = &sched_harts[h];
+	for_each_hart(h, READ_ONCE(sched_waiting) & others) {
+		struct sched_hart *s = &sched_harts[h];
 		u64 first = READ_ONCE(s->first);
 
 		if (first < below && READ_ONCE(s->wanted) & BIT(hart)) {
 			below = first;
-			better = BIT(h);
+			better = s;
 		}
 	}
 	return better;
@@ -135,8 +143,7 @@ bool queue_waits_for(unsigned int hart)
 {
 	unsigned int h;
 
-	for_each_hart(h, READ_ONCE(sched_waiting))
-	{
+	for_each_hart(h, READ_ONCE(sched_waiting)) {
 		if (READ_ONCE(sched_harts[h].wanted) & BIT(hart))
 			return true;
 	}
@@ -149,8 +156,7 @@ bool queue_next(unsigned int hart, const struct cpupool *p, u64 *had, u64 *last)
 	unsigned int h;
 
 	*last = 0;
-	for_each_hart(h, READ_ONCE(sched_waiting))
-	{
+	for_each_hart(h, READ_ONCE(sched_waiting)) {
 		const struct sched_hart *s = &sched_harts[h];
 		u64 wanted = READ_ONCE(s->wanted);
 
@@ -185,8 +191,7 @@ u64 queue_least_beside(unsigned int hart, u64 had)
 {
 	unsigned int h;
 
-	for_each_hart(h, READ_ONCE(sched_waiting))
-	{
+	for_each_hart(h, READ_ONCE(sched_waiting)) {
 		struct sched_hart *s = &sched_harts[h];
 
 		if (READ_ONCE(s->furthest) <= had || !(READ_ONCE(s->wanted) & BIT(hart)))
@@ -205,15 +210,13 @@ void queue_update_min(struct cpupool *p, u64 now)
 	u64 least = ~0ULL, min_now = READ_ONCE(p->min_vruntime);
 	unsigned int h;
 
-	for_each_hart(h, sched_online & ~READ_ONCE(sched_idle))
-	{
+	for_each_hart(h, sched_online & ~READ_ONCE(sched_idle)) {
 		struct sched_view w = view_read(&sched_harts[h]);
 
 		if (w.pool == p)
 			least = min(least, view_had(&w, now));
 	}
-	for_each_hart(h, READ_ONCE(sched_waiting))
-	{
+	for_each_hart(h, READ_ONCE(sched_waiting)) {
 		if (READ_ONCE(sched_harts[h].wanted) & READ_ONCE(p->harts))
 			least = min(least, READ_ONCE(sched_harts[h].first));
 	}

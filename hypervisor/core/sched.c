@@ -89,7 +89,9 @@ struct free_harts {
 /* Behind a full fence: see sched_internal.h. */
 static __force_inline struct free_harts free_harts(void)
 {
-	return (struct free_harts){ READ_ONCE(sched_idle), READ_ONCE(sched_alone) };
+	u64 idle = READ_ONCE(sched_idle);
+
+	return (struct free_harts){ idle, sched_online & ~(idle | READ_ONCE(sched_sliced)) };
 }
 
 /*
@@ -128,18 +130,14 @@ static u64 harts_for_queue(const struct sched_hart *s, struct free_harts *f)
 
 /*
  * The same for all that wait. Not for the first only: that one may be pinned, and the hart that idles, or whose vCPU is
- * alone, be free for another one. No lock.
+ * alone, be free for another one. Behind a full fence; no lock.
  */
-static u64 offer(void)
+static __noinline u64 offer_waiting(struct free_harts f)
 {
-	struct free_harts f;
 	unsigned int h;
 	u64 kick = 0;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	f = free_harts();
-	for_each_hart(h, READ_ONCE(sched_waiting))
-	{
+	for_each_hart(h, READ_ONCE(sched_waiting)) {
 		struct sched_hart *s = &sched_harts[h];
 
 		if (!(READ_ONCE(s->wanted) & (f.idle | f.alone)))
@@ -149,6 +147,17 @@ static u64 offer(void)
 		spin_unlock(&s->lock);
 	}
 	return kick;
+}
+
+static __force_inline u64 offer(void)
+{
+	struct free_harts f;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!READ_ONCE(sched_waiting))
+		return 0;
+	f = free_harts();
+	return f.idle | f.alone ? offer_waiting(f) : 0;
 }
 
 /*
@@ -170,8 +179,7 @@ static u64 hart_ahead(const struct vcpu *v, u64 now)
 	bool liked = false;
 	unsigned int h;
 
-	for_each_hart(h, may_use(v) & ~READ_ONCE(sched_idle))
-	{
+	for_each_hart(h, may_use(v) & ~READ_ONCE(sched_idle)) {
 		struct sched_view w = view_read(&sched_harts[h]);
 		u64 had = view_had(&w, now);
 
@@ -190,7 +198,8 @@ void sched_kick_harts(u64 harts)
 {
 	unsigned int h;
 
-	for_each_hart(h, harts) arch_kick_hart(h);
+	for_each_hart(h, harts)
+		arch_kick_hart(h);
 }
 
 /*
@@ -223,10 +232,10 @@ static __force_inline void set_slice(struct sched_hart *s, u64 now)
 {
 	const struct vcpu *curr = s->curr;
 	unsigned int hart = number_of(s);
+	bool sliced = !is_idle(curr) && queue_waits_for(hart);
 	u64 end = ~0ULL, limit;
 
-	s->sliced = !is_idle(curr) && queue_waits_for(hart);
-	if (s->sliced) {
+	if (sliced) {
 		limit = limit_end(curr);
 		end = now + SLICE_NS;
 		if (limit > now)
@@ -238,7 +247,7 @@ static __force_inline void set_slice(struct sched_hart *s, u64 now)
 		timer_set(&s->slice, end);
 	else
 		timer_stop(&s->slice);
-	mark(&sched_alone, hart, !is_idle(curr) && !s->sliced);
+	mark(&sched_sliced, hart, sliced);
 }
 
 /* It may run from now on, and is neither on a hart nor in the queue. Its hart's lock held. Returns the harts (mask) to kick. */
@@ -394,8 +403,7 @@ u64 sched_harts_changed(void)
 	unsigned int h;
 	u64 kick = 0;
 
-	for_each_hart(h, sched_online)
-	{
+	for_each_hart(h, sched_online) {
 		struct sched_hart *s = &sched_harts[h];
 		const struct vcpu *v = s->curr;
 
@@ -520,7 +528,7 @@ struct choice {
 	struct vcpu *next; /* the first in its own queue, NULL: none */
 };
 
-static struct choice own_choice(const struct sched_hart *s, const struct vcpu *prev)
+static __force_inline struct choice own_choice(const struct sched_hart *s, const struct vcpu *prev)
 {
 	unsigned int hart = number_of(s);
 	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
@@ -548,18 +556,18 @@ static struct sched_hart *lock_better(struct sched_hart *s, const struct vcpu *p
 				      struct choice *c)
 {
 	unsigned int hart = number_of(s);
-	u64 below = c->next ? place_on(c->next, hart) : ~0ULL, others = ~BIT(hart), better;
-	struct sched_hart *other = NULL, *best = NULL;
+	u64 below = c->next ? place_on(c->next, hart) : ~0ULL, others = ~BIT(hart);
+	struct sched_hart *other = NULL, *best = NULL, *better;
 
 	if (c->stay && !prev->yielded)
 		below = now < limit_end(prev) ? 0 : min(below, prev->vruntime);
 	while ((better = queue_better(hart, others, below))) {
 		const struct vcpu *v;
 
-		others &= ~better;
+		others &= ~BIT(number_of(better));
 		if (other)
 			spin_unlock(&other->lock);
-		other = &sched_harts[ffs64(better) - 1];
+		other = better;
 		lock_second(s, other);
 		v = queue_first_for(other, hart);
 		if (v && place_on(v, hart) < below) {
@@ -583,9 +591,14 @@ static struct vcpu *pick(struct sched_hart *s, struct vcpu *prev, u64 now)
 {
 	unsigned int hart = number_of(s);
 	struct choice c = own_choice(s, prev);
-	struct sched_hart *from = s, *other = lock_better(s, prev, now, &c);
-	struct vcpu *theirs = other ? queue_first_for(other, hart) : NULL;
+	struct sched_hart *from = s, *other = NULL;
+	struct vcpu *theirs = NULL;
 
+	/* Who comes to another queue in this moment is looked for again, by offer(). */
+	if (READ_ONCE(sched_waiting))
+		other = lock_better(s, prev, now, &c);
+	if (other)
+		theirs = queue_first_for(other, hart);
 	if (theirs && (!c.next || place_on(theirs, hart) < place_on(c.next, hart))) {
 		c.next = theirs;
 		from = other;
@@ -641,8 +654,7 @@ static u64 hart_better_here(unsigned int hart)
 	u64 better = 0;
 	unsigned int h;
 
-	for_each_hart(h, READ_ONCE(sched_unhappy))
-	{
+	for_each_hart(h, READ_ONCE(sched_unhappy)) {
 		struct sched_hart *s = &sched_harts[h];
 		const struct vcpu *v;
 
@@ -657,6 +669,13 @@ static u64 hart_better_here(unsigned int hart)
 	return better;
 }
 
+/* Once it is gone nobody may be left who knows how far its pool has come. Else once a slice is enough. */
+static __force_inline bool min_is_due(const struct vcpu *v)
+{
+	return !is_idle(v) &&
+	       (!runnable(v) || v->vruntime > READ_ONCE(v->domain->pool->min_vruntime) + SLICE_NS);
+}
+
 void schedule(void)
 {
 	unsigned int hart = arch_hart();
@@ -669,12 +688,14 @@ void schedule(void)
 	spin_lock(&s->lock);
 	now = arch_time_ns();
 	sched_charge(prev, now);
-	if (!is_idle(prev))
+	if (min_is_due(prev))
 		queue_update_min(prev->domain->pool, now);
 	next = pick(s, prev, now);
 	if (next != prev)
 		switch_to(s, prev, next, now);
-	view_write(s);
+	/* Else what is seen there is right still. */
+	if (next != prev || (!is_idle(next) && next->vruntime != view_had(&s->view, now)))
+		view_write(s);
 	set_slice(s, now);
 	mark(&sched_idle, hart, is_idle(next));
 	if (!is_idle(next) && !likes(next, hart))
@@ -702,8 +723,7 @@ void sched_dump(void)
 {
 	unsigned int h;
 
-	for_each_hart(h, sched_online)
-	{
+	for_each_hart(h, sched_online) {
 		struct sched_hart *s = &sched_harts[h];
 		const struct vcpu *v;
 

@@ -14,11 +14,11 @@
  * all held, so whoever has one lock may rely on it. Inside a hart's lock: sched_share.lock, timers.
  *
  * What a hart shows without its lock: first, first_had, last, wanted and furthest of its queue; a view of who runs there; and
- * its bits in sched_waiting, sched_idle, sched_alone, sched_unhappy. The numbers are hints of where it is worth to take a lock. The masks,
+ * its bits in sched_waiting, sched_idle, sched_sliced, sched_unhappy. The numbers are hints of where it is worth to take a lock. The masks,
  * with wanted, are what no wake-up is lost by:
  * - Whoever puts a vCPU into a queue, or lets one that is there run on more harts, has written wanted and sched_waiting; then
- *   a full fence; then it looks at sched_idle and sched_alone and kicks a hart that may take it, or each that it may have a turn on.
- * - A hart that is about to idle, or to leave its vCPU without a slice, has set its bit there; then a full fence; then, without
+ *   a full fence; then it looks at sched_idle and sched_sliced and kicks a hart that may take it, or each that it may have a turn on.
+ * - A hart that is about to idle, or to leave its vCPU without a slice, has said so there; then a full fence; then, without
  *   a lock, it looks whether anybody waits that may run there (offer(), for all harts that are free, itself among them).
  * One of the two sees the other. A hart that was kicked for one vCPU and takes another, or none, passes the kick on in the same
  * offer(). wanted is exact: of each waiting vCPU every hart that it may use, and no other, so a hart that idles for good
@@ -56,9 +56,7 @@ struct sched_hart {
 	u64 furthest; /* whoever runs beside those that wait must have had this, or less: see queue_least_beside() */
 	struct sched_view view;
 	struct vcpu *curr, *idle;
-	/* Only the hart itself: */
-	struct timer slice;
-	bool sliced; /* the timer is armed: curr's turn ends */
+	struct timer slice; /* only the hart itself */
 } __aligned(64);
 
 extern struct sched_hart sched_harts[CONFIG_NR_CPUS];
@@ -66,11 +64,13 @@ extern struct sched_hart sched_harts[CONFIG_NR_CPUS];
 extern u64 sched_online; /* with all locks held */
 extern u64 sched_waiting; /* those in whose queues somebody waits */
 extern u64 sched_idle; /* each hart sets and clears its own bits in these: it idles, */
-extern u64 sched_alone; /* its vCPU has no slice that will end, */
+extern u64 sched_sliced; /* its vCPU has a slice that will end, */
 extern u64 sched_unhappy; /* its vCPU would rather be elsewhere */
 
+/* A shift for each: the base ISA counts no bits. */
 #define for_each_hart(h, mask) \
-	for (u64 _left = (mask); _left && ((h) = ffs64(_left) - 1, true); _left &= _left - 1)
+	for (u64 _left = ((h) = 0, (mask)); _left; (h)++, _left >>= 1) \
+		if (_left & 1)
 
 static inline unsigned int number_of(const struct sched_hart *s)
 {
@@ -171,10 +171,10 @@ void queue_refresh(struct sched_hart *s);
 /* Of those who wait there and may run on that hart the first by place_on(); NULL: none may. */
 struct vcpu *queue_first_for(const struct sched_hart *s, unsigned int hart);
 /*
- * No lock: of these other harts the one (mask) in whose queue the first has had least, of those in which somebody waits for
- * this one, if that is less than below. 0: there is none.
+ * No lock: of these other harts (mask) the one in whose queue the first has had least, of those in which somebody waits for
+ * this one, if that is less than below. NULL: there is none.
  */
-u64 queue_better(unsigned int hart, u64 others, u64 below);
+struct sched_hart *queue_better(unsigned int hart, u64 others, u64 below);
 /* No lock: whether anybody waits that may run on this hart. */
 bool queue_waits_for(unsigned int hart);
 /*

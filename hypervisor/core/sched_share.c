@@ -169,8 +169,7 @@ static void share_set(struct domain *d, u16 weight, u16 cap)
 	now = arch_time_ns();
 	harts = charge_all(d, now);
 	s->weight = weight;
-	for_each_hart(h, harts)
-	{
+	for_each_hart(h, harts) {
 		view_write(&sched_harts[h]);
 		running++;
 	}
