@@ -6,8 +6,8 @@
  * No wake is lost. Who waits sets its pause flag, then looks whether what it waits for is there, and kicks its hart if it is not;
  * who brings that writes it first, then clears the flag, and calls vcpu_wake(): both with sequentially consistent atomics, so one
  * of the two sees the other. vcpu_wake() finds the vCPU, under its hart's lock, in the queue (nothing to do), nowhere (it is put
- * there), or on that hart: then the hart, whose switch away from it is one hold of the same lock, looks at the flags once more in it,
- * and queues it. tests/unit/core/test_sched_model.c goes through it, tests/unit/explore through what comes between.
+ * there), or on that hart: then the hart, when it has switched away from it, ends that in one hold of the same lock, in which
+ * it looks at the flags once more and queues it. tests/unit/core/test_sched_model.c goes through it, tests/unit/explore through what comes between.
  */
 #include <arch-api.h>
 #include <console.h>
@@ -623,28 +623,37 @@ static struct vcpu *pick(struct sched_hart *s, struct vcpu *prev, u64 now)
 	return c.next;
 }
 
-static __force_inline void switch_to(struct sched_hart *s, struct vcpu *prev, struct vcpu *next,
-				     u64 now)
+/* The hart is its own from here on, though its state is not there yet. */
+static __force_inline void take_hart(struct sched_hart *s, struct vcpu *next, u64 now)
 {
-	bool waits;
-
 	s->curr = next;
 	runstate_set(next, RUNSTATE_running, now);
 	next->slice_start = now;
 	next->running = true;
 	if (next->domain->share.cap)
 		share_run(next->domain, 1, now);
+}
+
+/* No lock: whoever wants this hart's need not wait for the engine. */
+static __force_inline void switch_state(struct vcpu *prev, struct vcpu *next)
+{
 	/* Whoever makes something pending for it, or unmaps from it, looks at running afterwards. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	arch_context_switch(prev, next);
+}
+
+/* Its state is in its struct now, which it was not while it was "running" still: no other hart could take it. */
+static __force_inline void leave_hart(struct sched_hart *s, struct vcpu *prev, u64 now)
+{
+	/* Looked at once: whoever wakes it from here on finds it off its hart. */
+	bool waits = !is_idle(prev) && runnable(prev);
+
 	if (prev->domain->share.cap)
 		share_run(prev->domain, -1, now);
-	/* Looked at once: whoever wakes it from here on finds it off its hart. */
-	waits = !is_idle(prev) && runnable(prev);
 	if (waits)
 		queue_add(s, prev);
 	runstate_set(prev, waits || is_idle(prev) ? RUNSTATE_runnable : off_state(prev), now);
-	/* Its state is in its struct now; before, no other hart may take it, and afterwards it may be freed. */
+	/* It may be freed when the lock is. */
 	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
 }
 
@@ -681,6 +690,7 @@ void schedule(void)
 	unsigned int hart = arch_hart();
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
+	bool from_idle = is_idle(prev);
 	u64 now, kick, better = 0;
 
 	if (prev->domain->share.cap)
@@ -691,8 +701,15 @@ void schedule(void)
 	if (min_is_due(prev))
 		queue_update_min(prev->domain->pool, now);
 	next = pick(s, prev, now);
-	if (next != prev)
-		switch_to(s, prev, next, now);
+	if (next != prev) {
+		take_hart(s, next, now);
+		if (!from_idle) {
+			spin_unlock(&s->lock);
+			switch_state(prev, next);
+			spin_lock(&s->lock);
+		}
+		leave_hart(s, prev, now);
+	}
 	/* Else what is seen there is right still. */
 	if (next != prev || (!is_idle(next) && next->vruntime != view_had(&s->view, now)))
 		view_write(s);
@@ -702,6 +719,8 @@ void schedule(void)
 		better = next->preferred & may_use(next);
 	mark(&sched_unhappy, hart, better);
 	spin_unlock(&s->lock);
+	if (from_idle && next != prev) /* an idle vCPU has no state that anybody could want */
+		switch_state(prev, next);
 	/*
 	 * Those who still wait may be some that other harts can take: prev, or one that woke together with
 	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been

@@ -123,20 +123,24 @@ void sched_domain_destroy(struct domain *d)
 	timer_kill(&d->share.full);
 }
 
-/* All harts' locks held. Each that is on a hart is charged as it was so far: one that is alone is charged for hours here. */
-static u64 charge_all(struct domain *d, u64 now)
+/*
+ * All harts' locks held. Each that is on a hart, or on its way from one, is charged as it was so far: one that is alone is charged for hours
+ * here. Returns how many they are; *harts: where.
+ */
+static unsigned int charge_all(struct domain *d, u64 now, u64 *harts)
 {
-	unsigned int i;
+	unsigned int i, running = 0;
 	struct vcpu *v;
-	u64 harts = 0;
 
+	*harts = 0;
 	domain_for_each_vcpu(d, v, i) {
 		if (!v->running)
 			continue;
 		sched_charge(v, now);
-		harts |= BIT(v->hart);
+		*harts |= BIT(v->hart);
+		running++;
 	}
-	return harts;
+	return running;
 }
 
 /* The same: a cap, another one than before. Returns whether the domain had been stopped by the old one. */
@@ -162,17 +166,15 @@ static void share_set(struct domain *d, u16 weight, u16 cap)
 {
 	struct sched_share *s = &d->share;
 	bool go_on = false;
-	unsigned int h, running = 0;
+	unsigned int h, running;
 	u64 now, harts, kick = 0;
 
 	sched_lock_all();
 	now = arch_time_ns();
-	harts = charge_all(d, now);
+	running = charge_all(d, now, &harts);
 	s->weight = weight;
-	for_each_hart(h, harts) {
+	for_each_hart(h, harts)
 		view_write(&sched_harts[h]);
-		running++;
-	}
 	if (s->cap != cap) {
 		go_on = cap_set(s, cap, running, now);
 		kick = harts; /* those that run get another time at which they stop */
