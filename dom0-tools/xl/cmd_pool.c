@@ -151,7 +151,7 @@ static int read_cpus(struct xl *xl, const char *text, uint64_t of, uint64_t *mas
 		free(unfit);
 		return -1;
 	}
-	*mask = info.nr_cpus < CPUS_MAX ? set.mask & ((1ULL << info.nr_cpus) - 1) : set.mask;
+	*mask = set.mask & cpus_there(info.nr_cpus);
 	if (!strncmp(text, "node", 4) && !(*mask &= of))
 		return xl_error("'%s' has no such CPU: xl cpupool-list -c shows whose they are",
 				text);

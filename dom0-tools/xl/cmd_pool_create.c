@@ -79,7 +79,7 @@ static bool read_set(struct wanted *w, const char *key, const char *prefix, unsi
 		free(more);
 	}
 	free(text);
-	w->cpus = nr_cpus < CPUS_MAX ? set.mask & ((1ULL << nr_cpus) - 1) : set.mask;
+	w->cpus = set.mask & cpus_there(nr_cpus);
 	return true;
 }
 

@@ -102,9 +102,14 @@ __attribute__((format(printf, 1, 2))) static char *text_of(const char *fmt, ...)
 	return text;
 }
 
+uint64_t cpus_there(unsigned int nr_cpus)
+{
+	return nr_cpus < CPUS_MAX ? (1ULL << nr_cpus) - 1 : CPUS_ALL;
+}
+
 char *cpus_fit(struct cpus *c, unsigned int nr_cpus)
 {
-	uint64_t there = nr_cpus < CPUS_MAX ? (1ULL << nr_cpus) - 1 : CPUS_ALL;
+	uint64_t there = cpus_there(nr_cpus);
 
 	if (c->highest >= (int)nr_cpus)
 		return text_of("there is no CPU %d: the machine has 0 to %u", c->highest,

@@ -20,6 +20,8 @@ struct cpus {
  * the text.
  */
 const char *cpus_parse(const char *text, struct cpus *out);
+/* The CPUs (mask) of a machine that has so many. */
+uint64_t cpus_there(unsigned int nr_cpus);
 /*
  * Can a vCPU be bound to these on a machine with so many CPUs? NULL, or why not (the caller frees). Those that are not
  * there are taken out, unless all are meant.

@@ -75,8 +75,9 @@ static void move_vm(struct life *l, const char *name, const char *uuid)
 		st_write(l->xl, XBT_NULL, start, "/vm/%s/start_time", uuid);
 	vm = xl_sprintf("/vm/%s", uuid);
 	if (old && !strncmp(old, "/vm/", 4) && strcmp(old, vm)) {
-		st_replace(l->xl, vm, "/local/domain/%u/vm", l->domid);
+		/* In this order: whoever goes on in between still knows which one is to go. */
 		st_remove(l->xl, XBT_NULL, "%s", old);
+		st_replace(l->xl, vm, "/local/domain/%u/vm", l->domid);
 	}
 	free(vm);
 	free(start);

@@ -19,7 +19,10 @@ struct domain;
  */
 #define CPUPOOL_RATELIMIT_NS 500000
 
-/* Changes with the locks of all harts, but for min_vruntime, which is atomic; who has none reads harts and ratelimit_ns by READ_ONCE. */
+/*
+ * Changes with the locks of all harts, but for min_vruntime, which is atomic. Who has none of them reads
+ * harts by READ_ONCE; ratelimit_ns is read with the lock of a hart.
+ */
 struct cpupool {
 	bool used;
 	u64 harts; /* mask */

@@ -52,6 +52,18 @@ static u32 new_pool(u64 harts)
 	return id;
 }
 
+/* Two harts are in use: pool 0 keeps hart 0, and the domain has hart 1 in a pool of its own. */
+static u32 own_pool_for(domid_t domid)
+{
+	u32 id;
+
+	for (unsigned int h = 2; h < NR_HARTS; h++)
+		assert_int_equal(POOL(RMCPU, 0, h), 0);
+	id = new_pool(BIT(1));
+	assert_int_equal(POOL(MOVEDOMAIN, id, domid), 0);
+	return id;
+}
+
 static void all_down(void)
 {
 	only(0, NULL);
@@ -353,10 +365,7 @@ static void run_times_are_of_a_pool(void **state)
 	u64 start[2];
 
 	all_down();
-	for (unsigned int h = 2; h < NR_HARTS; h++)
-		assert_int_equal(POOL(RMCPU, 0, h), 0);
-	id = new_pool(BIT(1));
-	assert_int_equal(POOL(MOVEDOMAIN, id, 1), 0);
+	id = own_pool_for(1);
 	up(v);
 	up(w[0]);
 	up(w[1]);
@@ -391,10 +400,7 @@ static void place_in_the_queue(void **state)
 	u32 id;
 
 	all_down();
-	for (unsigned int h = 2; h < NR_HARTS; h++)
-		assert_int_equal(POOL(RMCPU, 0, h), 0);
-	id = new_pool(BIT(1));
-	assert_int_equal(POOL(MOVEDOMAIN, id, 2), 0);
+	id = own_pool_for(2);
 	up(runs);
 	up(waits);
 	pass(1000 * MS);
@@ -424,13 +430,9 @@ static void yields_in_its_pool(void **state)
 {
 	struct vcpu *v[] = { dom0->vcpu[0], u1->vcpu[0] }, *w[] = { u2->vcpu[0], u2->vcpu[1] };
 	struct vcpu *runs, *waits, *far;
-	u32 id;
 
 	all_down();
-	for (unsigned int h = 2; h < NR_HARTS; h++)
-		assert_int_equal(POOL(RMCPU, 0, h), 0);
-	id = new_pool(BIT(1));
-	assert_int_equal(POOL(MOVEDOMAIN, id, 2), 0);
+	own_pool_for(2);
 	for (unsigned int i = 0; i < 2; i++) {
 		up(v[i]);
 		up(w[i]);
@@ -488,13 +490,9 @@ static void yields_on_its_way_out(void **state)
 static void no_tick_for_others(void **state)
 {
 	struct vcpu *v = u1->vcpu[0], *w[] = { u2->vcpu[0], u2->vcpu[1] };
-	u32 id;
 
 	all_down();
-	for (unsigned int h = 2; h < NR_HARTS; h++)
-		assert_int_equal(POOL(RMCPU, 0, h), 0);
-	id = new_pool(BIT(1));
-	assert_int_equal(POOL(MOVEDOMAIN, id, 1), 0);
+	own_pool_for(1);
 	up(w[0]);
 	up(w[1]);
 	up(v);

@@ -28,6 +28,7 @@ struct fake_domain {
 	uint32_t vcpus, online; /* there are; the guest has on (0: it has not run) */
 	uint64_t pages, max_pages;
 	uint32_t ports, started;
+	uint32_t ready; /* its first vCPU has a state: until then it does not run, whoever unpauses it */
 	uint32_t pauses; /* by the toolstack; they nest, as Xen's */
 	uint64_t cpu_ns; /* beside what all have */
 	uint32_t weight, cap; /* 0 weight: 256 */
@@ -78,6 +79,17 @@ static inline struct fake *fake_map(void)
 	return f;
 }
 
+/* It runs once, when it is both ready and not paused. */
+static inline void fake_run(struct fake_domain *d)
+{
+	uint32_t none = 0;
+
+	if (__atomic_load_n(&d->ready, __ATOMIC_SEQ_CST) &&
+	    !(__atomic_load_n(&d->flags, __ATOMIC_SEQ_CST) & XEN_DOMINF_paused))
+		__atomic_compare_exchange_n(&d->started, &none, 1, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST);
+}
+
 /* False: the toolstack has not paused it. Several may try at once. */
 static inline bool fake_unpause(struct fake_domain *d)
 {
@@ -90,9 +102,9 @@ static inline bool fake_unpause(struct fake_domain *d)
 					      __ATOMIC_SEQ_CST));
 	if (n > 1)
 		return true;
-	d->flags &= ~XEN_DOMINF_paused;
-	d->flags |= XEN_DOMINF_blocked;
-	d->started = 1;
+	__atomic_fetch_and(&d->flags, ~XEN_DOMINF_paused, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&d->flags, XEN_DOMINF_blocked, __ATOMIC_SEQ_CST);
+	fake_run(d);
 	return true;
 }
 

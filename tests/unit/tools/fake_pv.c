@@ -108,8 +108,8 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 
 	if (!d)
 		return -ESRCH;
-	d->pauses++;
-	d->flags |= XEN_DOMINF_paused;
+	__atomic_fetch_add(&d->pauses, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&d->flags, XEN_DOMINF_paused, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -585,8 +585,14 @@ int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port
 
 int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_guest_context *ctx)
 {
-	(void)domid;
-	(void)vcpu;
+	struct fake_domain *d = find(pv, domid);
+
 	(void)ctx;
-	return broken(pv) ? -EINVAL : 0;
+	if (broken(pv))
+		return -EINVAL;
+	if (!vcpu) {
+		__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);
+		fake_run(d);
+	}
+	return 0;
 }

@@ -13,6 +13,9 @@ verdict() {
 "$script" a "echo one; exit 3" b "echo two >&2" >sbs.out 2>sbs.err
 [ $? = 1 ] && grep -qx '\[a\] one' sbs.out && grep -qx '\[b\] two' sbs.out && grep -q '^failed: a ' sbs.err
 verdict $? "lines have names, and who failed is said"
+"$script" a "echo 'not ok - mine'; seq 60; exit 1" b "sleep 0.3; seq 60; exit 0" >sbs.out 2>sbs.err
+[ $? = 1 ] && grep -q '\[a\] not ok - mine$' sbs.err && grep -qx '\[a\] 60' sbs.err && ! grep -q '\[b\]' sbs.err && tail -n 1 sbs.err | grep -q '^failed: a '
+verdict $? "what failed is said again last, however much the others say"
 "$script" a true b "sleep 0.1; echo late" >sbs.out
 [ $? = 0 ] && grep -qx '\[b\] late' sbs.out
 verdict $? "nothing that is said is lost"

@@ -10,12 +10,6 @@ fits() {
 	shift
 	"$out/fake-xl" "$@" --json >json && /usr/bin/python3 "$here/check_json.py" "$schema" <json
 }
-# line N command...: that line of its output
-line() {
-	line=$1
-	shift
-	"$@" | sed -n "${line}p"
-}
 
 check "create" xl create -q a.cfg vcpus=2 maxvcpus=4 uuid=11111111-2222-3333-4444-555555555555
 check "one without devices, paused" xl create -q -p b.cfg "disk=[]" "vif=[]"

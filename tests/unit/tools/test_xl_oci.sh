@@ -16,9 +16,9 @@ cp disk.img image.tar
 cat >hook <<-END
 	cd $root
 	id=\$(xenstore-list /local/domain | sort -n | tail -1)
-	xenstore-ls /local/domain/\$id/oci >told
 	xenstore-ls -p /local/domain/\$id | grep -E '^oci' >rights
 	"$out/fake-xl" list -l \$id >listed 2>&1
+	xenstore-ls /local/domain/\$id/oci >told.new && mv told.new told
 	[ ! -e answer ] || xenstore-write /local/domain/\$id/data/oci "\$(cat answer)"
 	exit \$(cat status 2>/dev/null || echo 0)
 END
@@ -264,6 +264,7 @@ END
 rm -f told
 check "xl create" xl create -q -f o.cfg
 check "it lives" lives o.boot
+check "it has been told" wait_for [ -e told ]
 for line in 'ref = "tag"' 'entrypoint = ""' 'user = "5:6"' 'workdir = "/w"' 'hostname = "o.boot"' 'read-only = "1"' 'stop-timeout = "3"' 'network = "dhcp"' ' 0 = "A=b\nc"' \
 	' 0 = "-x"' ' 1 = "two "words""'; do
 	told "$line"
@@ -302,8 +303,10 @@ echo no >layout/other
 mkdir packed
 echo old >packed/of-somebody-killed.packed-abc123
 echo theirs >packed/others.img
+rm told
 check "xl create" xl create -q name=d.boot oci=layout:tag on_poweroff=restart
 check "it lives" lives d.boot
+check "it has been told" wait_for [ -e told ]
 told 'ref = "tag"'
 check "the image is a disk that it can only read" reads d.boot "$root/packed/d.boot.packed-[A-Za-z0-9]{6}"
 check "of which nothing is left, and others' files are" [ "$(ls packed)" = others.img ]

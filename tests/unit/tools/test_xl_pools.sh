@@ -4,11 +4,6 @@
 # Usage: test_xl_pools.sh <directory where the tests were built>.
 . "$(dirname -- "$0")/xl_lib.sh"
 
-line() {
-	n=$1
-	shift
-	"$@" | sed -n "${n}p"
-}
 # pool_of NAME POOL: it is in that one
 pool_of() { [ "$(xl list -c "$1" | awk 'NR == 2 { print $NF }')" = "$2" ]; }
 # cpus POOL LIST: that it has

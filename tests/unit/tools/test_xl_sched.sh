@@ -4,11 +4,6 @@
 # machine has two CPUs. Usage: test_xl_sched.sh <directory where the tests were built>.
 . "$(dirname -- "$0")/xl_lib.sh"
 
-line() {
-	n=$1
-	shift
-	"$@" | sed -n "${n}p"
-}
 # share NAME "WEIGHT CAP": it has these
 share() { [ "$(xl sched-credit2 -d "$1" | awk 'NR == 2 { print $3, $4 }')" = "$2" ]; }
 # bound NAME VCPU "HARD / SOFT"

@@ -70,6 +70,12 @@ says() {
 		bad "$*"
 	fi
 }
+# line N command...: the N-th line that it prints
+line() {
+	number=$1
+	shift
+	"$@" | sed -n "${number}p"
+}
 xl() { "$out/fake-xl" "$@"; }
 # xl that gives up soon: for what nobody will answer (waits.h)
 hasty() { HASTY=1 "$out/fake-xl" "$@"; }
