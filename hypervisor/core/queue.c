@@ -39,42 +39,6 @@ void sched_unlock_all(void)
 
 /* ---- a queue ---- */
 
-/* How much one that runs must have had at least while v waits for its hart. */
-static u64 least_beside(const struct vcpu *v)
-{
-	u64 most = weighted(MOST_AHEAD_NS, weight_of(v));
-
-	return v->vruntime > most ? v->vruntime - most : 0;
-}
-
-/* Shows both ends; wanted goes before. */
-static __force_inline void show(struct sched_hart *s)
-{
-	const struct vcpu *first = list_first(&s->queue, struct vcpu, run_list);
-	const struct vcpu *last = list_entry(s->queue.prev, struct vcpu, run_list);
-	bool empty = list_empty(&s->queue);
-
-	s->first_had = empty ? 0 : first->vruntime;
-	s->last = empty ? 0 : place(last);
-	s->first = empty ? ~0ULL : place(first);
-	mark(&sched_waiting, number_of(s), !empty);
-}
-
-void queue_add(struct sched_hart *s, struct vcpu *v)
-{
-	struct vcpu *pos;
-
-	list_for_each(pos, &s->queue, run_list) {
-		if (place(pos) > place(v))
-			break;
-	}
-	list_add_tail(&v->run_list, &pos->run_list);
-	v->on_queue = true;
-	WRITE_ONCE(s->wanted, s->wanted | may_use(v));
-	s->furthest = max(s->furthest, least_beside(v));
-	show(s);
-}
-
 void queue_refresh(struct sched_hart *s)
 {
 	u64 wanted = 0;
@@ -88,29 +52,13 @@ void queue_refresh(struct sched_hart *s)
 	WRITE_ONCE(s->wanted, wanted);
 	if (!wanted)
 		s->furthest = 0;
-	show(s);
+	queue_show(s);
 }
 
-void queue_del(struct sched_hart *s, struct vcpu *v)
+struct vcpu *queue_search(const struct sched_hart *s, unsigned int hart)
 {
-	list_del(&v->run_list);
-	v->on_queue = false;
-	if (!list_empty(&s->queue)) {
-		queue_refresh(s);
-		return;
-	}
-	WRITE_ONCE(s->wanted, 0);
-	s->furthest = s->first_had = s->last = 0;
-	s->first = ~0ULL;
-	mark(&sched_waiting, number_of(s), false);
-}
+	struct vcpu *v, *first = NULL;
 
-struct vcpu *queue_first_for(const struct sched_hart *s, unsigned int hart)
-{
-	struct vcpu *v = list_first(&s->queue, struct vcpu, run_list), *first = NULL;
-
-	if (list_empty(&s->queue) || (allowed(v, hart) && likes(v, hart))) /* mostly */
-		return list_empty(&s->queue) ? NULL : v;
 	list_for_each(v, &s->queue, run_list) {
 		if (first && place(v) >= place_on(first, hart))
 			break;
@@ -139,18 +87,18 @@ struct sched_hart *queue_better(unsigned int hart, u64 others, u64 below)
 	return better;
 }
 
-bool queue_waits_for(unsigned int hart)
+bool queue_others_wait_for(const struct sched_hart *s)
 {
 	unsigned int h;
 
-	for_each_hart(h, READ_ONCE(sched_waiting)) {
-		if (READ_ONCE(sched_harts[h].wanted) & BIT(hart))
+	for_each_hart(h, READ_ONCE(sched_waiting) & ~s->bit) {
+		if (READ_ONCE(sched_harts[h].wanted) & s->bit)
 			return true;
 	}
 	return false;
 }
 
-bool queue_next(unsigned int hart, const struct cpupool *p, u64 *had, u64 *last)
+bool queue_next(const struct sched_hart *own, const struct cpupool *p, u64 *had, u64 *last)
 {
 	u64 first = ~0ULL;
 	unsigned int h;
@@ -162,7 +110,7 @@ bool queue_next(unsigned int hart, const struct cpupool *p, u64 *had, u64 *last)
 
 		if (wanted & READ_ONCE(p->harts))
 			*last = max(*last, READ_ONCE(s->last));
-		if (wanted & BIT(hart) && READ_ONCE(s->first) < first) {
+		if (wanted & own->bit && READ_ONCE(s->first) < first) {
 			first = READ_ONCE(s->first);
 			*had = READ_ONCE(s->first_had);
 		}
@@ -230,19 +178,14 @@ void queue_update_min(struct cpupool *p, u64 now)
 
 void view_write(struct sched_hart *s)
 {
-	const struct vcpu *v = s->curr;
-
 	WRITE_ONCE(s->view_seq, s->view_seq + 1);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	s->view.pool = is_idle(v) ? NULL : v->domain->pool;
-	s->view.had = v->vruntime;
-	s->view.since = v->slice_start;
-	s->view.weight = is_idle(v) ? SCHED_WEIGHT_DEFAULT : weight_of(v);
+	s->view = view_own(s);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	WRITE_ONCE(s->view_seq, s->view_seq + 1);
 }
 
-struct sched_view view_read(const struct sched_hart *s)
+struct sched_view view_read_other(const struct sched_hart *s)
 {
 	struct sched_view w;
 	u32 seq;

@@ -30,8 +30,13 @@
 
 static void slice_end(void *unused)
 {
+	struct sched_hart *s = &sched_harts[arch_hart()];
+
 	(void)unused;
-	arch_kick_hart(arch_hart());
+	if (arch_time_ns() < s->slice_until)
+		timer_set(&s->slice, s->slice_until);
+	else
+		arch_kick_hart(arch_hart());
 }
 
 void sched_init_hart(unsigned int hart, struct vcpu *idle)
@@ -40,13 +45,14 @@ void sched_init_hart(unsigned int hart, struct vcpu *idle)
 
 	timer_init(&s->slice, slice_end, NULL);
 	list_init(&s->queue);
+	s->bit = BIT(hart);
 	s->idle = s->curr = idle;
 	idle->hart = hart;
 	idle->running = true;
 	idle->runstate = RUNSTATE_running;
 	idle->runstate_entry = arch_time_ns();
 	view_write(s);
-	mark(&sched_idle, hart, true);
+	mark(&sched_idle, s, true);
 	/* Several come at once, but no domain runs yet: one lock, and one that is there, is enough. */
 	spin_lock(&sched_harts[0].lock);
 	sched_online |= BIT(hart);
@@ -231,8 +237,7 @@ static u64 limit_end(const struct vcpu *curr)
 static __force_inline void set_slice(struct sched_hart *s, u64 now)
 {
 	const struct vcpu *curr = s->curr;
-	unsigned int hart = number_of(s);
-	bool sliced = !is_idle(curr) && queue_waits_for(hart);
+	bool sliced = !is_idle(curr) && queue_waits_for(s);
 	u64 end = ~0ULL, limit;
 
 	if (sliced) {
@@ -243,11 +248,13 @@ static __force_inline void set_slice(struct sched_hart *s, u64 now)
 	}
 	if (curr->domain->share.cap)
 		end = min(end, share_end(curr->domain, now));
-	if (end != ~0ULL)
-		timer_set(&s->slice, end);
-	else
+	s->slice_until = end;
+	/* One that is set for an earlier time stays: it costs less to look at the clock then than to set it at each switch. */
+	if (end == ~0ULL)
 		timer_stop(&s->slice);
-	mark(&sched_sliced, hart, sliced);
+	else if (!s->slice.armed || s->slice.expires > end)
+		timer_set(&s->slice, end);
+	mark(&sched_sliced, s, sliced);
 }
 
 /* It may run from now on, and is neither on a hart nor in the queue. Its hart's lock held. Returns the harts (mask) to kick. */
@@ -495,10 +502,10 @@ void vcpu_yield(void)
 	u64 had, last, credit;
 
 	/* Nobody to make room for: a guest that yields until something happens should not keep the lock busy. */
-	if (!queue_waits_for(hart))
+	if (!queue_waits_for(s))
 		return;
 	spin_lock(&s->lock);
-	if (!allowed(v, hart) || !queue_next(hart, v->domain->pool, &had, &last)) {
+	if (!allowed(v, hart) || !queue_next(s, v->domain->pool, &had, &last)) {
 		spin_unlock(&s->lock);
 		return;
 	}
@@ -509,7 +516,8 @@ void vcpu_yield(void)
 	v->yielded = last < v->vruntime ?
 			     1 :
 			     min(last + 1 - v->vruntime, weighted(SLICE_NS, weight_of(v)));
-	view_write(s);
+	if (machine.nr_harts > 1)
+		view_write(s);
 	spin_unlock(&s->lock);
 	arch_kick_hart(hart);
 }
@@ -517,7 +525,7 @@ void vcpu_yield(void)
 /* ---- the switch ---- */
 
 /* A hart that it likes better than this one has nothing to do: it goes there. */
-static bool better_elsewhere(const struct vcpu *v, unsigned int hart)
+static __force_inline bool better_elsewhere(const struct vcpu *v, unsigned int hart)
 {
 	return !likes(v, hart) && READ_ONCE(sched_idle) & v->preferred & may_use(v);
 }
@@ -528,10 +536,11 @@ struct choice {
 	struct vcpu *next; /* the first in its own queue, NULL: none */
 };
 
-static __force_inline struct choice own_choice(const struct sched_hart *s, const struct vcpu *prev)
+/* runs: prev may run on. If that has changed since, this hart has been kicked for it. */
+static __force_inline struct choice own_choice(const struct sched_hart *s, unsigned int hart,
+					       const struct vcpu *prev, bool runs)
 {
-	unsigned int hart = number_of(s);
-	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
+	bool stay = runs && allowed(prev, hart);
 
 	return (struct choice){ stay && !better_elsewhere(prev, hart), queue_first_for(s, hart) };
 }
@@ -552,8 +561,8 @@ static void lock_second(struct sched_hart *s, struct sched_hart *other)
  * The queue of another hart in which somebody waits that should go first here, NULL: there is none. Its lock is held then.
  * Mostly the first that is looked into; more than one only where its first may not run here, or would rather be elsewhere.
  */
-static struct sched_hart *lock_better(struct sched_hart *s, const struct vcpu *prev, u64 now,
-				      struct choice *c)
+static __noinline struct sched_hart *lock_better(struct sched_hart *s, const struct vcpu *prev,
+						 bool runs, u64 now, struct choice *c)
 {
 	unsigned int hart = number_of(s);
 	u64 below = c->next ? place_on(c->next, hart) : ~0ULL, others = ~BIT(hart);
@@ -582,22 +591,22 @@ static struct sched_hart *lock_better(struct sched_hart *s, const struct vcpu *p
 		if (best)
 			lock_second(s, best);
 	}
-	*c = own_choice(s, prev); /* as it is now */
+	*c = own_choice(s, hart, prev, runs); /* as it is now */
 	return best;
 }
 
 /* The one that runs next on this hart; it is on no queue afterwards, and belongs to this hart. */
-static struct vcpu *pick(struct sched_hart *s, struct vcpu *prev, u64 now)
+static __force_inline struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev,
+					bool runs, u64 now)
 {
-	unsigned int hart = number_of(s);
-	struct choice c = own_choice(s, prev);
+	struct choice c = own_choice(s, hart, prev, runs);
 	struct sched_hart *from = s, *other = NULL;
 	struct vcpu *theirs = NULL;
 
 	/* Who comes to another queue in this moment is looked for again, by offer(). */
-	if (READ_ONCE(sched_waiting))
-		other = lock_better(s, prev, now, &c);
-	if (other)
+	if (READ_ONCE(sched_waiting) & ~s->bit)
+		other = lock_better(s, prev, runs, now, &c);
+	if (unlikely(other))
 		theirs = queue_first_for(other, hart);
 	if (theirs && (!c.next || place_on(theirs, hart) < place_on(c.next, hart))) {
 		c.next = theirs;
@@ -619,7 +628,8 @@ static struct vcpu *pick(struct sched_hart *s, struct vcpu *prev, u64 now)
 	if (is_idle(c.next))
 		return c.next;
 	c.next->yielded = 0;
-	c.next->vruntime = queue_least_beside(hart, c.next->vruntime);
+	if (READ_ONCE(sched_waiting))
+		c.next->vruntime = queue_least_beside(hart, c.next->vruntime);
 	return c.next;
 }
 
@@ -678,11 +688,13 @@ static u64 hart_better_here(unsigned int hart)
 	return better;
 }
 
-/* Once it is gone nobody may be left who knows how far its pool has come. Else once a slice is enough. */
-static __force_inline bool min_is_due(const struct vcpu *v)
+/* If it goes, nobody may be left who knows how far its pool has come. Else once a slice is enough. */
+static __force_inline bool min_is_due(const struct sched_hart *s, const struct vcpu *prev,
+				      bool runs)
 {
-	return !is_idle(v) &&
-	       (!runnable(v) || v->vruntime > READ_ONCE(v->domain->pool->min_vruntime) + SLICE_NS);
+	return !is_idle(prev) &&
+	       ((!runs && !s->wanted) ||
+		prev->vruntime > READ_ONCE(prev->domain->pool->min_vruntime) + SLICE_NS);
 }
 
 void schedule(void)
@@ -690,7 +702,7 @@ void schedule(void)
 	unsigned int hart = arch_hart();
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
-	bool from_idle = is_idle(prev);
+	bool from_idle = is_idle(prev), alone = machine.nr_harts == 1, runs;
 	u64 now, kick, better = 0;
 
 	if (prev->domain->share.cap)
@@ -698,26 +710,30 @@ void schedule(void)
 	spin_lock(&s->lock);
 	now = arch_time_ns();
 	sched_charge(prev, now);
-	if (min_is_due(prev))
+	runs = !from_idle && runnable(prev);
+	if (min_is_due(s, prev, runs))
 		queue_update_min(prev->domain->pool, now);
-	next = pick(s, prev, now);
+	next = pick(s, hart, prev, runs, now);
 	if (next != prev) {
 		take_hart(s, next, now);
 		if (!from_idle) {
-			spin_unlock(&s->lock);
+			if (!alone)
+				spin_unlock(&s->lock);
 			switch_state(prev, next);
-			spin_lock(&s->lock);
+			if (!alone)
+				spin_lock(&s->lock);
 		}
 		leave_hart(s, prev, now);
 	}
 	/* Else what is seen there is right still. */
-	if (next != prev || (!is_idle(next) && next->vruntime != view_had(&s->view, now)))
+	if (!alone &&
+	    (next != prev || (!is_idle(next) && next->vruntime != view_had(&s->view, now))))
 		view_write(s);
 	set_slice(s, now);
-	mark(&sched_idle, hart, is_idle(next));
+	mark(&sched_idle, s, is_idle(next));
 	if (!is_idle(next) && !likes(next, hart))
 		better = next->preferred & may_use(next);
-	mark(&sched_unhappy, hart, better);
+	mark(&sched_unhappy, s, better);
 	spin_unlock(&s->lock);
 	if (from_idle && next != prev) /* an idle vCPU has no state that anybody could want */
 		switch_state(prev, next);

@@ -49,6 +49,7 @@ struct sched_view {
 struct sched_hart {
 	struct spinlock lock;
 	u32 view_seq; /* odd: view is being written */
+	u64 bit; /* its own, in masks */
 	struct list_head queue; /* of vCPUs, in the order of place() */
 	u64 first, first_had,
 		last; /* place() and vruntime of the first, place() of the last; first ~0: none waits */
@@ -56,7 +57,8 @@ struct sched_hart {
 	u64 furthest; /* whoever runs beside those that wait must have had this, or less: see queue_least_beside() */
 	struct sched_view view;
 	struct vcpu *curr, *idle;
-	struct timer slice; /* only the hart itself */
+	struct timer slice; /* only the hart itself; it may fire too early, and is armed anew then */
+	u64 slice_until; /* when it should */
 } __aligned(64);
 
 extern struct sched_hart sched_harts[CONFIG_NR_CPUS];
@@ -78,14 +80,14 @@ static inline unsigned int number_of(const struct sched_hart *s)
 }
 
 /* The hart's bit in one of those masks; nothing is written that is so already. */
-static inline void mark(u64 *mask, unsigned int hart, bool on)
+static __force_inline void mark(u64 *mask, const struct sched_hart *s, bool on)
 {
-	if (on == !!(READ_ONCE(*mask) & BIT(hart)))
+	if (on == !!(READ_ONCE(*mask) & s->bit))
 		return;
 	if (on)
-		__atomic_fetch_or(mask, BIT(hart), __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(mask, s->bit, __ATOMIC_SEQ_CST);
 	else
-		__atomic_fetch_and(mask, ~BIT(hart), __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(mask, ~s->bit, __ATOMIC_SEQ_CST);
 }
 
 /* ---- locks ---- */
@@ -121,7 +123,7 @@ static __force_inline u64 may_use(const struct vcpu *v)
 {
 	u64 pool = v->domain->pool->harts, pinned = v->pinned & pool;
 
-	return pinned ? pinned : pool;
+	return unlikely(pinned) ? pinned : pool;
 }
 
 static __force_inline bool allowed(const struct vcpu *v, unsigned int hart)
@@ -132,8 +134,11 @@ static __force_inline bool allowed(const struct vcpu *v, unsigned int hart)
 /* Where it may use none of those that it prefers it prefers none. */
 static __force_inline bool likes(const struct vcpu *v, unsigned int hart)
 {
-	u64 preferred = v->preferred & may_use(v);
+	u64 preferred = v->preferred;
 
+	if (likely(!preferred))
+		return true;
+	preferred &= may_use(v);
 	return !preferred || preferred & BIT(hart);
 }
 
@@ -164,36 +169,117 @@ static inline u64 place_on(const struct vcpu *v, unsigned int hart)
 	return place(v) + (likes(v, hart) ? 0 : SLICE_NS);
 }
 
-void queue_add(struct sched_hart *s, struct vcpu *v);
-void queue_del(struct sched_hart *s, struct vcpu *v);
+/* How much one that runs must have had at least while v waits for its hart. */
+static inline u64 least_beside(const struct vcpu *v)
+{
+	u64 most = weighted(MOST_AHEAD_NS, weight_of(v));
+
+	return v->vruntime > most ? v->vruntime - most : 0;
+}
+
+/* Shows both ends; wanted goes before. */
+static __force_inline void queue_show(struct sched_hart *s)
+{
+	const struct vcpu *first = list_first(&s->queue, struct vcpu, run_list);
+	const struct vcpu *last = list_entry(s->queue.prev, struct vcpu, run_list);
+	bool empty = list_empty(&s->queue);
+
+	s->first_had = empty ? 0 : first->vruntime;
+	s->last = empty ? 0 : place(last);
+	s->first = empty ? ~0ULL : place(first);
+	mark(&sched_waiting, s, !empty);
+}
+
+static __force_inline void queue_add(struct sched_hart *s, struct vcpu *v)
+{
+	u64 at = place(v);
+	struct vcpu *pos;
+
+	list_for_each(pos, &s->queue, run_list) {
+		if (place(pos) > at)
+			break;
+	}
+	list_add_tail(&v->run_list, &pos->run_list);
+	v->on_queue = true;
+	WRITE_ONCE(s->wanted, s->wanted | may_use(v));
+	s->furthest = max(s->furthest, least_beside(v));
+	queue_show(s);
+}
+
 /* What those who wait there may has changed. */
 void queue_refresh(struct sched_hart *s);
+
+static __force_inline void queue_del(struct sched_hart *s, struct vcpu *v)
+{
+	list_del(&v->run_list);
+	v->on_queue = false;
+	if (!list_empty(&s->queue)) {
+		queue_refresh(s);
+		return;
+	}
+	WRITE_ONCE(s->wanted, 0);
+	s->furthest = s->first_had = s->last = 0;
+	s->first = ~0ULL;
+	mark(&sched_waiting, s, false);
+}
+
+struct vcpu *queue_search(const struct sched_hart *s, unsigned int hart);
+
 /* Of those who wait there and may run on that hart the first by place_on(); NULL: none may. */
-struct vcpu *queue_first_for(const struct sched_hart *s, unsigned int hart);
+static __force_inline struct vcpu *queue_first_for(const struct sched_hart *s, unsigned int hart)
+{
+	struct vcpu *v = list_first(&s->queue, struct vcpu, run_list);
+
+	if (list_empty(&s->queue))
+		return NULL;
+	return allowed(v, hart) && likes(v, hart) ? v : queue_search(s, hart);
+}
+
 /*
  * No lock: of these other harts (mask) the one in whose queue the first has had least, of those in which somebody waits for
  * this one, if that is less than below. NULL: there is none.
  */
 struct sched_hart *queue_better(unsigned int hart, u64 others, u64 below);
-/* No lock: whether anybody waits that may run on this hart. */
-bool queue_waits_for(unsigned int hart);
+/* No lock: whether anybody waits in a queue of others that may run on this hart. */
+bool queue_others_wait_for(const struct sched_hart *s);
+/* No lock: whether anybody waits that may. */
+static __force_inline bool queue_waits_for(const struct sched_hart *s)
+{
+	return READ_ONCE(s->wanted) & s->bit ||
+	       (READ_ONCE(sched_waiting) & ~s->bit && queue_others_wait_for(s));
+}
 /*
  * No lock: the same; then *had is what the first of them has had, or the one before it in its queue, *last the place of the last one
  * that waits in the pool.
  */
-bool queue_next(unsigned int hart, const struct cpupool *p, u64 *had, u64 *last);
+bool queue_next(const struct sched_hart *own, const struct cpupool *p, u64 *had, u64 *last);
 /*
  * One is about to run on the hart that has had so much: what it has to have had beside those that wait for it. The hart's own lock
  * held; others' queues that are busy are passed over until the next time.
  */
 u64 queue_least_beside(unsigned int hart, u64 had);
-/* Brings the pool's min_vruntime up to the least of those that run or wait. No lock. */
+/* Brings the pool's min_vruntime up to the least of those that run or wait. Any hart's lock held. */
 void queue_update_min(struct cpupool *p, u64 now);
 
-/* Shows who is on the hart. */
+/* Shows who is on the hart, as view_own() sees it, to other harts. */
 void view_write(struct sched_hart *s);
-/* No lock. */
-struct sched_view view_read(const struct sched_hart *s);
+/* Of another hart. No lock. */
+struct sched_view view_read_other(const struct sched_hart *s);
+
+/* That of this hart, which nobody else changes while any lock is held; or the lock of that hart is held. */
+static __force_inline struct sched_view view_own(const struct sched_hart *s)
+{
+	const struct vcpu *v = s->curr;
+
+	return (struct sched_view){ v->domain->pool, v->vruntime, v->slice_start, weight_of(v) };
+}
+
+/* Any hart's lock held. */
+static __force_inline struct sched_view view_read(const struct sched_hart *s)
+{
+	return s == &sched_harts[arch_hart()] ? view_own(s) : view_read_other(s);
+}
+
 /* What the one seen has had by now: it is charged only when its hart schedules, which one that is alone may not do for hours. */
 static inline u64 view_had(const struct sched_view *w, u64 now)
 {
@@ -225,10 +311,12 @@ void cpupool_add_hart(unsigned int hart); /* at boot, to pool 0. All locks held 
 
 void runstate_write(struct vcpu *v); /* to the registered area, which is there */
 
+/* now may be a little earlier than the last change: the hart that takes a vCPU has looked at its clock before another one queued it. */
 static __force_inline void runstate_set(struct vcpu *v, int state, u64 now)
 {
 	if (v->runstate == state)
 		return;
+	now = max(now, v->runstate_entry);
 	v->runstate_time[v->runstate] += now - v->runstate_entry;
 	v->runstate_entry = now;
 	v->runstate = state;

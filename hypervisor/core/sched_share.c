@@ -29,7 +29,7 @@ static void bring_up(struct sched_share *s, u64 now)
 		s->left = FULL(s->cap);
 	else
 		s->left += (s64)passed * rate;
-	s->filled = now;
+	s->filled = max(s->filled, now); /* a hart that waited for a lock comes with an earlier time */
 }
 
 static void await_full(struct sched_share *s, u64 now)
