@@ -257,6 +257,18 @@ static __force_inline void set_slice(struct sched_hart *s, u64 now)
 	mark(&sched_sliced, s, sliced);
 }
 
+/* One that has come has slept. Where it has had no less than this hart's vCPU, sleeping credit aside, it is not behind its pool. */
+static __force_inline void raise_sleeper(const struct sched_hart *here, struct vcpu *v, u64 now)
+{
+	struct sched_view w = view_own(here);
+	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+
+	if (w.pool == v->domain->pool && v->vruntime + credit >= view_had(&w, now))
+		return;
+	queue_update_min(v->domain->pool, now);
+	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
+}
+
 /* It may run from now on, and is neither on a hart nor in the queue. Its hart's lock held. Returns the harts (mask) to kick. */
 static u64 come(struct sched_hart *s, struct vcpu *v, u64 now)
 {
@@ -264,8 +276,7 @@ static u64 come(struct sched_hart *s, struct vcpu *v, u64 now)
 	u64 idle, ahead = 0, kick;
 	struct free_harts f;
 
-	queue_update_min(v->domain->pool, now);
-	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
+	raise_sleeper(here, v, now);
 	v->yielded = 0;
 	queue_add(s, v);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
