@@ -29,7 +29,8 @@ static void bring_up(struct sched_share *s, u64 now)
 		s->left = FULL(s->cap);
 	else
 		s->left += (s64)passed * rate;
-	s->filled = max(s->filled, now); /* a hart that waited for a lock comes with an earlier time */
+	/* A hart that waited for a lock comes with an earlier time. */
+	s->filled = max(s->filled, now);
 }
 
 static void await_full(struct sched_share *s, u64 now)
