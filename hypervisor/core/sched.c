@@ -33,10 +33,10 @@ static void slice_end(void *unused)
 	struct sched_hart *s = &sched_harts[arch_hart()];
 
 	(void)unused;
-	if (arch_time_ns() < s->slice_until)
-		timer_set(&s->slice, s->slice_until);
-	else
+	if (arch_time_ns() >= s->slice_until)
 		arch_kick_hart(arch_hart());
+	else if (s->slice_until != ~0ULL)
+		timer_set(&s->slice, s->slice_until);
 }
 
 void sched_init_hart(unsigned int hart, struct vcpu *idle)
@@ -250,22 +250,23 @@ static __force_inline void set_slice(struct sched_hart *s, u64 now)
 		end = min(end, share_end(curr->domain, now));
 	s->slice_until = end;
 	/* One that is set for an earlier time stays: it costs less to look at the clock then than to set it at each switch. */
-	if (end == ~0ULL)
+	if (end == ~0ULL && is_idle(curr))
 		timer_stop(&s->slice);
-	else if (!s->slice.armed || s->slice.expires > end)
+	else if (end != ~0ULL && (!s->slice.armed || s->slice.expires > end))
 		timer_set(&s->slice, end);
 	mark(&sched_sliced, s, sliced);
 }
 
-/* One that has come has slept. Where it has had no less than this hart's vCPU, sleeping credit aside, it is not behind its pool. */
+/* One that has come has slept. The pool's least is not beyond what it was and what this hart's vCPU has had: mostly that is enough. */
 static __force_inline void raise_sleeper(const struct sched_hart *here, struct vcpu *v, u64 now)
 {
+	struct cpupool *p = v->domain->pool;
 	struct sched_view w = view_own(here);
-	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+	u64 most = max(view_had(&w, now), READ_ONCE(p->min_vruntime));
 
-	if (w.pool == v->domain->pool && v->vruntime + credit >= view_had(&w, now))
+	if (w.pool == p && v->vruntime + weighted(SLEEPER_CREDIT_NS, weight_of(v)) >= most)
 		return;
-	queue_update_min(v->domain->pool, now);
+	queue_update_min(p, now);
 	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
 }
 
