@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * CPU pools (xen/sysctl.h, XEN_SYSCTL_cpupool_op): which harts are in one, and which domains.
- * All of it changes under the sched lock, in steps that are bounded by harts and by one domain's vCPUs. Who runs where it may not any more
+ * All of it changes with the locks of all harts, in steps that are bounded by harts and by one domain's vCPUs. Who runs where it may not any more
  * is kicked from there and not waited for: two harts that change pools could wait for each other.
  */
 #include <control.h>
@@ -25,7 +25,7 @@ u64 cpupool_harts(const struct domain *d)
 	return READ_ONCE(READ_ONCE(d->pool)->harts);
 }
 
-/* ---- sched_lock held ---- */
+/* ---- all harts' locks held (sched_lock_all()) ---- */
 
 static struct cpupool *find(u32 id)
 {
@@ -150,33 +150,33 @@ int cpupool_join(struct domain *d, u32 id)
 	struct cpupool *p;
 	int rc = -EINVAL;
 
-	spin_lock(&sched_lock);
+	sched_lock_all();
 	p = find(id);
 	if (p && p->harts) {
 		p->domains++;
 		d->pool = p;
 		rc = 0;
 	}
-	spin_unlock(&sched_lock);
+	sched_unlock_all();
 	return rc;
 }
 
 void cpupool_leave(struct domain *d)
 {
-	spin_lock(&sched_lock);
+	sched_lock_all();
 	if (d->pool)
 		d->pool->domains--;
 	d->pool = NULL;
-	spin_unlock(&sched_lock);
+	sched_unlock_all();
 }
 
 void cpupool_domain_dies(struct domain *d)
 {
 	u64 kick;
 
-	spin_lock(&sched_lock);
+	sched_lock_all();
 	kick = move(d, &pools[0]);
-	spin_unlock(&sched_lock);
+	sched_unlock_all();
 	sched_kick_harts(kick);
 }
 
@@ -193,7 +193,7 @@ static long move_domain(u32 id, u32 domid)
 	d = domain_get(domid);
 	if (!d)
 		return -ESRCH;
-	spin_lock(&sched_lock);
+	sched_lock_all();
 	p = find(id);
 	if (d->is_privileged)
 		rc = -EPERM;
@@ -204,7 +204,7 @@ static long move_domain(u32 id, u32 domid)
 		rc = -ENOENT;
 	else
 		kick = move(d, p);
-	spin_unlock(&sched_lock);
+	sched_unlock_all();
 	sched_kick_harts(kick);
 	domain_put(d);
 	return rc;
@@ -219,7 +219,7 @@ long sysctl_cpupool_op(struct xen_sysctl_cpupool_op *a)
 
 	if (a->op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN)
 		return move_domain(a->cpupool_id, a->domid);
-	spin_lock(&sched_lock);
+	sched_lock_all();
 	if (a->op == XEN_SYSCTL_CPUPOOL_OP_CREATE)
 		rc = create(a);
 	else if (a->op == XEN_SYSCTL_CPUPOOL_OP_DESTROY)
@@ -234,7 +234,7 @@ long sysctl_cpupool_op(struct xen_sysctl_cpupool_op *a)
 		harts = free_harts();
 		rc = 0;
 	}
-	spin_unlock(&sched_lock);
+	sched_unlock_all();
 	sched_kick_harts(kick);
 	if (!rc && (a->op == XEN_SYSCTL_CPUPOOL_OP_INFO || a->op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO))
 		rc = bitmap_to_guest(&a->cpumap, harts);
@@ -249,7 +249,7 @@ long sysctl_scheduler_op(struct xen_sysctl_scheduler_op *a)
 	struct cpupool *p;
 	long rc = 0;
 
-	spin_lock(&sched_lock);
+	sched_lock_all();
 	p = find(a->cpupool_id);
 	if (!p)
 		rc = -ESRCH;
@@ -262,6 +262,6 @@ long sysctl_scheduler_op(struct xen_sysctl_scheduler_op *a)
 		p->ratelimit_ns = us * 1000ULL;
 	else
 		a->u.sched_credit2.ratelimit_us = p->ratelimit_ns / 1000;
-	spin_unlock(&sched_lock);
+	sched_unlock_all();
 	return rc;
 }

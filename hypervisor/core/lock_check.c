@@ -9,7 +9,8 @@
 #include <lock.h>
 
 #ifdef CONFIG_LOCK_CHECK
-#define MAX_HELD 8
+/* Those of all harts (sched_lock_all()), and what is held around or inside them. */
+#define MAX_HELD (CONFIG_NR_CPUS + 8)
 
 struct held {
 	const struct spinlock *lock;
@@ -43,6 +44,7 @@ static const char *const names[NR_LOCK_RANKS] = {
 	[LOCK_HEAP] = "heap",
 	[LOCK_DOMAIN_LIST] = "domain list",
 	[LOCK_SCHED] = "scheduler",
+	[LOCK_SHARE] = "caps",
 	[LOCK_TIMER] = "timers",
 	[LOCK_PIRQ] = "physical interrupts",
 	[LOCK_PLIC] = "plic",
@@ -66,8 +68,8 @@ static void check_order(const struct spinlock *l, const void *by)
 	for (unsigned int i = 0; i < harts_locks[hart].n; i++) {
 		const struct held *h = &harts_locks[hart].stack[i];
 
-		if (h->lock->rank < l->rank ||
-		    (h->lock->rank == l->rank && l->rank == LOCK_EVENT && h->lock < l))
+		if (h->lock->rank < l->rank || (h->lock->rank == l->rank && h->lock < l &&
+						(l->rank == LOCK_EVENT || l->rank == LOCK_SCHED)))
 			continue;
 		panic("lock check: '%s' taken in %s while '%s' is held since %s", names[l->rank],
 		      where(by), names[h->lock->rank], where(h->by));

@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <sched_internal.h>
 
-/* ---- sched_lock held ---- */
+/* ---- the lock of the vCPU's hart held ---- */
 
 /* A field of the area. All are aligned as the area is, so that none crosses a page itself. */
 static void *runstate_field(struct vcpu *v, size_t field)
@@ -38,24 +38,23 @@ void runstate_write(struct vcpu *v)
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 {
-	u64 now;
+	struct sched_hart *s = sched_lock_vcpu(v);
+	u64 now = arch_time_ns();
 
-	spin_lock(&sched_lock);
-	now = arch_time_ns();
 	info->state = v->runstate;
 	info->state_entry_time = v->runstate_entry;
 	for (unsigned int i = 0; i < 4; i++)
 		info->time[i] = v->runstate_time[i];
 	if (now > v->runstate_entry)
 		info->time[v->runstate] += now - v->runstate_entry;
-	spin_unlock(&sched_lock);
+	spin_unlock(&s->lock);
 }
 
 void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset)
 {
+	struct sched_hart *s = sched_lock_vcpu(v);
 	struct page *old, *old2;
 
-	spin_lock(&sched_lock);
 	old = v->runstate_page;
 	old2 = v->runstate_page2;
 	v->runstate_page = pg;
@@ -63,7 +62,7 @@ void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, u
 	v->runstate_offset = offset;
 	if (v->runstate_page)
 		runstate_write(v);
-	spin_unlock(&sched_lock);
+	spin_unlock(&s->lock);
 	if (old)
 		page_put(old);
 	if (old2)

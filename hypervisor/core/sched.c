@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler: one queue of runnable vCPUs ordered by virtual run time, shared by all harts.
- * Every hart takes the vCPU that has had least for its weight, so none idles while one waits.
+ * The scheduler: who runs on which hart. Each takes, of all that wait, the vCPU that has had least for its weight, so
+ * none idles while one waits. Queues, locks, and why nobody waits in vain, are in sched_internal.h.
  *
  * No wake is lost. Who waits sets its pause flag, then looks whether what it waits for is there, and kicks its hart if it is not;
  * who brings that writes it first, then clears the flag, and calls vcpu_wake(): both with sequentially consistent atomics, so one
- * of the two sees the other. vcpu_wake() finds the vCPU, under the lock, in the queue (nothing to do), nowhere (it is put
- * there), or on a hart: then that hart, whose switch away from it is one hold of the lock, looks at the flags once more in it,
- * and queues it.
- * No hart idles, or is left to one vCPU for ever, while another may run there: whether it idles, or has a slice that ends,
- * changes in schedule() only (and by set_slice() to the latter), under the lock. Who puts a vCPU into the queue kicks a
- * hart that idles for it, or each that has no slice; and whoever leaves schedule() does so for all that wait still, so a hart that
- * was kicked for one and took another passes that on. tests/unit/core/test_sched_model.c goes through it.
+ * of the two sees the other. vcpu_wake() finds the vCPU, under its hart's lock, in the queue (nothing to do), nowhere (it is put
+ * there), or on that hart: then the hart, when it has switched away from it, ends that in one hold of the same lock, in which
+ * it looks at the flags once more and queues it. tests/unit/core/test_sched_model.c goes through it, tests/unit/explore through what comes between.
  */
 #include <arch-api.h>
 #include <console.h>
@@ -31,70 +27,16 @@
  * hart.
  */
 #define SLEEPER_CREDIT_NS (SLICE_NS / 2)
-/*
- * How far ahead of one that runs may be who waits for that hart. Where all may run everywhere nobody comes near it; pins and
- * weights that change let run times drift apart by hours, and whoever has had more would wait as long.
- */
-#define MOST_AHEAD_NS (4 * SLICE_NS)
-/* No vCPU may be ahead by less. */
-#define LEAST_AHEAD_NS (MOST_AHEAD_NS * SCHED_WEIGHT_DEFAULT / SCHED_WEIGHT_MAX)
-
-struct sched_hart {
-	struct vcpu *curr, *idle;
-	struct timer slice;
-	bool sliced; /* the timer is armed: curr's turn ends */
-};
-
-struct spinlock sched_lock = SPINLOCK_INIT(LOCK_SCHED);
-static struct list_head queue = LIST_HEAD_INIT(queue);
-static struct sched_hart sched_harts[CONFIG_NR_CPUS];
-static u64 harts_online; /* mask */
-static unsigned int harts_end; /* none beyond */
-
-static bool is_idle(const struct vcpu *v)
-{
-	return v->domain->is_idle;
-}
-
-/* Nothing but, perhaps, its domain's cap keeps it from running. */
-static __force_inline bool wants_hart(const struct vcpu *v)
-{
-	const struct domain *d = v->domain;
-
-	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) &&
-	       !READ_ONCE(d->pause_count) && !READ_ONCE(d->is_shut_down) && !READ_ONCE(d->dying);
-}
-
-static __force_inline bool runnable(const struct vcpu *v)
-{
-	return wants_hart(v) && !READ_ONCE(v->domain->share.spent);
-}
-
-/* The harts (mask) that it may run on: of its domain's pool those that it is pinned to, or, where that is none, all. */
-static __force_inline u64 may_use(const struct vcpu *v)
-{
-	u64 pool = v->domain->pool->harts, pinned = v->pinned & pool;
-
-	return pinned ? pinned : pool;
-}
-
-static __force_inline bool allowed(const struct vcpu *v, unsigned int hart)
-{
-	return may_use(v) & BIT(hart);
-}
-
-/* Where it may use none of those that it prefers it prefers none. */
-static bool likes(const struct vcpu *v, unsigned int hart)
-{
-	u64 preferred = v->preferred & may_use(v);
-
-	return !preferred || preferred & BIT(hart);
-}
 
 static void slice_end(void *unused)
 {
+	struct sched_hart *s = &sched_harts[arch_hart()];
+
 	(void)unused;
-	arch_kick_hart(arch_hart());
+	if (arch_time_ns() >= s->slice_until)
+		arch_kick_hart(arch_hart());
+	else if (s->slice_until != ~0ULL)
+		timer_set(&s->slice, s->slice_until);
 }
 
 void sched_init_hart(unsigned int hart, struct vcpu *idle)
@@ -102,16 +44,20 @@ void sched_init_hart(unsigned int hart, struct vcpu *idle)
 	struct sched_hart *s = &sched_harts[hart];
 
 	timer_init(&s->slice, slice_end, NULL);
-	spin_lock(&sched_lock);
+	list_init(&s->queue);
+	s->bit = BIT(hart);
 	s->idle = s->curr = idle;
 	idle->hart = hart;
 	idle->running = true;
 	idle->runstate = RUNSTATE_running;
 	idle->runstate_entry = arch_time_ns();
-	harts_online |= BIT(hart);
+	view_write(s);
+	mark(&sched_idle, s, true);
+	/* Several come at once, but no domain runs yet: one lock, and one that is there, is enough. */
+	spin_lock(&sched_harts[0].lock);
+	sched_online |= BIT(hart);
 	cpupool_add_hart(hart);
-	harts_end = max(harts_end, hart + 1);
-	spin_unlock(&sched_lock);
+	spin_unlock(&sched_harts[0].lock);
 }
 
 void sched_vcpu_init(struct vcpu *v)
@@ -138,141 +84,20 @@ u64 sched_idle_time(unsigned int hart)
 		       0;
 }
 
-/* ---- queue (sched_lock held) ---- */
+/* ---- which harts look at the queues ---- */
 
-/* The queue's order. */
-static u64 place(const struct vcpu *v)
-{
-	return v->vruntime + v->yielded;
-}
-
-static void enqueue(struct vcpu *v)
-{
-	struct vcpu *pos;
-
-	list_for_each(pos, &queue, run_list) {
-		if (place(pos) > place(v))
-			break;
-	}
-	list_add_tail(&v->run_list, &pos->run_list);
-	v->on_queue = true;
-}
-
-static void dequeue(struct vcpu *v)
-{
-	list_del(&v->run_list);
-	v->on_queue = false;
-}
-
-/*
- * Who goes first on this hart: of those that may run there the first, or, if that one would rather be elsewhere, one who
- * would not and stands less than a slice behind it.
- */
-static __force_inline struct vcpu *first_for(unsigned int hart)
-{
-	struct vcpu *v, *first = NULL;
-
-	list_for_each(v, &queue, run_list) {
-		if (first && place(v) > place(first) + SLICE_NS)
-			break;
-		if (!allowed(v, hart))
-			continue;
-		if (likes(v, hart))
-			return v;
-		if (!first)
-			first = v;
-	}
-	return first;
-}
-
-/* One is about to run on the hart that has had so much: what it has to have had beside those that wait for it. */
-static u64 least_beside(unsigned int hart, u64 had)
-{
-	struct list_head *pos;
-
-	for (pos = queue.prev; pos != &queue; pos = pos->prev) {
-		struct vcpu *v = list_entry(pos, struct vcpu, run_list);
-		u64 most;
-
-		if (place(v) <= had + LEAST_AHEAD_NS)
-			break;
-		if (!allowed(v, hart))
-			continue;
-		most = weighted(MOST_AHEAD_NS, weight_of(v));
-		if (v->vruntime > had + most)
-			had = v->vruntime - most;
-	}
-	return had;
-}
-
-/*
- * What a hart's vCPU has had by now. It is charged only when its hart schedules, which one that is
- * alone there may not do for hours.
- */
-static u64 vruntime_now(const struct sched_hart *s, u64 now)
-{
-	const struct vcpu *curr = s->curr;
-
-	if (now <= curr->slice_start)
-		return curr->vruntime;
-	return curr->vruntime + weighted(now - curr->slice_start, weight_of(curr));
-}
-
-/* Whether anybody waits that may run on this hart. */
-static bool waits_for(unsigned int hart)
-{
-	struct vcpu *v;
-
-	list_for_each(v, &queue, run_list) {
-		if (allowed(v, hart))
-			return true;
-	}
-	return false;
-}
-
-/* Brings the pool's min_vruntime up to the least of those that run or wait. */
-static __force_inline void update_min_vruntime(struct cpupool *p, u64 now)
-{
-	u64 least = ~0ULL;
-	struct vcpu *v;
-
-	for (unsigned int h = 0; h < harts_end; h++) {
-		const struct sched_hart *s = &sched_harts[h];
-
-		if (harts_online & BIT(h) && !is_idle(s->curr) && s->curr->domain->pool == p)
-			least = min(least, vruntime_now(s, now));
-	}
-	list_for_each(v, &queue, run_list) {
-		if (v->domain->pool == p) {
-			least = min(least, place(v));
-			break;
-		}
-	}
-	if (least != ~0ULL)
-		p->min_vruntime = max(p->min_vruntime, least);
-}
-
-/* What harts do that have nothing better to do than to look at the queue. */
+/* What harts do that have nothing better to do than to look at the queues. */
 struct free_harts {
 	u64 idle; /* mask */
 	u64 alone; /* mask: their vCPU has no slice that will end */
 };
 
-static struct free_harts free_harts(void)
+/* Behind a full fence: see sched_internal.h. */
+static __force_inline struct free_harts free_harts(void)
 {
-	struct free_harts f = { 0, 0 };
+	u64 idle = READ_ONCE(sched_idle);
 
-	for (unsigned int h = 0; h < harts_end; h++) {
-		const struct sched_hart *s = &sched_harts[h];
-
-		if (!(harts_online & BIT(h)))
-			continue;
-		if (is_idle(s->curr))
-			f.idle |= BIT(h);
-		else if (!s->sliced)
-			f.alone |= BIT(h);
-	}
-	return f;
+	return (struct free_harts){ idle, sched_online & ~(idle | READ_ONCE(sched_sliced)) };
 }
 
 /*
@@ -295,32 +120,59 @@ static u64 harts_for(const struct vcpu *v, struct free_harts *f)
 	return harts;
 }
 
-/*
- * The same for all that wait. Not for the first only: that one may be pinned, and the hart that idles, or whose vCPU is
- * alone, be free for another one.
- */
-static u64 harts_for_all(void)
+/* The same for all that wait in that hart's queue. Its lock held. */
+static u64 harts_for_queue(const struct sched_hart *s, struct free_harts *f)
 {
-	struct free_harts f = free_harts();
 	struct vcpu *v;
 	u64 harts = 0;
 
-	list_for_each(v, &queue, run_list) {
-		if (!(f.idle | f.alone))
+	list_for_each(v, &s->queue, run_list) {
+		if (!(f->idle | f->alone))
 			break;
-		harts |= harts_for(v, &f);
+		harts |= harts_for(v, f);
 	}
 	return harts;
+}
+
+/*
+ * The same for all that wait. Not for the first only: that one may be pinned, and the hart that idles, or whose vCPU is
+ * alone, be free for another one. Behind a full fence; no lock.
+ */
+static __noinline u64 offer_waiting(struct free_harts f)
+{
+	unsigned int h;
+	u64 kick = 0;
+
+	for_each_hart(h, READ_ONCE(sched_waiting)) {
+		struct sched_hart *s = &sched_harts[h];
+
+		if (!(READ_ONCE(s->wanted) & (f.idle | f.alone)))
+			continue;
+		spin_lock(&s->lock);
+		kick |= harts_for_queue(s, &f);
+		spin_unlock(&s->lock);
+	}
+	return kick;
+}
+
+static __force_inline u64 offer(void)
+{
+	struct free_harts f;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!READ_ONCE(sched_waiting))
+		return 0;
+	f = free_harts();
+	return f.idle | f.alone ? offer_waiting(f) : 0;
 }
 
 /*
  * So much less v must have had than one that runs to take its hart. The heavier of the two counts: a heavy one does not wait for
  * a light one's millisecond, nor two heavy ones for what would be many milliseconds of theirs.
  */
-static u64 gran(const struct vcpu *curr, const struct vcpu *v)
+static u64 gran(unsigned int weight, const struct vcpu *v)
 {
-	return weighted(WAKE_GRAN_NS,
-			max(max(weight_of(curr), weight_of(v)), SCHED_WEIGHT_DEFAULT));
+	return weighted(WAKE_GRAN_NS, max(max(weight, weight_of(v)), SCHED_WEIGHT_DEFAULT));
 }
 
 /*
@@ -331,15 +183,13 @@ static u64 hart_ahead(const struct vcpu *v, u64 now)
 {
 	u64 most = 0, ahead = 0;
 	bool liked = false;
+	unsigned int h;
 
-	for (unsigned int h = 0; h < harts_end; h++) {
-		const struct sched_hart *s = &sched_harts[h];
-		u64 had;
+	for_each_hart(h, may_use(v) & ~READ_ONCE(sched_idle)) {
+		struct sched_view w = view_read(&sched_harts[h]);
+		u64 had = view_had(&w, now);
 
-		if (!(harts_online & BIT(h)) || !allowed(v, h))
-			continue;
-		had = vruntime_now(s, now);
-		if (had <= v->vruntime + gran(s->curr, v) || (liked && !likes(v, h)))
+		if (!w.pool || had <= v->vruntime + gran(w.weight, v) || (liked && !likes(v, h)))
 			continue;
 		if (had > most || (!liked && likes(v, h))) {
 			most = had;
@@ -352,10 +202,10 @@ static u64 hart_ahead(const struct vcpu *v, u64 now)
 
 void sched_kick_harts(u64 harts)
 {
-	for (unsigned int h = 0; harts; h++, harts >>= 1) {
-		if (harts & 1)
-			arch_kick_hart(h);
-	}
+	unsigned int h;
+
+	for_each_hart(h, harts)
+		arch_kick_hart(h);
 }
 
 /*
@@ -365,7 +215,7 @@ void sched_kick_harts(u64 harts)
 static u64 sleeper_floor(const struct vcpu *v, u64 now)
 {
 	u64 credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
-	u64 min_vruntime = v->domain->pool->min_vruntime;
+	u64 min_vruntime = READ_ONCE(v->domain->pool->min_vruntime);
 	u64 floor = min_vruntime > credit ? min_vruntime - credit : 0;
 	u64 slept = now > v->slice_start ? now - v->slice_start : 0;
 
@@ -381,16 +231,16 @@ static u64 limit_end(const struct vcpu *curr)
 }
 
 /*
- * Until when the hart's vCPU runs on if nothing happens. Where nobody waits that may take its hart it needs no slices; who comes to the
- * queue kicks it.
+ * Until when the hart's vCPU runs on if nothing happens. Where nobody waits that may take its hart it needs no slices; who comes to a
+ * queue kicks it. This hart only; with its lock or not.
  */
 static __force_inline void set_slice(struct sched_hart *s, u64 now)
 {
 	const struct vcpu *curr = s->curr;
+	bool sliced = !is_idle(curr) && queue_waits_for(s);
 	u64 end = ~0ULL, limit;
 
-	s->sliced = !is_idle(curr) && waits_for(s - sched_harts);
-	if (s->sliced) {
+	if (sliced) {
 		limit = limit_end(curr);
 		end = now + SLICE_NS;
 		if (limit > now)
@@ -398,23 +248,41 @@ static __force_inline void set_slice(struct sched_hart *s, u64 now)
 	}
 	if (curr->domain->share.cap)
 		end = min(end, share_end(curr->domain, now));
-	if (end != ~0ULL)
-		timer_set(&s->slice, end);
-	else
+	s->slice_until = end;
+	/* One that is set for an earlier time stays: it costs less to look at the clock then than to set it at each switch. */
+	if (end == ~0ULL && is_idle(curr))
 		timer_stop(&s->slice);
+	else if (end != ~0ULL && (!s->slice.armed || s->slice.expires > end))
+		timer_set(&s->slice, end);
+	mark(&sched_sliced, s, sliced);
 }
 
-/* It may run from now on, and is neither on a hart nor in the queue. Returns the harts (mask) to kick. */
-static u64 come(struct vcpu *v, u64 now)
+/* One that has come has slept. The pool's least is not beyond what it was and what this hart's vCPU has had: mostly that is enough. */
+static __force_inline void raise_sleeper(const struct sched_hart *here, struct vcpu *v, u64 now)
 {
-	struct free_harts f = free_harts();
-	struct sched_hart *here = &sched_harts[arch_hart()];
-	u64 idle = f.idle, ahead = 0, kick;
+	struct cpupool *p = v->domain->pool;
+	struct sched_view w = view_own(here);
+	u64 most = max(view_had(&w, now), READ_ONCE(p->min_vruntime));
 
-	update_min_vruntime(v->domain->pool, now);
+	if (w.pool == p && v->vruntime + weighted(SLEEPER_CREDIT_NS, weight_of(v)) >= most)
+		return;
+	queue_update_min(p, now);
 	v->vruntime = max(v->vruntime, sleeper_floor(v, now));
+}
+
+/* It may run from now on, and is neither on a hart nor in the queue. Its hart's lock held. Returns the harts (mask) to kick. */
+static u64 come(struct sched_hart *s, struct vcpu *v, u64 now)
+{
+	struct sched_hart *here = &sched_harts[arch_hart()];
+	u64 idle, ahead = 0, kick;
+	struct free_harts f;
+
+	raise_sleeper(here, v, now);
 	v->yielded = 0;
-	enqueue(v);
+	queue_add(s, v);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	f = free_harts();
+	idle = f.idle;
 	kick = harts_for(v, &f);
 	if (!(kick & idle))
 		ahead = hart_ahead(v, now);
@@ -428,18 +296,18 @@ static u64 come(struct vcpu *v, u64 now)
 
 void vcpu_wake(struct vcpu *v)
 {
+	struct sched_hart *s = sched_lock_vcpu(v);
 	u64 kick = 0;
 
-	spin_lock(&sched_lock);
 	if (!v->on_queue && !v->running && !is_idle(v)) {
 		bool runs = runnable(v); /* as it is now: it may be paused in the next moment */
 		u64 now = arch_time_ns();
 
 		runstate_set(v, runs ? RUNSTATE_runnable : off_state(v), now);
 		if (runs)
-			kick = come(v, now);
+			kick = come(s, v, now);
 	}
-	spin_unlock(&sched_lock);
+	spin_unlock(&s->lock);
 	sched_kick_harts(kick);
 }
 
@@ -458,20 +326,20 @@ void vcpu_unblock(struct vcpu *v)
 
 void vcpu_sleep_nosync(struct vcpu *v)
 {
-	unsigned int hart = ~0U;
+	struct sched_hart *s = sched_lock_vcpu(v);
+	bool kick = false;
 
-	spin_lock(&sched_lock);
 	if (!runnable(v)) {
 		if (v->on_queue)
-			dequeue(v);
+			queue_del(s, v);
 		if (v->running)
-			hart = v->hart;
+			kick = true;
 		else
 			runstate_set(v, off_state(v), arch_time_ns());
 	}
-	spin_unlock(&sched_lock);
-	if (hart != ~0U)
-		arch_kick_hart(hart);
+	spin_unlock(&s->lock);
+	if (kick)
+		arch_kick_hart(number_of(s));
 }
 
 void vcpu_sleep_sync(struct vcpu *v)
@@ -484,15 +352,18 @@ void vcpu_sleep_sync(struct vcpu *v)
 /* One of its two masks. */
 static void set_affinity(struct vcpu *v, u64 *mask, u64 harts)
 {
+	struct sched_hart *s = sched_lock_vcpu(v);
+	bool waits = v->on_queue;
 	u64 kick = 0;
 
-	spin_lock(&sched_lock);
 	*mask = harts;
 	if (v->running && (!allowed(v, v->hart) || !likes(v, v->hart)))
 		kick = BIT(v->hart); /* Not waited for: two could wait for each other. */
-	else if (v->on_queue)
-		kick = harts_for_all();
-	spin_unlock(&sched_lock);
+	if (waits)
+		queue_refresh(s);
+	spin_unlock(&s->lock);
+	if (waits)
+		kick = offer();
 	sched_kick_harts(kick);
 }
 
@@ -508,59 +379,56 @@ void vcpu_prefer(struct vcpu *v, u64 harts)
 
 void vcpu_affinity(struct vcpu *v, u64 *harts, u64 *preferred)
 {
-	spin_lock(&sched_lock);
+	struct sched_hart *s = sched_lock_vcpu(v);
+
 	*harts = v->pinned;
 	*preferred = v->preferred;
-	spin_unlock(&sched_lock);
+	spin_unlock(&s->lock);
 }
 
-u64 sched_stop_domain(struct domain *d)
+void sched_stop_domain(struct domain *d, const struct vcpu *leaves)
 {
 	struct vcpu *v;
 	unsigned int i;
-	u64 kick = 0;
 
 	domain_for_each_vcpu(d, v, i) {
-		if (v->running)
-			kick |= BIT(v->hart);
-		if (v->on_queue)
-			dequeue(v);
+		if (v != leaves)
+			vcpu_sleep_nosync(v);
 	}
-	return kick;
 }
 
-u64 sched_go_on_domain(struct domain *d, u64 now)
+void sched_go_on_domain(struct domain *d)
 {
 	struct vcpu *v;
 	unsigned int i;
-	u64 kick = 0;
 
-	domain_for_each_vcpu(d, v, i) {
-		if (v->on_queue || v->running || !runnable(v))
-			continue;
-		runstate_set(v, RUNSTATE_runnable, now);
-		kick |= come(v, now);
-	}
-	return kick;
+	domain_for_each_vcpu(d, v, i)
+		vcpu_wake(v);
 }
 
 void sched_vcpu_destroy(struct vcpu *v)
 {
-	spin_lock(&sched_lock);
+	struct sched_hart *s = sched_lock_vcpu(v);
+
 	if (v->on_queue)
-		dequeue(v);
-	spin_unlock(&sched_lock);
+		queue_del(s, v);
+	spin_unlock(&s->lock);
 	vcpu_runstate_register(v, NULL, NULL, 0);
 }
 
 u64 sched_harts_changed(void)
 {
-	u64 kick = harts_for_all();
+	struct free_harts f = free_harts();
+	unsigned int h;
+	u64 kick = 0;
 
-	for (unsigned int h = 0; h < harts_end; h++) {
-		const struct vcpu *v = sched_harts[h].curr;
+	for_each_hart(h, sched_online) {
+		struct sched_hart *s = &sched_harts[h];
+		const struct vcpu *v = s->curr;
 
-		if (harts_online & BIT(h) && !is_idle(v) && (!allowed(v, h) || !likes(v, h)))
+		queue_refresh(s);
+		kick |= harts_for_queue(s, &f);
+		if (!is_idle(v) && (!allowed(v, h) || !likes(v, h)))
 			kick |= BIT(h);
 	}
 	return kick;
@@ -573,11 +441,12 @@ void sched_move_domain(struct domain *d, struct cpupool *to, u64 now)
 	struct vcpu *v;
 	unsigned int i;
 
-	update_min_vruntime(from, now);
-	update_min_vruntime(to, now);
+	queue_update_min(from, now);
+	queue_update_min(to, now);
 	WRITE_ONCE(d->pool, to);
 	domain_for_each_vcpu(d, v, i) {
 		u64 most = weighted(MOST_AHEAD_NS, weight_of(v)), ahead = 0;
+		struct sched_hart *s = &sched_harts[v->hart];
 
 		if (v->running)
 			sched_charge(v, now);
@@ -585,9 +454,11 @@ void sched_move_domain(struct domain *d, struct cpupool *to, u64 now)
 			ahead = min(v->vruntime - from->min_vruntime, most);
 		v->vruntime = to->min_vruntime + ahead;
 		if (v->on_queue) {
-			dequeue(v);
-			enqueue(v);
+			queue_del(s, v);
+			queue_add(s, v);
 		}
+		if (v->running)
+			view_write(s);
 	}
 }
 
@@ -620,32 +491,13 @@ void vcpu_block(void)
 		clear_bit(VPF_BLOCKED, &v->pause_flags);
 }
 
-static __force_inline void charge(struct vcpu *v, u64 now)
-{
-	struct sched_share *s = &v->domain->share;
-	u64 ns = now > v->slice_start ? now - v->slice_start : 0;
-
-	if (is_idle(v))
-		return;
-	v->vruntime += weighted(ns, s->weight);
-	v->slice_start = now;
-	if (s->cap)
-		share_take(s, ns);
-}
-
 void sched_charge(struct vcpu *v, u64 now)
 {
-	charge(v, now);
-}
-
-/* The last one of the pool that waits, which one does. */
-static struct vcpu *last_of(const struct cpupool *p)
-{
-	struct list_head *pos = queue.prev;
-
-	while (list_entry(pos, struct vcpu, run_list)->domain->pool != p)
-		pos = pos->prev;
-	return list_entry(pos, struct vcpu, run_list);
+	if (is_idle(v))
+		return;
+	if (now > v->slice_start)
+		v->vruntime += weighted(now - v->slice_start, weight_of(v));
+	v->slice_start = now;
 }
 
 /*
@@ -656,69 +508,205 @@ static struct vcpu *last_of(const struct cpupool *p)
  */
 void vcpu_yield(void)
 {
-	struct vcpu *v = arch_current(), *next;
-	u64 last, credit;
+	struct vcpu *v = arch_current();
+	unsigned int hart = arch_hart();
+	struct sched_hart *s = &sched_harts[hart];
+	u64 had, last, credit;
 
 	/* Nobody to make room for: a guest that yields until something happens should not keep the lock busy. */
-	if (list_empty(&queue))
+	if (!queue_waits_for(s))
 		return;
-	spin_lock(&sched_lock);
-	next = allowed(v, arch_hart()) ? first_for(arch_hart()) : NULL;
-	if (next) {
-		charge(v, arch_time_ns());
-		credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
-		if (next->vruntime > credit)
-			v->vruntime = max(v->vruntime, next->vruntime - credit);
-		last = place(last_of(v->domain->pool));
-		v->yielded = last < v->vruntime ?
-				     1 :
-				     min(last + 1 - v->vruntime, weighted(SLICE_NS, weight_of(v)));
+	spin_lock(&s->lock);
+	if (!allowed(v, hart) || !queue_next(s, v->domain->pool, &had, &last)) {
+		spin_unlock(&s->lock);
+		return;
 	}
-	spin_unlock(&sched_lock);
-	if (next)
-		arch_kick_hart(arch_hart());
+	sched_charge(v, arch_time_ns());
+	credit = weighted(SLEEPER_CREDIT_NS, weight_of(v));
+	if (had > credit)
+		v->vruntime = max(v->vruntime, had - credit);
+	v->yielded = last < v->vruntime ?
+			     1 :
+			     min(last + 1 - v->vruntime, weighted(SLICE_NS, weight_of(v)));
+	if (machine.nr_harts > 1)
+		view_write(s);
+	spin_unlock(&s->lock);
+	arch_kick_hart(hart);
 }
 
 /* ---- the switch ---- */
 
 /* A hart that it likes better than this one has nothing to do: it goes there. */
-static bool better_elsewhere(const struct vcpu *v, unsigned int hart)
+static __force_inline bool better_elsewhere(const struct vcpu *v, unsigned int hart)
 {
-	return !likes(v, hart) && free_harts().idle & v->preferred & may_use(v);
+	return !likes(v, hart) && READ_ONCE(sched_idle) & v->preferred & may_use(v);
 }
 
-/* The one that runs next on this hart; it is on no queue afterwards. */
-static struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev, u64 now)
-{
-	struct vcpu *next = first_for(hart);
-	bool stay = !is_idle(prev) && runnable(prev) && allowed(prev, hart);
+/* What a hart may do without any other. */
+struct choice {
+	bool stay; /* go on with prev */
+	struct vcpu *next; /* the first in its own queue, NULL: none */
+};
 
-	if (stay && ((next && prev->yielded) || better_elsewhere(prev, hart)))
-		stay = false;
-	if (stay &&
-	    (!next || prev->vruntime <= place(next) + gran(prev, next) || now < limit_end(prev)))
-		next = prev;
-	else if (next)
-		dequeue(next);
-	else
-		return s->idle;
-	next->yielded = 0;
-	if (!list_empty(&queue))
-		next->vruntime = least_beside(hart, next->vruntime);
-	return next;
+/* runs: prev may run on. If that has changed since, this hart has been kicked for it. */
+static __force_inline struct choice own_choice(const struct sched_hart *s, unsigned int hart,
+					       const struct vcpu *prev, bool runs)
+{
+	bool stay = runs && allowed(prev, hart);
+
+	return (struct choice){ stay && !better_elsewhere(prev, hart), queue_first_for(s, hart) };
 }
 
-/* A hart has nothing to do: one (mask) whose vCPU would rather be there than where it is. */
+/* The hart's lock is held, and may be let go of on the way. */
+static void lock_second(struct sched_hart *s, struct sched_hart *other)
+{
+	if (other > s) {
+		spin_lock(&other->lock);
+	} else if (!spin_trylock(&other->lock)) {
+		spin_unlock(&s->lock);
+		spin_lock(&other->lock);
+		spin_lock(&s->lock);
+	}
+}
+
+/*
+ * The queue of another hart in which somebody waits that should go first here, NULL: there is none. Its lock is held then.
+ * Mostly the first that is looked into; more than one only where its first may not run here, or would rather be elsewhere.
+ */
+static __noinline struct sched_hart *lock_better(struct sched_hart *s, const struct vcpu *prev,
+						 bool runs, u64 now, struct choice *c)
+{
+	unsigned int hart = number_of(s);
+	u64 below = c->next ? place_on(c->next, hart) : ~0ULL, others = ~BIT(hart);
+	struct sched_hart *other = NULL, *best = NULL, *better;
+
+	if (c->stay && !prev->yielded)
+		below = now < limit_end(prev) ? 0 : min(below, prev->vruntime);
+	while ((better = queue_better(hart, others, below))) {
+		const struct vcpu *v;
+
+		others &= ~BIT(number_of(better));
+		if (other)
+			spin_unlock(&other->lock);
+		other = better;
+		lock_second(s, other);
+		v = queue_first_for(other, hart);
+		if (v && place_on(v, hart) < below) {
+			below = place_on(v, hart);
+			best = other;
+		}
+	}
+	if (!other)
+		return NULL;
+	if (best != other) {
+		spin_unlock(&other->lock);
+		if (best)
+			lock_second(s, best);
+	}
+	*c = own_choice(s, hart, prev, runs); /* as it is now */
+	return best;
+}
+
+/* The one that runs next on this hart; it is on no queue afterwards, and belongs to this hart. */
+static __force_inline struct vcpu *pick(struct sched_hart *s, unsigned int hart, struct vcpu *prev,
+					bool runs, u64 now)
+{
+	struct choice c = own_choice(s, hart, prev, runs);
+	struct sched_hart *from = s, *other = NULL;
+	struct vcpu *theirs = NULL;
+
+	/* Who comes to another queue in this moment is looked for again, by offer(). */
+	if (READ_ONCE(sched_waiting) & ~s->bit)
+		other = lock_better(s, prev, runs, now, &c);
+	if (unlikely(other))
+		theirs = queue_first_for(other, hart);
+	if (theirs && (!c.next || place_on(theirs, hart) < place_on(c.next, hart))) {
+		c.next = theirs;
+		from = other;
+	}
+	if (c.stay &&
+	    (!c.next ||
+	     (!prev->yielded && (prev->vruntime <= place(c.next) + gran(weight_of(prev), c.next) ||
+				 now < limit_end(prev))))) {
+		c.next = prev;
+	} else if (c.next) {
+		queue_del(from, c.next);
+		c.next->hart = hart; /* whoever looks for its lock finds this one's from here on */
+	} else {
+		c.next = s->idle;
+	}
+	if (other)
+		spin_unlock(&other->lock);
+	if (is_idle(c.next))
+		return c.next;
+	c.next->yielded = 0;
+	if (READ_ONCE(sched_waiting))
+		c.next->vruntime = queue_least_beside(hart, c.next->vruntime);
+	return c.next;
+}
+
+/* The hart is its own from here on, though its state is not there yet. */
+static __force_inline void take_hart(struct sched_hart *s, struct vcpu *next, u64 now)
+{
+	s->curr = next;
+	runstate_set(next, RUNSTATE_running, now);
+	next->slice_start = now;
+	next->running = true;
+	if (next->domain->share.cap)
+		share_run(next->domain, 1, now);
+}
+
+/* No lock: whoever wants this hart's need not wait for the engine. */
+static __force_inline void switch_state(struct vcpu *prev, struct vcpu *next)
+{
+	/* Whoever makes something pending for it, or unmaps from it, looks at running afterwards. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	arch_context_switch(prev, next);
+}
+
+/* Its state is in its struct now, which it was not while it was "running" still: no other hart could take it. */
+static __force_inline void leave_hart(struct sched_hart *s, struct vcpu *prev, u64 now)
+{
+	/* Looked at once: whoever wakes it from here on finds it off its hart. */
+	bool waits = !is_idle(prev) && runnable(prev);
+
+	if (prev->domain->share.cap)
+		share_run(prev->domain, -1, now);
+	if (waits)
+		queue_add(s, prev);
+	runstate_set(prev, waits || is_idle(prev) ? RUNSTATE_runnable : off_state(prev), now);
+	/* It may be freed when the lock is. */
+	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
+}
+
+/* A hart has nothing to do: one (mask) whose vCPU would rather be there than where it is. No lock. */
 static u64 hart_better_here(unsigned int hart)
 {
-	for (unsigned int h = 0; h < harts_end; h++) {
-		const struct vcpu *v = sched_harts[h].curr;
+	u64 better = 0;
+	unsigned int h;
 
-		if (harts_online & BIT(h) && !is_idle(v) && !likes(v, h) && likes(v, hart) &&
-		    allowed(v, hart))
-			return BIT(h);
+	for_each_hart(h, READ_ONCE(sched_unhappy)) {
+		struct sched_hart *s = &sched_harts[h];
+		const struct vcpu *v;
+
+		spin_lock(&s->lock);
+		v = s->curr;
+		if (!is_idle(v) && !likes(v, h) && likes(v, hart) && allowed(v, hart))
+			better = BIT(h);
+		spin_unlock(&s->lock);
+		if (better)
+			break;
 	}
-	return 0;
+	return better;
+}
+
+/* If it goes, nobody may be left who knows how far its pool has come. Else once a slice is enough. */
+static __force_inline bool min_is_due(const struct sched_hart *s, const struct vcpu *prev,
+				      bool runs)
+{
+	return !is_idle(prev) &&
+	       ((!runs && !s->wanted) ||
+		prev->vruntime > READ_ONCE(prev->domain->pool->min_vruntime) + SLICE_NS);
 }
 
 void schedule(void)
@@ -726,66 +714,74 @@ void schedule(void)
 	unsigned int hart = arch_hart();
 	struct sched_hart *s = &sched_harts[hart];
 	struct vcpu *prev = s->curr, *next;
-	u64 now, kick = 0;
-	bool waits;
+	bool from_idle = is_idle(prev), alone = machine.nr_harts == 1, runs;
+	u64 now, kick, better = 0;
 
-	spin_lock(&sched_lock);
-	now = arch_time_ns();
-	charge(prev, now);
 	if (prev->domain->share.cap)
-		kick = share_account(prev->domain, now) & ~BIT(hart); /* prev leaves it anyway */
-	if (!is_idle(prev))
-		update_min_vruntime(prev->domain->pool, now);
-	next = pick(s, hart, prev, now);
+		share_account(prev->domain, prev);
+	spin_lock(&s->lock);
+	now = arch_time_ns();
+	sched_charge(prev, now);
+	runs = !from_idle && runnable(prev);
+	if (min_is_due(s, prev, runs))
+		queue_update_min(prev->domain->pool, now);
+	next = pick(s, hart, prev, runs, now);
 	if (next != prev) {
-		s->curr = next;
-		runstate_set(next, RUNSTATE_running, now);
-		next->slice_start = now;
-		next->hart = hart;
-		next->running = true;
-		/* Whoever makes something pending for it, or unmaps from it, looks at running afterwards. */
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		arch_context_switch(prev, next);
-		/* Its state is in its struct now; before, no other hart may take it. */
-		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
-		/* Looked at once: whoever wakes it from here on finds it off its hart. */
-		waits = !is_idle(prev) && runnable(prev);
-		if (waits)
-			enqueue(prev);
-		runstate_set(prev, waits || is_idle(prev) ? RUNSTATE_runnable : off_state(prev),
-			     now);
+		take_hart(s, next, now);
+		if (!from_idle) {
+			if (!alone)
+				spin_unlock(&s->lock);
+			switch_state(prev, next);
+			if (!alone)
+				spin_lock(&s->lock);
+		}
+		leave_hart(s, prev, now);
 	}
-	if (next != prev && next->domain->share.cap)
-		kick |= share_account(next->domain, now);
+	/* Else what is seen there is right still. */
+	if (!alone &&
+	    (next != prev || (!is_idle(next) && next->vruntime != view_had(&s->view, now))))
+		view_write(s);
 	set_slice(s, now);
+	mark(&sched_idle, s, is_idle(next));
+	if (!is_idle(next) && !likes(next, hart))
+		better = next->preferred & may_use(next);
+	mark(&sched_unhappy, s, better);
+	spin_unlock(&s->lock);
+	if (from_idle && next != prev) /* an idle vCPU has no state that anybody could want */
+		switch_state(prev, next);
 	/*
 	 * Those who still wait may be some that other harts can take: prev, or one that woke together with
 	 * next and whose waker kicked this hart for both. It may even be this one: prev may have been
 	 * woken between pick() and the end of its switch, when it was still "running".
 	 */
-	if (!list_empty(&queue))
-		kick |= harts_for_all();
-	else if (is_idle(next))
-		kick |= hart_better_here(hart);
-	spin_unlock(&sched_lock);
+	kick = offer();
+	if (is_idle(next) && !kick)
+		kick = hart_better_here(hart);
+	/* It may have begun to idle since pick(), and seen no vCPU here that would rather be there. */
+	better &= READ_ONCE(sched_idle);
+	kick |= better & -better;
+	if (next->domain->share.cap)
+		share_account(next->domain, NULL);
 	sched_kick_harts(kick);
 }
 
+/* One hart after the other, as each is at that moment. */
 void sched_dump(void)
 {
-	struct vcpu *v;
+	unsigned int h;
 
-	spin_lock(&sched_lock);
-	for (unsigned int h = 0; h < harts_end; h++) {
-		if (!(harts_online & BIT(h)))
-			continue;
-		v = sched_harts[h].curr;
+	for_each_hart(h, sched_online) {
+		struct sched_hart *s = &sched_harts[h];
+		const struct vcpu *v;
+
+		spin_lock(&s->lock);
+		v = s->curr;
 		if (is_idle(v))
 			printk("hart %u: idle\n", h);
 		else
 			printk("hart %u: d%uv%u\n", h, v->domain->id, v->id);
+		list_for_each(v, &s->queue, run_list)
+			printk("waiting: d%uv%u vruntime %lu\n", v->domain->id, v->id, v->vruntime);
+		spin_unlock(&s->lock);
 	}
-	list_for_each(v, &queue, run_list)
-		printk("waiting: d%uv%u vruntime %lu\n", v->domain->id, v->id, v->vruntime);
-	spin_unlock(&sched_lock);
 }

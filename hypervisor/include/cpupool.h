@@ -19,7 +19,10 @@ struct domain;
  */
 #define CPUPOOL_RATELIMIT_NS 500000
 
-/* All of it under the sched lock; harts by READ_ONCE outside it. */
+/*
+ * Changes with the locks of all harts, but for min_vruntime, which is atomic. Who has none of them reads
+ * harts by READ_ONCE; ratelimit_ns is read with the lock of a hart.
+ */
 struct cpupool {
 	bool used;
 	u64 harts; /* mask */
@@ -28,11 +31,11 @@ struct cpupool {
 	u64 ratelimit_ns; /* so long whoever has come to a hart may stay there; 0: no limit */
 };
 
-/* A domain that nobody else sees yet is in that pool from here on. -EINVAL: there is none, or it has no hart. Sched lock taken. */
+/* A domain that nobody else sees yet is in that pool from here on. -EINVAL: there is none, or it has no hart. Sched locks taken. */
 int cpupool_join(struct domain *d, u32 id);
-/* It is about to be freed, or was never seen: it is in none. Sched lock taken. */
+/* It is about to be freed, or was never seen: it is in none. Sched locks taken. */
 void cpupool_leave(struct domain *d);
-/* It dies (d->dying is set): no pool must stay for its sake, it ends in pool 0. Sched lock taken. */
+/* It dies (d->dying is set): no pool must stay for its sake, it ends in pool 0. Sched locks taken. */
 void cpupool_domain_dies(struct domain *d);
 /* The pool's number. Any lock may be held: it may be another one's in the next moment. */
 u32 cpupool_of(const struct domain *d);

@@ -30,8 +30,11 @@ enum domain_dying { DOMDYING_ALIVE = 0, DOMDYING_DYING, DOMDYING_DEAD };
 #define SCHED_WEIGHT_DEFAULT 256U
 #define SCHED_WEIGHT_MAX 65535U
 struct sched_share {
+	/* With the locks of all harts: */
 	u16 weight; /* of each vCPU beside others; not 0 */
 	u16 cap; /* of all together, in per cent of one hart; 0: none */
+	unsigned int running; /* with a cap: so many of the vCPUs are on harts */
+	struct spinlock lock; /* of what follows, and of cap and running */
 	bool spent; /* the cap has been reached: none may run (READ_ONCE outside the lock) */
 	s64 left; /* with a cap: hundredths of ns that they may run still; less than 0: they have run longer */
 	u64 filled; /* when that was last brought up to date */
@@ -98,7 +101,7 @@ struct domain {
 
 	struct sched_share share;
 	struct cpupool *
-		pool; /* under the sched lock (READ_ONCE outside it); NULL: the idle domain, or nobody sees it */
+		pool; /* changes with the locks of all harts (READ_ONCE without one); NULL: the idle domain, or nobody sees it */
 
 	struct spinlock kill_lock; /* domain_kill() */
 	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
@@ -121,18 +124,19 @@ struct vcpu {
 	u32 pause_count; /* atomic; domctl and debugging */
 	bool is_initialised; /* has a context */
 
-	/* sched.c, under the sched lock but where noted */
+	/* sched.c, under the lock of hart's (sched_internal.h) but where noted */
 	struct list_head run_list;
 	bool on_queue;
 	bool running; /* is on a hart (READ_ONCE outside the lock) */
-	unsigned int hart; /* runs or last ran there */
+	unsigned int
+		hart; /* runs or last ran there, and waits in its queue; changes with both harts' locks */
 	u64 vruntime; /* ns on harts by its weight; brought up when it wakes, yields or runs, where it is far behind others */
 	u64 slice_start; /* when it was put on the hart */
 	u64 yielded; /* ns that it stands further back in the queue, until it runs again */
 	u64 pinned; /* bit mask of harts, 0: all */
 	u64 preferred; /* bit mask of harts on which it runs if it can, 0: any */
 
-	/* runstate (vcpu.h): under the sched lock */
+	/* runstate (vcpu.h): under the same lock */
 	int runstate;
 	u64 runstate_entry; /* ns */
 	u64 runstate_time[4];

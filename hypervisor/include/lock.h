@@ -11,7 +11,7 @@
 
 /*
  * What a lock is, and the order in which locks are taken: outermost first, never two of one rank but
- * for LOCK_EVENT. A build with CONFIG_LOCK_CHECK ends the machine when a hart does not keep to it.
+ * for LOCK_EVENT and LOCK_SCHED. A build with CONFIG_LOCK_CHECK ends the machine when a hart does not keep to it.
  */
 enum lock_rank {
 	LOCK_NO_RANK, /* a lock that nobody initialised */
@@ -26,7 +26,8 @@ enum lock_rank {
 	LOCK_SMALL, /* small objects */
 	LOCK_HEAP,
 	LOCK_DOMAIN_LIST, /* hash and list of domains */
-	LOCK_SCHED,
+	LOCK_SCHED, /* one for each hart; of two, the one of the lower number first */
+	LOCK_SHARE, /* sched_share.lock: a domain's cap */
 	LOCK_TIMER, /* one for each hart */
 	LOCK_PIRQ,
 	LOCK_PLIC,

@@ -102,10 +102,37 @@ static void runstates_across_pages(void **state)
 	assert_int_equal(pg[1]->count, count + 1);
 }
 
+/* A hart looks at its clock, another one queues a vCPU after that, and the first one takes it: no time goes back. */
+static void taken_with_an_earlier_time(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0] }, *me = v[0];
+	struct vcpu_runstate_info before, after;
+	u64 woken;
+
+	only(1, v);
+	assert_ptr_equal(run_hart(0), me);
+	assert_int_equal(SCHED(SCHEDOP_block, NULL), 0);
+	run_hart(0);
+	host.now += 2 * MS;
+	woken = host.now;
+	vcpu_unblock(me);
+	vcpu_runstate_get(me, &before);
+	host.now -= 5;
+	assert_ptr_equal(run_hart(0), me);
+	vcpu_runstate_get(me, &after);
+	assert_int_equal(after.state, RUNSTATE_running);
+	assert_int_equal(after.time[RUNSTATE_runnable], before.time[RUNSTATE_runnable]);
+	assert_int_equal(after.state_entry_time, woken);
+	host.now = woken + 3 * MS;
+	vcpu_runstate_get(me, &after);
+	assert_int_equal(after.time[RUNSTATE_running] - before.time[RUNSTATE_running], 3 * MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(runstates),
+		TEST(taken_with_an_earlier_time),
 		TEST(runstates_across_pages),
 	};
 

@@ -4,6 +4,8 @@
  */
 #include "host.h"
 
+#include <cpupool.h>
+
 #define MS 1000000ULL
 
 static void all_harts_work(void **state)
@@ -66,6 +68,28 @@ static void a_sleeper_saves_little_up(void **state)
 	}
 	/* Half of what followed and a slice or two, not all of the second it slept. */
 	assert_in_range(vcpu_cpu_time(v[1]) - start, 480 * MS, 530 * MS);
+}
+
+/* A switch leaves a timer that is early where it is. When it fires whoever is there keeps what is left of its time. */
+static void an_early_timer_ends_no_slice(void **state)
+{
+	struct vcpu *v[] = { u1->vcpu[0], u2->vcpu[0] }, *first;
+	u64 armed, began;
+
+	only(2, v);
+	first = run_hart(0);
+	armed = host.timer[0];
+	assert_true(armed == host.now + CPUPOOL_RATELIMIT_NS);
+	host.now += MS / 5;
+	began = host.now;
+	assert_int_equal(SCHED(SCHEDOP_yield, NULL), 0);
+	assert_ptr_not_equal(run_hart(0), first);
+	assert_true(host.timer[0] == armed);
+	advance(armed - host.now);
+	assert_false(host.kicked & 1);
+	assert_true(host.timer[0] == began + CPUPOOL_RATELIMIT_NS);
+	advance(host.timer[0] - host.now);
+	assert_true(host.kicked & 1);
 }
 
 static void alone_there_is_no_slice(void **state)
@@ -745,6 +769,7 @@ int main(void)
 		TEST(all_harts_work),
 		TEST(shares_are_fair),
 		TEST(a_sleeper_saves_little_up),
+		TEST(an_early_timer_ends_no_slice),
 		TEST(alone_there_is_no_slice),
 		TEST(who_was_alone_shares),
 		TEST(two_wake_together),
