@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between event.c (ports, bindings, the 2-level ABI) and event_fifo.c (the FIFO ABI).
+ * Between event.c (ports, bindings, the 2-level ABI), event_fifo.c (the FIFO ABI) and event_end.c (resets, a domain's end).
  * A domain begins with 2-level and changes to FIFO with its first EVTCHNOP_init_control; a reset changes it back.
  */
 #ifndef PAVISE_EVENT_INTERNAL_H
@@ -72,6 +72,9 @@ static inline struct evtchn *evtchn_get(struct domain *d, u32 port)
 	c = evtchn_at(s, port);
 	return c->state == EVTCHNSTAT_closed ? NULL : c;
 }
+
+/* No lock held. -EINVAL: no such port in use. */
+long evtchn_close_port(struct domain *d, u32 port);
 
 /* The vCPU has a new event: the upcall, unless one is on its way. v->info is there. */
 void evtchn_upcall(struct vcpu *v);
