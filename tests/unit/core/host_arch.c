@@ -220,6 +220,8 @@ mfn_t arch_virt_to_mfn(const void *v)
 
 static bool faults(u64 gva, size_t n)
 {
+	/* A fault may be a stale translation's, and looks into the P2M, under its lock: none is held around a copy. */
+	lock_check_none();
 	if (host.copies_left >= 0 && host.copies_left-- == 0) {
 		host.copies_left = 0;
 		return true;

@@ -195,7 +195,12 @@ static s16 status_of_racer;
 
 static void unmap_handle_0(void)
 {
+	unsigned int hart = host.hart;
+
+	host.hart = 1;
+	become(u2->vcpu[1]);
 	status_of_racer = unmap_grant(0, AT);
+	host.hart = hart;
 }
 
 /*

@@ -443,7 +443,7 @@ fp_load:
 
 	.globl	copy_from_guest
 copy_from_guest:
-	/* One word, which is all that evtchn_send has */
+	/* One word: a port. (evtchn_send has it inline, copy_u32_from_guest().) */
 	or	t1, a0, a1
 	li	t0, 4
 	andi	t1, t1, 3

@@ -92,6 +92,15 @@ int copy_to_guest(u64 gva, const void *src, size_t n);
 	".balign 8\n" \
 	".dword 10b, " label " + 1\n" \
 	".popsection\n"
+/*
+ * gcc before 12.4 drops such an access where its value is not used, and the guest's fault with it, unless it is said to be volatile
+ * (PR98619), and may lose the value on the way on (PR113921), unless something stands there that it has to keep.
+ */
+#define GUEST_ACCESS(...) \
+	do { \
+		__asm__ volatile goto(__VA_ARGS__); \
+		__asm__ volatile(""); \
+	} while (0)
 
 static __force_inline bool copy_u32_is_inline(u64 gva)
 {
@@ -103,7 +112,7 @@ static __force_inline int copy_u32_from_guest(u32 *dst, u64 gva)
 	u32 word;
 
 	/* hlv.w */
-	__asm__ goto("10: .insn r 0x73, 4, 0x34, %0, %1, x0\n" GUEST_ACCESS_FIXUP("%l2")
+	GUEST_ACCESS("10: .insn r 0x73, 4, 0x34, %0, %1, x0\n" GUEST_ACCESS_FIXUP("%l2")
 		     : "=r"(word)
 		     : "r"(gva)
 		     : "t4", "t6"
@@ -132,7 +141,7 @@ static __force_inline int copy_words_from_guest(void *dst, u64 gva, unsigned int
 		u64 word;
 
 		/* hlv.d */
-		__asm__ goto("10: .insn r 0x73, 4, 0x36, %0, %1, x0\n" GUEST_ACCESS_FIXUP("%l2")
+		GUEST_ACCESS("10: .insn r 0x73, 4, 0x36, %0, %1, x0\n" GUEST_ACCESS_FIXUP("%l2")
 			     : "=r"(word)
 			     : "r"(gva + i * sizeof(u64))
 			     : "t4", "t6"
@@ -158,7 +167,7 @@ static __force_inline int copy_words_to_guest(u64 gva, const void *src, unsigned
 #pragma GCC unroll 8
 	for (unsigned int i = 0; i < n; i++)
 		/* hsv.d */
-		__asm__ goto("10: .insn r 0x73, 4, 0x37, x0, %0, %1\n" GUEST_ACCESS_FIXUP("%l2")
+		GUEST_ACCESS("10: .insn r 0x73, 4, 0x37, x0, %0, %1\n" GUEST_ACCESS_FIXUP("%l2")
 			     :
 			     : "r"(gva + i * sizeof(u64)), "r"(from[i])
 			     : "t4", "t6", "memory"
