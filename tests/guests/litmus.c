@@ -79,6 +79,7 @@ static bool meet(void)
 	const char *perms[] = { me, them };
 
 	shared_nr = pv_alloc_pages(1);
+	round_nr = 1; /* before the other one can find the port: it sends only once */
 	foreign_port = pv_event_alloc_unbound(DOMID_SELF, other);
 	pv_event_handler(foreign_port, on_event, (void *)&foreign_seen);
 	snprintf(me, sizeof(me), "n%s", domid);
@@ -88,7 +89,6 @@ static bool meet(void)
 	pv_xenbus_set_perms(0, "data/race", perms, 2);
 	free(peer);
 	free(domid);
-	round_nr = 1;
 	return arrives(&foreign_seen, 1);
 }
 
