@@ -101,8 +101,7 @@ class Machine:
         try:
             self.child.expect(pattern, timeout=timeout)
         except pexpect.TIMEOUT:
-            raise AssertionError(f"{what}: nothing after {timeout} s. The last lines:\n"
-                                 + self.tail()) from None
+            raise AssertionError(f"{what}: nothing after {timeout} s. The last lines:\n" + self.hangs()) from None
         except pexpect.EOF:
             self.ended()
             raise AssertionError(f"{what}: the machine ended before, status {self.status}. "
@@ -120,6 +119,16 @@ class Machine:
             self.logfile.flush()
         with open(self.log, encoding="utf-8", errors="replace", newline="") as f:
             return f.read().replace("\r", "")
+
+    def hangs(self):
+        """The last lines, and what the hypervisor's debug keys say of dom0, the scheduler and events: for a machine that says no more."""
+        last = self.tail()
+        before = len(self.seen(0))
+        for key in ("\x01\x01\x01", "0", "r", "e", "0"):
+            if self.alive():
+                self.send(key)
+                self.drain(2)
+        return last + "The debug keys 0, r, e and 0 then:\n" + "".join(f"    {line}\n" for line in self.seen(0)[before:].splitlines())
 
     def drain(self, seconds=0.2):
         """Takes what has arrived, so that the log is up to date."""
@@ -155,8 +164,7 @@ class Machine:
         try:
             self.child.expect(pexpect.EOF, timeout=timeout)
         except pexpect.TIMEOUT:
-            raise AssertionError(f"the machine still runs after {timeout} s. The last lines:\n"
-                                 + self.tail()) from None
+            raise AssertionError(f"the machine still runs after {timeout} s. The last lines:\n" + self.hangs()) from None
         # QEMU closes its console before it is gone; a hang-up now would change its exit status.
         end = time.monotonic() + 60
         while self.child.isalive() and time.monotonic() < end:
