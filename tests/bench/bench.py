@@ -57,7 +57,10 @@ COMPILE_ROWS = (("compile", "cc1 -O2 of a file of 3,900 lines"),)
 IO_ROWS = (("blk-4k-random", "4 KiB random read, depth 1"), ("blk-4k-16", "4 KiB random read, depth 16"), ("blk-4k-32", "4 KiB random read, depth 32"),
            ("blk-1m-sequential", "sequential read, per MiB"))
 NET_ROWS = (("tcp-round-trip", "TCP round trip of 1 byte"), ("tcp-stream", "TCP stream to dom0, per MiB"),
-            ("tcp-stream-back", "TCP stream from dom0, per MiB"), ("tcp-stream-guests", "TCP stream to another guest, per MiB"))
+            ("tcp-stream-back", "TCP stream from dom0, per MiB"), ("tcp-stream-guests", "TCP stream to another guest, per MiB"),
+            ("udp-round-trip", "UDP round trip of 64 bytes"), ("udp-large", "UDP, 1,400 bytes to dom0, 16 at a time, each"),
+            ("udp-small", "UDP, 64 bytes to dom0, 16 at a time, each"), ("udp-large-back", "UDP, 1,400 bytes from dom0, 16 at a time, each"),
+            ("udp-small-back", "UDP, 64 bytes from dom0, 16 at a time, each"), ("udp-small-guests", "UDP, 64 bytes to another guest, 16 at a time, each"))
 
 report = []
 kvm_os = {}  # part kvm's figures for OS_ROWS
@@ -152,6 +155,13 @@ def record(part, rows, unit, **values):
                    for key, title in rows for system, figures in values.items() if key in figures)
 
 
+def net_values(to_host, to_guest):
+    """A guest's figures of talking to its host, and some of the same to another guest."""
+    values, others = parse(to_host), parse(to_guest)
+    values.update({f"{key}-guests": others[key] for key in ("tcp-stream", "udp-small")})
+    return values
+
+
 def part_kvm(smoke):
     """Runs before all others, whose tables have its figures beside theirs."""
     progress("the same work under KVM, instructions")
@@ -161,7 +171,7 @@ def part_kvm(smoke):
     say()
     block = parse(host.block())
     to_host, to_guest = host.net()
-    net = dict(parse(to_host), **{"tcp-stream-guests": parse(to_guest)["tcp-stream"]})
+    net = net_values(to_host, to_guest)
     kvm_os.update(parse(host.linux("os")))
     host.end()
     KVM.clear()
@@ -355,13 +365,13 @@ def part_net(smoke):
     progress("network, instructions")
     host = Host("net", True)
     bench_bridge(host.machine)
-    values = parse(host.linux("net", BENCH_VIF))
+    to_dom0 = host.linux("net", BENCH_VIF)
     host.linux("net-serve", BENCH_VIF, "serve", "-q")
-    values["tcp-stream-guests"] = parse(host.linux("net-guest", BENCH_VIF))["tcp-stream"]
+    values = net_values(to_dom0, host.linux("net-guest", BENCH_VIF))
     host.machine.run("xl destroy serve")
     host.end()
     loopback = native("net-loopback", "loopback", True)
-    io_table("TCP between a guest and dom0, and two guests, one hart: instructions of everyone (-icount)", NET_ROWS, values, "native loopback", loopback)
+    io_table("TCP and UDP between a guest and dom0, and two guests, one hart: instructions of everyone (-icount)", NET_ROWS, values, "native loopback", loopback)
     record("net", NET_ROWS, "instructions", native_loopback=loopback, Pavise=values, KVM=KVM)
     return {"guest": values, "loopback": loopback}
 

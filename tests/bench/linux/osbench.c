@@ -500,6 +500,117 @@ static bool serve_stream(int s, char what)
 	return pass(s, size, what == 'g') && (what == 'g' || write(s, &what, 1) == 1);
 }
 
+/*
+ * Datagrams, by their first byte: 'n' is taken and no more, 'e' is sent back, 'b' is answered with a burst of its own size. Each burst ends with
+ * an answer, so that none is lost for want of room.
+ */
+#define BURST 16
+#define LARGE 1400
+#define SMALL 64
+
+static int udp;
+
+static void datagram(char what, size_t size)
+{
+	piece[0] = what;
+	if (write(udp, piece, size) != (ssize_t)size)
+		die("udp: write");
+}
+
+static void answer(size_t size)
+{
+	if (read(udp, piece, PIECE) != (ssize_t)size)
+		die("udp: an answer is missing");
+}
+
+static void udp_round_trip(unsigned int n)
+{
+	while (n--) {
+		datagram('e', SMALL);
+		answer(SMALL);
+	}
+}
+
+static void udp_bursts(unsigned int n, size_t size)
+{
+	for (unsigned int done = 0; done < n; done += BURST) {
+		for (unsigned int i = 1; i < BURST; i++)
+			datagram('n', size);
+		datagram('e', size);
+		answer(size);
+	}
+}
+
+static void udp_large(unsigned int n)
+{
+	udp_bursts(n, LARGE);
+}
+
+static void udp_small(unsigned int n)
+{
+	udp_bursts(n, SMALL);
+}
+
+static void udp_back(unsigned int n, size_t size)
+{
+	for (unsigned int done = 0; done < n; done += BURST) {
+		datagram('b', size);
+		for (unsigned int i = 0; i < BURST; i++)
+			answer(size);
+	}
+}
+
+static void udp_large_back(unsigned int n)
+{
+	udp_back(n, LARGE);
+}
+
+static void udp_small_back(unsigned int n)
+{
+	udp_back(n, SMALL);
+}
+
+static void over_udp(const char *other)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(7777) };
+	struct timeval limit = { .tv_sec = 5 };
+	pid_t pid = fork();
+
+	if (!pid) {
+		to.sin_addr.s_addr = inet_addr(other);
+		udp = socket(AF_INET, SOCK_DGRAM, 0);
+		setsockopt(udp, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		if (connect(udp, (struct sockaddr *)&to, sizeof(to)))
+			die("udp: connect");
+		measure("udp-round-trip", 500, udp_round_trip);
+		measure("udp-large", 100 * BURST, udp_large);
+		measure("udp-small", 100 * BURST, udp_small);
+		measure("udp-large-back", 100 * BURST, udp_large_back);
+		measure("udp-small-back", 100 * BURST, udp_small_back);
+		_exit(0);
+	}
+	wait_for(pid);
+}
+
+static void serve_udp(int port)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(port) }, from;
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (bind(s, (struct sockaddr *)&own, sizeof(own)))
+		die("udp: bind");
+	for (;;) {
+		socklen_t length = sizeof(from);
+		ssize_t size = recvfrom(s, piece, PIECE, 0, (struct sockaddr *)&from, &length);
+		unsigned int answers = size <= 0 || piece[0] == 'n' ? 0 :
+				       piece[0] == 'b'		    ? BURST :
+								      1;
+
+		while (answers--)
+			sendto(s, piece, size, 0, (struct sockaddr *)&from, length);
+	}
+}
+
 static void serve(int port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -509,6 +620,8 @@ static void serve(int port)
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(listener, (struct sockaddr *)&to, sizeof(to)) || listen(listener, 4))
 		die("listen");
+	if (!fork())
+		serve_udp(port);
 	for (;;) {
 		s = accept(listener, NULL, NULL);
 		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -544,6 +657,7 @@ static void bench_net(const char *device, const char *own, const char *other)
 	over_tcp(other, "tcp-round-trip", 500, tcp_round_trip);
 	over_tcp(other, "tcp-stream", 8, tcp_stream);
 	over_tcp(other, "tcp-stream-back", 8, tcp_stream_back);
+	over_udp(other);
 }
 
 static void trace_net(const char *other, bool back)
