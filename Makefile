@@ -122,7 +122,7 @@ check-deps:
 
 # Xen's public headers with RISC-V in them
 headers_stamp := $(BUILD)/include/.stamp
-$(headers_stamp): $(top)/pvabi/scripts/prepare-headers $(wildcard $(top)/pvabi/include/xen/*.h /usr/include/xen/xen.h)
+$(headers_stamp): $(top)/pvabi/scripts/prepare-headers $(wildcard $(top)/pvabi/include/xen/*.h $(top)/pvabi/include/xen/*/*/*.h /usr/include/xen/xen.h)
 	@echo "  HEADERS  xen"
 	@$(top)/pvabi/scripts/prepare-headers $(include_dir)
 	@touch $@
