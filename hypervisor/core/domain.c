@@ -434,7 +434,12 @@ int domain_controller_unpause(struct domain *d)
 	bool paused, wake = false;
 
 	spin_lock(&d->lock);
-	paused = d->controller_pauses && !READ_ONCE(d->dying);
+	paused = d->controller_pauses && !READ_ONCE(d->dying) && d->state.given != STATE_PARTIAL;
+	if (paused && d->controller_pauses == 1 && !d->has_run) {
+		d->has_run = true;
+		if (d->state.given == STATE_WHOLE)
+			domain_state_starts(d);
+	}
 	if (paused) {
 		d->controller_pauses--;
 		wake = !pause_sub(d);

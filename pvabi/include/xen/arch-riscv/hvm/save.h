@@ -79,7 +79,7 @@ struct hvm_riscv_areas {
 };
 
 /*
- * The ports in use, in ascending order, at most HVM_PORTS_MAX in an instance; all of an instance are above those of the last.
+ * The ports in use, in ascending order: of instance n those from n * HVM_PORTS_MAX on, so many at most.
  * A port that was bound to the control domain arrives unbound, and open to it: so its back end connects anew.
  */
 #define HVM_SAVE_PORTS 5
