@@ -155,6 +155,7 @@ static struct vcpu *vcpu_alloc(struct domain *d, unsigned int id)
 	v->domain = d;
 	v->id = id;
 	v->pause_flags = BIT(VPF_DOWN);
+	v->singleshot_at = HVM_NO_TIMER;
 	timer_init(&v->poll_timer, wake_vcpu, v);
 	timer_init(&v->block_timer, wake_vcpu, v);
 	timer_init(&v->singleshot_timer, singleshot_fired, v);

@@ -256,7 +256,7 @@ static long get_one(struct domain *d, u32 code, u32 instance, void *r)
 }
 
 /*
- * ctl_progress of an interrupted operation: a mark, the next record (4 and 12 bits), where it comes in the buffer (28 bits). What a caller
+ * ctl_progress of an interrupted operation: a mark, the next record (type 4 bits, instance 16 bits), where it comes in the buffer (28 bits). What a caller
  * makes up costs that caller: it says where in its own buffer, and what of a domain that it may see whole.
  */
 #define MARK 0x5a7eULL

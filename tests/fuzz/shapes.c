@@ -335,32 +335,38 @@ static char *put_record(char *at, u32 code, u32 instance, const void *body, u32 
 	return at + sizeof(d) + length;
 }
 
-/* What of a domain could be true, in order, so that a set can succeed: domain 3 has one vCPU or some. */
+/* What could be true, in order, so that a set can succeed: for domain 3, with the vCPUs that it has. */
 static char *plausible(char *at, struct bytes *b)
 {
 	static struct hvm_riscv_vcpu v;
 	static u64 page[512];
+	struct domain *target = domain_get(3);
+	u32 max_vcpus = target ? target->max_vcpus : 1;
+	bool vcpu = target && target->vcpu[0];
 	struct hvm_riscv_domain d = { .magic = HVM_DOMAIN_MAGIC,
 				      .abi = PAVISE_ABI_VERSION,
-				      .max_vcpus = 1 + (next_byte(b) & 1),
+				      .max_vcpus = max_vcpus,
 				      .timebase_frequency = machine.timebase_hz,
 				      .ticks = value_of(TIME, b) };
 	struct hvm_riscv_areas areas = { value_of(GFN, b), HVM_NO_GFN, HVM_NO_GFN, 0, 0 };
-	struct hvm_riscv_port ports[2] = {
-		{ .port = 1 + (next_byte(b) & 3), .state = EVTCHNSTAT_interdomain },
-		{ .port = 5, .state = EVTCHNSTAT_virq, .virq = value_of(VIRQ, b) }
-	};
+	struct hvm_riscv_port ports[2] = { { .port = 1 + (next_byte(b) & 3),
+					     .state = EVTCHNSTAT_interdomain },
+					   { .port = 5,
+					     .state = EVTCHNSTAT_virq,
+					     .virq = next_byte(b) & 1 ? value_of(VIRQ, b) : 0 } };
 
+	if (target)
+		domain_put(target);
 	memset(&v, 0, sizeof(v));
 	v.flags = HVM_VCPU_UP;
 	v.regs.pc = 0x1000;
 	v.stimecmp = v.singleshot = value_of(TIME, b);
 	at = put_record(at, HVM_SAVE_DOMAIN, 0, &d, sizeof(d));
-	if (next_byte(b) & 1)
+	if (vcpu && next_byte(b) & 3)
 		at = put_record(at, HVM_SAVE_VCPU, 0, &v, sizeof(v));
-	if (next_byte(b) & 1)
+	if (vcpu && !(next_byte(b) & 3))
 		at = put_record(at, HVM_SAVE_AREAS, 0, &areas, sizeof(areas));
-	if (next_byte(b) & 1)
+	if (vcpu && next_byte(b) & 1)
 		at = put_record(at, HVM_SAVE_PORTS, 0, ports, (next_byte(b) & 1 ? 2 : 1) * 16);
 	if (next_byte(b) & 1)
 		at = put_record(at, HVM_SAVE_SHARED_INFO, 0, page, sizeof(page));

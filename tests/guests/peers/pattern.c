@@ -60,9 +60,10 @@ __asm__(".balign 4\n"
 			op(25) op(26) op(27) op(28) op(29) op(30) op(31)
 #define FILL(i) "fmv.d.x f" #i ", %0\n addi %0, %0, 1\n"
 #define CHECK(i) "fmv.x.d t0, f" #i "\n xor t0, t0, %1\n or %0, %0, t0\n addi %1, %1, 1\n"
-#define FS "f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12", "f13", \
-	"f14", "f15", "f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23", "f24", "f25", "f26", \
-	"f27", "f28", "f29", "f30", "f31"
+#define FS \
+	"f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12", "f13", \
+		"f14", "f15", "f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23", "f24", \
+		"f25", "f26", "f27", "f28", "f29", "f30", "f31"
 
 static unsigned long time_now(void)
 {
@@ -77,11 +78,12 @@ static unsigned long round_of(unsigned long n)
 {
 	unsigned long left = n, right = n, wrong = 0, rm = n % 5, got, spin = 3000;
 
-	__asm__ volatile("fsrm %[rm]\n" ALL_F(FILL) "1: addi %[spin], %[spin], -1\n bnez %[spin], 1b\n"
-			 "frrm %[got]\n"
-			 : "+r"(left), [spin] "+r"(spin), [got] "=&r"(got)
-			 : [rm] "r"(rm)
-			 : FS);
+	__asm__ volatile(
+		"fsrm %[rm]\n" ALL_F(FILL) "1: addi %[spin], %[spin], -1\n bnez %[spin], 1b\n"
+					   "frrm %[got]\n"
+		: "+r"(left), [spin] "+r"(spin), [got] "=&r"(got)
+		: [rm] "r"(rm)
+		: FS);
 	__asm__ volatile(ALL_F(CHECK) : "+r"(wrong), "+r"(right) : : "t0");
 	return wrong | (got ^ rm);
 }
@@ -96,7 +98,10 @@ static void user(void)
 
 		p->fp_wrong += round_of(++n * 0x9e3779b97f4a7c15UL) != 0;
 		/* In user mode this is the guest's own trap, else it is the hypervisor's. */
-		__asm__ volatile("li a7, -1\n li a6, -1\n ecall" : : : "a0", "a1", "a6", "a7", "memory");
+		__asm__ volatile("li a7, -1\n li a6, -1\n ecall"
+				 :
+				 :
+				 : "a0", "a1", "a6", "a7", "memory");
 		p->mode_wrong += p->calls != calls + 1;
 		now = time_now();
 		p->back += now < p->last;
