@@ -116,7 +116,12 @@ int main(void)
 
 	pattern.magic[0] = PATTERN_MAGIC0;
 	pattern.magic[1] = PATTERN_MAGIC1;
+	/* A trap on the way there would take sepc's place. */
+	csr_clear(sstatus, SSTATUS_SIE);
 	csr_write(sie, 0);
+	/* The runtime's pages, which are where they are in physical memory, are not user mode's. */
+	csr_write(satp, 0);
+	__asm__ volatile("sfence.vma" : : : "memory");
 	csr_write(sscratch, (unsigned long)&pattern);
 	csr_write(stvec, (unsigned long)pattern_trap);
 	csr_write(sie, 0x20); /* STIE: enabled in user mode, whatever sstatus.SIE */
