@@ -122,7 +122,7 @@ check-deps:
 
 # Xen's public headers with RISC-V in them
 headers_stamp := $(BUILD)/include/.stamp
-$(headers_stamp): $(top)/pvabi/scripts/prepare-headers $(wildcard $(top)/pvabi/include/xen/*.h /usr/include/xen/xen.h)
+$(headers_stamp): $(top)/pvabi/scripts/prepare-headers $(wildcard $(top)/pvabi/include/xen/*.h $(top)/pvabi/include/xen/*/*/*.h /usr/include/xen/xen.h)
 	@echo "  HEADERS  xen"
 	@$(top)/pvabi/scripts/prepare-headers $(include_dir)
 	@touch $@
@@ -277,6 +277,8 @@ guest-tests: headers $(libfdt)/libfdt.h
 		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c \
 		$(top)/pvabi/runtime/examples/*.c))" guests
 	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -o $(guest_tests)/dom0-vectors $(top)/tests/guests/dom0/vectors.c
+	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -D__XEN_TOOLS__ -I$(include_dir) -I$(top)/dom0-tools/lib/include -o $(guest_tests)/dom0-state \
+		$(top)/tests/guests/dom0/state.c $(patsubst %,$(top)/dom0-tools/lib/%.c,state hypercall domctl memory)
 test-guests: all guest-tests hypervisor-latency
 	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)
 

@@ -20,6 +20,8 @@ struct pv {
 	int fd; /* /dev/xen/privcmd */
 	int buf_fd; /* /dev/xen/hypercall, or -1: mlock instead */
 	void *page; /* holds the structure of the call in progress */
+	void *batch; /* pv_batch(); NULL: not needed yet */
+	size_t batch_bytes;
 };
 
 int pv_fail(struct pv_err *err, int rc, const char *fmt, ...)
@@ -102,10 +104,20 @@ void pv_close(struct pv *pv)
 	if (!pv)
 		return;
 	pv_buf_free(pv, pv->page, PV_PAGE_SIZE);
+	pv_buf_free(pv, pv->batch, pv->batch_bytes);
 	if (pv->buf_fd >= 0)
 		close(pv->buf_fd);
 	close(pv->fd);
 	free(pv);
+}
+
+void *pv_batch(struct pv *pv, size_t bytes)
+{
+	if (!pv->batch) {
+		pv->batch = pv_buf_alloc(pv, bytes);
+		pv->batch_bytes = bytes;
+	}
+	return pv->batch;
 }
 
 int pv_fd(const struct pv *pv)

@@ -321,6 +321,89 @@ AT(xen_sysctl_cpupool_op, cpu, 16);
 AT(xen_sysctl_cpupool_op, n_dom, 20);
 AT(xen_sysctl_cpupool_op, cpumap, 24);
 
+SIZE(hvm_save_descriptor, 8);
+AT(hvm_save_descriptor, typecode, 0);
+AT(hvm_save_descriptor, instance, 2);
+AT(hvm_save_descriptor, length, 4);
+
+SIZE(hvm_riscv_domain, 112);
+AT(hvm_riscv_domain, magic, 0);
+AT(hvm_riscv_domain, abi, 8);
+AT(hvm_riscv_domain, max_vcpus, 12);
+AT(hvm_riscv_domain, timebase_frequency, 16);
+AT(hvm_riscv_domain, ticks, 24);
+AT(hvm_riscv_domain, wall_seconds, 32);
+AT(hvm_riscv_domain, wall_nanoseconds, 40);
+AT(hvm_riscv_domain, time_offset_seconds, 48);
+AT(hvm_riscv_domain, watchdog, 56);
+AT(hvm_riscv_domain, callback_irq, 72);
+AT(hvm_riscv_domain, store_pfn, 80);
+AT(hvm_riscv_domain, store_evtchn, 88);
+AT(hvm_riscv_domain, console_pfn, 96);
+AT(hvm_riscv_domain, console_evtchn, 104);
+
+SIZE(hvm_riscv_vcpu, 656);
+AT(hvm_riscv_vcpu, flags, 0);
+AT(hvm_riscv_vcpu, fcsr, 4);
+AT(hvm_riscv_vcpu, regs, 8);
+AT(hvm_riscv_vcpu, f, 264);
+AT(hvm_riscv_vcpu, sstatus, 520);
+AT(hvm_riscv_vcpu, sie, 528);
+AT(hvm_riscv_vcpu, sip, 536);
+AT(hvm_riscv_vcpu, stvec, 544);
+AT(hvm_riscv_vcpu, sscratch, 552);
+AT(hvm_riscv_vcpu, sepc, 560);
+AT(hvm_riscv_vcpu, scause, 568);
+AT(hvm_riscv_vcpu, stval, 576);
+AT(hvm_riscv_vcpu, satp, 584);
+AT(hvm_riscv_vcpu, scounteren, 592);
+AT(hvm_riscv_vcpu, senvcfg, 600);
+AT(hvm_riscv_vcpu, stimecmp, 608);
+AT(hvm_riscv_vcpu, singleshot, 616);
+AT(hvm_riscv_vcpu, runstate_time, 624);
+
+SIZE(hvm_riscv_vector, 40);
+AT(hvm_riscv_vector, vstart, 0);
+AT(hvm_riscv_vector, vcsr, 8);
+AT(hvm_riscv_vector, vl, 16);
+AT(hvm_riscv_vector, vtype, 24);
+AT(hvm_riscv_vector, vlenb, 32);
+
+SIZE(hvm_riscv_areas, 32);
+AT(hvm_riscv_areas, vcpu_info_gfn, 0);
+AT(hvm_riscv_areas, runstate_gfn, 8);
+AT(hvm_riscv_areas, runstate_gfn2, 16);
+AT(hvm_riscv_areas, vcpu_info_offset, 24);
+AT(hvm_riscv_areas, runstate_offset, 28);
+
+SIZE(hvm_riscv_port, 16);
+AT(hvm_riscv_port, port, 0);
+AT(hvm_riscv_port, state, 4);
+AT(hvm_riscv_port, priority, 5);
+AT(hvm_riscv_port, vcpu, 6);
+AT(hvm_riscv_port, virq, 8);
+AT(hvm_riscv_port, remote_port, 12);
+
+SIZE(hvm_riscv_lent, 16);
+AT(hvm_riscv_lent, gfn, 0);
+AT(hvm_riscv_lent, space, 8);
+AT(hvm_riscv_lent, index, 12);
+
+SIZE(pavise_domctl_memory, 48);
+AT(pavise_domctl_memory, op, 0);
+AT(pavise_domctl_memory, count, 4);
+AT(pavise_domctl_memory, gfns, 8);
+AT(pavise_domctl_memory, pages, 16);
+AT(pavise_domctl_memory, kinds, 24);
+AT(pavise_domctl_memory, runs, 32);
+AT(pavise_domctl_memory, gfn, 40);
+
+SIZE(pavise_memory_run, 24);
+AT(pavise_memory_run, gfn, 0);
+AT(pavise_memory_run, pages, 8);
+AT(pavise_memory_run, what, 16);
+AT(pavise_memory_run, index, 20);
+
 SIZE(xencons_interface, 3088);
 AT(xencons_interface, in, 0);
 AT(xencons_interface, out, 1024);

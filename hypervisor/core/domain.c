@@ -155,6 +155,7 @@ static struct vcpu *vcpu_alloc(struct domain *d, unsigned int id)
 	v->domain = d;
 	v->id = id;
 	v->pause_flags = BIT(VPF_DOWN);
+	v->singleshot_at = HVM_NO_TIMER;
 	timer_init(&v->poll_timer, wake_vcpu, v);
 	timer_init(&v->block_timer, wake_vcpu, v);
 	timer_init(&v->singleshot_timer, singleshot_fired, v);
@@ -434,7 +435,12 @@ int domain_controller_unpause(struct domain *d)
 	bool paused, wake = false;
 
 	spin_lock(&d->lock);
-	paused = d->controller_pauses && !READ_ONCE(d->dying);
+	paused = d->controller_pauses && !READ_ONCE(d->dying) && d->state.given != STATE_PARTIAL;
+	if (paused && d->controller_pauses == 1 && !d->has_run) {
+		d->has_run = true;
+		if (d->state.given == STATE_WHOLE)
+			domain_state_starts(d);
+	}
 	if (paused) {
 		d->controller_pauses--;
 		wake = !pause_sub(d);

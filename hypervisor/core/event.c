@@ -64,7 +64,7 @@ static int find_chunk(struct evtchn_state *s, u32 *index)
 	return 0;
 }
 
-/* evtchn_lock held. The lowest free port. The caller sets its state, and calls port_taken(). */
+/* evtchn_lock held. The lowest free port. The caller sets its state, and calls evtchn_taken(). */
 static int port_alloc(struct domain *d, struct evtchn **out)
 {
 	struct evtchn_state *s = d->evtchn;
@@ -93,14 +93,6 @@ static int port_alloc(struct domain *d, struct evtchn **out)
 	clear_pending(d, c);
 	*out = c;
 	return 0;
-}
-
-/* evtchn_lock held. port_alloc()'s port is in use from here on. */
-static void port_taken(struct domain *d, struct evtchn *c, u8 state)
-{
-	c->state = state;
-	d->evtchn->used[c->port >> CHUNK_SHIFT]++;
-	d->evtchn->active++;
 }
 
 static void port_free(struct domain *d, struct evtchn *c)
@@ -317,12 +309,6 @@ long evtchn_unmask_op(struct evtchn_unmask *a)
 
 /* ---- virtual interrupts ---- */
 
-static bool virq_is_global(u32 virq)
-{
-	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
-	       virq != VIRQ_XENPMU;
-}
-
 void send_guest_vcpu_virq(struct vcpu *v, unsigned int virq)
 {
 	struct domain *d = v->domain;
@@ -371,7 +357,7 @@ long evtchn_bind_virq(struct evtchn_bind_virq *a)
 	rc = port_alloc(d, &c);
 	if (rc)
 		goto out;
-	port_taken(d, c, EVTCHNSTAT_virq);
+	evtchn_taken(d, c, EVTCHNSTAT_virq);
 	c->vcpu = a->vcpu;
 	c->virq = a->virq;
 	v->virq_to_evtchn[a->virq] = a->port = c->port;
@@ -391,7 +377,7 @@ long evtchn_bind_ipi(struct evtchn_bind_ipi *a)
 	spin_lock(&d->evtchn_lock);
 	rc = port_alloc(d, &c);
 	if (!rc) {
-		port_taken(d, c, EVTCHNSTAT_ipi);
+		evtchn_taken(d, c, EVTCHNSTAT_ipi);
 		c->vcpu = a->vcpu;
 		a->port = c->port;
 	}
@@ -444,7 +430,7 @@ long evtchn_bind_pirq(struct evtchn_bind_pirq *a)
 	} else {
 		pirqs[a->pirq].domain = d;
 		pirqs[a->pirq].port = c->port;
-		port_taken(d, c, EVTCHNSTAT_pirq);
+		evtchn_taken(d, c, EVTCHNSTAT_pirq);
 		c->pirq = a->pirq;
 		a->port = c->port;
 	}
@@ -486,7 +472,7 @@ long evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
 	spin_lock(&d->evtchn_lock);
 	rc = port_alloc(d, &c);
 	if (!rc) {
-		port_taken(d, c, EVTCHNSTAT_unbound);
+		evtchn_taken(d, c, EVTCHNSTAT_unbound);
 		c->remote_domid = remote;
 		a->port = c->port;
 	}
@@ -518,7 +504,7 @@ long evtchn_bind_interdomain(struct evtchn_bind_interdomain *a)
 	/* Each end holds the other's domain: neither structure goes away under a send. */
 	domain_hold(rd);
 	domain_hold(ld);
-	port_taken(ld, lc, EVTCHNSTAT_interdomain);
+	evtchn_taken(ld, lc, EVTCHNSTAT_interdomain);
 	lc->remote.domain = rd;
 	lc->remote.port = a->remote_port;
 	rc_port->remote.domain = ld;

@@ -73,6 +73,20 @@ static inline struct evtchn *evtchn_get(struct domain *d, u32 port)
 	return c->state == EVTCHNSTAT_closed ? NULL : c;
 }
 
+/* evtchn_lock held. The port, which is no longer closed, is in use from here on. */
+static inline void evtchn_taken(struct domain *d, struct evtchn *c, u8 state)
+{
+	c->state = state;
+	d->evtchn->used[c->port >> CHUNK_SHIFT]++;
+	d->evtchn->active++;
+}
+
+static inline bool virq_is_global(u32 virq)
+{
+	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
+	       virq != VIRQ_XENPMU;
+}
+
 /* No lock held. -EINVAL: no such port in use. */
 long evtchn_close_port(struct domain *d, u32 port);
 

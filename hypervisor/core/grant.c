@@ -127,6 +127,23 @@ int grant_table_get_frame(struct domain *d, unsigned long idx, struct page **pg)
 	return rc;
 }
 
+unsigned int grant_table_frames(struct domain *d)
+{
+	return READ_ONCE(d->grant->nr_frames);
+}
+
+unsigned int grant_table_index(struct domain *d, const struct page *pg)
+{
+	struct grant_table *t = d->grant;
+	unsigned int i = 0;
+
+	spin_lock(&t->lock);
+	while (i < t->nr_frames && !(t->shared[i] && virt_to_page(t->shared[i]) == pg))
+		i++;
+	spin_unlock(&t->lock);
+	return i;
+}
+
 /* Once a second: who does it on purpose does it as often as a mapper tries, and the log is for others, too. */
 __noinline s16 grant_race(void)
 {

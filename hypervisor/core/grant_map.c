@@ -412,6 +412,23 @@ int grant_release_tracks(struct domain *d)
 	return free_tracks(t);
 }
 
+unsigned int grant_map_pieces(struct domain *d)
+{
+	return READ_ONCE(d->grant->nr_tracks) / TRACKS_PER_CHUNK;
+}
+
+bool grant_maps_some(struct domain *d, unsigned int piece)
+{
+	struct grant_table *t = d->grant;
+	bool some = false;
+
+	spin_lock(&t->track_lock);
+	for (u32 i = 0; i < TRACKS_PER_CHUNK && piece < t->nr_tracks / TRACKS_PER_CHUNK; i++)
+		some |= t->tracks[piece][i].granter != NULL;
+	spin_unlock(&t->track_lock);
+	return some;
+}
+
 int grant_count_maps(struct domain *d)
 {
 	struct grant_table *t = d->grant;

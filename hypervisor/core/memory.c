@@ -44,6 +44,33 @@ static struct page *hidden_page(struct domain *d, gfn_t gfn, const struct page *
 	return lent && pg->hides && pg->hides_at == gfn ? pg->hides : NULL;
 }
 
+struct page *memory_get_ram(struct domain *d, gfn_t gfn)
+{
+	struct page *pg = p2m_get_page(d, gfn, NULL), *lent;
+
+	if (pg)
+		return pg;
+	spin_lock(&d->page_lock);
+	lent = p2m_foreign(d, gfn);
+	pg = lent ? hidden_page(d, gfn, lent) : NULL;
+	/* Its allocation's reference stays for as long as it is hidden, and it is hidden for as long as we have the lock. */
+	if (pg && !page_get(pg, d))
+		pg = NULL;
+	spin_unlock(&d->page_lock);
+	return pg;
+}
+
+const struct page *memory_lent_at(struct domain *d, gfn_t gfn, bool *hides)
+{
+	struct page *pg;
+
+	spin_lock(&d->page_lock);
+	pg = p2m_foreign(d, gfn);
+	*hides = pg && hidden_page(d, gfn, pg);
+	spin_unlock(&d->page_lock);
+	return pg;
+}
+
 int memory_unmap_lent(struct domain *d, gfn_t gfn)
 {
 	struct page *pg, *ram;

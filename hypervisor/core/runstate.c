@@ -23,17 +23,17 @@ static void *runstate_field(struct vcpu *v, size_t field)
 
 void runstate_write(struct vcpu *v)
 {
-	u64 *entry;
+	u64 *entry, since = domain_ns(v->domain, v->runstate_entry);
 
 	entry = RUNSTATE_FIELD(v, state_entry_time);
 	/* Readers retry while the flag is set (xen/vcpu.h, XEN_RUNSTATE_UPDATE). */
-	WRITE_ONCE(*entry, v->runstate_entry | XEN_RUNSTATE_UPDATE);
+	WRITE_ONCE(*entry, since | XEN_RUNSTATE_UPDATE);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	*(int *)RUNSTATE_FIELD(v, state) = v->runstate;
 	for (unsigned int i = 0; i < 4; i++)
 		*(u64 *)RUNSTATE_FIELD(v, time[i]) = v->runstate_time[i];
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(*entry, v->runstate_entry);
+	WRITE_ONCE(*entry, since);
 }
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
@@ -42,7 +42,7 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 	u64 now = arch_time_ns();
 
 	info->state = v->runstate;
-	info->state_entry_time = v->runstate_entry;
+	info->state_entry_time = domain_ns(v->domain, v->runstate_entry);
 	for (unsigned int i = 0; i < 4; i++)
 		info->time[i] = v->runstate_time[i];
 	if (now > v->runstate_entry)
@@ -50,7 +50,8 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 	spin_unlock(&s->lock);
 }
 
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset)
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset,
+			    gfn_t gfn, gfn_t gfn2)
 {
 	struct sched_hart *s = sched_lock_vcpu(v);
 	struct page *old, *old2;
@@ -60,6 +61,8 @@ void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, u
 	v->runstate_page = pg;
 	v->runstate_page2 = pg2;
 	v->runstate_offset = offset;
+	v->runstate_gfn = gfn;
+	v->runstate_gfn2 = gfn2;
 	if (v->runstate_page)
 		runstate_write(v);
 	spin_unlock(&s->lock);
@@ -67,6 +70,18 @@ void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, u
 		page_put(old);
 	if (old2)
 		page_put(old2);
+}
+
+void vcpu_runstate_restart(struct vcpu *v, const u64 time[4])
+{
+	struct sched_hart *s = sched_lock_vcpu(v);
+
+	for (unsigned int i = 0; time && i < 4; i++)
+		v->runstate_time[i] = time[i];
+	v->runstate_entry = arch_time_ns();
+	if (v->runstate_page)
+		runstate_write(v);
+	spin_unlock(&s->lock);
 }
 
 u64 vcpu_cpu_time(struct vcpu *v)

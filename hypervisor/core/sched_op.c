@@ -91,7 +91,7 @@ long sched_op_poll(struct sched_poll *a)
 	if (a->nr_ports == 1)
 		WRITE_ONCE(v->poll_port, only);
 	if (a->timeout) {
-		timer_set(&v->poll_timer, a->timeout);
+		timer_set(&v->poll_timer, domain_host_ns(v->domain, a->timeout));
 		/* Whoever has ended the poll before now found no timer to stop. */
 		if (!(READ_ONCE(v->pause_flags) & BIT(VPF_POLL)))
 			timer_stop(&v->poll_timer);

@@ -36,6 +36,7 @@ long vcpu_op_register_info(struct vcpu *v, struct vcpu_register_vcpu_info *a)
 		else
 			memset(info, 0, sizeof(*info));
 		v->info_page = pg;
+		v->info_gfn = a->mfn;
 		__atomic_store_n(&v->info, info, __ATOMIC_SEQ_CST);
 		evtchn_vcpu_info_changed(v);
 	}
@@ -54,7 +55,7 @@ long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_mem
 	gfn_t gfn, gfn2 = 0;
 
 	if (!va) {
-		vcpu_runstate_register(v, NULL, NULL, 0);
+		vcpu_runstate_register(v, NULL, NULL, 0, 0, 0);
 		return 0;
 	}
 	gfn = arch_guest_va_to_gfn(arch_current(), va);
@@ -72,7 +73,7 @@ long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_mem
 			return -EINVAL;
 		}
 	}
-	vcpu_runstate_register(v, pg, pg2, offset);
+	vcpu_runstate_register(v, pg, pg2, offset, gfn, gfn2);
 	return 0;
 }
 
@@ -80,9 +81,11 @@ long vcpu_op_set_singleshot(struct vcpu *v, struct vcpu_set_singleshot_timer *a)
 {
 	if (v != arch_current())
 		return -EINVAL;
-	if (a->flags & VCPU_SSHOTTMR_future && a->timeout_abs_ns < arch_time_ns())
+	if (a->flags & VCPU_SSHOTTMR_future &&
+	    a->timeout_abs_ns < domain_ns(v->domain, arch_time_ns()))
 		return -ETIME;
-	timer_set(&v->singleshot_timer, a->timeout_abs_ns);
+	v->singleshot_at = a->timeout_abs_ns;
+	timer_set(&v->singleshot_timer, domain_host_ns(v->domain, a->timeout_abs_ns));
 	return 0;
 }
 

@@ -12,6 +12,8 @@ struct domain;
 struct page;
 struct vcpu;
 struct vcpu_guest_context;
+struct hvm_riscv_vcpu;
+struct hvm_riscv_vector;
 struct xen_arch_domainconfig;
 
 /* ---- what is asked so often that an architecture may have it inline ---- */
@@ -28,7 +30,10 @@ void *arch_mfn_to_virt(mfn_t mfn);
 
 /* ---- hart ---- */
 
-u64 arch_time_ns(void); /* system time, which guests see too: since the clock was 0; monotonic */
+u64 arch_time_ns(
+	void); /* system time: since the clock was 0; monotonic. domain_ns(): as guests see it */
+u64 arch_time_ticks(void); /* the same in ticks of machine.timebase_hz */
+u64 arch_ticks_to_ns(u64 ticks);
 
 /* Sets the time (arch_time_ns()) of this hart's next timer interrupt; ~0 = none. */
 void arch_set_timer(u64 ns);
@@ -193,6 +198,11 @@ bool p2m_allows(struct domain *d, gfn_t gfn, unsigned int access);
  */
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));
+/*
+ * The first mapped frame from *gfn on, to *gfn and *e, when at most max places have been looked at. -ERESTART: not so far, *gfn
+ * is where to go on. -ENOENT: there is none. What is told may be something else by now. Takes the p2m lock.
+ */
+int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e);
 /* Highest gfn that was ever mapped. */
 gfn_t p2m_max_gfn(struct domain *d);
 
@@ -209,6 +219,19 @@ void arch_vcpu_free(struct vcpu *v);
  */
 int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c);
+/*
+ * The whole of a vCPU that is not running (xen/arch-riscv/hvm/save.h): what of it is the CPU's, the rest is left alone.
+ * Restoring is starting with other registers. -EINVAL: no hardware could hold that; -EOPNOTSUPP: this one cannot. Then nothing
+ * has changed. domain.lock is held, also of the next three.
+ */
+void arch_save_vcpu(struct vcpu *v, struct hvm_riscv_vcpu *r);
+int arch_restore_vcpu(struct vcpu *v, const struct hvm_riscv_vcpu *r);
+/* Vector registers: returns the record's size, 0: there are none. Restoring comes behind arch_restore_vcpu(); errors as that. */
+#define ARCH_VECTOR_MAX (sizeof(struct hvm_riscv_vector) + 32 * 256)
+size_t arch_save_vector(struct vcpu *v, struct hvm_riscv_vector *r);
+int arch_restore_vector(struct vcpu *v, const struct hvm_riscv_vector *r, size_t size);
+/* domain.time_delta has been set: the vCPU's own timer goes by it. */
+void arch_vcpu_time_starts(struct vcpu *v);
 /* SBI HSM start: supervisor mode, satp 0, a0 = hart id, a1 = opaque. Else as arch_set_context(). */
 void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque);
 

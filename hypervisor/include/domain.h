@@ -24,6 +24,8 @@ struct grant_table; /* core/grant.c */
 #define NR_HVM_PARAMS HVM_NR_PARAMS
 #define NR_DOMAIN_WATCHDOGS 2
 
+/* PARTIAL: never unpaused any more */
+enum state_given { STATE_NONE = 0, STATE_PARTIAL, STATE_WHOLE };
 enum domain_dying { DOMDYING_ALIVE = 0, DOMDYING_DYING, DOMDYING_DEAD };
 
 /* What a domain's vCPUs get of the harts (core/sched_share.c); under the sched lock. */
@@ -97,13 +99,27 @@ struct domain {
 	struct guest_console console; /* what it prints, and may */
 	xen_domain_handle_t handle;
 	s64 time_offset_seconds;
+	/*
+	 * So much its time (the time CSR, its system time) is ahead of the machine's, modulo 2^64; 0 but for one that was given a
+	 * state (core/save.c). Changes before the domain first runs only.
+	 */
+	u64 time_delta; /* ticks */
+	s64 time_delta_ns;
 	u32 ssidref;
 
 	struct sched_share share;
 	struct cpupool *
 		pool; /* changes with the locks of all harts (READ_ONCE without one); NULL: the idle domain, or nobody sees it */
 
-	struct spinlock kill_lock; /* domain_kill() */
+	struct { /* core/save.c */
+		u8 given; /* enum state_given; under lock and kill_lock */
+		u32 at, last; /* progress: in the buffer, and type << 16 | instance of the last record. Under kill_lock */
+		u64 ticks; /* its time when it first runs */
+		u64 watchdog[NR_DOMAIN_WATCHDOGS]; /* ns that are left then */
+	} state;
+	bool has_run; /* the control domain has let it run once; under lock */
+
+	struct spinlock kill_lock; /* domain_kill(), and each step of core/save.c */
 	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
 	unsigned int teardown_step, released_vcpus;
 
@@ -146,16 +162,19 @@ struct vcpu {
 	 */
 	struct page *runstate_page, *runstate_page2;
 	unsigned int runstate_offset;
+	gfn_t runstate_gfn, runstate_gfn2; /* where the guest had them when it registered it */
 
 	/* NULL: none yet (vCPU > 0), then no event is delivered to it */
 	struct vcpu_info *info;
 	struct page *info_page; /* held; NULL while info is in shared_info */
+	gfn_t info_gfn; /* where the guest had it when it registered it */
 
 	/* SCHEDOP_poll */
 	u32 poll_port; /* the one port polled, or 0: several */
 	struct timer poll_timer;
 	struct timer block_timer; /* the guest's own timer while it is blocked */
 	struct timer singleshot_timer; /* VCPUOP_set_singleshot_timer */
+	u64 singleshot_at; /* what that is, or was last, set to: ns of the domain's time */
 
 	u32 virq_to_evtchn[NR_VIRQS]; /* under evtchn_lock */
 
@@ -234,11 +253,13 @@ void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 /*
  * The control domain's pauses, which nest; a new domain has one (xen/domctl.h, XEN_DOMCTL_pausedomain and unpausedomain).
- * -EOVERFLOW: MAX_CONTROLLER_PAUSES are held. -EINVAL: none is, or d is dying. Take d->lock.
+ * -EOVERFLOW: MAX_CONTROLLER_PAUSES are held. -EINVAL: none is, or d is dying, or its state is not whole. Take d->lock.
  */
 #define MAX_CONTROLLER_PAUSES 255
 int domain_controller_pause(struct domain *d);
 int domain_controller_unpause(struct domain *d);
+/* d has been given a state and is about to run for the first time: its time goes on. d->lock held. core/save.c */
+void domain_state_starts(struct domain *d);
 void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
@@ -263,6 +284,22 @@ void domain_resume(struct domain *d);
  * kill_lock, and holds no other lock between steps.
  */
 int domain_kill(struct domain *d);
+
+/* The domain's system time (docs/abi.md, "Idle and time") when arch_time_ns() is ns. */
+static inline u64 domain_ns(const struct domain *d, u64 ns)
+{
+	return ns + d->time_delta_ns;
+}
+
+/* And arch_time_ns() when that is ns: the earliest or last there is for what lies before or behind them. */
+static inline u64 domain_host_ns(const struct domain *d, u64 ns)
+{
+	u64 host = ns - d->time_delta_ns;
+
+	if (d->time_delta_ns > 0)
+		return ns < (u64)d->time_delta_ns ? 0 : host;
+	return host < ns ? ~0ULL : host;
+}
 
 static inline struct domain *current_domain(void)
 {

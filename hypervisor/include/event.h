@@ -40,6 +40,18 @@ bool evtchn_is_pending(struct domain *d, u32 port);
 /* The number is one that the domain's ABI and limit know. */
 bool evtchn_port_may_exist(struct domain *d, u32 port);
 
+/*
+ * The ports of a domain that does not run, as records (xen/arch-riscv/hvm/save.h): those of an instance to list, which has room for
+ * HVM_PORTS_MAX. Returns how many, or -EOPNOTSUPP (FIFO), -EXDEV, -ENODEV. Takes evtchn_lock.
+ */
+#define EVTCHN_SAVE_INSTANCES 32
+int evtchn_save(struct domain *d, u32 instance, struct hvm_riscv_port *list);
+/*
+ * And back. Whether an event is pending there is not touched: shared_info has that. -EINVAL: a port that is not so told, or cannot be
+ * the domain's; -ENOMEM. Some may have been made by then. Takes evtchn_lock.
+ */
+int evtchn_restore(struct domain *d, u32 instance, const struct hvm_riscv_port *list, u32 n);
+
 /* Debug key e: prints up to *lines ports, which are taken off it, and how many more there are. Takes evtchn_lock, not for long. */
 void evtchn_dump(struct domain *d, unsigned int *lines);
 int evtchn_count(struct domain *d); /* ports in use */

@@ -23,4 +23,15 @@ int memory_unmap_lent(struct domain *d, gfn_t gfn);
 bool memory_op_begin(struct domain *d);
 void memory_op_end(struct domain *d);
 
+/*
+ * The page of RAM that d has at gfn, or would have if not for a lent one in its place, with a reference. NULL: none. For who
+ * called memory_op_begin(). Takes page_lock.
+ */
+struct page *memory_get_ram(struct domain *d, gfn_t gfn);
+/*
+ * The page at gfn that is lent to d or another domain's, to be compared only; NULL: none. *hides: there is RAM under it. As
+ * memory_get_ram().
+ */
+const struct page *memory_lent_at(struct domain *d, gfn_t gfn, bool *hides);
+
 #endif

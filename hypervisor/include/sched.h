@@ -57,9 +57,12 @@ void schedule(void);
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
 /*
  * Registers the area and fills it: offset, a multiple of 8, in pg; it goes on at the start of pg2 if it crosses pg's end
- * (else NULL). The page references are taken over. pg NULL: removes it.
+ * (else NULL). The page references are taken over; gfn and gfn2 are where the guest has them. pg NULL: removes it.
  */
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset);
+void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset,
+			    gfn_t gfn, gfn_t gfn2);
+/* What it has been in is left as it is (time NULL), or was these; counts from now on. Takes its hart's lock. */
+void vcpu_runstate_restart(struct vcpu *v, const u64 time[4]);
 u64 vcpu_cpu_time(struct vcpu *v); /* ns */
 u64 sched_idle_time(unsigned int hart); /* ns */
 void sched_dump(void);

@@ -19,6 +19,7 @@
 #include <xen/grant_table.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
+#include <xen/hvm/save.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/platform.h>
@@ -45,9 +46,11 @@
 #undef EFAULT
 #undef EBUSY
 #undef EEXIST
+#undef EXDEV
 #undef ENODEV
 #undef EINVAL
 #undef ENOSPC
+#undef EMLINK
 #undef ERANGE
 #undef ENOSYS
 #undef EOPNOTSUPP
@@ -70,9 +73,11 @@
 #define EFAULT 14
 #define EBUSY 16
 #define EEXIST 17
+#define EXDEV 18
 #define ENODEV 19
 #define EINVAL 22
 #define ENOSPC 28
+#define EMLINK 31
 #define ERANGE 34
 #define ENOSYS 38
 #define ENODATA 61

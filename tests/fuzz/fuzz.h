@@ -86,6 +86,9 @@ enum field_kind {
 	TIME,
 	AREA, /* virtual address of a page of the caller's */
 	KEY,
+	STATE_RECORDS, /* of XEN_DOMCTL_sethvmcontext */
+	STATE_BUFFER, /* room for such, or for pages */
+	STATE_SIZE, /* of what was made last of these two */
 	LIST_GFNS, /* guest handles */
 	LIST_PORTS,
 	BUFFER,

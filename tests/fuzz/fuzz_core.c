@@ -26,7 +26,7 @@ size_t LLVMFuzzerCustomCrossOver(const u8 *data1, size_t size1, const u8 *data2,
 
 /* ---- guests' memory ---- */
 
-static char arena[32768];
+static char arena[65536];
 static size_t arena_used;
 static bool scribble;
 

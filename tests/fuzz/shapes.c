@@ -194,6 +194,20 @@ static const struct shape shapes[] = {
 	SHAPE("domctl.u.vcpucontext", struct xen_domctl_vcpucontext, 1,
 	      F(struct xen_domctl_vcpucontext, vcpu, VCPU),
 	      F(struct xen_domctl_vcpucontext, ctxt, BUFFER)),
+	SHAPE("XEN_DOMCTL_gethvmcontext", struct xen_domctl_hvmcontext, 1,
+	      F(struct xen_domctl_hvmcontext, buffer, STATE_BUFFER),
+	      F(struct xen_domctl_hvmcontext, size, STATE_SIZE)),
+	SHAPE("XEN_DOMCTL_sethvmcontext", struct xen_domctl_hvmcontext, 1,
+	      F(struct xen_domctl_hvmcontext, buffer, STATE_RECORDS),
+	      F(struct xen_domctl_hvmcontext, size, STATE_SIZE)),
+	SHAPE("domctl.u.pavise_memory", struct pavise_domctl_memory, 1,
+	      F(struct pavise_domctl_memory, op, INDEX),
+	      F(struct pavise_domctl_memory, count, INDEX),
+	      F(struct pavise_domctl_memory, gfns, LIST_GFNS),
+	      F(struct pavise_domctl_memory, pages, STATE_BUFFER),
+	      F(struct pavise_domctl_memory, kinds, BUFFER),
+	      F(struct pavise_domctl_memory, runs, STATE_BUFFER),
+	      F(struct pavise_domctl_memory, gfn, GFN)),
 	SHAPE("domctl.u.getvcpuinfo", struct xen_domctl_getvcpuinfo, 1,
 	      F(struct xen_domctl_getvcpuinfo, vcpu, VCPU)),
 	SHAPE("domctl.u.vcpuaffinity", struct xen_domctl_vcpuaffinity, 1,
@@ -306,10 +320,90 @@ static u64 list(struct bytes *b, enum field_kind kind)
 	return U(p);
 }
 
+/* ---- records of a domain's whole state ---- */
+
+#define STATE_BYTES 24576U
+static u32 state_size; /* of what records() made last */
+
+static char *put_record(char *at, u32 code, u32 instance, const void *body, u32 length)
+{
+	struct hvm_save_descriptor d = { code, instance, length };
+
+	memcpy(at, &d, sizeof(d));
+	if (length)
+		memcpy(at + sizeof(d), body, length);
+	return at + sizeof(d) + length;
+}
+
+/* What could be true, in order, so that a set can succeed: for domain 3, with the vCPUs that it has. */
+static char *plausible(char *at, struct bytes *b)
+{
+	static struct hvm_riscv_vcpu v;
+	static u64 page[512];
+	struct domain *target = domain_get(3);
+	u32 max_vcpus = target ? target->max_vcpus : 1;
+	bool vcpu = target && target->vcpu[0];
+	struct hvm_riscv_domain d = { .magic = HVM_DOMAIN_MAGIC,
+				      .abi = PAVISE_ABI_VERSION,
+				      .max_vcpus = max_vcpus,
+				      .timebase_frequency = machine.timebase_hz,
+				      .ticks = value_of(TIME, b) };
+	struct hvm_riscv_areas areas = { value_of(GFN, b), HVM_NO_GFN, HVM_NO_GFN, 0, 0 };
+	struct hvm_riscv_port ports[2] = { { .port = 1 + (next_byte(b) & 3),
+					     .state = EVTCHNSTAT_interdomain },
+					   { .port = 5,
+					     .state = EVTCHNSTAT_virq,
+					     .virq = next_byte(b) & 1 ? value_of(VIRQ, b) : 0 } };
+
+	if (target)
+		domain_put(target);
+	memset(&v, 0, sizeof(v));
+	v.flags = HVM_VCPU_UP;
+	v.regs.pc = 0x1000;
+	v.stimecmp = v.singleshot = value_of(TIME, b);
+	at = put_record(at, HVM_SAVE_DOMAIN, 0, &d, sizeof(d));
+	if (vcpu && next_byte(b) & 3)
+		at = put_record(at, HVM_SAVE_VCPU, 0, &v, sizeof(v));
+	if (vcpu && !(next_byte(b) & 3))
+		at = put_record(at, HVM_SAVE_AREAS, 0, &areas, sizeof(areas));
+	if (vcpu && next_byte(b) & 1)
+		at = put_record(at, HVM_SAVE_PORTS, 0, ports, (next_byte(b) & 1 ? 2 : 1) * 16);
+	if (next_byte(b) & 1)
+		at = put_record(at, HVM_SAVE_SHARED_INFO, 0, page, sizeof(page));
+	if (next_byte(b) & 1)
+		at = put_record(at, HVM_SAVE_GRANTS, next_byte(b) & 3, page, sizeof(page));
+	return put_record(at, 0, 0, NULL, 0);
+}
+
+/* Such records, or with some of their bytes changed. */
+static u64 records(struct bytes *b)
+{
+	char *p = arena_get(STATE_BYTES);
+	u8 n;
+
+	if (!p)
+		return 0;
+	state_size = plausible(p, b) - p;
+	for (n = next_byte(b); n >= 128; n -= 16) {
+		u64 where = value_of(next_byte(b) & 1 ? LENGTH : OFFSET, b) % state_size;
+
+		p[where] = next_byte(b);
+	}
+	return U(p);
+}
+
 u64 value_of(enum field_kind kind, struct bytes *b)
 {
 	u8 n;
 
+	if (kind == STATE_RECORDS)
+		return records(b);
+	if (kind == STATE_SIZE)
+		return next_byte(b) < 224 ? state_size : value_of(LENGTH, b);
+	if (kind == STATE_BUFFER) {
+		state_size = STATE_BYTES;
+		return next_byte(b) < 240 ? U(arena_get(STATE_BYTES)) : 0;
+	}
 	if (kind >= LIST_GFNS || kind == KEY)
 		return kind == WILD ? wild(b) : list(b, kind);
 	if (kind == AREA)

@@ -52,6 +52,8 @@ long pv_hypercall_struct(struct pv *pv, unsigned int op, uint64_t cmd, void *arg
 long pv_hypercall_struct1(struct pv *pv, unsigned int op, void *arg, size_t bytes);
 /* For other files of the library: the privcmd file descriptor. */
 int pv_fd(const struct pv *pv);
+/* And a buffer of the handle's own, as pv_buf_alloc()'s: the same one each time, of the first call's size. */
+void *pv_batch(struct pv *pv, size_t bytes);
 
 /* --- sockfile.c: files of UNIX sockets ------------------------------------------------------- */
 
@@ -166,6 +168,43 @@ int pv_param_set(struct pv *pv, uint32_t domid, uint32_t index, uint64_t value);
 int pv_param_get(struct pv *pv, uint32_t domid, uint32_t index, uint64_t *value);
 /* A port in @domid that waits for @remote to bind. */
 int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port);
+
+/* --- state.c --------------------------------------------------------------------------------- */
+
+/*
+ * A domain's whole state but its memory: records of <xen/hvm/save.h>, END included. The domain is paused or shut down. @buf NULL:
+ * *@size becomes what is needed; else what was written (-ENOSPC: it is too small). <xen/arch-riscv/hvm/save.h> says what else may
+ * be wrong with the domain.
+ */
+int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size);
+/*
+ * Into a domain that has never run, with its vCPUs made and its memory there (what is in it may come later). -EINVAL: a record is
+ * wrong; -EOPNOTSUPP: this machine lacks what the guest had; -EBUSY: it has run, or has a state. After an error it can only be
+ * destroyed.
+ */
+int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t size);
+
+/*
+ * What a domain has mapped from *@gfn on: at most @n runs, and *@gfn is where to go on. Returns how many; fewer than @n and 128:
+ * there are no more. Pages that the guest has given up, and those of others, are in none of PAVISE_RUN_ram.
+ */
+int pv_memory_map(struct pv *pv, uint32_t domid, uint64_t *gfn, struct pavise_memory_run *runs,
+		  unsigned int n);
+#define PV_MEMORY_BATCH 256
+enum {
+	PV_PAGE_DATA = PAVISE_MEMORY_data,
+	PV_PAGE_ZERO = PAVISE_MEMORY_zero,
+	PV_PAGE_HOLE = PAVISE_MEMORY_hole
+};
+/*
+ * @n pages (PV_MEMORY_BATCH at most): @pages[] n * 4096 bytes, @kind[] one of the above each; of ZERO and HOLE nothing is in
+ * @pages. The domain may run. -E2BIG: too many.
+ */
+int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n, void *pages,
+		   uint8_t *kind);
+/* -ENOENT: one of them is a hole; those before it may have been written. */
+int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
+		    const void *pages);
 
 /* --- image.c: the RISC-V Image, or an ELF file ----------------------------------------------- */
 

@@ -110,6 +110,41 @@ struct xen_arch_domainconfig {
 	uint64_t timebase_frequency; /* OUT: Hz of the time CSR */
 };
 
+/*
+ * Pavise's own operations on a domain have numbers from here on. Addresses are the caller's virtual ones.
+ *
+ * PAVISE_DOMCTL_memory: a domain's RAM, without a mapping of it. count is IN what is asked for, OUT what was done; an error ends
+ * it. Never the caller's own, nor what it has mapped of others. Where shared_info or a grant frame is mapped in the place of RAM,
+ * that RAM is meant.
+ */
+#define PAVISE_DOMCTL_memory 0x50560000
+#define PAVISE_MEMORY_read 0 /* gfns to pages and kinds */
+#define PAVISE_MEMORY_write 1 /* pages to gfns; -ENOENT: no RAM is there */
+#define PAVISE_MEMORY_map \
+	2 /* what is mapped from gfn on, as runs; fewer than asked for: those were the last */
+struct pavise_domctl_memory {
+	uint32_t op; /* PAVISE_MEMORY_* */
+	uint32_t count;
+	uint64_aligned_t gfns; /* read, write: IN uint64_t [count] */
+	uint64_aligned_t pages; /* read: OUT, write: IN, 4096 bytes each */
+	uint64_aligned_t kinds; /* read: OUT uint8_t [count] */
+	uint64_aligned_t runs; /* map: OUT struct pavise_memory_run [count] */
+	uint64_aligned_t gfn; /* map: IN the first, OUT where to go on */
+};
+#define PAVISE_MEMORY_data 0
+#define PAVISE_MEMORY_zero 1 /* all 0: pages is not written */
+#define PAVISE_MEMORY_hole 2 /* there is no RAM: the same */
+struct pavise_memory_run {
+	uint64_aligned_t gfn, pages;
+	uint32_t what; /* PAVISE_RUN_* */
+	uint32_t index; /* of the grant table's frame */
+};
+#define PAVISE_RUN_ram 0
+#define PAVISE_RUN_shared_info 1 /* a page each; */
+#define PAVISE_RUN_grant_table 2
+#define PAVISE_RUN_hides_ram 0x100 /* flag of these two: there is RAM under it */
+#define PAVISE_RUN_other 3 /* others' pages or devices */
+
 #endif /* __XEN__ || __XEN_TOOLS__ */
 #endif /* !__ASSEMBLY__ */
 

@@ -38,6 +38,7 @@
 #ifndef RAM_PAGES
 #define RAM_PAGES 16384UL /* 64 MiB */
 #endif
+#define HOST_NS_PER_TICK 100
 #define NR_TEST_PIRQS 64
 #define UART_PIRQ 10 /* the hypervisor's own */
 
@@ -92,11 +93,18 @@ struct host {
 	bool rx_off; /* and keeps */
 };
 
+#define HOST_VLENB 16UL
 struct arch_vcpu {
 	unsigned int upcalls;
 	bool has_interrupt;
 	u64 deadline;
 	struct vcpu_guest_context context;
+	struct hvm_riscv_vcpu record; /* of the whole state what is the CPU's */
+	struct {
+		struct hvm_riscv_vector head;
+		u8 regs[32 * HOST_VLENB];
+	} vector;
+	unsigned int starts; /* arch_vcpu_time_starts() */
 };
 
 extern struct host host;

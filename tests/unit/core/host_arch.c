@@ -127,6 +127,16 @@ u64 arch_time_ns(void)
 	return host.now;
 }
 
+u64 arch_time_ticks(void)
+{
+	return host.now / HOST_NS_PER_TICK;
+}
+
+u64 arch_ticks_to_ns(u64 ticks)
+{
+	return ticks * HOST_NS_PER_TICK;
+}
+
 struct vcpu *arch_current(void)
 {
 	return host.current[host.hart];
@@ -548,6 +558,25 @@ void host_for_each_leaf(struct domain *d,
 	}
 }
 
+int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e)
+{
+	struct arch_domain *a = d->arch;
+	size_t at;
+
+	p2m_point(d);
+	at = leaf_at(a, *gfn);
+	if (at == a->n)
+		return -ENOENT;
+	/* As a walk does: holes count. */
+	if (a->leaf[at].gfn > *gfn && max == 1) {
+		*gfn = a->leaf[at].gfn;
+		return -ERESTART;
+	}
+	*gfn = max(*gfn, a->leaf[at].gfn);
+	describe(&a->leaf[at], *gfn, e);
+	return 0;
+}
+
 gfn_t p2m_max_gfn(struct domain *d)
 {
 	return d->arch->max_gfn;
@@ -597,6 +626,51 @@ int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
 	*c = v->arch->context;
+}
+
+void arch_save_vcpu(struct vcpu *v, struct hvm_riscv_vcpu *r)
+{
+	struct hvm_riscv_vcpu core = *r;
+
+	assert_false(v->running);
+	*r = v->arch->record;
+	r->flags = core.flags | (r->flags & HVM_VCPU_USER);
+	r->singleshot = core.singleshot;
+	memcpy(r->runstate_time, core.runstate_time, sizeof(core.runstate_time));
+}
+
+int arch_restore_vcpu(struct vcpu *v, const struct hvm_riscv_vcpu *r)
+{
+	assert_false(v->running);
+	if (r->regs.pc & 1)
+		return -EINVAL;
+	if (r->satp >> 60 == 10)
+		return -EOPNOTSUPP;
+	v->arch->record = *r;
+	memset(&v->arch->vector, 0, sizeof(v->arch->vector));
+	v->arch->vector.head.vlenb = HOST_VLENB;
+	v->is_initialised = true;
+	return 0;
+}
+
+size_t arch_save_vector(struct vcpu *v, struct hvm_riscv_vector *r)
+{
+	memcpy(r, &v->arch->vector, sizeof(v->arch->vector));
+	r->vlenb = HOST_VLENB;
+	return sizeof(v->arch->vector);
+}
+
+int arch_restore_vector(struct vcpu *v, const struct hvm_riscv_vector *r, size_t size)
+{
+	if (size != sizeof(v->arch->vector) || r->vlenb != HOST_VLENB)
+		return -EINVAL;
+	memcpy(&v->arch->vector, r, size);
+	return 0;
+}
+
+void arch_vcpu_time_starts(struct vcpu *v)
+{
+	v->arch->starts++;
 }
 
 void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque)

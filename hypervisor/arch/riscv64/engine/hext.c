@@ -141,6 +141,7 @@ static void hext_apply_pending(struct vcpu *v)
 static void hext_load(struct vcpu *v)
 {
 	struct arch_vcpu *a = v->arch;
+	struct hart *h = this_hart();
 
 	/*
 	 * In this order, so that no table of the last guest's is ever walked by way of this one's second stage, or the other
@@ -158,8 +159,15 @@ static void hext_load(struct vcpu *v)
 	SWITCHED_CSRS(X)
 #undef X
 	csr_write(CSR_VSATP, a->vsatp);
+	/* Mostly it is 0 for all. */
+	if (unlikely(h->time_delta != v->domain->time_delta)) {
+		h->time_delta = v->domain->time_delta;
+		csr_write(CSR_HTIMEDELTA, h->time_delta);
+	}
 	if (cpu.sstc)
-		csr_write(CSR_VSTIMECMP, a->vstimecmp); /* after htimedelta, which never changes */
+		csr_write(
+			CSR_VSTIMECMP,
+			a->vstimecmp); /* after htimedelta: QEMU 7.2 sets its timer by both only then */
 	csr_write(CSR_HSTATUS, a->hstatus);
 	load_fp(a);
 	if (!vector_held(a))
@@ -319,12 +327,12 @@ bool arch_vcpu_has_interrupt(struct vcpu *v)
 		return csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
 	if ((a->hvip >> 1) & a->vsie & (IP_SSIP | IP_STIP))
 		return true;
-	return cpu.sstc && a->vsie & IP_STIP && csr_read(CSR_TIME) >= a->vstimecmp;
+	return cpu.sstc && a->vsie & IP_STIP && guest_time(v) >= a->vstimecmp;
 }
 
 u64 arch_vcpu_timer_deadline(struct vcpu *v)
 {
-	u64 cmp, now = csr_read(CSR_TIME);
+	u64 cmp, now = guest_time(v);
 
 	if (!cpu.sstc)
 		return ~0ULL; /* sbi_timer wakes it */

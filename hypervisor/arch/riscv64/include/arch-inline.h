@@ -32,6 +32,7 @@ struct hart {
 	struct arch_vcpu *
 		fp_owner; /* whose floating point state the registers hold; NULL: nobody's, zeroes */
 	struct arch_vcpu *vector_owner; /* and the vector registers: who had them last */
+	u64 time_delta; /* htimedelta */
 	u64 hartid; /* the SBI's */
 	unsigned int index;
 	bool online;

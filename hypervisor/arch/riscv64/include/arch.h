@@ -294,10 +294,18 @@ static inline bool vector_held(const struct arch_vcpu *a)
 	return !(a->sstatus & SSTATUS_VS) || (a->vector_hart == h && h->vector_owner == a);
 }
 
+/* What the time CSR reads for the vCPU. */
+static inline u64 guest_time(const struct vcpu *v)
+{
+	return csr_read(CSR_TIME) + v->domain->time_delta;
+}
+
 /* ---- vsbi ---- */
 
 void vsbi_call(struct vcpu *v);
 /* Guest timer without Sstc. */
 void vsbi_timer_expired(void *vcpu);
+/* Arms it for arch.vstimecmp, in the guest's ticks; in the past: it fires soon. */
+void vsbi_timer_arm(struct vcpu *v);
 
 #endif

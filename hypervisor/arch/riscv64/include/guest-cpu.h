@@ -121,7 +121,7 @@
 /*
  * CSRs that are a vCPU's own: saved when it leaves a hart, written when it comes to one, in this order. X(field of struct
  * arch_vcpu, CSR, condition). Beside them the FP registers and fcsr (load_fp()), the vector registers and their CSRs
- * (engine/vector.c), and what hext_load() writes in an order of its own: vsatp, vstimecmp, hstatus and sstatus.
+ * (engine/vector.c), and what hext_load() writes in an order of its own: vsatp, htimedelta, vstimecmp, hstatus and sstatus.
  */
 #define SWITCHED_CSRS(X) \
 	X(vsstatus, CSR_VSSTATUS, true) \
@@ -149,7 +149,7 @@
 	X(HSTATEEN1, ~0UL, 0, "sstateen1") \
 	X(HSTATEEN2, ~0UL, 0, "sstateen2") \
 	X(HSTATEEN3, ~0UL, 0, "sstateen3") \
-	/* cycle, time, instret: the machine's own, for all to read (htimedelta is 0) */ \
+	/* cycle and instret: the machine's own, for all to read; time: the domain's, by htimedelta */ \
 	X(HCOUNTEREN, 7UL, 7UL, "cycle, time, instret") \
 	X(HCOUNTEREN, 0xfffffff8UL, 0, "hpmcounter3 to 31") \
 	X(HENVCFG, HENVCFG_FIOM, 0, "fences are as the guest says") \
@@ -168,7 +168,7 @@
 	X(HIDELEG, IP_VSSIP | IP_VSTIP | IP_VSEIP, IP_VSSIP | IP_VSTIP | IP_VSEIP, "vsip, vsie") \
 	X(HIDELEG, ~(IP_VSSIP | IP_VSTIP | IP_VSEIP), 0, "counter overflow and all later ones") \
 	X(HIE, ~0UL, 0, "guests' interrupts reach the hypervisor") \
-	X(HTIMEDELTA, ~0UL, 0, "time is the machine's")
+	X(HTIMEDELTA, ~0UL, 0, "time: hext_load() writes what a domain's is ahead")
 
 /*
  * State that only hstateen0 closes, on a machine that has it without Smstateen: what a guest leaves there is wiped before the

@@ -31,7 +31,7 @@ struct arch_vcpu {
 	SWITCHED_CSRS(X)
 #undef X
 	u64 vsatp;
-	u64 vstimecmp; /* Sstc; else the SBI timer's deadline (host time units) */
+	u64 vstimecmp; /* the guest's ticks: Sstc's, else what it last asked of the SBI's timer; ~0: none */
 	u64 fp[32];
 	u64 fcsr;
 	struct hart *fp_hart; /* whose registers had them last */

@@ -453,6 +453,32 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 	return *gfn > a->p2m_max_gfn ? 0 : -ERESTART;
 }
 
+int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e)
+{
+	struct arch_domain *a = d->arch;
+	int rc = -ERESTART;
+
+	spin_lock(&a->p2m_lock);
+	for (unsigned int n = 0; n < max && rc == -ERESTART; n++) {
+		unsigned int level;
+		u64 *pte;
+
+		if (*gfn > a->p2m_max_gfn) {
+			rc = -ENOENT;
+			break;
+		}
+		pte = walk(d, *gfn, 0, false, &level);
+		if (*pte & PTE_V) {
+			describe(*pte, *gfn, level, e);
+			rc = 0;
+		} else {
+			*gfn = ROUND_DOWN(*gfn, BIT(9 * level)) + BIT(9 * level);
+		}
+	}
+	spin_unlock(&a->p2m_lock);
+	return rc;
+}
+
 gfn_t p2m_max_gfn(struct domain *d)
 {
 	return d->arch->p2m_max_gfn;

@@ -50,9 +50,19 @@ void vsbi_timer_expired(void *vcpu)
 	vcpu_unblock(v);
 }
 
+void vsbi_timer_arm(struct vcpu *v)
+{
+	u64 at = v->arch->vstimecmp, now = guest_time(v);
+
+	if (at <= now)
+		timer_set(&v->arch->sbi_timer, 0);
+	else if (at - now < 1ULL << 56)
+		timer_set(&v->arch->sbi_timer, arch_time_ns() + ticks_to_ns(at - now) + 1);
+}
+
 static struct sbiret vsbi_time(struct vcpu *v, u64 fid, const struct cpu_regs *r)
 {
-	u64 now = csr_read(CSR_TIME);
+	u64 now = guest_time(v);
 
 	if (fid)
 		return result(SBI_ERR_NOT_SUPPORTED, 0);
@@ -60,13 +70,14 @@ static struct sbiret vsbi_time(struct vcpu *v, u64 fid, const struct cpu_regs *r
 		csr_write(CSR_VSTIMECMP, r->a0);
 		return result(SBI_SUCCESS, 0);
 	}
+	v->arch->vstimecmp = r->a0;
 	timer_stop(&v->arch->sbi_timer);
 	__atomic_fetch_and(&v->arch->pending, ~IP_VSTIP, __ATOMIC_SEQ_CST);
 	csr_clear(CSR_HVIP, IP_VSTIP);
 	if (r->a0 <= now)
 		csr_set(CSR_HVIP, IP_VSTIP);
-	else if (r->a0 - now < 1ULL << 56)
-		timer_set(&v->arch->sbi_timer, arch_time_ns() + ticks_to_ns(r->a0 - now) + 1);
+	else
+		vsbi_timer_arm(v);
 	return result(SBI_SUCCESS, 0);
 }
 
@@ -192,6 +203,8 @@ static struct sbiret vsbi_hsm(struct vcpu *self, u64 fid, const struct cpu_regs 
 	case 1: /* hart_stop: does not return */
 		set_bit(VPF_DOWN, &self->pause_flags);
 		timer_stop(&self->arch->sbi_timer);
+		self->arch->vstimecmp =
+			~0ULL; /* Sstc's is in the CSR, and hart_start makes it so */
 		vcpu_sleep_nosync(self);
 		return result(SBI_ERR_FAILED, 0);
 	case 2:

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain's whole state but its memory, as XEN_DOMCTL_gethvmcontext tells it and XEN_DOMCTL_sethvmcontext takes it: records,
+ * each behind a struct hvm_save_descriptor (hvm/save.h), the next one right behind it. docs/abi.md, "Whole state".
+ *
+ * They come in ascending order of type and instance, each at most once, HVM_SAVE_DOMAIN first and Xen's END (all 0) last.
+ * Lengths are exact and multiples of 8, padding is 0, everything is little-endian.
+ */
+#ifndef __XEN_PUBLIC_HVM_SAVE_RISCV_H__
+#define __XEN_PUBLIC_HVM_SAVE_RISCV_H__
+
+/*
+ * What a domain must not have to be told whole, and what get says then:
+ *   -EBUSY       it is neither paused by the control domain nor shut down, or a set is under way
+ *   -EOPNOTSUPP  its event channels have the FIFO ABI
+ *   -EXDEV       a port or a grant entry is for another domain than the control domain
+ *   -EMLINK      it has others' granted pages mapped
+ *   -ENODEV      it has a physical interrupt
+ *   -ENXIO       a registered area's page is no longer where the guest registered it
+ *   -ENOSPC      the buffer is too small
+ * What set says:
+ *   -EBUSY       the domain has run already, or has been given a state, or it is not paused
+ *   -EINVAL      a record is wrong (or the domain is dying, lacks a vCPU or the page of an area, or may not have so many ports)
+ *   -EOPNOTSUPP  this machine has not what the guest had: the frequency of time, an address translation mode, vectors
+ * A set that failed behind its first record leaves a domain that can only be destroyed.
+ */
+
+/* Once, instance 0. Numbers of a domain's own; there are no flags yet. */
+#define HVM_SAVE_DOMAIN 1
+#define HVM_DOMAIN_MAGIC 0x7661536573697650ULL /* "PviseSav" */
+struct hvm_riscv_domain {
+	uint64_t magic;
+	uint32_t abi; /* PAVISE_ABI_VERSION */
+	uint32_t max_vcpus; /* what it was created with; no vCPU below has a higher number */
+	uint64_t timebase_frequency; /* Hz of its time CSR */
+	uint64_t ticks; /* its time CSR; the first unpause goes on from here */
+	/* the wall clock at that moment as the guest knows it, to tell how long it was away: get only, set passes it by */
+	uint64_t wall_seconds, wall_nanoseconds;
+	int64_t time_offset_seconds; /* XEN_DOMCTL_settimeoffset */
+	uint64_t watchdog[2]; /* ns that are left, 0: not in use */
+	/* HVM_PARAM_* */
+	uint64_t callback_irq, store_pfn, store_evtchn, console_pfn, console_evtchn;
+};
+
+/* Each vCPU that has a context; the others are down and have none. */
+#define HVM_SAVE_VCPU 2
+#define HVM_VCPU_UP (1U << 0) /* else it waits for SBI HSM hart_start or VCPUOP_up */
+#define HVM_VCPU_USER (1U << 1) /* it was in user mode */
+#define HVM_NO_TIMER (~0ULL)
+struct hvm_riscv_vcpu {
+	uint32_t flags; /* HVM_VCPU_* */
+	uint32_t fcsr;
+	struct vcpu_guest_core_regs regs;
+	uint64_t f[32]; /* floating point */
+	/* the supervisor CSRs as the guest sees them; sip: SSIP only */
+	uint64_t sstatus, sie, sip, stvec, sscratch, sepc, scause, stval, satp;
+	uint64_t scounteren, senvcfg;
+	uint64_t stimecmp; /* ticks, of Sstc or the SBI's timer; HVM_NO_TIMER: none */
+	uint64_t singleshot; /* VCPUOP_set_singleshot_timer: ns of its system time; HVM_NO_TIMER: none */
+	uint64_t runstate_time[4]; /* ns */
+};
+
+/* The vector registers of each of these, on a machine that has some. */
+#define HVM_SAVE_VECTOR 3
+struct hvm_riscv_vector {
+	uint64_t vstart, vcsr, vl, vtype;
+	uint64_t vlenb; /* bytes of a register */
+	/* v0 to v31, vlenb bytes each */
+};
+
+/* Of each vCPU that has registered one: where in its memory. */
+#define HVM_SAVE_AREAS 4
+#define HVM_NO_GFN (~0ULL)
+struct hvm_riscv_areas {
+	uint64_t vcpu_info_gfn; /* HVM_NO_GFN: none */
+	uint64_t runstate_gfn; /* HVM_NO_GFN: none */
+	uint64_t runstate_gfn2; /* where it ends, when that is another page, else HVM_NO_GFN */
+	uint32_t vcpu_info_offset, runstate_offset; /* in the page where it begins */
+};
+
+/*
+ * The ports in use, in ascending order: of instance n those from n * HVM_PORTS_MAX on, so many at most.
+ * A port that was bound to the control domain arrives unbound, and open to it: so its back end connects anew.
+ */
+#define HVM_SAVE_PORTS 5
+#define HVM_PORTS_MAX 128
+struct hvm_riscv_port {
+	uint32_t port;
+	uint8_t state; /* EVTCHNSTAT_unbound, _interdomain, _virq, _ipi */
+	uint8_t priority;
+	uint16_t vcpu;
+	uint32_t virq; /* of a virtual interrupt, else 0 */
+	uint32_t remote_port; /* interdomain: the control domain's, which set passes by; else 0 */
+};
+
+/* Once, instance 0: the page. Set leaves wc_* as they are. */
+#define HVM_SAVE_SHARED_INFO 6
+#define HVM_SHARED_INFO_SIZE 4096
+
+/* Each frame of the grant table, without GTF_reading and GTF_writing. */
+#define HVM_SAVE_GRANTS 7
+#define HVM_GRANTS_SIZE 4096
+
+/*
+ * Not of the hypervisor: libpavise's, between the last record and END. Where shared_info and frames of the grant table are
+ * mapped in the guest, as XENMEM_add_to_physmap puts them there. An array of at most HVM_LENT_MAX in one record.
+ */
+#define HVM_SAVE_LENT 8
+#define HVM_LENT_MAX 4096
+struct hvm_riscv_lent {
+	uint64_t gfn;
+	uint32_t space; /* XENMAPSPACE_shared_info or _grant_table */
+	uint32_t index;
+};
+
+#endif /* __XEN_PUBLIC_HVM_SAVE_RISCV_H__ */
