@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "journal.h"
+#include "sum.h"
 #include "util.h"
 
 #define MAGIC 0x314c4e524a535850ull /* "PXSJRNL1" */
@@ -57,23 +58,7 @@ static size_t round8(size_t n)
 
 uint64_t journal_sum(uint64_t h, const void *data, size_t len)
 {
-	const char *p = data;
-	uint64_t w;
-
-	h ^= len;
-	/* each step is a bijection of h and of w, so one changed word cannot go unnoticed */
-	for (; len; p += sizeof(w), len -= sizeof(w)) {
-		w = 0;
-		if (len < sizeof(w)) {
-			memcpy(&w, p, len);
-			len = sizeof(w);
-		} else {
-			memcpy(&w, p, sizeof(w));
-		}
-		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
-		h ^= h >> 29;
-	}
-	return h;
+	return sum64(h, data, len);
 }
 
 static uint64_t rec_sum(uint64_t key, const struct rec *r, const void *data)

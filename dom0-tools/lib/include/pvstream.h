@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The stream of a saved domain, over a file descriptor: docs/save-format.md has its layout.
+ * It owns framing, sums, the order of records and what each may hold; not what is done with them.
+ *
+ * Contract:
+ * - What is read may be anything. A record is handed out only once its place, length, sum and content are right; what is
+ *   refused is named in the message: record, type, offset. A reader holds one record, PV_STREAM_MAX bytes, and the memory map.
+ * - A stream is whole only once pv_stream_next() has returned 0. Until then nothing of it may run.
+ * - HVM_CONTEXT is the hypervisor's to check, CONFIG that of who reads configurations: here they are bytes of a fair length.
+ * - Errors: -EBADMSG damaged or against the format; -ENODATA cut; -EOPNOTSUPP newer or of another kind; else the descriptor's.
+ */
+#ifndef PVSTREAM_H
+#define PVSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct pv_err;
+
+#define PV_STREAM_MAJOR 1
+#define PV_STREAM_MINOR 0
+
+/* Types of records. Xen's numbers where the meaning is Xen's. */
+enum pv_record_type {
+	PV_REC_END = 0,
+	PV_REC_PAGE_DATA = 1,
+	PV_REC_HVM_CONTEXT = 9,
+	PV_REC_HVM_PARAMS = 10,
+	PV_REC_STATIC_DATA_END = 16,
+	PV_REC_HOST = 0x100,
+	PV_REC_CONFIG = 0x101,
+	PV_REC_MEMORY_MAP = 0x102,
+	PV_REC_STORE = 0x103,
+};
+#define PV_REC_OPTIONAL 0x80000000u /* whoever does not know it goes on without it */
+
+#define PV_STREAM_BATCH 256 /* pages in a PAGE_DATA at most */
+#define PV_STREAM_MAX (4u << 20) /* bytes in any record at most */
+#define PV_STREAM_RUNS 4096 /* in a MEMORY_MAP at most */
+#define PV_STREAM_GFNS (1ull << 44) /* guest frames are below */
+#define PV_STREAM_ISA 2048
+
+/* --- what lies in the stream; all little-endian ---------------------------------------------- */
+
+struct pv_stream_image_header {
+	uint64_t marker; /* all ones */
+	uint32_t magic; /* "PVSD" */
+	uint16_t major, minor;
+	uint32_t options; /* none yet */
+	uint32_t reserved; /* 0 here and everywhere */
+	uint64_t key; /* random: the seed of all sums, so that records of another stream do not fit */
+	uint64_t sum;
+};
+
+struct pv_stream_domain_header {
+	uint32_t type; /* PV_STREAM_DOMAIN */
+	uint16_t page_shift; /* 12 */
+	uint16_t reserved;
+	uint32_t hv_major, hv_minor; /* of the hypervisor that wrote it, for people */
+	uint64_t sum;
+};
+#define PV_STREAM_DOMAIN 0x52560001u /* RISC-V, second stage by the hypervisor */
+
+struct pv_stream_record {
+	uint32_t type, length; /* without the zeros that fill it up to 8 bytes */
+	uint64_t seq; /* 0, 1, ... */
+	uint64_t sum; /* of the three before, and then of the body */
+};
+
+/* What a guest may have measured or been told of its machine: another must have the same. */
+struct pv_stream_host {
+	uint64_t timebase; /* Hz */
+	uint32_t asid_bits;
+	uint32_t satp_modes; /* bit n: mode n of satp can be had */
+	uint32_t cbom, cbop, cboz; /* block sizes in bytes; 0: not there */
+	uint32_t abi; /* domctl's interface version */
+	uint32_t isa_length, reserved;
+	/* uint8_t isa[isa_length]: as in the device tree, without a NUL */
+};
+
+/* MEMORY_MAP is an array of them, ascending and apart: RAM that the domain has been given. */
+struct pv_stream_run {
+	uint64_t gfn, pages;
+};
+
+/* PAGE_DATA: this, count words (gfn | kind << 60), then the bytes of the pages of kind 0. */
+struct pv_stream_pages {
+	uint32_t count, reserved;
+};
+#define PV_STREAM_KIND 60
+enum { PV_STREAM_DATA, PV_STREAM_ZERO, PV_STREAM_HOLE };
+
+/* HVM_PARAMS is an array of them, ascending by index. */
+struct pv_stream_param {
+	uint64_t index, value;
+};
+
+/* STORE is an array of them, each filled up to 8 bytes: nodes of the domain's tree. */
+struct pv_stream_node {
+	uint16_t path_length, value_length; /* behind this: path without NUL, relative; value */
+	uint32_t flags; /* PV_NODE_* */
+};
+#define PV_NODE_GUESTS 1 /* the guest owns it; else dom0 does, and it may read it */
+
+struct pv_stream_end {
+	uint64_t records; /* without END */
+	uint64_t pages[3]; /* of each kind: PV_STREAM_DATA, ZERO, HOLE */
+	uint64_t sums; /* the sum of the records' sums */
+};
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+struct pv_stream_out {
+	int fd;
+	uint64_t key, bytes; /* so many have been written */
+	struct pv_stream_end end;
+};
+
+/* The two headers. @fd stays the caller's, and blocks. */
+int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t hv_major, uint32_t hv_minor,
+		    struct pv_err *err);
+/* A record of these pieces; at most 6. The order is the caller's care: a reader refuses another. */
+int pv_stream_put(struct pv_stream_out *o, uint32_t type, const struct iovec *piece, int n,
+		  struct pv_err *err);
+/* @n pages, PV_STREAM_BATCH at most: @pages[] 4096 bytes each, also for those whose @kind[] is not DATA and whose bytes stay out. */
+int pv_stream_put_pages(struct pv_stream_out *o, const uint64_t *gfns, const uint8_t *kind,
+			unsigned int n, const void *pages, struct pv_err *err);
+int pv_stream_put_end(struct pv_stream_out *o, struct pv_err *err);
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+struct pv_record {
+	uint32_t type, length;
+	const uint8_t *body; /* 8-aligned, until the next call */
+};
+
+struct pv_stream_in {
+	int fd;
+	struct pv_stream_image_header image;
+	struct pv_stream_domain_header domain;
+	uint64_t at, record_at, key; /* bytes read; where the record began */
+	int phase; /* what may come */
+	uint8_t *body;
+	size_t room;
+	struct pv_stream_run *run; /* of MEMORY_MAP, once it was there */
+	unsigned int nr_runs;
+	uint64_t ram; /* pages in it */
+	struct pv_stream_end end; /* as counted so far */
+};
+
+/* Reads the two headers. After an error, too, pv_stream_close() is due; @fd stays the caller's. */
+int pv_stream_open(struct pv_stream_in *i, int fd, struct pv_err *err);
+/* The next known record: 1. END, and all of the stream was right: 0. Or an error, after which there is nothing more to be had. */
+int pv_stream_next(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err);
+/* For a file: nothing may follow. After pv_stream_next() has returned 0. */
+int pv_stream_at_end(struct pv_stream_in *i, struct pv_err *err);
+void pv_stream_close(struct pv_stream_in *i);
+/* What a record is called in messages. */
+const char *pv_stream_name(uint32_t type);
+
+/* --- stream_body.c: what is in a record that was handed out ---------------------------------- */
+
+/* For pv_stream_next(): NULL, or what is wrong with the content. Counts pages and keeps the memory map. */
+const char *pv_stream_check(struct pv_stream_in *i, const struct pv_record *r);
+
+/* Nodes of STORE, one after another: *@at begins at 0. False: no more. Path and value are the record's, and without a NUL. */
+struct pv_node {
+	const char *path, *value;
+	unsigned int path_length, value_length;
+	uint32_t flags;
+};
+bool pv_stream_node(const struct pv_record *r, uint32_t *at, struct pv_node *n);
+
+/* The pages of a PAGE_DATA: gfns and kinds, and those of kind DATA one after another. Returns how many. */
+unsigned int pv_stream_pages(const struct pv_record *r, uint64_t gfns[PV_STREAM_BATCH],
+			     uint8_t kind[PV_STREAM_BATCH], const uint8_t **data);
+
+#endif

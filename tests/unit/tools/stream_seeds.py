@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Good streams to begin with, as fuzz_stream.c takes them: stream_seeds.py DIRECTORY"""
+
+import pathlib
+import struct
+import sys
+
+HOST, CONFIG, MAP, STATIC_END, PAGES, CONTEXT, PARAMS, STORE = range(8)
+ISA = b"rv64imafdc"
+
+
+def rec(kind: int, body: bytes) -> bytes:
+    return struct.pack("<BHB", kind, len(body), 0) + body
+
+
+def node(path: bytes, value: bytes, flags: int) -> bytes:
+    n = struct.pack("<HHI", len(path), len(value), flags) + path + value
+    return n + bytes(-len(n) % 8)
+
+
+def main() -> None:
+    out = pathlib.Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    records = [
+        rec(HOST, struct.pack("<QIIIIIIII", 10**7, 0, 0, 64, 64, 64, 0, len(ISA), 0) + ISA),
+        rec(CONFIG, b'name = "g"\n'),
+        rec(MAP, struct.pack("<QQQQ", 8, 16, 64, 2)),
+        rec(STATIC_END, b""),
+        rec(PAGES, struct.pack("<IIQQ", 2, 0, 8 | 1 << 60, 64 | 2 << 60)),
+        rec(PAGES, struct.pack("<IIQ", 1, 0, 9) + bytes(range(256)) * 16),
+        rec(CONTEXT, bytes(8)),
+        rec(PARAMS, struct.pack("<QQQQ", 1, 2, 3, 4)),
+        rec(STORE, node(b"data", b"", 1) + node(b"data/a", b"b", 1)),
+    ]
+    end = struct.pack("<BHB", 8, 0, 1)
+    # Without the page's bytes first: END's counts of pages would be those that the writer did not make.
+    for i in range(len(records) + 1):
+        (out / f"cut-{i}").write_bytes(b"\1" + b"".join(records[:i]) + end)
+    no_pages = records[:4] + records[6:]
+    (out / "whole").write_bytes(b"\1" + b"".join(no_pages) + end)
+
+
+main()
