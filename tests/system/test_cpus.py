@@ -118,6 +118,32 @@ def test_newer_model(boot, newest_qemu, model):
     assert set(told.split("_")[0][4:]) & set("vh") == {"v"} and "_zvbb_" in told
 
 
+def vmids(m):
+    found = re.search(r"\(pavise\) features: .*, ([^,]*VMID.*)", m.seen())
+    assert found, "nothing is said of VMIDs"
+    return found.group(1).strip()
+
+
+@pytest.mark.parametrize("option, said", [("", r"14 VMID bits"), ("vmid-bits=1", r"1 of 14 VMID bits"),
+                                          ("vmid-bits=0", r"VMIDs off \(vmid-bits=0\)")])
+def test_vmids(boot, newest_qemu, option, said):
+    """A QEMU that forgets translations when hgatp changes passes the trial; with one number each switch takes it from another."""
+    m = boot(qemu=newest_qemu, hypervisor=option)
+    works(m)
+    assert re.fullmatch(said, vmids(m))
+
+
+def test_vmids_that_do_not_work(boot):
+    """QEMU 7.2 takes VMIDs and goes on with the last guest's translations: what the trial is for."""
+    version = subprocess.run([conftest.QEMU, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    if not re.search(r"version 7\.", version):
+        pytest.skip("needs a QEMU that does not look at hgatp")
+    m = boot(hypervisor="vmid-bits=14")
+    m.boot()
+    assert vmids(m) == "VMIDs off: there are 14 bits, and the trial failed"
+    assert m.poweroff() == 0
+
+
 @pytest.mark.full
 def test_every_model(boot, newest_qemu):
     """dom0 and a guest on each CPU that has H; on the others a sentence that says what is missing."""

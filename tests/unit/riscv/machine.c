@@ -12,6 +12,8 @@
 struct machine_state machine_state = { .pages_left = -1 };
 static unsigned long csrs[4096];
 static struct hart hart;
+/* test_vector.c has its own. */
+__attribute__((weak)) struct cpu_features cpu;
 
 _Static_assert((int)FENCE_GVMA == (int)RFENCE_HFENCE_GVMA &&
 		       (int)FENCE_VVMA == (int)RFENCE_HFENCE_VVMA,
@@ -53,6 +55,39 @@ void machine_fence(unsigned int fid, unsigned long harts)
 	}
 	if (machine_state.on_fence)
 		machine_state.on_fence();
+}
+
+void machine_fence_vmid(unsigned int vmid)
+{
+	machine_state.fences_of_vmid++;
+	machine_state.vmid = vmid;
+	if (machine_state.on_fence)
+		machine_state.on_fence();
+}
+
+/* The host's vCPUs have no state of this architecture's, so they borrow some. */
+u64 machine_flush_with_vmids(struct domain *d, unsigned int vmid)
+{
+	static struct arch_vcpu borrowed[64];
+	struct arch_vcpu *own[64];
+	struct vcpu *v;
+	unsigned int i;
+	u64 marked = 0;
+
+	domain_for_each_vcpu(d, v, i) {
+		own[i] = v->arch;
+		borrowed[i].vmid = (struct vmid_vcpu){ .nr = vmid + i };
+		v->arch = &borrowed[i];
+	}
+	cpu.vmid_bits = 14;
+	p2m_flush(d);
+	cpu.vmid_bits = 0;
+	domain_for_each_vcpu(d, v, i) {
+		if (borrowed[i].vmid.stale)
+			marked |= borrowed[i].vmid.stale == VMID_GVMA ? BIT(i) : ~0ULL;
+		v->arch = own[i];
+	}
+	return marked;
 }
 
 void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 asid)

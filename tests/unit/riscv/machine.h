@@ -17,6 +17,7 @@ struct machine_state {
 	/* Fences of guest physical translations: of this hart alone, and by the firmware; harts: mask of the last of those */
 	unsigned int fences_here, fences_there;
 	u64 harts;
+	unsigned int fences_of_vmid, vmid; /* of this hart, one VMID: how many; the last one's */
 	void (*on_fence)(void); /* always */
 	long pages_left; /* so many alloc_pages() work (< 0: all) */
 };
@@ -24,6 +25,12 @@ struct machine_state {
 extern struct machine_state machine_state;
 
 void machine_reset(void);
+
+/*
+ * p2m_flush() on a machine with VMIDs, where vCPU n of d's has number vmid + n. Returns which were marked, BIT(vCPU), for the second
+ * stage and nothing else.
+ */
+u64 machine_flush_with_vmids(struct domain *d, unsigned int vmid);
 
 /* What hardware finds at a guest physical address of d's: false, and *e is not written, where it would fault. */
 bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e);

@@ -407,6 +407,50 @@ static void assert_fences(unsigned int here, unsigned int there, u64 harts)
 	machine_reset();
 }
 
+/*
+ * With VMIDs: those of the domain that are not the one here are marked, wherever they are; that one is fenced by its number, so
+ * that others' translations on this hart stay; harts elsewhere are fenced as ever.
+ */
+static void fences_with_vmids(void **state)
+{
+	static const struct {
+		bool first_runs, second_runs;
+		unsigned int first_hart, second_hart;
+		u64 marked;
+		unsigned int here, there;
+		u64 harts;
+	} cases[] = {
+		{ false, false, 0, 0, 3, 0, 0, 0 },
+		{ false, true, 0, 2, 3, 0, 1, BIT(2) },
+		{ true, true, 1, 2, 3, 0, 1, BIT(1) | BIT(2) },
+		/* Its hart is this one by now, if it was another when it was seen to run: it is marked. */
+		{ false, true, 0, 0, 3, 1, 0, 0 },
+	};
+	bool is;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		runs(u1->vcpu[0], cases[i].first_runs, cases[i].first_hart);
+		runs(u1->vcpu[1], cases[i].second_runs, cases[i].second_hart);
+		machine_reset();
+		assert_int_equal(machine_flush_with_vmids(u1, 5), cases[i].marked);
+		assert_int_equal(machine_state.fences_here, 0);
+		assert_int_equal(machine_state.fences_of_vmid, cases[i].here);
+		assert_int_equal(machine_state.fences_there, cases[i].there);
+		assert_int_equal(machine_state.harts, cases[i].harts);
+	}
+	/* dom0's first vCPU is current. */
+	is = dom0->vcpu[0]->running;
+	runs(dom0->vcpu[0], true, 0);
+	machine_reset();
+	assert_int_equal(machine_flush_with_vmids(dom0, 5), 2);
+	assert_int_equal(machine_state.fences_of_vmid, 1);
+	assert_int_equal(machine_state.vmid, 5);
+	assert_int_equal(machine_state.fences_here + machine_state.fences_there, 0);
+	runs(dom0->vcpu[0], is, 0);
+	runs(u1->vcpu[0], false, 0);
+	runs(u1->vcpu[1], false, 0);
+}
+
 static void fences(void **state)
 {
 	struct vcpu *v = u1->vcpu[0], *w = u1->vcpu[1];
@@ -535,6 +579,7 @@ int main(void)
 		UP_DOWN(no_memory_to_split),
 		UP_DOWN(tables_have_a_bound),
 		UP_DOWN(fences),
+		UP_DOWN(fences_with_vmids),
 		UP_DOWN(teardown),
 		UP_DOWN(killed_after_no_memory),
 	};

@@ -97,8 +97,8 @@ static void log_isa(const char *what, const char *isa)
 /* A misspelt option is not silently another machine. All that cmdline_get() is asked for stands here. */
 static void unknown_options(const char *s)
 {
-	static const char *const known[] = { "dom0_mem", "dom0_max_vcpus", "engine",
-					     "loglvl",	 "watchdog",	   "xsm" };
+	static const char *const known[] = { "dom0_mem",  "dom0_max_vcpus", "engine", "loglvl",
+					     "vmid-bits", "watchdog",	    "xsm" };
 
 	while (*s) {
 		size_t len, name;

@@ -96,9 +96,10 @@ static void probe(struct cpu_features *f)
 	}
 	probe_wiped(f);
 	f->vlenb = vlenb();
-	csr_write(CSR_HGATP, SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x3fffUL << 44);
+	csr_write(CSR_HGATP,
+		  SATP_MODE_SV39 << SATP_MODE_SHIFT | HGATP_VMID_MASK << HGATP_VMID_SHIFT);
 	f->sv39x4 = csr_read(CSR_HGATP) >> SATP_MODE_SHIFT == SATP_MODE_SV39;
-	f->vmid_bits = fls64(csr_read(CSR_HGATP) >> 44 & 0x3fff);
+	f->vmid_bits = fls64(csr_read(CSR_HGATP) >> HGATP_VMID_SHIFT & HGATP_VMID_MASK);
 	csr_write(CSR_HGATP, 0);
 	f->satp_modes = satp_modes();
 }
@@ -124,8 +125,32 @@ static unsigned int usable_vlenb(unsigned int vlenb)
 	return 0;
 }
 
+/* Fewer if vmid-bits= says so; none where the trial shows that they do not work. What the log says of them goes to text. */
+static unsigned int usable_vmid_bits(unsigned int width, char *text, size_t size)
+{
+	unsigned int bits = width;
+	char value[16];
+
+	if (cmdline_get("vmid-bits", value, sizeof(value)))
+		bits = min(parse_size(value, NULL), (u64)width);
+	if (!bits) {
+		pv_snprintf(text, size, width ? "VMIDs off (vmid-bits=0)" : "no VMIDs");
+	} else if (!vmid_trial()) {
+		pv_snprintf(text, size, "VMIDs off: there are %u bits, and the trial failed",
+			    width);
+		bits = 0;
+	} else if (bits < width) {
+		pv_snprintf(text, size, "%u of %u VMID bits", bits, width);
+	} else {
+		pv_snprintf(text, size, "%u VMID bits", width);
+	}
+	return bits;
+}
+
 void features_probe(void)
 {
+	char vmids[64];
+
 	probe(&cpu);
 	cpu.vlenb = usable_vlenb(cpu.vlenb);
 	cpu.sstc = common(cpu.sstc, "sstc");
@@ -136,9 +161,10 @@ void features_probe(void)
 		return;
 	if (cpu.vlenb)
 		printk("vectors: %u bits\n", 8 * cpu.vlenb);
-	printk("features: H%s%s%s%s%s, %u VMID bits\n", cpu.sstc ? " Sstc" : "",
-	       cpu.svpbmt ? " Svpbmt" : "", cpu.zicbom ? " Zicbom" : "",
-	       cpu.zicboz ? " Zicboz" : "", cpu.stateen[0] ? " Ssstateen" : "", cpu.vmid_bits);
+	cpu.vmid_bits = usable_vmid_bits(cpu.vmid_bits, vmids, sizeof(vmids));
+	printk("features: H%s%s%s%s%s, %s\n", cpu.sstc ? " Sstc" : "", cpu.svpbmt ? " Svpbmt" : "",
+	       cpu.zicbom ? " Zicbom" : "", cpu.zicboz ? " Zicboz" : "",
+	       cpu.stateen[0] ? " Ssstateen" : "", vmids);
 }
 
 void features_check(void)
@@ -152,6 +178,12 @@ void features_check(void)
 		pr_warn("guests have no vectors: hart %lu's registers have %u bytes, the boot hart's %u\n",
 			this_hart()->hartid, f.vlenb, cpu.vlenb);
 		WRITE_ONCE(cpu.vlenb, 0);
+	}
+	/* Nor does it matter to anybody but us: slower on all is better than not at all. */
+	if (READ_ONCE(cpu.vmid_bits) && f.h && (f.vmid_bits < cpu.vmid_bits || !vmid_trial())) {
+		pr_warn("VMIDs off: hart %lu has %u bits, or the trial failed there\n",
+			this_hart()->hartid, f.vmid_bits);
+		WRITE_ONCE(cpu.vmid_bits, 0);
 	}
 	if (!f.h)
 		lacks = "H";

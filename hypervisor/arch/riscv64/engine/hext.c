@@ -66,6 +66,7 @@ static void hext_start(struct vcpu *v, u64 pc, u64 opaque)
 		__atomic_fetch_or(&a->pending, IP_VSSIP, __ATOMIC_SEQ_CST);
 	a->suspended = false;
 	a->senvcfg = 0;
+	vmid_forget(&a->vmid);
 	timer_stop(&a->sbi_timer);
 	initial_csrs(a);
 	a->regs.pc = pc;
@@ -138,17 +139,37 @@ static void hext_apply_pending(struct vcpu *v)
 	}
 }
 
-static void hext_load(struct vcpu *v)
+/* hgatp has the vCPU's number: HFENCE.VVMA is for that one. */
+static void fence_stale(u32 fences, u32 nr)
+{
+	if (fences & VMID_GVMA_ALL)
+		hfence_gvma_all();
+	else if (fences & VMID_GVMA)
+		hfence_gvma_vmid(nr);
+	if (fences & VMID_VVMA)
+		hfence_vvma_all();
+	if (fences & VMID_FENCE_I)
+		__asm__ volatile("fence.i" : : : "memory");
+}
+
+static __force_inline void load(struct vcpu *v, bool vmids)
 {
 	struct arch_vcpu *a = v->arch;
 	struct hart *h = this_hart();
+	u64 hgatp = v->domain->arch->hgatp;
+	u32 fences = 0;
+
+	if (vmids) {
+		fences = vmid_load(&h->vmids, &a->vmid, cpu.vmid_bits);
+		hgatp |= (u64)a->vmid.nr << HGATP_VMID_SHIFT;
+	}
 
 	/*
 	 * In this order, so that no table of the last guest's is ever walked by way of this one's second stage, or the other
 	 * way round (H, "Hypervisor guest address translation and protection register").
 	 */
 	csr_write(CSR_VSATP, 0);
-	csr_write(CSR_HGATP, v->domain->arch->hgatp);
+	csr_write(CSR_HGATP, hgatp);
 	if (cpu.svpbmt)
 		csr_write(CSR_HENVCFG, guest_cpu_henvcfg(v->domain));
 	if (unlikely(cpu.wipe))
@@ -173,18 +194,35 @@ static void hext_load(struct vcpu *v)
 	if (!vector_held(a))
 		vector_load(a);
 	csr_write(CSR_SSTATUS, a->sstatus);
+	if (vmids) {
+		if (unlikely(fences))
+			fence_stale(fences, a->vmid.nr);
+		return;
+	}
 	/*
-	 * No VMIDs are used, so both stages go at each switch. (QEMU 7.2 needs it even with VMIDs:
-	 * it does not flush when hgatp is written.) A remote fence for a vCPU that was not running
-	 * is thereby done, too.
+	 * Without VMIDs both stages go at each switch. (QEMU 7.2 has some, and needs it: it does not flush when hgatp is
+	 * written.) A remote fence for a vCPU that was not running is thereby done, too.
 	 */
 	hfence_gvma_all();
 	hfence_vvma_all();
 	__asm__ volatile("fence.i" : : : "memory");
 }
 
+static __noinline void load_with_vmid(struct vcpu *v)
+{
+	load(v, true);
+}
+
+static void hext_load(struct vcpu *v)
+{
+	if (unlikely(cpu.vmid_bits))
+		load_with_vmid(v);
+	else
+		load(v, false);
+}
+
 /*
- * A hart that idles must not walk the tables of a domain that may be destroyed meanwhile; and an interrupt that the last
+ * A hart that idles must not walk the tables of a domain that may be destroyed meanwhile, nor have a guest's VMID; and an interrupt that the last
  * vCPU left pending and enabled would end each wfi at once.
  */
 static void hext_unload(void)
@@ -236,7 +274,7 @@ static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
 		return false;
 	if (!p2m_allows(v->domain, gpa >> PAGE_SHIFT, access))
 		return false;
-	hfence_gvma_all();
+	hfence_gvma_current();
 	/*
 	 * The hart may remember other entries of the guest's tables than those that were just read. It would fault again, and
 	 * a copy be tried again, for ever: GPAs 0 to 3 have htval 0 on any hart.

@@ -7,6 +7,7 @@
 #define PAVISE_ARCH_INLINE_H
 
 #include <types.h>
+#include <vmid.h>
 #include <xen-abi.h>
 
 struct arch_vcpu;
@@ -33,6 +34,7 @@ struct hart {
 		fp_owner; /* whose floating point state the registers hold; NULL: nobody's, zeroes */
 	struct arch_vcpu *vector_owner; /* and the vector registers: who had them last */
 	u64 time_delta; /* htimedelta */
+	struct vmid_hart vmids;
 	u64 hartid; /* the SBI's */
 	unsigned int index;
 	bool online;

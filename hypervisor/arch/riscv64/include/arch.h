@@ -117,6 +117,10 @@ struct cpu_features {
 	/* Bytes of a vector register; 0: guests have no vectors. At most VLENB_MAX. */
 	unsigned int vlenb;
 	u32 satp_modes; /* that vsatp takes: BIT(mode) */
+	/*
+	 * That are used; 0: none, and each switch to a guest fences all. From features_probe() on it may only become 0, before the first
+	 * guest runs.
+	 */
 	unsigned int vmid_bits;
 };
 extern struct cpu_features cpu; /* what all harts have */
@@ -260,6 +264,15 @@ void engine_init(void);
 void hext_trap(struct vcpu *v, u64 scause);
 /* A fault of a copy to or from the current guest came of a translation that is stale: it has been fenced, try again. */
 bool hext_copy_stale(u64 scause, u64 stval);
+
+/* The current vCPU's second-stage translations on this hart. */
+static inline void hfence_gvma_current(void)
+{
+	if (unlikely(cpu.vmid_bits))
+		hfence_gvma_vmid(current()->arch->vmid.nr);
+	else
+		hfence_gvma_all();
+}
 
 /* engine/guest_cpu.c */
 void guest_cpu_hart_init(void); /* this hart, which has no guest yet */

@@ -117,6 +117,8 @@
 #define SATP_MODE_SV48 9UL
 #define SATP_MODE_SV57 10UL
 #define SATP_PPN_MASK ((1UL << 44) - 1)
+#define HGATP_VMID_SHIFT 44
+#define HGATP_VMID_MASK 0x3fffUL
 
 #define PTE_V (1UL << 0)
 #define PTE_R (1UL << 1)
@@ -154,6 +156,18 @@
  */
 #define hfence_gvma_all() __asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, x0" : : : "memory")
 #define hfence_vvma_all() __asm__ volatile(".insn r 0x73, 0, 0x11, x0, x0, x0" : : : "memory")
+/* HFENCE.GVMA x0, rs2: all guest physical translations under one VMID, which may be 0 ("r" is never x0). */
+#define hfence_gvma_vmid(vmid) \
+	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, %0" \
+			 : \
+			 : "r"((unsigned long)(vmid)) \
+			 : "memory")
+/* HFENCE.VVMA x0, rs2: all guest virtual translations of one ASID under the VMID in hgatp. */
+#define hfence_vvma_asid(asid) \
+	__asm__ volatile(".insn r 0x73, 0, 0x11, x0, x0, %0" \
+			 : \
+			 : "r"((unsigned long)(asid)) \
+			 : "memory")
 #define sfence_vma_all() __asm__ volatile("sfence.vma" : : : "memory")
 #endif
 

@@ -10,6 +10,7 @@
 #include <domain.h>
 #include <guest-cpu.h>
 #include <types.h>
+#include <vmid.h>
 
 struct cpu_regs {
 	u64 pc; /* stands in x0's place */
@@ -35,6 +36,7 @@ struct arch_vcpu {
 	u64 fp[32];
 	u64 fcsr;
 	struct hart *fp_hart; /* whose registers had them last */
+	struct vmid_vcpu vmid; /* if cpu.vmid_bits */
 	bool suspended; /* by SBI hart_suspend, if it is blocked; until it runs again */
 	u64 pending; /* hvip bits that others want raised; atomic */
 	struct timer sbi_timer;

@@ -104,16 +104,22 @@ void p2m_flush(struct domain *d)
 	unsigned int i;
 
 	/*
-	 * A vCPU that is loaded later flushes then (hext_load); the order is table write, fence,
-	 * look.
+	 * A vCPU that is loaded later flushes then (hext_load), with VMIDs because it is marked; the order is table write, mark,
+	 * fence, look. The one that runs here is fenced below whatever else happens.
 	 */
+	if (unlikely(cpu.vmid_bits)) {
+		domain_for_each_vcpu(d, v, i) {
+			if (v != current())
+				vmid_mark(&v->arch->vmid, VMID_GVMA);
+		}
+	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	domain_for_each_vcpu(d, v, i) {
 		if (READ_ONCE(v->running))
 			mask |= BIT(READ_ONCE(v->hart));
 	}
 	if (mask == BIT(arch_hart())) {
-		hfence_gvma_all();
+		hfence_gvma_current();
 		return;
 	}
 	if (mask)
@@ -419,7 +425,7 @@ static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
 
 /*
  * Frees each table behind its last entry, so that a guest with many tables costs no long step at its end. No vCPU of the
- * domain runs any more, and loading one would fence: nothing to flush.
+ * domain runs any more, and none is loaded again; their VMIDs are given to nobody before a fence: nothing to flush.
  */
 int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		 void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))

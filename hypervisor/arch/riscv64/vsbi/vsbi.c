@@ -123,37 +123,97 @@ static struct sbiret vsbi_ipi(struct vcpu *v, u64 fid, const struct cpu_regs *r)
 	return result(for_mask(v->domain, r->a0, r->a1, send_ipi, NULL), 0);
 }
 
-/* One that is not on a hart is not interrupted: loading it fences everything (hext_load). */
-static void collect_hart(struct vcpu *v, void *mask)
+/*
+ * One that is not on a hart is not interrupted: loading it fences (hext_load), with VMIDs because it is marked. A guest's fences
+ * of its own translations that go to others by the firmware's SBI are for the VMID that the caller's hgatp has (SBI
+ * specification, RFENCE), so with VMIDs each vCPU that runs elsewhere takes a call of its own, with its number in hgatp. (A kick of
+ * our own would need no such call, but somebody to wait for each of those harts to leave the hypervisor.)
+ */
+struct rfence {
+	const struct cpu_regs *r;
+	unsigned int machine_fid;
+	u32 stale;
+	u64 harts; /* that are fenced in one call */
+	bool here;
+};
+
+static void mark(struct vcpu *v, void *rfence)
 {
+	struct rfence *f = rfence;
+
+	if (v != current())
+		vmid_mark(&v->arch->vmid, f->stale);
+}
+
+static void collect_hart(struct vcpu *v, void *rfence)
+{
+	struct rfence *f = rfence;
+
 	if (READ_ONCE(v->running))
-		*(u64 *)mask |= BIT(READ_ONCE(v->hart));
+		f->harts |= BIT(READ_ONCE(v->hart));
+}
+
+/* vsatp is 0. One that is marked, and took another number since, has fenced. */
+static void fence_by_number(struct vcpu *v, void *rfence)
+{
+	struct rfence *f = rfence;
+
+	if (v == current()) {
+		f->here = true;
+	} else if (READ_ONCE(v->running)) {
+		csr_write(CSR_HGATP, vmid_nowhere(READ_ONCE(v->arch->vmid.nr)));
+		sbi_remote_fence(f->machine_fid, BIT(READ_ONCE(v->hart)), f->r->a2, f->r->a3,
+				 f->r->a4);
+	}
+}
+
+static long fence_with_vmids(struct domain *d, struct rfence *f)
+{
+	u64 vsatp = csr_read(CSR_VSATP), hgatp = csr_read(CSR_HGATP);
+	long rc;
+
+	/* In hext_load()'s order: nobody's tables are walked under another's number. */
+	csr_write(CSR_VSATP, 0);
+	rc = for_mask(d, f->r->a0, f->r->a1, fence_by_number, f);
+	csr_write(CSR_HGATP, hgatp);
+	csr_write(CSR_VSATP, vsatp);
+	if (f->here && f->machine_fid == RFENCE_HFENCE_VVMA_ASID)
+		hfence_vvma_asid(f->r->a4);
+	else if (f->here)
+		hfence_vvma_all();
+	return rc;
 }
 
 static struct sbiret vsbi_rfence(struct vcpu *v, u64 fid, const struct cpu_regs *r)
 {
-	u64 harts_mask = 0;
-	unsigned int machine_fid;
-	long rc;
+	struct rfence f = { .r = r, .stale = VMID_VVMA };
+	long rc = 0;
 
 	switch (fid) {
 	case 0:
-		machine_fid = RFENCE_FENCE_I;
+		f.machine_fid = RFENCE_FENCE_I;
+		f.stale = VMID_FENCE_I;
 		break;
 	case 1:
-		machine_fid = RFENCE_HFENCE_VVMA;
+		f.machine_fid = RFENCE_HFENCE_VVMA;
 		break;
 	case 2:
-		machine_fid = RFENCE_HFENCE_VVMA_ASID;
+		f.machine_fid = RFENCE_HFENCE_VVMA_ASID;
 		break;
 	default:
 		return result(SBI_ERR_NOT_SUPPORTED, 0); /* no nested guests */
 	}
-	/* The guest's table writes come before the look at who runs; see hext_load. */
+	if (unlikely(cpu.vmid_bits))
+		rc = for_mask(v->domain, r->a0, r->a1, mark, &f);
+	/* The guest's table writes, and the marks, come before the look at who runs; see hext_load. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	rc = for_mask(v->domain, r->a0, r->a1, collect_hart, &harts_mask);
-	if (!rc && harts_mask)
-		sbi_remote_fence(machine_fid, harts_mask, r->a2, r->a3, r->a4);
+	if (rc)
+		return result(rc, 0);
+	if (unlikely(cpu.vmid_bits) && f.stale == VMID_VVMA)
+		return result(fence_with_vmids(v->domain, &f), 0);
+	rc = for_mask(v->domain, r->a0, r->a1, collect_hart, &f);
+	if (!rc && f.harts)
+		sbi_remote_fence(f.machine_fid, f.harts, r->a2, r->a3, r->a4);
 	return result(rc, 0);
 }
 
