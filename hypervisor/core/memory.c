@@ -56,6 +56,9 @@ struct page *memory_get_ram(struct domain *d, gfn_t gfn)
 	/* Its allocation's reference stays for as long as it is hidden, and it is hidden for as long as we have the lock. */
 	if (pg && !page_get(pg, d))
 		pg = NULL;
+	/* What was lent may just have been taken away: then the page is back. */
+	if (!lent)
+		pg = p2m_get_page(d, gfn, NULL);
 	spin_unlock(&d->page_lock);
 	return pg;
 }

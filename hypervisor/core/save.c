@@ -29,12 +29,16 @@ _Static_assert(ARRAY_SIZE(((struct hvm_riscv_domain *)0)->watchdog) == NR_DOMAIN
 
 /* ---- time ---- */
 
-/* What the domain's time CSR reads. One that has its state and has not run yet: its time stands still. */
+/* It has its state and has not run yet. d->lock held, else it may begin to. */
+static bool stands_still(const struct domain *d)
+{
+	return d->state.given == STATE_WHOLE && !d->has_run;
+}
+
+/* What the domain's time CSR reads. As stands_still(). */
 static u64 ticks_of(const struct domain *d)
 {
-	if (d->state.given == STATE_WHOLE && !d->has_run)
-		return d->state.ticks;
-	return arch_time_ticks() + d->time_delta;
+	return stands_still(d) ? d->state.ticks : arch_time_ticks() + d->time_delta;
 }
 
 /* When the timer will fire; ~0: it will not, and if it has fired, its function is done. */
@@ -60,9 +64,11 @@ void domain_state_starts(struct domain *d)
 {
 	struct vcpu *v;
 	unsigned int i;
+	u64 now = arch_time_ticks();
 
-	d->time_delta = d->state.ticks - arch_time_ticks();
-	d->time_delta_ns = arch_ticks_to_ns(d->state.ticks) - arch_time_ns();
+	/* Of one look at the clock: both are the guest's, and it takes them for the same. */
+	d->time_delta = d->state.ticks - now;
+	d->time_delta_ns = arch_ticks_to_ns(d->state.ticks) - arch_ticks_to_ns(now);
 	wallclock_publish(d);
 	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
 		if (d->watchdog_used & BIT(i))
@@ -70,14 +76,15 @@ void domain_state_starts(struct domain *d)
 	}
 	domain_for_each_vcpu(d, v, i) {
 		vcpu_runstate_restart(v, NULL);
-		if (!v->is_initialised)
-			continue;
-		if (v->singleshot_at != HVM_NO_TIMER)
-			timer_set(&v->singleshot_timer, domain_host_ns(d, v->singleshot_at));
-		arch_vcpu_time_starts(v);
+		if (v->is_initialised) {
+			if (v->singleshot_at != HVM_NO_TIMER)
+				timer_set(&v->singleshot_timer,
+					  domain_host_ns(d, v->singleshot_at));
+			arch_vcpu_time_starts(v);
+		}
 		/*
 		 * Its memory and the record of its shared_info are not of one moment: an event that came between is pending, and
-		 * nobody has been told.
+		 * nobody has been told; of those for a vCPU that is yet to be started neither.
 		 */
 		spin_lock(&d->evtchn_lock);
 		if (v->info)
@@ -94,24 +101,26 @@ static long get_domain(struct domain *d, struct hvm_riscv_domain *r)
 					.abi = PAVISE_ABI_VERSION,
 					.max_vcpus = d->max_vcpus,
 					.timebase_frequency = machine.timebase_hz,
-					.ticks = ticks_of(d),
 					.time_offset_seconds = d->time_offset_seconds,
 					.callback_irq = d->hvm_params[HVM_PARAM_CALLBACK_IRQ],
 					.store_pfn = d->hvm_params[HVM_PARAM_STORE_PFN],
 					.store_evtchn = d->hvm_params[HVM_PARAM_STORE_EVTCHN],
 					.console_pfn = d->hvm_params[HVM_PARAM_CONSOLE_PFN],
 					.console_evtchn = d->hvm_params[HVM_PARAM_CONSOLE_EVTCHN] };
-	wallclock_now(d, &r->wall_seconds, &r->wall_nanoseconds);
 	spin_lock(&d->lock);
+	r->ticks = ticks_of(d);
+	wallclock_now(d, &r->wall_seconds, &r->wall_nanoseconds);
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
 		u64 at = deadline_of(&d->watchdog[i]), now = arch_time_ns();
 
 		if (!(d->watchdog_used & BIT(i)))
 			continue;
-		if (d->state.given == STATE_WHOLE && !d->has_run)
+		if (stands_still(d))
 			r->watchdog[i] = d->state.watchdog[i];
 		else if (at != ~0ULL)
 			r->watchdog[i] = at > now ? at - now : 1;
+		else /* it fired when the domain was shut down, and is still the guest's to set */
+			r->watchdog[i] = HVM_NO_TIMER;
 	}
 	spin_unlock(&d->lock);
 	return sizeof(*r);
@@ -125,12 +134,14 @@ static long get_vcpu(struct domain *d, struct vcpu *v, struct hvm_riscv_vcpu *r)
 		return 0;
 	memset(r, 0, sizeof(*r));
 	r->singleshot = HVM_NO_TIMER;
-	if ((d->state.given == STATE_WHOLE && !d->has_run) ||
-	    deadline_of(&v->singleshot_timer) != ~0ULL)
+	spin_lock(&d->lock);
+	if (stands_still(d) || deadline_of(&v->singleshot_timer) != ~0ULL)
 		r->singleshot = v->singleshot_at;
+	/* What has passed since it was set is not its own. */
+	if (stands_still(d))
+		vcpu_runstate_restart(v, NULL);
 	vcpu_runstate_get(v, &info);
 	memcpy(r->runstate_time, info.time, sizeof(r->runstate_time));
-	spin_lock(&d->lock);
 	if (!(v->pause_flags & BIT(VPF_DOWN)))
 		r->flags |= HVM_VCPU_UP;
 	arch_save_vcpu(v, r);

@@ -57,6 +57,7 @@ struct host {
 	bool preempt_kicked; /* and whenever the hart has been kicked */
 
 	/* guest memory: addresses in [fault_start, fault_end) fault; so does all after copies_left (< 0: never) */
+	u64 time_step; /* ns that go by with each look at the clock */
 	u64 fault_start, fault_end;
 	long copies_left;
 

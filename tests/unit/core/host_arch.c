@@ -124,12 +124,13 @@ unsigned int arch_hart(void)
 
 u64 arch_time_ns(void)
 {
+	host.now += host.time_step;
 	return host.now;
 }
 
 u64 arch_time_ticks(void)
 {
-	return host.now / HOST_NS_PER_TICK;
+	return arch_time_ns() / HOST_NS_PER_TICK;
 }
 
 u64 arch_ticks_to_ns(u64 ticks)
@@ -736,6 +737,7 @@ void host_reset(void)
 {
 	host.hart = 0;
 	host.preempt_every = host.preempt_calls = host.restarts = host.relaxed = 0;
+	host.time_step = 0;
 	host.fault_start = host.fault_end = 0;
 	host.copies_left = host.maps_left = host.splits_left = -1;
 	host.between = host.before_map = host.before_unmap = host.before_get = host.after_get =

@@ -151,7 +151,7 @@ void arch_dump_vcpu(struct vcpu *v)
 	/* What it waits for, if it does. The timer is SBI's; with Sstc it is vstimecmp. */
 	pr_err(" vsie %lx hvip %lx pending %lx time %lx vstimecmp %lx, timer %s hart %u in %ld us\n",
 	       live ? csr_read(CSR_VSIE) : a->vsie, live ? csr_read(CSR_HVIP) : a->hvip,
-	       READ_ONCE(a->pending), csr_read(CSR_TIME),
+	       READ_ONCE(a->pending), guest_time(v),
 	       live && cpu.sstc ? csr_read(CSR_VSTIMECMP) : a->vstimecmp,
 	       READ_ONCE(a->sbi_timer.armed) ? "on" : "off; last on", READ_ONCE(a->sbi_timer.hart),
 	       (long)(READ_ONCE(a->sbi_timer.expires) - arch_time_ns()) / 1000);

@@ -37,7 +37,7 @@ struct hvm_riscv_domain {
 	/* the wall clock at that moment as the guest knows it, to tell how long it was away: get only, set passes it by */
 	uint64_t wall_seconds, wall_nanoseconds;
 	int64_t time_offset_seconds; /* XEN_DOMCTL_settimeoffset */
-	uint64_t watchdog[2]; /* ns that are left, 0: not in use */
+	uint64_t watchdog[2]; /* ns that are left, 0: not in use, HVM_NO_TIMER: it has run out */
 	/* HVM_PARAM_* */
 	uint64_t callback_irq, store_pfn, store_evtchn, console_pfn, console_evtchn;
 };
