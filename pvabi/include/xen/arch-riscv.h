@@ -113,8 +113,8 @@ struct xen_arch_domainconfig {
 /*
  * Pavise's own operations on a domain have numbers from here on. Addresses are the caller's virtual ones.
  *
- * PAVISE_DOMCTL_memory: a domain's RAM, without a mapping of it. count is IN what is asked for, OUT what was done; an error ends
- * it. Never the caller's own, nor what it has mapped of others. Where shared_info or a grant frame is mapped in the place of RAM,
+ * PAVISE_DOMCTL_memory: a domain's RAM, without a mapping of it. count is IN what is asked for, OUT what was done; with an error
+ * nothing is told of what was done before. Never the caller's own, nor what it has mapped of others. Where shared_info or a grant frame is mapped in the place of RAM,
  * that RAM is meant.
  */
 #define PAVISE_DOMCTL_memory 0x50560000
