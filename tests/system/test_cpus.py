@@ -128,7 +128,7 @@ def vmids(m):
                                           ("vmid-bits=0", r"VMIDs off \(vmid-bits=0\)")])
 def test_vmids(boot, newest_qemu, option, said):
     """A QEMU that forgets translations when hgatp changes passes the trial; with one number each switch takes it from another."""
-    m = boot(qemu=newest_qemu, hypervisor=option)
+    m = boot(qemu=newest_qemu, cmdline=option)
     works(m)
     assert re.fullmatch(said, vmids(m))
 
@@ -138,7 +138,7 @@ def test_vmids_that_do_not_work(boot):
     version = subprocess.run([conftest.QEMU, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
     if not re.search(r"version 7\.", version):
         pytest.skip("needs a QEMU that does not look at hgatp")
-    m = boot(hypervisor="vmid-bits=14")
+    m = boot(cmdline="vmid-bits=14")
     m.boot()
     assert vmids(m) == "VMIDs off: there are 14 bits, and the trial failed"
     assert m.poweroff() == 0

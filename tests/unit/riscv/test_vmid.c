@@ -403,7 +403,7 @@ static void any_order(void **state)
 /* ---- two harts, all orders with a few interruptions ---- */
 
 #define MAX_STEPS 200
-#define SWITCHES 3 /* interruptions in an order; what is wrong shows with two */
+#define SWITCHES 3 /* interruptions in an order */
 
 static struct fibre {
 	ucontext_t context;
