@@ -87,7 +87,7 @@ static void save_fp(struct arch_vcpu *a)
 	a->fp_hart = this_hart();
 }
 
-static void load_fp(struct arch_vcpu *a)
+static __force_inline void load_fp(struct arch_vcpu *a)
 {
 	struct hart *h = this_hart();
 	struct arch_vcpu *owner = (a->sstatus & SSTATUS_FS) == SSTATUS_FS_INITIAL ? NULL : a;
