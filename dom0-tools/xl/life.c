@@ -19,6 +19,7 @@
 #include "next.h"
 #include "oci.h"
 #include "pools.h"
+#include "saved.h"
 #include "usage.h"
 
 #define FREE_WAIT_MS 10000
@@ -104,6 +105,9 @@ static int check_files(struct creation *k)
 	uint64_t ramdisk_size;
 	int bad = 0;
 
+	/* All that it has of these is in its memory. */
+	if (cfg->saved)
+		return 0;
 	if (kernel_open(cfg, &k->image, &err)) {
 		config_error(cfg, "kernel", 0, "%s", err.text);
 		bad = 1;
@@ -598,7 +602,10 @@ static int build(struct creation *k)
 	g->ramdisk_path = k->cfg->ramdisk;
 	g->cmdline = k->cfg->cmdline;
 	g->name = k->cfg->name;
-	rc = pv_guest_build(k->xl->pv, g, &err);
+	rc = k->cfg->saved ? saved_fill(k->xl, k->cfg->saved, g) :
+			     pv_guest_build(k->xl->pv, g, &err);
+	if (rc && k->cfg->saved)
+		return rc;
 	if (rc) {
 		xl_error("%s: %s", k->cfg->name, err.text);
 		return rc;

@@ -139,6 +139,27 @@ static bool is_updated(uint32_t domid, struct said *s)
 	return yes;
 }
 
+bool next_is_updated(uint32_t domid)
+{
+	struct said s;
+
+	return is_updated(domid, &s);
+}
+
+char *next_text(const struct xl_config *cfg)
+{
+	size_t n = 0;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		abort();
+	put_config(f, cfg);
+	if (fclose(f))
+		abort();
+	return text;
+}
+
 void next_publish(uint32_t domid, const struct xl_config *cfg)
 {
 	char *path = xl_sprintf(XL_NEXT_FILE, domid);

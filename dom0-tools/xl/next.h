@@ -17,6 +17,10 @@ int next_make_absolute(struct xl_config *cfg);
  */
 void next_publish(uint32_t domid, const struct xl_config *cfg);
 void next_forget(uint32_t domid);
+/* Has next_update() been called for this domain? Then what it was made from is not known from its file. */
+bool next_is_updated(uint32_t domid);
+/* A configuration as its file has it. The caller frees. */
+char *next_text(const struct xl_config *cfg);
 /* A configuration as a file, in one step. 0 or -errno. */
 int next_save(const char *path, const struct xl_config *cfg);
 /* That its next life is to have @cfg, whose paths are absolute. */

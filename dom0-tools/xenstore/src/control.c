@@ -54,6 +54,26 @@ static int ctl_check(struct req *r, char **v, int n)
 	return r->rep_set ? req_put(r, "", 1) : 0;
 }
 
+/* What is here of a guest's connection and not in its ring: what would be lost with it. */
+static int ctl_connection(struct req *r, char **v, int n)
+{
+	const struct dom *d;
+	const struct outmsg *m;
+	unsigned long domid;
+	size_t unsent = 0;
+
+	if (n != 1 || !parse_num(v[0], 0xffff, &domid))
+		return -EINVAL;
+	d = dom_find((unsigned int)domid);
+	if (!d || !d->conn)
+		return -ENOENT;
+	TAILQ_FOREACH(m, &d->conn->out, link)
+	unsent += m->len;
+	req_printf(r, "request %u unsent %zu watches %ld transactions %ld\n", d->conn->in_len,
+		   unsent - d->conn->out_off, d->watches, d->txs);
+	return req_put(r, "", 1);
+}
+
 static int ctl_log(struct req *r, char **v, int n)
 {
 	(void)r;
@@ -189,6 +209,7 @@ static const struct {
 	int (*fn)(struct req *r, char **v, int n);
 } commands[] = {
 	{ "check", "", ctl_check },
+	{ "connection", "<domid>", ctl_connection },
 	{ "help", "", ctl_help },
 	{ "live-update", "-f <file>|-c <args>|-s [-t <sec>] [-F]|-a", req_live_update },
 	{ "log", "on|off", ctl_log },

@@ -554,6 +554,126 @@ int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_
 	return 0;
 }
 
+/* --- saved domains: RAM is what write_page() says, but for the rings, which are zeros --- */
+
+#include <xen/hvm/save.h>
+
+static bool is_ring(uint64_t gfn)
+{
+	return gfn == GUEST_CONSOLE_PFN || gfn == GUEST_XENSTORE_PFN;
+}
+
+static bool is_ram(const struct fake_domain *d, uint64_t gfn)
+{
+	uint64_t first = GUEST_RAM0_BASE >> PV_PAGE_SHIFT;
+
+	return is_ring(gfn) || (gfn >= first && gfn < first + d->pages - 2);
+}
+
+int pv_memory_map(struct pv *pv, uint32_t domid, uint64_t *gfn, struct pavise_memory_run *runs,
+		  unsigned int n)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (broken(pv) || n < 2 || *gfn)
+		return -EFAULT;
+	runs[0] = (struct pavise_memory_run){ .gfn = GUEST_CONSOLE_PFN, .pages = 2 };
+	runs[1] = (struct pavise_memory_run){ .gfn = GUEST_RAM0_BASE >> PV_PAGE_SHIFT,
+					      .pages = d->pages - 2 };
+	return 2;
+}
+
+int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n, void *pages,
+		   uint8_t *kind)
+{
+	static const uint64_t zeros[512];
+	uint64_t *page;
+	unsigned int i;
+
+	if (broken(pv) || n > PV_MEMORY_BATCH)
+		return -EFAULT;
+	for (i = 0; i < n; i++) {
+		page = (uint64_t *)pages + i * 512;
+		memset(page, 0, PV_PAGE_SIZE);
+		if (!is_ring(gfns[i]))
+			write_page(page, gfns[i]);
+		kind[i] = memcmp(page, zeros, PV_PAGE_SIZE) ? PV_PAGE_DATA : PV_PAGE_ZERO;
+		if (!is_ram(find(pv, domid), gfns[i]))
+			kind[i] = PV_PAGE_HOLE;
+	}
+	return 0;
+}
+
+/* Nothing is kept: what was read is to be written again. */
+int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
+		    const void *pages)
+{
+	uint64_t page[512];
+	unsigned int i;
+
+	if (broken(pv) || n > PV_MEMORY_BATCH)
+		return -EFAULT;
+	for (i = 0; i < n; i++) {
+		if (!is_ram(find(pv, domid), gfns[i]))
+			return -ENOENT;
+		memset(page, 0, sizeof(page));
+		if (!is_ring(gfns[i]))
+			write_page(page, gfns[i]);
+		if (memcmp(page, (const uint8_t *)pages + i * PV_PAGE_SIZE, PV_PAGE_SIZE))
+			return -EILSEQ;
+		__atomic_add_fetch(&find(pv, domid)->written, 1, __ATOMIC_SEQ_CST);
+	}
+	return 0;
+}
+
+struct fake_state {
+	struct hvm_save_descriptor head;
+	struct hvm_riscv_domain domain;
+	struct hvm_save_descriptor end;
+};
+
+int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size)
+{
+	struct fake_state s = { .head = { HVM_SAVE_DOMAIN, 0, sizeof(s.domain) },
+				.domain = { .magic = HVM_DOMAIN_MAGIC,
+					    .timebase_frequency = 10000000,
+					    .store_pfn = GUEST_XENSTORE_PFN,
+					    .store_evtchn = 1,
+					    .console_pfn = GUEST_CONSOLE_PFN,
+					    .console_evtchn = 2 } };
+	struct fake_domain *d = find(pv, domid);
+	const char *rc = getenv("FAKE_STATE");
+
+	if (broken(pv))
+		return -EFAULT;
+	if (rc)
+		return -atoi(rc);
+	if (!(d->flags & XEN_DOMINF_paused))
+		return -EBUSY;
+	if (buf)
+		memcpy(buf, &s, sizeof(s));
+	*size = sizeof(s);
+	return 0;
+}
+
+int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t size)
+{
+	struct fake_domain *d = find(pv, domid);
+	struct fake_state s;
+
+	if (broken(pv))
+		return -EFAULT;
+	if (size != sizeof(s))
+		return -EINVAL;
+	memcpy(&s, buf, sizeof(s));
+	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC)
+		return -EINVAL;
+	d->ports = 2;
+	__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);
+	fake_run(d);
+	return 0;
+}
+
 void *pv_map_grant_table(struct pv *pv, uint32_t domid, uint32_t first, uint32_t n)
 {
 	(void)first;
