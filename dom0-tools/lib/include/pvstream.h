@@ -98,12 +98,16 @@ struct pv_stream_param {
 	uint64_t index, value;
 };
 
-/* STORE is an array of them, each filled up to 8 bytes: nodes of the domain's tree. */
+/* STORE is an array of them, each filled up to 8 bytes: nodes of the domain's tree, and what it watches. */
 struct pv_stream_node {
 	uint16_t path_length, value_length; /* behind this: path without NUL, relative; value */
 	uint32_t flags; /* PV_NODE_* */
 };
 #define PV_NODE_GUESTS 1 /* the guest owns it; else dom0 does, and it may read it */
+#define PV_NODE_READ 2 /* the guest's: all others may read it, */
+#define PV_NODE_WRITE 4 /* and write */
+#define PV_NODE_WATCH \
+	8 /* alone: no node but a watch of the guest's on that path; the value is its token */
 
 struct pv_stream_end {
 	uint64_t records; /* without END */

@@ -102,6 +102,8 @@ static void good(void)
 	add_node(body, &n, "data", "", PV_NODE_GUESTS);
 	add_node(body, &n, "data/count", "12345", PV_NODE_GUESTS);
 	add_node(body, &n, "name", "g", 0);
+	add_node(body, &n, "data/all", "", PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE);
+	add_node(body, &n, "control/shutdown", "a token", PV_NODE_WATCH);
 	add(PV_REC_STORE, body, n);
 }
 
@@ -322,6 +324,9 @@ static void test_nodes(void **state)
 		    !memcmp(n.path, "data/count", 10) && !memcmp(n.value, "12345", 5) &&
 		    n.flags == PV_NODE_GUESTS);
 	assert_true(pv_stream_node(&r, &at, &n) && !n.flags);
+	assert_true(pv_stream_node(&r, &at, &n) &&
+		    n.flags == (PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE));
+	assert_true(pv_stream_node(&r, &at, &n) && n.flags == PV_NODE_WATCH && n.value_length == 7);
 	assert_false(pv_stream_node(&r, &at, &n));
 	drop_recs();
 }
@@ -608,6 +613,8 @@ static const struct change {
 	{ 8, 0, 4, 0xffff0001, "longer" },
 	{ 8, 0, 4, 0, "path" },
 	{ 8, 4, 4, 2, "kind" },
+	{ 8, 4, 4, 9, "kind" },
+	{ 8, 4, 4, 16, "kind" },
 	{ 8, 8, 4, 0x61746100, "path" },
 	{ 8, 8, 4, 0x2f746164, "path" },
 	{ 8, 8, 4, 0x6174612f, "path" },
