@@ -111,6 +111,8 @@ static int restore(struct xl *xl, struct xl_config *cfg, struct saved *s, const 
 	rc = domain_create(xl, cfg, lock, &domid, &domain_lock);
 	/* Its next life is made from its kernel. */
 	cfg->saved = NULL;
+	/* Nor does who goes on in the background keep the file. */
+	saved_close(s);
 	return rc ? rc : let_go(xl, cfg, o, domid, domain_lock);
 }
 

@@ -37,8 +37,9 @@ struct saving {
 	struct pv_stream_out out;
 	struct pv_err err;
 	char *config;
-	uint8_t *state;
-	uint32_t state_size;
+	uint8_t *state, *store; /* records' bodies; of the latter so far only the watches */
+	uint32_t state_size, store_size;
+	unsigned long watches;
 	struct hvm_riscv_domain domain;
 	struct pv_stream_run *run;
 	unsigned int nr_runs;
@@ -113,7 +114,7 @@ static int check_guest(struct saving *s)
 static int read_config(struct saving *s)
 {
 	char *path = s->o->config ? strdup(s->o->config) : xl_sprintf(XL_NEXT_FILE, s->domid);
-	char *args[6] = { NULL }, uuid[37];
+	char *args[7] = { NULL }, uuid[37];
 	struct xen_domctl_getdomaininfo info;
 	struct xl_config was = { 0 }, cfg = { 0 };
 	int n = 0, rc = -1;
@@ -139,6 +140,8 @@ static int read_config(struct saving *s)
 	args[n++] = xl_sprintf("memory=%lu", was.memory);
 	args[n++] = xl_sprintf("maxmem=%lu", was.maxmem);
 	args[n++] = xl_sprintf("vcpus=%u", was.vcpus);
+	/* What it was made with, which the state goes by: without the key it would be what is on now. */
+	args[n++] = xl_sprintf("maxvcpus=%u", info.max_vcpu_id + 1);
 	if (was.pool)
 		args[n++] = xl_sprintf("pool=\"%s\"", was.pool);
 	rc = config_read(&cfg, path, args, n, stderr) || next_make_absolute(&cfg);
@@ -151,6 +154,28 @@ out:
 	config_free(&cfg);
 	free(path);
 	return rc;
+}
+
+/* --- what STORE will have -------------------------------------------------------------------- */
+
+static int add_node(struct saving *s, const struct pv_stream_node *h, const char *path,
+		    const char *value, struct pv_err *err)
+{
+	uint32_t size = (sizeof(*h) + h->path_length + h->value_length + 7) & ~7u;
+	uint8_t *to;
+
+	if (!s->store)
+		s->store = calloc(1, STORE_MAX);
+	if (!s->store)
+		abort();
+	if (STORE_MAX - s->store_size < size)
+		return pv_fail(err, -E2BIG, "the guest has too many nodes and watches in xenstore");
+	to = s->store + s->store_size;
+	memcpy(to, h, sizeof(*h));
+	memcpy(to + sizeof(*h), path, h->path_length);
+	memcpy(to + sizeof(*h) + h->path_length, value, h->value_length);
+	s->store_size += size;
+	return 0;
 }
 
 /* --- its rings -------------------------------------------------------------------------------- */
@@ -172,7 +197,7 @@ static int store_settled(struct saving *s, char **left)
 		struct xenstore_domain_interface ring;
 		uint8_t bytes[PV_PAGE_SIZE];
 	} page;
-	unsigned long request = 0, unsent = 0, watches = 0, transactions = 0;
+	unsigned long request = 0, unsent = 0, transactions = 0;
 	char *cmd, *said;
 
 	*left = NULL;
@@ -185,22 +210,59 @@ static int store_settled(struct saving *s, char **left)
 	said = xs_control_command(s->xl->xs, "connection", cmd, strlen(cmd) + 1);
 	free(cmd);
 	if (!said || sscanf(said, "request %lu unsent %lu watches %lu transactions %lu", &request,
-			    &unsent, &watches, &transactions) != 4) {
+			    &unsent, &s->watches, &transactions) != 4) {
 		free(said);
 		return xl_error("xenstored does not say what it holds of '%s': it is another "
 				"version",
 				s->o->guest);
 	}
 	free(said);
-	if (watches)
-		*left = xl_sprintf("has %lu watches in xenstore, as Linux guests have, which "
-				   "cannot be carried yet: " LATER,
-				   watches);
-	else if (transactions)
+	if (transactions)
 		*left = xl_sprintf("is in a transaction of xenstore: try again");
 	else if (request)
 		*left = xl_sprintf("has sent half a request to xenstore: try again");
-	return !unsent;
+	/* Half a request may be a whole one that xenstored makes wait. */
+	return !unsent && !request;
+}
+
+/* Into what will be STORE. A path that is not relative has numbers of this life in it, or is somebody else's. */
+static int add_watch(struct saving *s, int depth, const char *path, const char *token)
+{
+	struct pv_stream_node h = { .flags = PV_NODE_WATCH };
+	struct pv_err err = { "" };
+
+	if (*path == '/' || depth != -1)
+		return xl_error("'%s' watches %s in xenstore, which cannot be carried yet: " LATER,
+				s->o->guest, path);
+	h.path_length = strlen(path);
+	h.value_length = strlen(token);
+	if (add_node(s, &h, path, token, &err))
+		return xl_error("'%s' cannot be saved: %s", s->o->guest, err.text);
+	return 0;
+}
+
+static int get_watches(struct saving *s)
+{
+	char args[40], *said, *path, *token;
+	unsigned long i;
+	int depth, rc = 0;
+
+	for (i = 0; i < s->watches && !rc; i++) {
+		snprintf(args, sizeof(args), "%u%c%lu", s->domid, '\0', i);
+		said = xs_control_command(s->xl->xs, "watch", args,
+					  strlen(args) + strlen(args + strlen(args) + 1) + 2);
+		path = said ? strchr(said, ' ') : NULL;
+		token = path ? strchr(path, '\n') : NULL;
+		if (!token || sscanf(said, "%d", &depth) != 1) {
+			rc = xl_error("xenstored does not say what '%s' watches: %s", s->o->guest,
+				      said ? "it is another version" : strerror(errno));
+		} else {
+			*token = '\0';
+			rc = add_watch(s, depth, path + 1, token + 1);
+		}
+		free(said);
+	}
+	return rc;
 }
 
 static int await_rings(struct saving *s)
@@ -218,11 +280,11 @@ static int await_rings(struct saving *s)
 		left = NULL;
 		xl_sleep_since(begin);
 	}
-	if (!rc)
+	if (rc >= 0 && left)
+		rc = xl_error("'%s' %s", s->o->guest, left);
+	else if (!rc)
 		xl_error("'%s' does not fetch what xenstored has answered: it cannot be saved",
 			 s->o->guest);
-	else if (rc > 0 && left)
-		rc = xl_error("'%s' %s", s->o->guest, left);
 	free(left);
 	if (rc <= 0)
 		return -1;
@@ -255,18 +317,51 @@ static int state_error(const struct saving *s, int rc)
 	return xl_error("'%s' cannot be saved: %s", s->o->guest, why);
 }
 
-static int get_state(struct saving *s)
+static int get_state_now(struct saving *s, uint8_t **state, uint32_t *size)
 {
-	int rc = pv_domain_get_state(s->xl->pv, s->domid, NULL, &s->state_size);
+	int rc = pv_domain_get_state(s->xl->pv, s->domid, NULL, size);
 
 	if (rc)
 		return state_error(s, rc);
-	s->state = malloc(s->state_size);
-	if (!s->state)
+	*state = malloc(*size);
+	if (!*state)
 		abort();
-	rc = pv_domain_get_state(s->xl->pv, s->domid, s->state, &s->state_size);
+	rc = pv_domain_get_state(s->xl->pv, s->domid, *state, size);
 	if (rc)
 		return state_error(s, rc);
+	return saved_domain(*state, *size, &s->domain) ? 0 : state_error(s, -EBADMSG);
+}
+
+/* How much of a state is DOMAIN's and VCPU's records: they come first. */
+static uint32_t clocks(const uint8_t *state, uint32_t size)
+{
+	struct hvm_save_descriptor d;
+	uint32_t at = 0;
+
+	while (size - at >= sizeof(d)) {
+		memcpy(&d, state + at, sizeof(d));
+		if (d.typecode < HVM_SAVE_DOMAIN || d.typecode > HVM_SAVE_VCPU ||
+		    d.length > size - at - sizeof(d))
+			break;
+		at += sizeof(d) + d.length;
+	}
+	return at;
+}
+
+/*
+ * Its clock stands still from get on, and so that is right behind the pause; but what the daemons did until its rings were settled
+ * has made ports pending. So all is asked for again, but for the clocks and the vCPUs, which have not moved.
+ */
+static int get_state(struct saving *s, const uint8_t *first, uint32_t first_size)
+{
+	uint32_t n = clocks(first, first_size);
+
+	if (get_state_now(s, &s->state, &s->state_size))
+		return -1;
+	if (clocks(s->state, s->state_size) != n)
+		return xl_error("'%s' cannot be saved: its vCPUs have changed while it was paused",
+				s->o->guest);
+	memcpy(s->state, first, n);
 	return saved_domain(s->state, s->state_size, &s->domain) ? 0 : state_error(s, -EBADMSG);
 }
 
@@ -351,32 +446,38 @@ static int put_params(struct saving *s)
 	return put(s, PV_REC_HVM_PARAMS, params, sizeof(params));
 }
 
-/* The guest's own nodes below @path. @at: where they go on in @body. */
-static int collect(struct saving *s, const char *path, uint8_t *body, uint32_t *at)
+/* Whose the node is, and what all others may: PV_NODE_*; 0: it is not the guest's. */
+static uint32_t node_flags(struct saving *s, const char *whole)
 {
-	struct pv_stream_node h = { .flags = PV_NODE_GUESTS };
+	unsigned int n = 0;
+	struct xs_permissions *p = xs_get_permissions(s->xl->xs, XBT_NULL, whole, &n);
+	uint32_t flags = 0;
+
+	if (p && n && p->id == s->domid)
+		flags = PV_NODE_GUESTS | (p->perms & XS_PERM_READ ? PV_NODE_READ : 0) |
+			(p->perms & XS_PERM_WRITE ? PV_NODE_WRITE : 0);
+	free(p);
+	return flags;
+}
+
+/* The guest's own nodes below @path. */
+static int collect(struct saving *s, const char *path)
+{
 	char *whole = xl_sprintf("/local/domain/%u/%s", s->domid, path), *value, **child, *below;
+	struct pv_stream_node h = { .flags = node_flags(s, whole) };
 	unsigned int n = 0, length = 0, i;
 	int rc = 0;
 
 	value = xs_read(s->xl->xs, XBT_NULL, whole, &length);
 	h.path_length = strlen(path);
 	h.value_length = length;
-	if (value && saved_node(path, h.path_length)) {
-		if (STORE_MAX - *at < sizeof(h) + h.path_length + length + 8) {
-			rc = pv_fail(&s->err, -E2BIG, "the guest has too many nodes in xenstore");
-		} else {
-			memcpy(body + *at, &h, sizeof(h));
-			memcpy(body + *at + sizeof(h), path, h.path_length);
-			memcpy(body + *at + sizeof(h) + h.path_length, value, length);
-			*at += (sizeof(h) + h.path_length + length + 7) & ~7u;
-		}
-	}
+	if (value && h.flags && saved_node(path, h.path_length))
+		rc = add_node(s, &h, path, value, &s->err);
 	child = value && !rc ? st_list(s->xl, &n, "%s", whole) : NULL;
 	for (i = 0; i < n && !rc; i++) {
 		below = xl_sprintf("%s/%s", path, child[i]);
 		if (saved_node(below, strlen(below)))
-			rc = collect(s, below, body, at);
+			rc = collect(s, below);
 		free(below);
 	}
 	free(child);
@@ -388,19 +489,12 @@ static int collect(struct saving *s, const char *path, uint8_t *body, uint32_t *
 static int put_store(struct saving *s)
 {
 	static const char *const tops[] = { "data", "drivers", "feature", "attr", "control" };
-	uint8_t *body = calloc(1, STORE_MAX);
-	uint32_t at = 0;
 	unsigned int i;
 	int rc = 0;
 
-	if (!body)
-		abort();
 	for (i = 0; i < pv_container_size(tops) && !rc; i++)
-		rc = collect(s, tops[i], body, &at);
-	if (!rc)
-		rc = put(s, PV_REC_STORE, body, at);
-	free(body);
-	return rc;
+		rc = collect(s, tops[i]);
+	return rc ? rc : put(s, PV_REC_STORE, s->store, s->store_size);
 }
 
 static int write_stream(struct saving *s, int fd)
@@ -483,6 +577,8 @@ static int check_file(const struct options *o)
 /* Its lock is held. */
 static int save(struct saving *s)
 {
+	uint8_t *first = NULL;
+	uint32_t first_size = 0;
 	struct dump d;
 	int rc;
 
@@ -491,7 +587,9 @@ static int save(struct saving *s)
 	rc = dump_begin(s->xl, s->domid, s->o->file, true, &d);
 	if (rc)
 		return xl_error("cannot pause '%s': %s", s->o->guest, strerror(-rc));
-	rc = await_rings(s) || get_state(s) || get_map(s) || write_file(s, d.part);
+	rc = get_state_now(s, &first, &first_size) || await_rings(s) || get_watches(s) ||
+	     get_state(s, first, first_size) || get_map(s) || write_file(s, d.part);
+	free(first);
 	if (!rc && s->o->paused)
 		d.paused = false;
 	if (!rc && !s->o->paused && !s->o->running) {
@@ -527,6 +625,7 @@ int cmd_save(int argc, char **argv)
 	xl_close(&xl);
 	free(s.config);
 	free(s.state);
+	free(s.store);
 	free(s.run);
 	return rc ? 1 : 0;
 }

@@ -40,8 +40,8 @@ static void undo(struct xl *xl, const struct note *n)
 	if (n->paused && domain_is(xl, n->domid, n->handle))
 		pv_domain_unpause(xl->pv, n->domid);
 	unlink(n->part);
-	xl_error("who wrote the core of domain %u was killed: %s goes%s", n->domid, n->part,
-		 n->paused ? ", and the guest goes on" : "");
+	xl_error("who wrote the core or the state of domain %u was killed: %s goes%s", n->domid,
+		 n->part, n->paused ? ", and the guest goes on" : "");
 }
 
 static char *absolute(const char *path)

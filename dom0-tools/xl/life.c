@@ -620,6 +620,8 @@ static int build(struct creation *k)
 	/* Now xenstored and xenconsoled see it. */
 	if (!xs_introduce_domain(k->xl->xs, g->domid, GUEST_XENSTORE_PFN, g->store_port))
 		return xl_error("xenstored does not take the domain: %s", strerror(errno));
+	if (k->cfg->saved && saved_watch(k->xl, k->cfg->saved, g->domid))
+		return -1;
 	if (channels_await(k->xl, k->cfg, g->domid))
 		return -1;
 	return xl_interrupted ? xl_error("interrupted") : 0;

@@ -202,6 +202,13 @@ void saved_close(struct saved *s)
 	s->fd = -1;
 	free(s->config);
 	s->config = NULL;
+	while (s->nr_watches) {
+		s->nr_watches--;
+		free(s->watch[s->nr_watches].path);
+		free(s->watch[s->nr_watches].token);
+	}
+	free(s->watch);
+	s->watch = NULL;
 }
 
 /* --- and what it has -------------------------------------------------------------------------- */
@@ -251,8 +258,16 @@ static int put_pages(struct xl *xl, struct saved *s, const struct pv_guest *g,
 static int put_state(struct xl *xl, struct saved *s, const struct pv_guest *g,
 		     const struct pv_record *r)
 {
-	int rc = pv_domain_set_state(xl->pv, g->domid, r->body, r->length);
+	struct hvm_riscv_domain d;
+	int rc;
 
+	if (!saved_domain(r->body, r->length, &d))
+		return xl_error("%s: there is no domain in the guest's state", s->path);
+	if (d.max_vcpus != g->vcpus)
+		return xl_error("%s: the guest may have %u vCPUs, and %u by its configuration "
+				"(maxvcpus)",
+				s->path, d.max_vcpus, g->vcpus);
+	rc = pv_domain_set_state(xl->pv, g->domid, r->body, r->length);
 	if (!rc)
 		return 0;
 	return xl_error("%s: the hypervisor does not take the guest's state: %s", s->path,
@@ -291,13 +306,52 @@ static bool put_node(struct xl *xl, uint32_t domid, const struct pv_node *n)
 	bool ok = xs_write(xl->xs, XBT_NULL, path, n->value, n->value_length);
 
 	/* What it makes below belongs to who owns the directory above, as when the guest wrote it itself. */
-	if (ok && n->flags & PV_NODE_GUESTS) {
+	if (ok) {
 		struct xs_permissions p = { .id = domid, .perms = XS_PERM_NONE };
 
+		if (n->flags & PV_NODE_READ)
+			p.perms |= XS_PERM_READ;
+		if (n->flags & PV_NODE_WRITE)
+			p.perms |= XS_PERM_WRITE;
 		ok = xs_set_permissions(xl->xs, XBT_NULL, path, &p, 1);
 	}
 	free(path);
 	return ok;
+}
+
+/* It can be registered only in a connection. */
+static void keep_watch(struct saved *s, const struct pv_node *n)
+{
+	struct saved_watch *w = realloc(s->watch, (s->nr_watches + 1) * sizeof(*w));
+
+	if (!w)
+		abort();
+	s->watch = w;
+	w += s->nr_watches++;
+	w->path = strndup(n->path, n->path_length);
+	w->token = strndup(n->value, n->value_length);
+	if (!w->path || !w->token)
+		abort();
+}
+
+int saved_watch(struct xl *xl, const struct saved *s, uint32_t domid)
+{
+	const struct saved_watch *w;
+	unsigned int i, n;
+	char *args, *said;
+
+	for (i = 0; i < s->nr_watches; i++) {
+		w = &s->watch[i];
+		args = xl_sprintf("%u%c%s%c%s", domid, '\0', w->path, '\0', w->token);
+		n = snprintf(NULL, 0, "%u", domid) + strlen(w->path) + strlen(w->token) + 3;
+		said = xs_control_command(xl->xs, "watch-add", args, n);
+		free(args);
+		if (!said)
+			return xl_error("%s: xenstored does not take the guest's watch of %s: %s",
+					s->path, w->path, strerror(errno));
+		free(said);
+	}
+	return 0;
 }
 
 static int put_nodes(struct xl *xl, struct saved *s, const struct pv_guest *g,
@@ -307,6 +361,10 @@ static int put_nodes(struct xl *xl, struct saved *s, const struct pv_guest *g,
 	uint32_t at = 0;
 
 	while (at < r->length && pv_stream_node(r, &at, &n)) {
+		if (n.flags == PV_NODE_WATCH) {
+			keep_watch(s, &n);
+			continue;
+		}
 		if (!saved_node(n.path, n.path_length) || !(n.flags & PV_NODE_GUESTS))
 			return xl_error("%s: node %.*s is none of a guest's own", s->path,
 					(int)n.path_length, n.path);

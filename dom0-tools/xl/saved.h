@@ -49,6 +49,10 @@ struct saved {
 	struct pv_stream_in in;
 	struct progress progress;
 	char *config; /* the text, with its NUL */
+	struct saved_watch {
+		char *path, *token;
+	} * watch; /* of the guest, for saved_watch() */
+	unsigned int nr_watches;
 };
 
 /* Up to STATIC_DATA_END: what the domain is. After an error, too, saved_close() is due. */
@@ -58,6 +62,8 @@ int saved_open(struct saved *s, const char *path);
  * negative, after a message.
  */
 int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g);
+/* Once xenstored has been told of the domain: its watches, each of which fires. 0 or negative, after a message. */
+int saved_watch(struct xl *xl, const struct saved *s, uint32_t domid);
 void saved_close(struct saved *s);
 
 #endif /* XL_SAVED_H */

@@ -643,7 +643,10 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 					    .console_evtchn = 2 } };
 	struct fake_domain *d = find(pv, domid);
 	const char *rc = getenv("FAKE_STATE");
+	static uint64_t gets;
 
+	s.domain.max_vcpus = d->vcpus;
+	s.domain.ticks = ++gets;
 	if (broken(pv))
 		return -EFAULT;
 	if (rc)
@@ -666,7 +669,9 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 	if (size != sizeof(s))
 		return -EINVAL;
 	memcpy(&s, buf, sizeof(s));
-	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC)
+	/* Of the time right behind the pause: the second call, for the first one asks for its size only. */
+	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC ||
+	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2)
 		return -EINVAL;
 	d->ports = 2;
 	__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);
