@@ -4,6 +4,7 @@
  */
 #include <arch-api.h>
 #include <lib.h>
+#include <page.h>
 #include <sched.h>
 #include <sched_internal.h>
 
@@ -50,8 +51,9 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 	spin_unlock(&s->lock);
 }
 
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset,
-			    gfn_t gfn, gfn_t gfn2)
+/* The page references are taken over. pg NULL: there is no area any more. */
+static void set_area(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset,
+		     gfn_t gfn, gfn_t gfn2)
 {
 	struct sched_hart *s = sched_lock_vcpu(v);
 	struct page *old, *old2;
@@ -70,6 +72,29 @@ void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, u
 		page_put(old);
 	if (old2)
 		page_put(old2);
+}
+
+long vcpu_runstate_register(struct vcpu *v, gfn_t gfn, gfn_t gfn2, unsigned int offset)
+{
+	u64 size = sizeof(struct vcpu_runstate_info), first = min(size, PAGE_SIZE - offset);
+	struct page *pg = page_get_area(v->domain, gfn, offset, first), *pg2 = NULL;
+
+	if (!pg)
+		return -EINVAL;
+	if (first < size) {
+		pg2 = page_get_area(v->domain, gfn2, 0, size - first);
+		if (!pg2) {
+			page_put(pg);
+			return -EINVAL;
+		}
+	}
+	set_area(v, pg, pg2, offset, gfn, gfn2);
+	return 0;
+}
+
+void vcpu_runstate_unregister(struct vcpu *v)
+{
+	set_area(v, NULL, NULL, 0, 0, 0);
 }
 
 void vcpu_runstate_restart(struct vcpu *v, const u64 time[4])

@@ -444,26 +444,13 @@ static long set_vcpu_info(struct domain *d, struct vcpu *v, gfn_t gfn, u32 offse
 	return rc;
 }
 
-static long set_runstate(struct domain *d, struct vcpu *v, const struct hvm_riscv_areas *r)
+static long set_runstate(struct vcpu *v, const struct hvm_riscv_areas *r)
 {
-	u64 size = sizeof(struct vcpu_runstate_info), offset = r->runstate_offset, first;
-	struct page *pg, *pg2 = NULL;
+	u64 size = sizeof(struct vcpu_runstate_info), offset = r->runstate_offset;
 
-	if (offset >= PAGE_SIZE)
+	if (offset >= PAGE_SIZE || (offset + size > PAGE_SIZE) != (r->runstate_gfn2 != HVM_NO_GFN))
 		return -EINVAL;
-	first = min(size, PAGE_SIZE - offset);
-	if ((first < size) != (r->runstate_gfn2 != HVM_NO_GFN))
-		return -EINVAL;
-	pg = page_get_area(d, r->runstate_gfn, offset, first);
-	if (pg && first < size)
-		pg2 = page_get_area(d, r->runstate_gfn2, 0, size - first);
-	if (!pg || (first < size && !pg2)) {
-		if (pg)
-			page_put(pg);
-		return -EINVAL;
-	}
-	vcpu_runstate_register(v, pg, pg2, offset, r->runstate_gfn, r->runstate_gfn2);
-	return 0;
+	return vcpu_runstate_register(v, r->runstate_gfn, r->runstate_gfn2, offset);
 }
 
 static long set_areas(struct domain *d, struct vcpu *v, const struct hvm_riscv_areas *r, u32 size)
@@ -479,7 +466,7 @@ static long set_areas(struct domain *d, struct vcpu *v, const struct hvm_riscv_a
 	if (r->vcpu_info_gfn != HVM_NO_GFN)
 		rc = set_vcpu_info(d, v, r->vcpu_info_gfn, r->vcpu_info_offset);
 	if (!rc && r->runstate_gfn != HVM_NO_GFN)
-		rc = set_runstate(d, v, r);
+		rc = set_runstate(v, r);
 	return rc;
 }
 

@@ -413,7 +413,7 @@ void sched_vcpu_destroy(struct vcpu *v)
 	if (v->on_queue)
 		queue_del(s, v);
 	spin_unlock(&s->lock);
-	vcpu_runstate_register(v, NULL, NULL, 0, 0, 0);
+	vcpu_runstate_unregister(v);
 }
 
 u64 sched_harts_changed(void)

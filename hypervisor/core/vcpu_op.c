@@ -51,11 +51,10 @@ long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_mem
 {
 	u64 va = a->addr.p, offset = va & ~PAGE_MASK, size = sizeof(struct vcpu_runstate_info);
 	u64 first = min(size, PAGE_SIZE - offset);
-	struct page *pg, *pg2 = NULL;
 	gfn_t gfn, gfn2 = 0;
 
 	if (!va) {
-		vcpu_runstate_register(v, NULL, NULL, 0, 0, 0);
+		vcpu_runstate_unregister(v);
 		return 0;
 	}
 	gfn = arch_guest_va_to_gfn(arch_current(), va);
@@ -63,18 +62,7 @@ long vcpu_op_register_runstate(struct vcpu *v, struct vcpu_register_runstate_mem
 		gfn2 = arch_guest_va_to_gfn(arch_current(), va + first);
 	if (gfn == INVALID_GFN || gfn2 == INVALID_GFN || va + size < va)
 		return -EFAULT;
-	pg = page_get_area(v->domain, gfn, offset, first);
-	if (!pg)
-		return -EINVAL;
-	if (first < size) {
-		pg2 = page_get_area(v->domain, gfn2, 0, size - first);
-		if (!pg2) {
-			page_put(pg);
-			return -EINVAL;
-		}
-	}
-	vcpu_runstate_register(v, pg, pg2, offset, gfn, gfn2);
-	return 0;
+	return vcpu_runstate_register(v, gfn, gfn2, offset);
 }
 
 long vcpu_op_set_singleshot(struct vcpu *v, struct vcpu_set_singleshot_timer *a)

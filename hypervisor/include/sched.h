@@ -56,11 +56,11 @@ void schedule(void);
 /* Runstate of a vCPU as Xen defines it, brought up to now. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
 /*
- * Registers the area and fills it: offset, a multiple of 8, in pg; it goes on at the start of pg2 if it crosses pg's end
- * (else NULL). The page references are taken over; gfn and gfn2 are where the guest has them. pg NULL: removes it.
+ * Registers the area and fills it: at offset in the guest's page gfn; it goes on at the start of gfn2 if it crosses the page's end (else
+ * gfn2 is not looked at). -EINVAL: it is not aligned to 8 bytes, or not in RAM of the guest's own.
  */
-void vcpu_runstate_register(struct vcpu *v, struct page *pg, struct page *pg2, unsigned int offset,
-			    gfn_t gfn, gfn_t gfn2);
+long vcpu_runstate_register(struct vcpu *v, gfn_t gfn, gfn_t gfn2, unsigned int offset);
+void vcpu_runstate_unregister(struct vcpu *v);
 /* What it has been in is left as it is (time NULL), or was these; counts from now on. Takes its hart's lock. */
 void vcpu_runstate_restart(struct vcpu *v, const u64 time[4]);
 u64 vcpu_cpu_time(struct vcpu *v); /* ns */

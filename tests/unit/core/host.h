@@ -135,6 +135,8 @@ struct xen_domctl_createdomain default_config(unsigned int vcpus);
 struct domain *make_dom0(unsigned int vcpus, unsigned int order);
 /* A running domain with so many vCPUs (up) and pages of RAM from RAM_GFN on. */
 struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages);
+/* The same, but paused, and its vCPUs have no context: it has never run. */
+struct domain *make_paused_domain(domid_t id, unsigned int vcpus, u64 pages);
 /* Kills to the end; the caller has no reference. */
 void kill_domain(struct domain *d);
 void *guest_page(struct domain *d, gfn_t gfn);

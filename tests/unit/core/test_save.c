@@ -58,23 +58,9 @@ static u32 length(u8 *s)
 	return (u8 *)(find(s, 0, 0) + 1) - s;
 }
 
-/* A paused domain with memory and vCPUs that has never run. */
 static struct domain *make_new(unsigned int vcpus)
 {
-	struct xen_domctl_createdomain config = default_config(vcpus);
-	struct domain *d = NULL;
-
-	assert_int_equal(domain_create(NEW, &config, &d), 0);
-	d->max_pages = 1024;
-	for (u64 i = 0; i < PAGES; i++) {
-		struct page *pg = alloc_domain_pages(d, 0);
-
-		assert_non_null(pg);
-		assert_int_equal(p2m_map(d, RAM_GFN + i, page_to_mfn(pg), 0, P2M_RAM, P2M_RWX), 0);
-	}
-	for (unsigned int i = 0; i < vcpus; i++)
-		assert_int_equal(vcpu_create(d, i), 0);
-	return d;
+	return make_paused_domain(NEW, vcpus, PAGES);
 }
 
 static void end_new(struct domain *d)

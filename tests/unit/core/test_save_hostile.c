@@ -65,20 +65,9 @@ static void end_new(void)
 /* A domain that has u1's state and has not run yet. */
 static struct domain *copy_u1(void)
 {
-	struct xen_domctl_createdomain config = default_config(2);
 	u32 size = get(1, first);
-	struct domain *d = NULL;
+	struct domain *d = make_paused_domain(NEW, 2, PAGES);
 
-	assert_int_equal(domain_create(NEW, &config, &d), 0);
-	d->max_pages = 1024;
-	for (u64 i = 0; i < PAGES; i++) {
-		struct page *pg = alloc_domain_pages(d, 0);
-
-		assert_non_null(pg);
-		assert_int_equal(p2m_map(d, RAM_GFN + i, page_to_mfn(pg), 0, P2M_RAM, P2M_RWX), 0);
-	}
-	for (unsigned int i = 0; i < 2; i++)
-		assert_int_equal(vcpu_create(d, i), 0);
 	assert_int_equal(context(NEW, XEN_DOMCTL_sethvmcontext, first, &size), 0);
 	return d;
 }

@@ -30,7 +30,7 @@ static void start(struct domain *d, unsigned int vcpus)
 	assert_int_equal(domain_controller_unpause(d), 0);
 }
 
-struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages)
+static struct domain *with_memory(domid_t id, unsigned int vcpus, u64 pages)
 {
 	struct xen_domctl_createdomain config = default_config(vcpus);
 	struct domain *d = NULL;
@@ -43,7 +43,23 @@ struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages)
 		assert_non_null(pg);
 		assert_int_equal(p2m_map(d, RAM_GFN + i, page_to_mfn(pg), 0, P2M_RAM, P2M_RWX), 0);
 	}
+	return d;
+}
+
+struct domain *make_domain(domid_t id, unsigned int vcpus, u64 pages)
+{
+	struct domain *d = with_memory(id, vcpus, pages);
+
 	start(d, vcpus);
+	return d;
+}
+
+struct domain *make_paused_domain(domid_t id, unsigned int vcpus, u64 pages)
+{
+	struct domain *d = with_memory(id, vcpus, pages);
+
+	for (unsigned int i = 0; i < vcpus; i++)
+		assert_int_equal(vcpu_create(d, i), 0);
 	return d;
 }
 
