@@ -36,17 +36,30 @@ static char *get(const char *dir, const char *leaf)
 	return xs_read(xs, XBT_NULL, path, &len);
 }
 
+/* If @beside is there: never brings back what was just removed, nor what is removed meanwhile. */
+static void put_beside(const char *dir, const char *beside, const char *leaf, const char *value)
+{
+	char look[256], path[256];
+	xs_transaction_t t;
+	unsigned int len;
+	void *there;
+
+	snprintf(look, sizeof(look), "%s/%s", dir, beside);
+	snprintf(path, sizeof(path), "%s/%s", dir, leaf);
+	do {
+		t = xs_transaction_start(xs);
+		if (t == XBT_NULL)
+			return;
+		there = xs_read(xs, t, look, &len);
+		if (there)
+			xs_write(xs, t, path, value, strlen(value));
+		free(there);
+	} while (!xs_transaction_end(xs, t, !there) && errno == EAGAIN);
+}
+
 static void put(const char *dir, const char *leaf, const char *value)
 {
-	char path[256], *there;
-
-	/* Never bring back what was just removed. */
-	there = get(dir, leaf);
-	if (!there)
-		return;
-	free(there);
-	snprintf(path, sizeof(path), "%s/%s", dir, leaf);
-	xs_write(xs, XBT_NULL, path, value, strlen(value));
+	put_beside(dir, leaf, leaf, value);
 }
 
 static bool is(const char *dir, const char *leaf, const char *value)
@@ -116,10 +129,7 @@ static void give_up(const char *be, unsigned int domid)
 /* netback makes this node; all others that it writes are there. */
 static void offer(const char *be)
 {
-	char path[320];
-
-	snprintf(path, sizeof(path), "%s/multi-queue-max-queues", be);
-	xs_write(xs, XBT_NULL, path, "2", 1);
+	put_beside(be, "state", "multi-queue-max-queues", "2");
 }
 
 /* A driver that was about to write that it is connected when it was asked to let go. */
