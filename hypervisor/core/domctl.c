@@ -145,7 +145,7 @@ long domctl_set_context(struct domain *d, struct xen_domctl_vcpucontext *a)
 	}
 	spin_unlock(&d->lock);
 	if (!rc)
-		vcpu_unblock(v); /* what it waited for was its former life's */
+		vcpu_unblock(v); /* where it is now it may wait for nothing */
 	vcpu_unpause(v);
 	return rc;
 }

@@ -214,8 +214,9 @@ void arch_domain_free(struct domain *d);
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_free(struct vcpu *v);
 /*
- * -EINVAL: a value that hardware could not hold. The vCPU is not running. It keeps nothing of its former registers, and of
- * interrupts only the upcall: that stays raised while vcpu_event_pending(). domain.lock is held, also of the next two.
+ * -EINVAL: a value that hardware could not hold. The vCPU is not running. One that has a context keeps what c does not have: floating
+ * point, vectors, pending interrupts, and its timer if that is to be the same; so what arch_get_context() tells changes nothing. To one that has none c is its
+ * first (xen/arch-riscv.h, struct vcpu_guest_context), as arch_vcpu_start(). domain.lock is held, also of the next two.
  */
 int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c);
@@ -232,7 +233,10 @@ size_t arch_save_vector(struct vcpu *v, struct hvm_riscv_vector *r);
 int arch_restore_vector(struct vcpu *v, const struct hvm_riscv_vector *r, size_t size);
 /* domain.time_delta has been set: the vCPU's own timer goes by it. */
 void arch_vcpu_time_starts(struct vcpu *v);
-/* SBI HSM start: supervisor mode, satp 0, a0 = hart id, a1 = opaque. Else as arch_set_context(). */
+/*
+ * SBI HSM start: supervisor mode, satp 0, a0 = hart id, a1 = opaque. It keeps nothing of its former registers, and of interrupts
+ * only the upcall: that stays raised while vcpu_event_pending().
+ */
 void arch_vcpu_start(struct vcpu *v, u64 pc, u64 opaque);
 
 /* Saves prev's state from the hart and loads next's; either may be an idle vCPU. */

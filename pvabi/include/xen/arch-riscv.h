@@ -88,6 +88,11 @@ DEFINE_XEN_GUEST_HANDLE(vcpu_guest_core_regs_t);
 /*
  * XEN_DOMCTL_{get,set}vcpucontext. A new guest starts in supervisor mode at user_regs.pc with
  * satp = 0, a0 = hart id (the vCPU's number), a1 = guest physical address of its FDT.
+ *
+ * To a vCPU that has no context yet 0 in scounteren and stimecmp means the usual (7, and no timer), and it is in supervisor mode. One that
+ * has one keeps all that is not here (floating point and vector registers, timers but stimecmp); 0 is 0, the mode is as
+ * VGCF_in_kernel says, and of sip SSIP is raised if it is set, but never taken away. So setting what was got changes nothing, but that a
+ * vCPU that waits for something does so no longer.
  */
 struct vcpu_guest_context {
 	uint32_t flags; /* VGCF_* */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * engine/state.c: a vCPU's registers to a record and back, what no record may say, and what a hart must not take for its own
- * afterwards.
+ * afterwards; and as a vcpu_guest_context, which leaves alone what is not in it.
  */
 #include <arch.h>
 #include <lib.h>
@@ -22,6 +22,8 @@ int state_restore_vcpu(struct vcpu *v, const struct hvm_riscv_vcpu *r);
 size_t state_save_vector(struct vcpu *v, struct hvm_riscv_vector *r);
 int state_restore_vector(struct vcpu *v, const struct hvm_riscv_vector *r, size_t size);
 void state_time_starts(struct vcpu *v);
+int state_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+void state_get_context(struct vcpu *v, struct vcpu_guest_context *c);
 size_t state_vector_size(void);
 
 static struct arch_vcpu *a;
@@ -43,6 +45,8 @@ void state_vcpu_start(struct vcpu *w, u64 pc, u64 opaque)
 	a->pending = IP_VSSIP;
 	a->regs.pc = pc;
 	a->regs.a1 = opaque;
+	a->scounteren = 7;
+	a->vstimecmp = ~0ULL;
 	starts++;
 }
 
@@ -64,7 +68,7 @@ static int up(void **state)
 		.sstc = true, .envcfg = true, .vlenb = VLENB, .satp_modes = BIT(0) | BIT(8) | BIT(9)
 	};
 	a = calloc(1, sizeof(*a) + 32 * VLENB);
-	v.arch = a;
+	v = (struct vcpu){ .arch = a, .is_initialised = true };
 	starts = armed = 0;
 	/* A state of everything that is kept. */
 	for (unsigned int i = 0; i < 32; i++) {
@@ -205,6 +209,130 @@ static void no_vectors_are_that(void **state)
 	assert_int_equal(state_save_vector(&v, &vec.head), 0);
 }
 
+/* ---- vcpu_guest_context ---- */
+
+static size_t all(void)
+{
+	return sizeof(*a) + 32 * VLENB;
+}
+
+/* Whatever it was in: what was got and is set changes nothing but what was changed. */
+static void only_what_is_changed(void **state)
+{
+	struct vcpu_guest_context c;
+	struct arch_vcpu *was = malloc(all());
+
+	for (unsigned int n = 0; n < 64; n++) {
+		down(state);
+		up(state);
+		state_cpu.sstc = n & 1;
+		if (n & 2) {
+			a->sstatus |= SSTATUS_SPP;
+			a->hstatus |= HSTATUS_SPVP;
+		}
+		a->scounteren = n & 4 ? 0 : 5;
+		a->vstimecmp = n & 8 ? 0 : ~0ULL >> (n & 1);
+		a->hvip = n & 16 ? IP_VSSIP | IP_VSTIP : 0;
+		a->pending = n & 32 ? IP_VSSIP | IP_VSTIP : 0;
+		v.pause_flags = n & 4 ? BIT(VPF_DOWN) : 0;
+		memcpy(was, a, all());
+		state_get_context(&v, &c);
+		assert_int_equal(!!(c.flags & VGCF_online), !(n & 4));
+		c.user_regs.a0 ^= 1;
+		assert_int_equal(state_set_context(&v, &c), 0);
+		was->regs.a0 ^= 1;
+		/* An event that waits to be raised may be raised as well. */
+		was->hvip |= was->pending & IP_VSSIP;
+		was->vmid.hart = NULL;
+		assert_memory_equal(a, was, all());
+	}
+	assert_int_equal(starts, 0);
+	assert_int_equal(armed, 0);
+	free(was);
+}
+
+static void each_register_arrives(void **state)
+{
+	struct vcpu_guest_context c, got;
+	struct vmid_hart hart;
+
+	state_get_context(&v, &c);
+	/* All but the flags; then what has its own mind is as it must be. */
+	for (size_t i = offsetof(struct vcpu_guest_context, user_regs); i < sizeof(c); i++)
+		((u8 *)&c)[i] ^= 0x5a;
+	c.satp = 8UL << SATP_MODE_SHIFT | 77;
+	c.flags |= VGCF_in_kernel;
+	c.sip = IP_SSIP | IP_STIP | IP_SEIP;
+	a->hvip = a->pending = 0;
+	a->vmid.hart = &hart;
+	assert_int_equal(state_set_context(&v, &c), 0);
+	assert_true(a->sstatus & SSTATUS_SPP && a->hstatus & HSTATUS_SPVP);
+	assert_int_equal(a->hvip, IP_VSSIP);
+	assert_null(a->vmid.hart);
+	state_get_context(&v, &got);
+	c.sstatus = (c.sstatus & ~(3UL << 32)) | 2UL << 32;
+	c.sip = IP_SSIP;
+	assert_memory_equal(&c, &got, sizeof(c));
+	c.flags = VGCF_online;
+	c.sip = 0;
+	assert_int_equal(state_set_context(&v, &c), 0);
+	assert_false(a->sstatus & SSTATUS_SPP || a->hstatus & HSTATUS_SPVP);
+	assert_int_equal(a->hvip, IP_VSSIP); /* never taken away */
+	c.satp = 10UL << SATP_MODE_SHIFT;
+	c.user_regs.a0 = 12345;
+	assert_int_equal(state_set_context(&v, &c), -EINVAL);
+	assert_int_not_equal(a->regs.a0, 12345);
+}
+
+/* Its first one: in supervisor mode, with the usual for 0, and nothing of before. */
+static void the_first_one(void **state)
+{
+	struct vcpu_guest_context c = { .user_regs = { .pc = 0x80200000, .a1 = 55 },
+					.sip = IP_SSIP | IP_STIP,
+					.sstatus = 3UL << 32 | SSTATUS_FS };
+
+	v.is_initialised = false;
+	assert_int_equal(state_set_context(&v, &c), 0);
+	assert_int_equal(starts, 1);
+	assert_int_equal(a->regs.pc, 0x80200000);
+	assert_int_equal(a->regs.a1, 55);
+	assert_true(a->sstatus & SSTATUS_SPP && a->hstatus & HSTATUS_SPVP);
+	assert_int_equal(a->vsstatus, 2UL << 32 | SSTATUS_FS);
+	assert_int_equal(a->hvip, IP_VSSIP);
+	assert_int_equal(a->scounteren, 7);
+	assert_int_equal(a->vstimecmp, ~0ULL);
+	assert_int_equal(a->fp[3], 0);
+	c.scounteren = 2;
+	c.stimecmp = 99;
+	assert_int_equal(state_set_context(&v, &c), 0);
+	assert_int_equal(a->scounteren, 2);
+	assert_int_equal(a->vstimecmp, 99);
+}
+
+/* Another time: what the old one had raised is gone, and without Sstc the hypervisor's timer is set. */
+static void another_time(void **state)
+{
+	struct vcpu_guest_context c;
+
+	for (unsigned int sstc = 0; sstc < 2; sstc++) {
+		state_cpu.sstc = sstc;
+		armed = 0;
+		a->vstimecmp = 1000;
+		a->hvip = a->pending = IP_VSSIP | IP_VSTIP;
+		state_get_context(&v, &c);
+		c.stimecmp = 2000;
+		assert_int_equal(state_set_context(&v, &c), 0);
+		assert_int_equal(a->vstimecmp, 2000);
+		assert_int_equal(armed, !sstc);
+		assert_int_equal(a->hvip & IP_VSTIP, sstc ? IP_VSTIP : 0);
+		assert_int_equal(a->pending & IP_VSTIP, sstc ? IP_VSTIP : 0);
+		assert_true(a->pending & IP_VSSIP);
+		c.stimecmp = ~0ULL;
+		assert_int_equal(state_set_context(&v, &c), 0);
+		assert_int_equal(armed, !sstc);
+	}
+}
+
 /* Without Sstc the timer is the hypervisor's, and begins when time does. */
 static void whose_timer(void **state)
 {
@@ -224,6 +352,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(there_and_back, up, down),
 		cmocka_unit_test_setup_teardown(no_hardware_has_that, up, down),
 		cmocka_unit_test_setup_teardown(no_vectors_are_that, up, down),
+		cmocka_unit_test_setup_teardown(only_what_is_changed, up, down),
+		cmocka_unit_test_setup_teardown(each_register_arrives, up, down),
+		cmocka_unit_test_setup_teardown(the_first_one, up, down),
+		cmocka_unit_test_setup_teardown(another_time, up, down),
 		cmocka_unit_test_setup_teardown(whose_timer, up, down),
 	};
 

@@ -380,57 +380,6 @@ u64 arch_vcpu_timer_deadline(struct vcpu *v)
 	return arch_time_ns() + (cmp > now ? ticks_to_ns(cmp - now) + 1 : 0);
 }
 
-int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
-{
-	struct arch_vcpu *a = v->arch;
-	u64 mode = c->satp >> SATP_MODE_SHIFT;
-
-	/* A hart that does not know the mode would ignore the write. */
-	if (!(cpu.satp_modes & BIT(mode)))
-		return -EINVAL;
-	hext_start(v, c->user_regs.pc, 0);
-	memcpy(&a->regs, &c->user_regs, sizeof(a->regs));
-	a->vsstatus = (c->sstatus & ~(3UL << 32)) | 2UL << 32;
-	a->vsie = c->sie;
-	a->vstvec = c->stvec;
-	a->vsscratch = c->sscratch;
-	a->vsepc = c->sepc;
-	a->vscause = c->scause;
-	a->vstval = c->stval;
-	a->vsatp = c->satp;
-	a->hvip = (c->sip & IP_SSIP) << 1;
-	if (c->scounteren)
-		a->scounteren = c->scounteren;
-	a->senvcfg = c->senvcfg;
-	a->vstimecmp = c->stimecmp ? c->stimecmp : ~0ULL;
-	return 0;
-}
-
-/* The vCPU is paused, so everything is in its struct. */
-void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c)
-{
-	struct arch_vcpu *a = v->arch;
-
-	memset(c, 0, sizeof(*c));
-	if (!(v->pause_flags & BIT(VPF_DOWN)))
-		c->flags |= VGCF_online;
-	if (a->sstatus & SSTATUS_SPP)
-		c->flags |= VGCF_in_kernel;
-	memcpy(&c->user_regs, &a->regs, sizeof(c->user_regs));
-	c->sstatus = a->vsstatus;
-	c->sie = a->vsie;
-	c->sip = (a->hvip | a->pending) >> 1;
-	c->stvec = a->vstvec;
-	c->sscratch = a->vsscratch;
-	c->sepc = a->vsepc;
-	c->scause = a->vscause;
-	c->stval = a->vstval;
-	c->satp = a->vsatp;
-	c->scounteren = a->scounteren;
-	c->senvcfg = a->senvcfg;
-	c->stimecmp = a->vstimecmp;
-}
-
 const struct engine engine_hext = {
 	.name = "hext",
 	.available = hext_available,

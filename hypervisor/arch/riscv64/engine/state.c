@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A vCPU's registers as records of its domain's whole state, and back (xen/arch-riscv/hvm/save.h). What comes is what a stream says:
- * nothing of it reaches a register that hardware would not let the guest write itself.
+ * nothing of it reaches a register that hardware would not let the guest write itself. And as a vcpu_guest_context, which the
+ * control domain is believed.
  */
 #include <arch.h>
 #include <lib.h>
@@ -130,6 +131,108 @@ int arch_restore_vector(struct vcpu *v, const struct hvm_riscv_vector *r, size_t
 	a->vector_hart = NULL;
 	a->sstatus = (a->sstatus & ~SSTATUS_VS) | SSTATUS_VS_CLEAN;
 	return 0;
+}
+
+/* ---- vcpu_guest_context ---- */
+
+static void set_csrs(struct arch_vcpu *a, const struct vcpu_guest_context *c)
+{
+	memcpy(&a->regs, &c->user_regs, sizeof(a->regs));
+	a->vsstatus = (c->sstatus & ~(3UL << 32)) | VSSTATUS_UXL_64;
+	a->vsie = c->sie;
+	a->vstvec = c->stvec;
+	a->vsscratch = c->sscratch;
+	a->vsepc = c->sepc;
+	a->vscause = c->scause;
+	a->vstval = c->stval;
+	a->vsatp = c->satp;
+	a->senvcfg = c->senvcfg;
+}
+
+static void first_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct arch_vcpu *a = v->arch;
+
+	arch_vcpu_start(v, c->user_regs.pc, 0);
+	set_csrs(a, c);
+	a->hvip = (c->sip & IP_SSIP) << 1;
+	if (c->scounteren)
+		a->scounteren = c->scounteren;
+	a->vstimecmp = c->stimecmp ? c->stimecmp : ~0ULL;
+}
+
+static void set_timer(struct vcpu *v, u64 at)
+{
+	struct arch_vcpu *a = v->arch;
+
+	/* The one that runs, or has run out, and what came of that, stay. */
+	if (a->vstimecmp == at)
+		return;
+	a->vstimecmp = at;
+	if (cpu.sstc)
+		return;
+	timer_stop(&a->sbi_timer);
+	__atomic_fetch_and(&a->pending, ~IP_VSTIP, __ATOMIC_SEQ_CST);
+	a->hvip &= ~IP_VSTIP;
+	if (at != ~0ULL)
+		vsbi_timer_arm(v);
+}
+
+/* What c does not have, floating point, vectors, interrupts that wait, is left as it is. */
+static void other_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct arch_vcpu *a = v->arch;
+
+	set_csrs(a, c);
+	a->scounteren = c->scounteren;
+	/* Raised only: what came while the caller had c is not in it. */
+	a->hvip |= (c->sip & IP_SSIP) << 1;
+	if (c->flags & VGCF_in_kernel) {
+		a->sstatus |= SSTATUS_SPP;
+		a->hstatus |= HSTATUS_SPVP;
+	} else {
+		a->sstatus &= ~SSTATUS_SPP;
+		a->hstatus &= ~HSTATUS_SPVP;
+	}
+	set_timer(v, c->stimecmp);
+	vmid_forget(&a->vmid);
+}
+
+int arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	/* A hart that does not know the mode would ignore the write. */
+	if (!(cpu.satp_modes & BIT(c->satp >> SATP_MODE_SHIFT)))
+		return -EINVAL;
+	if (v->is_initialised)
+		other_context(v, c);
+	else
+		first_context(v, c);
+	return 0;
+}
+
+/* The vCPU is paused, so everything is in its struct. */
+void arch_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+	struct arch_vcpu *a = v->arch;
+
+	memset(c, 0, sizeof(*c));
+	if (!(v->pause_flags & BIT(VPF_DOWN)))
+		c->flags |= VGCF_online;
+	if (a->sstatus & SSTATUS_SPP)
+		c->flags |= VGCF_in_kernel;
+	memcpy(&c->user_regs, &a->regs, sizeof(c->user_regs));
+	c->sstatus = a->vsstatus;
+	c->sie = a->vsie;
+	c->sip = (a->hvip | READ_ONCE(a->pending)) >> 1;
+	c->stvec = a->vstvec;
+	c->sscratch = a->vsscratch;
+	c->sepc = a->vsepc;
+	c->scause = a->vscause;
+	c->stval = a->vstval;
+	c->satp = a->vsatp;
+	c->scounteren = a->scounteren;
+	c->senvcfg = a->senvcfg;
+	c->stimecmp = a->vstimecmp;
 }
 
 void arch_vcpu_time_starts(struct vcpu *v)
