@@ -180,6 +180,20 @@ static int lent_put(struct pv *pv, uint32_t domid, const struct hvm_riscv_lent *
 
 #define END_SIZE sizeof(struct hvm_save_descriptor)
 
+/* The state of a guest that had suspended itself: where shared_info and grant frames were is nobody's business any more. */
+static bool is_suspended(const char *state, uint32_t size)
+{
+	struct hvm_save_descriptor head;
+	struct hvm_riscv_domain d;
+
+	if (size < sizeof(head) + sizeof(d))
+		return false;
+	memcpy(&head, state, sizeof(head));
+	memcpy(&d, state + sizeof(head), sizeof(d));
+	return head.typecode == HVM_SAVE_DOMAIN && head.length == sizeof(d) &&
+	       d.flags & HVM_DOMAIN_SUSPENDED;
+}
+
 /* @own: what the hypervisor told, END included. Writes it with @l between. */
 static int put_together(const char *own, uint32_t own_size, const struct lent *l, char *buf,
 			uint32_t *size)
@@ -216,7 +230,7 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 		own = pv_buf_alloc(pv, room);
 		rc = own ? context(pv, XEN_DOMCTL_gethvmcontext, domid, own, &own_size) : -ENOMEM;
 	}
-	if (!rc)
+	if (!rc && !is_suspended(own, own_size))
 		rc = lent_find(pv, domid, &l);
 	if (!rc)
 		rc = put_together(own, own_size, &l, buf, size);
@@ -233,6 +247,7 @@ static int take_apart(struct pv *pv, uint32_t domid, const char *buf, uint32_t s
 	struct hvm_save_descriptor d;
 	struct hvm_riscv_lent l;
 	uint32_t at = 0, i;
+	bool suspended = is_suspended(buf, size);
 	int rc = 0;
 
 	*own_size = 0;
@@ -245,7 +260,7 @@ static int take_apart(struct pv *pv, uint32_t domid, const char *buf, uint32_t s
 		if (d.typecode != HVM_SAVE_LENT) {
 			memcpy(own + *own_size, buf + at, sizeof(d) + d.length);
 			*own_size += sizeof(d) + d.length;
-		} else if (d.instance || d.length % sizeof(l) ||
+		} else if (suspended || d.instance || d.length % sizeof(l) ||
 			   d.length / sizeof(l) > HVM_LENT_MAX) {
 			return -EINVAL;
 		}
@@ -271,4 +286,20 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 		rc = context(pv, XEN_DOMCTL_sethvmcontext, domid, own, &own_size);
 	pv_buf_free(pv, own, size);
 	return rc;
+}
+
+int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_resumedomain, .domain = domid };
+	struct vcpu_guest_context ctx;
+	int rc = 0;
+
+	if (cancelled) {
+		rc = pv_vcpu_get(pv, domid, 0, &ctx);
+		ctx.user_regs.a0 = 1;
+		if (!rc)
+			rc = pv_vcpu_set(pv, domid, 0, &ctx);
+	}
+	op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	return rc ? rc : pv_hypercall_struct1(pv, __HYPERVISOR_domctl, &op, sizeof(op));
 }

@@ -326,7 +326,7 @@ AT(hvm_save_descriptor, typecode, 0);
 AT(hvm_save_descriptor, instance, 2);
 AT(hvm_save_descriptor, length, 4);
 
-SIZE(hvm_riscv_domain, 112);
+SIZE(hvm_riscv_domain, 120);
 AT(hvm_riscv_domain, magic, 0);
 AT(hvm_riscv_domain, abi, 8);
 AT(hvm_riscv_domain, max_vcpus, 12);
@@ -341,6 +341,7 @@ AT(hvm_riscv_domain, store_pfn, 80);
 AT(hvm_riscv_domain, store_evtchn, 88);
 AT(hvm_riscv_domain, console_pfn, 96);
 AT(hvm_riscv_domain, console_evtchn, 104);
+AT(hvm_riscv_domain, flags, 112);
 
 SIZE(hvm_riscv_vcpu, 656);
 AT(hvm_riscv_vcpu, flags, 0);

@@ -204,6 +204,15 @@ static void watchdog_fired(void *domain)
 	domain_shutdown(d, SHUTDOWN_watchdog);
 }
 
+void domain_watchdog_set(struct domain *d, unsigned int i, u64 ns)
+{
+	u64 now = arch_time_ns();
+
+	d->watchdog_ns[i] = ns;
+	d->watchdog_used |= BIT(i);
+	timer_set(&d->watchdog[i], ns > ~0ULL - now ? ~0ULL : now + ns);
+}
+
 static int domain_init(struct domain *d, const struct xen_domctl_createdomain *config)
 {
 	struct xen_arch_domainconfig arch = config->arch;
@@ -513,16 +522,33 @@ void domain_shutdown(struct domain *d, u8 reason)
 	send_guest_global_virq(dom0, VIRQ_DOM_EXC);
 }
 
+/* d->lock held, and d is shut down: so one that fires does nothing. */
+static void watchdogs_again(struct domain *d)
+{
+	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
+		if (!(d->watchdog_used & BIT(i)))
+			continue;
+		/* It may be firing, and must have looked at that before it changes. */
+		timer_kill(&d->watchdog[i]);
+		domain_watchdog_set(d, i, d->watchdog_ns[i]);
+	}
+}
+
 void domain_resume(struct domain *d)
 {
-	u32 old = READ_ONCE(d->shutdown);
+	bool was;
 
-	do {
-		if (!(old & DOMAIN_SHUT_DOWN))
-			return;
-	} while (!__atomic_compare_exchange_n(&d->shutdown, &old, 0, false, __ATOMIC_SEQ_CST,
-					      __ATOMIC_SEQ_CST));
-	wake_all(d); /* those of a domain that was shut down again meanwhile stay where they are */
+	spin_lock(&d->lock);
+	/* Nobody else takes that away; and the timers of one that dies are gone for good. */
+	was = READ_ONCE(d->shutdown) & DOMAIN_SHUT_DOWN && !d->dying;
+	if (was) {
+		watchdogs_again(d);
+		__atomic_store_n(&d->shutdown, 0, __ATOMIC_SEQ_CST);
+	}
+	spin_unlock(&d->lock);
+	if (was)
+		wake_all(
+			d); /* those of a domain that was shut down again meanwhile stay where they are */
 }
 
 void domain_set_shutdown_reason(struct domain *d, u8 reason)

@@ -5,6 +5,8 @@
  *
  * Both go record by record, each under kill_lock: so a domain does not begin to die meanwhile, and of two sets one wins. Of a
  * stream nothing is believed: each record is copied once, then looked at, and only then does anything change.
+ *
+ * A guest that has suspended itself asks for all anew that the hypervisor knows of it: it has registers and time, and nothing else.
  */
 #include <control.h>
 #include <domain.h>
@@ -41,6 +43,26 @@ static u64 ticks_of(const struct domain *d)
 	return stands_still(d) ? d->state.ticks : arch_time_ticks() + d->time_delta;
 }
 
+/* It has suspended itself, or was given the state of one that had, and has not run yet. Takes d->lock. */
+static bool is_suspended(struct domain *d)
+{
+	u32 shutdown = READ_ONCE(d->shutdown);
+	bool rc = shutdown & DOMAIN_SHUT_DOWN &&
+		  (shutdown & DOMAIN_SHUTDOWN_REASON) == SHUTDOWN_suspend;
+
+	spin_lock(&d->lock);
+	if (stands_still(d))
+		rc = d->state.suspended;
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+/* There are such records of one that is. */
+static bool is_kept_suspended(u32 code)
+{
+	return code == HVM_SAVE_DOMAIN || code == HVM_SAVE_VCPU || code == HVM_SAVE_VECTOR;
+}
+
 /* When the timer will fire; ~0: it will not, and if it has fired, its function is done. */
 static u64 deadline_of(struct timer *t)
 {
@@ -51,13 +73,6 @@ static u64 deadline_of(struct timer *t)
 	while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE))
 		arch_relax();
 	return ~0ULL;
-}
-
-static u64 after(u64 ns)
-{
-	u64 now = arch_time_ns();
-
-	return ns > ~0ULL - now ? ~0ULL : now + ns;
 }
 
 void domain_state_starts(struct domain *d)
@@ -72,7 +87,7 @@ void domain_state_starts(struct domain *d)
 	wallclock_publish(d);
 	for (i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
 		if (d->watchdog_used & BIT(i))
-			timer_set(&d->watchdog[i], after(d->state.watchdog[i]));
+			domain_watchdog_set(d, i, d->state.watchdog[i]);
 	}
 	domain_for_each_vcpu(d, v, i) {
 		vcpu_runstate_restart(v, NULL);
@@ -84,10 +99,11 @@ void domain_state_starts(struct domain *d)
 		}
 		/*
 		 * Its memory and the record of its shared_info are not of one moment: an event that came between is pending, and
-		 * nobody has been told; of those for a vCPU that is yet to be started neither.
+		 * nobody has been told; of those for a vCPU that is yet to be started neither. (One that had suspended itself has
+		 * a new shared_info.)
 		 */
 		spin_lock(&d->evtchn_lock);
-		if (v->info)
+		if (v->info && !d->state.suspended)
 			evtchn_vcpu_info_changed(v);
 		spin_unlock(&d->evtchn_lock);
 	}
@@ -95,7 +111,24 @@ void domain_state_starts(struct domain *d)
 
 /* ---- get: to r, kill_lock held, no vCPU is on a hart. Size of the record, 0: none, or an error ---- */
 
-static long get_domain(struct domain *d, struct hvm_riscv_domain *r)
+/* d->lock held. */
+static void get_watchdogs(struct domain *d, struct hvm_riscv_domain *r)
+{
+	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
+		u64 at = deadline_of(&d->watchdog[i]), now = arch_time_ns();
+
+		if (!(d->watchdog_used & BIT(i)))
+			continue;
+		if (stands_still(d))
+			r->watchdog[i] = d->state.watchdog[i];
+		else if (at != ~0ULL)
+			r->watchdog[i] = at > now ? at - now : 1;
+		else /* it fired when the domain was shut down, and is still the guest's to set */
+			r->watchdog[i] = HVM_NO_TIMER;
+	}
+}
+
+static long get_domain(struct domain *d, bool suspended, struct hvm_riscv_domain *r)
 {
 	*r = (struct hvm_riscv_domain){ .magic = HVM_DOMAIN_MAGIC,
 					.abi = PAVISE_ABI_VERSION,
@@ -110,23 +143,18 @@ static long get_domain(struct domain *d, struct hvm_riscv_domain *r)
 	spin_lock(&d->lock);
 	r->ticks = ticks_of(d);
 	wallclock_now(d, &r->wall_seconds, &r->wall_nanoseconds);
-	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
-		u64 at = deadline_of(&d->watchdog[i]), now = arch_time_ns();
-
-		if (!(d->watchdog_used & BIT(i)))
-			continue;
-		if (stands_still(d))
-			r->watchdog[i] = d->state.watchdog[i];
-		else if (at != ~0ULL)
-			r->watchdog[i] = at > now ? at - now : 1;
-		else /* it fired when the domain was shut down, and is still the guest's to set */
-			r->watchdog[i] = HVM_NO_TIMER;
-	}
+	if (!suspended)
+		get_watchdogs(d, r);
 	spin_unlock(&d->lock);
+	if (suspended) {
+		r->flags = HVM_DOMAIN_SUSPENDED;
+		/* It will have others, by the numbers that it is then told. */
+		r->store_evtchn = r->console_evtchn = 0;
+	}
 	return sizeof(*r);
 }
 
-static long get_vcpu(struct domain *d, struct vcpu *v, struct hvm_riscv_vcpu *r)
+static long get_vcpu(struct domain *d, struct vcpu *v, bool suspended, struct hvm_riscv_vcpu *r)
 {
 	struct vcpu_runstate_info info;
 
@@ -135,13 +163,14 @@ static long get_vcpu(struct domain *d, struct vcpu *v, struct hvm_riscv_vcpu *r)
 	memset(r, 0, sizeof(*r));
 	r->singleshot = HVM_NO_TIMER;
 	spin_lock(&d->lock);
-	if (stands_still(d) || deadline_of(&v->singleshot_timer) != ~0ULL)
+	if (!suspended && (stands_still(d) || deadline_of(&v->singleshot_timer) != ~0ULL))
 		r->singleshot = v->singleshot_at;
 	/* What has passed since it was set is not its own. */
 	if (stands_still(d))
 		vcpu_runstate_restart(v, NULL);
 	vcpu_runstate_get(v, &info);
-	memcpy(r->runstate_time, info.time, sizeof(r->runstate_time));
+	if (!suspended)
+		memcpy(r->runstate_time, info.time, sizeof(r->runstate_time));
 	if (!(v->pause_flags & BIT(VPF_DOWN)))
 		r->flags |= HVM_VCPU_UP;
 	arch_save_vcpu(v, r);
@@ -214,7 +243,7 @@ static u32 instances(struct domain *d, u32 code)
 	}
 }
 
-static long get_record(struct domain *d, u32 code, u32 instance, void *r)
+static long get_record(struct domain *d, bool suspended, u32 code, u32 instance, void *r)
 {
 	struct vcpu *v = instance < d->max_vcpus ? d->vcpu[instance] : NULL;
 	long rc;
@@ -223,9 +252,9 @@ static long get_record(struct domain *d, u32 code, u32 instance, void *r)
 	case CODE_MAPS:
 		return grant_maps_some(d, instance) ? -EMLINK : 0;
 	case HVM_SAVE_DOMAIN:
-		return get_domain(d, r);
+		return get_domain(d, suspended, r);
 	case HVM_SAVE_VCPU:
-		return get_vcpu(d, v, r);
+		return get_vcpu(d, v, suspended, r);
 	case HVM_SAVE_VECTOR:
 		if (!v || !v->is_initialised)
 			return 0;
@@ -249,6 +278,7 @@ static long get_record(struct domain *d, u32 code, u32 instance, void *r)
 /* The same with its locks. */
 static long get_one(struct domain *d, u32 code, u32 instance, void *r)
 {
+	bool suspended;
 	long rc = -EBUSY;
 
 	if (!spin_trylock(&d->kill_lock))
@@ -259,7 +289,10 @@ static long get_one(struct domain *d, u32 code, u32 instance, void *r)
 	} else if (READ_ONCE(d->controller_pauses) || READ_ONCE(d->is_shut_down)) {
 		/* It may be let go at any moment, and shut down its other vCPUs are on their way only. */
 		domain_pause(d);
-		rc = get_record(d, code, instance, r);
+		suspended = is_suspended(d);
+		rc = suspended && !is_kept_suspended(code) ?
+			     0 :
+			     get_record(d, suspended, code, instance, r);
 		domain_unpause(d);
 	}
 	spin_unlock(&d->kill_lock);
@@ -362,7 +395,7 @@ static long set_domain(struct domain *d, const struct hvm_riscv_domain *r, u32 s
 
 	if (size != sizeof(*r) || r->magic != HVM_DOMAIN_MAGIC || r->abi != PAVISE_ABI_VERSION ||
 	    r->max_vcpus != d->max_vcpus || !r->timebase_frequency ||
-	    r->ticks / r->timebase_frequency >= SECONDS_MAX)
+	    r->flags & ~HVM_DOMAIN_SUSPENDED || r->ticks / r->timebase_frequency >= SECONDS_MAX)
 		return -EINVAL;
 	if (r->timebase_frequency != machine.timebase_hz)
 		return -EOPNOTSUPP;
@@ -375,6 +408,7 @@ static long set_domain(struct domain *d, const struct hvm_riscv_domain *r, u32 s
 	if (rc)
 		return rc;
 	d->state.ticks = r->ticks;
+	d->state.suspended = r->flags & HVM_DOMAIN_SUSPENDED;
 	d->time_offset_seconds = r->time_offset_seconds;
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
 		d->state.watchdog[i] = r->watchdog[i];
@@ -382,6 +416,9 @@ static long set_domain(struct domain *d, const struct hvm_riscv_domain *r, u32 s
 			d->watchdog_used |= BIT(i);
 	}
 	d->hvm_params[HVM_PARAM_CALLBACK_IRQ] = r->callback_irq;
+	/* The control domain gives it its rings and ports as it does to a new one, before this or after it. */
+	if (d->state.suspended)
+		return 0;
 	d->hvm_params[HVM_PARAM_STORE_PFN] = r->store_pfn;
 	d->hvm_params[HVM_PARAM_STORE_EVTCHN] = r->store_evtchn;
 	d->hvm_params[HVM_PARAM_CONSOLE_PFN] = r->console_pfn;
@@ -501,6 +538,8 @@ static long set_record(struct domain *d, const struct hvm_save_descriptor *desc,
 	u32 i = desc->instance, size = desc->length;
 	struct vcpu *v = i < d->max_vcpus ? d->vcpu[i] : NULL;
 
+	if (d->state.suspended && !is_kept_suspended(desc->typecode))
+		return -EINVAL;
 	switch (desc->typecode) {
 	case HVM_SAVE_VCPU:
 		return set_vcpu(d, v, r, size);

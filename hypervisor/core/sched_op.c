@@ -117,16 +117,14 @@ long sched_op_watchdog(struct sched_watchdog *a)
 		for (unsigned int i = 0; a->timeout && i < NR_DOMAIN_WATCHDOGS; i++) {
 			if (d->watchdog_used & BIT(i))
 				continue;
-			d->watchdog_used |= BIT(i);
-			timer_set(&d->watchdog[i], arch_time_ns() + a->timeout * 1000000000ULL);
+			domain_watchdog_set(d, i, a->timeout * 1000000000ULL);
 			rc = i + 1;
 			break;
 		}
 	} else if (d->watchdog_used & BIT(a->id - 1)) {
 		rc = 0;
 		if (a->timeout) {
-			timer_set(&d->watchdog[a->id - 1],
-				  arch_time_ns() + a->timeout * 1000000000ULL);
+			domain_watchdog_set(d, a->id - 1, a->timeout * 1000000000ULL);
 		} else {
 			timer_stop(&d->watchdog[a->id - 1]);
 			d->watchdog_used &= ~BIT(a->id - 1);

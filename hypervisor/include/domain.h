@@ -96,6 +96,7 @@ struct domain {
 	u64 hvm_params[NR_HVM_PARAMS];
 	struct timer watchdog[NR_DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog */
 	unsigned int watchdog_used; /* mask */
+	u64 watchdog_ns[NR_DOMAIN_WATCHDOGS]; /* what they were last set to */
 	struct guest_console console; /* what it prints, and may */
 	xen_domain_handle_t handle;
 	s64 time_offset_seconds;
@@ -113,6 +114,7 @@ struct domain {
 
 	struct { /* core/save.c */
 		u8 given; /* enum state_given; under lock and kill_lock */
+		bool suspended; /* that of a guest that had suspended itself */
 		u32 at, last; /* progress: in the buffer, and type << 16 | instance of the last record. Under kill_lock */
 		u64 ticks; /* its time when it first runs */
 		u64 watchdog[NR_DOMAIN_WATCHDOGS]; /* ns that are left then */
@@ -268,6 +270,8 @@ void vcpu_unpause(struct vcpu *v);
  * the machine.
  */
 void domain_shutdown(struct domain *d, u8 reason);
+/* SCHEDOP_watchdog: number i fires in so many ns, ~0: never. d->lock held. */
+void domain_watchdog_set(struct domain *d, unsigned int i, u64 ns);
 /* SCHEDOP_shutdown_code: the reason of the next shutdown, whatever that one says. Too late for one that is shut down. */
 void domain_set_shutdown_reason(struct domain *d, u8 reason);
 /*
@@ -275,7 +279,10 @@ void domain_set_shutdown_reason(struct domain *d, u8 reason);
  * console's may be held.
  */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
-/* SCHEDOP_shutdown's opposite for domains that resume after a suspend. Nothing if d is not shut down. */
+/*
+ * SCHEDOP_shutdown's opposite for domains that resume after a suspend: all that it had is as before, but its watchdogs have all of
+ * their time again. Nothing if d is not shut down. Takes d->lock.
+ */
 void domain_resume(struct domain *d);
 
 /*

@@ -348,6 +348,7 @@ static char *plausible(char *at, struct bytes *b)
 				      .max_vcpus = max_vcpus,
 				      .timebase_frequency = machine.timebase_hz,
 				      .ticks = value_of(TIME, b) };
+	bool all = next_byte(b) & 3; /* else suspended: no more than registers, mostly */
 	struct hvm_riscv_areas areas = { value_of(GFN, b), HVM_NO_GFN, HVM_NO_GFN, 0, 0 };
 	struct hvm_riscv_port ports[2] = { { .port = 1 + (next_byte(b) & 3),
 					     .state = EVTCHNSTAT_interdomain },
@@ -358,19 +359,21 @@ static char *plausible(char *at, struct bytes *b)
 	if (target)
 		domain_put(target);
 	memset(&v, 0, sizeof(v));
+	d.flags = all ? 0 : HVM_DOMAIN_SUSPENDED;
+	all |= !(next_byte(b) & 3);
 	v.flags = HVM_VCPU_UP;
 	v.regs.pc = 0x1000;
 	v.stimecmp = v.singleshot = value_of(TIME, b);
 	at = put_record(at, HVM_SAVE_DOMAIN, 0, &d, sizeof(d));
 	if (vcpu && next_byte(b) & 3)
 		at = put_record(at, HVM_SAVE_VCPU, 0, &v, sizeof(v));
-	if (vcpu && !(next_byte(b) & 3))
+	if (all && vcpu && !(next_byte(b) & 3))
 		at = put_record(at, HVM_SAVE_AREAS, 0, &areas, sizeof(areas));
-	if (vcpu && next_byte(b) & 1)
+	if (all && vcpu && next_byte(b) & 1)
 		at = put_record(at, HVM_SAVE_PORTS, 0, ports, (next_byte(b) & 1 ? 2 : 1) * 16);
-	if (next_byte(b) & 1)
+	if (all && next_byte(b) & 1)
 		at = put_record(at, HVM_SAVE_SHARED_INFO, 0, page, sizeof(page));
-	if (next_byte(b) & 1)
+	if (all && next_byte(b) & 1)
 		at = put_record(at, HVM_SAVE_GRANTS, next_byte(b) & 3, page, sizeof(page));
 	return put_record(at, 0, 0, NULL, 0);
 }

@@ -174,15 +174,21 @@ int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port
 /*
  * A domain's whole state but its memory: records of <xen/hvm/save.h>, END included. The domain is paused or shut down. @buf NULL:
  * *@size becomes what is needed; else what was written (-ENOSPC: it is too small). <xen/arch-riscv/hvm/save.h> says what else may
- * be wrong with the domain.
+ * be wrong with the domain. One that has suspended itself (it is shut down with SHUTDOWN_suspend) needs no more than registers and time.
  */
 int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size);
 /*
  * Into a domain that has never run, with its vCPUs made and its memory there (what is in it may come later). -EINVAL: a record is
  * wrong; -EOPNOTSUPP: this machine lacks what the guest had; -EBUSY: it has run, or has a state. After an error it can only be
- * destroyed.
+ * destroyed. The state of one that had suspended itself (HVM_DOMAIN_SUSPENDED) leaves rings, ports and HVM parameters alone: it gets
+ * those as pv_guest_build() gives them, before or after.
  */
 int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t size);
+/*
+ * A domain that is shut down goes on where it is. @cancelled: it has suspended itself on vCPU 0, whose HYPERVISOR_suspend() says so
+ * by its result, 1 instead of 0: the guest goes on with all that it has. Else it must register all anew, which only a new domain lets it.
+ */
+int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled);
 
 /*
  * What a domain has mapped from *@gfn on: at most @n runs, and *@gfn is where to go on. Returns how many; fewer than @n and 128:

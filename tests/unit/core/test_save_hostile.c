@@ -76,7 +76,7 @@ static struct domain *copy_u1(void)
 static void watchdog_that_ran_out(void **state)
 {
 	struct sched_watchdog dog = { .timeout = 1 };
-	struct sched_shutdown end = { .reason = SHUTDOWN_suspend };
+	struct sched_shutdown end = { .reason = SHUTDOWN_crash };
 	struct domain *d;
 
 	AS(u1);

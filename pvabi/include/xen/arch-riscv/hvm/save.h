@@ -25,8 +25,17 @@
  * A set that failed behind its first record leaves a domain that can only be destroyed.
  */
 
-/* Once, instance 0. Numbers of a domain's own; there are no flags yet. */
+/*
+ * A guest that is shut down with SHUTDOWN_suspend has suspended itself: what its kernel had registered is gone when SCHEDOP_shutdown
+ * returns 0, and it registers all of it again (as Linux does after HYPERVISOR_suspend()). So of such a one get tells DOMAIN, VCPU and
+ * VECTOR only, set takes nothing else behind a DOMAIN with HVM_DOMAIN_SUSPENDED (-EINVAL), and of the errors of get above there are
+ * but -EBUSY and -ENOSPC: ports, areas, grants, its own and others', and shared_info's place do not come along. The vCPU that called has 0 in
+ * a0, and pc behind the call. Runstates are 0, there is no watchdog and no single-shot timer.
+ */
+
+/* Once, instance 0. Numbers of a domain's own. */
 #define HVM_SAVE_DOMAIN 1
+#define HVM_DOMAIN_SUSPENDED (1ULL << 0)
 #define HVM_DOMAIN_MAGIC 0x7661536573697650ULL /* "PviseSav" */
 struct hvm_riscv_domain {
 	uint64_t magic;
@@ -38,8 +47,12 @@ struct hvm_riscv_domain {
 	uint64_t wall_seconds, wall_nanoseconds;
 	int64_t time_offset_seconds; /* XEN_DOMCTL_settimeoffset */
 	uint64_t watchdog[2]; /* ns that are left, 0: not in use, HVM_NO_TIMER: it has run out */
-	/* HVM_PARAM_* */
+	/*
+	 * HVM_PARAM_*. Of a suspended one the ports are 0, and set passes these by but callback_irq: it gets its rings and ports, at the
+	 * same frame numbers, as a new guest does.
+	 */
 	uint64_t callback_irq, store_pfn, store_evtchn, console_pfn, console_evtchn;
+	uint64_t flags; /* HVM_DOMAIN_* */
 };
 
 /* Each vCPU that has a context; the others are down and have none. */
