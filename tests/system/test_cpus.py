@@ -116,11 +116,19 @@ def test_newer_model(boot, newest_qemu, model):
     assert {"zawrs", "zicboz", "svinval", "sstc"} <= set(told.split("_"))
     assert not re.search(r"_(zk|zkr|sh\w+|sm\w+|ssaia|ssstateen|svadu)\b", told)
     assert set(told.split("_")[0][4:]) & set("vh") == {"v"} and "_zvbb_" in told
+    assert second_stage(m) == ("a fault" if model == "rva23s64" else "set by hardware")
 
 
 def vmids(m):
     found = re.search(r"\(pavise\) features: .*, ([^,]*VMID.*)", m.seen())
     assert found, "nothing is said of VMIDs"
+    return found.group(1).strip()
+
+
+def second_stage(m):
+    """What becomes of a clear A or D there."""
+    found = re.search(r"\(pavise\) clear A or D in the second stage: (.*)", m.seen())
+    assert found and "second stage on hart" not in m.seen(), "nothing is said of A and D, or harts differ"
     return found.group(1).strip()
 
 
@@ -131,6 +139,7 @@ def test_vmids(boot, newest_qemu, option, said):
     m = boot(qemu=newest_qemu, cmdline=option)
     works(m)
     assert re.fullmatch(said, vmids(m))
+    assert second_stage(m) == "set by hardware"
 
 
 def test_vmids_that_do_not_work(boot):
@@ -141,6 +150,8 @@ def test_vmids_that_do_not_work(boot):
     m = boot(cmdline="vmid-bits=14")
     m.boot()
     assert vmids(m) == "VMIDs off: there are 14 bits, and the trial failed"
+    # Its walks of guests' tables are what the other trial is for.
+    assert second_stage(m) == "set by hardware, no D for walks of guests' tables, which write where they must not"
     assert m.poweroff() == 0
 
 

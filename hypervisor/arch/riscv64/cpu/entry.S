@@ -493,6 +493,20 @@ fetch_guest_insn:
 1:	li	a0, 0
 	ret
 
+/* ad_touch(write): see arch.h. */
+	.globl	ad_touch
+ad_touch:
+	li	a1, 0
+	bnez	a0, 1f
+	may_fault hlv_d, 3f
+	j	2f
+1:	li	a0, 0
+	may_fault hsv_d, 3f
+2:	li	a0, 1
+	ret
+3:	li	a0, 0
+	ret
+
 	.bss
 	.balign	16
 	.space	8192

@@ -147,9 +147,14 @@ static unsigned int usable_vmid_bits(unsigned int width, char *text, size_t size
 	return bits;
 }
 
+static u32 ad_of(const struct cpu_features *f)
+{
+	return ad_trial(f->henvcfg, f->satp_modes & BIT(SATP_MODE_SV39));
+}
+
 void features_probe(void)
 {
-	char vmids[64];
+	char vmids[64], ad[AD_TEXT];
 
 	probe(&cpu);
 	cpu.vlenb = usable_vlenb(cpu.vlenb);
@@ -165,6 +170,24 @@ void features_probe(void)
 	printk("features: H%s%s%s%s%s, %s\n", cpu.sstc ? " Sstc" : "", cpu.svpbmt ? " Svpbmt" : "",
 	       cpu.zicbom ? " Zicbom" : "", cpu.zicboz ? " Zicboz" : "",
 	       cpu.stateen[0] ? " Ssstateen" : "", vmids);
+	if (!cpu.sv39x4) /* engine_init() has the last word */
+		return;
+	cpu.ad = ad_of(&cpu);
+	ad_describe(cpu.ad, ad, sizeof(ad));
+	printk("clear A or D in the second stage: %s\n", ad);
+}
+
+/* What more this hart does than the others is what guests may meet with. */
+static void check_ad(const struct cpu_features *f)
+{
+	char text[AD_TEXT];
+	u32 found = ad_of(f);
+
+	if (!(found & ~READ_ONCE(cpu.ad)))
+		return;
+	ad_describe(found, text, sizeof(text));
+	pr_warn("clear A or D in the second stage on hart %lu: %s\n", this_hart()->hartid, text);
+	__atomic_fetch_or(&cpu.ad, found, __ATOMIC_RELAXED);
 }
 
 void features_check(void)
@@ -205,4 +228,5 @@ void features_check(void)
 		panic("hart %lu and the boot hart differ in %s, and the FDT does not say so. Set its CPU node's status "
 		      "to \"disabled\"",
 		      this_hart()->hartid, lacks);
+	check_ad(&f);
 }

@@ -122,11 +122,35 @@ struct cpu_features {
 	 * guest runs.
 	 */
 	unsigned int vmid_bits;
+	/*
+	 * AD_*: what some hart does when A or D of a second-stage leaf is clear. From features_probe() on more may come, before the first
+	 * guest runs. Nothing goes by it yet: all leaves have both.
+	 */
+	u32 ad;
 };
 extern struct cpu_features cpu; /* what all harts have */
 
 void features_probe(void); /* the boot hart, before others start */
 void features_check(void); /* another hart: panics if it has not the same */
+
+/* engine/ad_trial.c */
+#define AD_SETS BIT(0) /* the access sets it */
+#define AD_FAULTS BIT(1) /* the access is a guest-page fault (Svade) */
+#define AD_IGNORES BIT(2) /* neither: no log can go by it */
+/* The hart sets A and D in a guest's own tables, through a leaf of theirs … */
+#define AD_WALK_IGNORES_D BIT(3) /* whose D stays clear, */
+#define AD_WALK_IGNORES_A BIT(4) /* and A as well; */
+#define AD_WALK_IGNORES_W BIT(5) /* or that may not be written. */
+/*
+ * This hart, with no guest: AD_*. It has H with Sv39x4; henvcfg: and that CSR; sv39: vsatp takes Sv39. hgatp and vsatp are 0 afterwards, and no translation
+ * is left. hstatus.SPVP is 0.
+ */
+u32 ad_trial(bool henvcfg, bool sv39);
+#define AD_TEXT 128
+void ad_describe(u32 found, char *text,
+		 size_t size); /* for the log: what becomes of a clear A or D */
+/* cpu/entry.S: reads or writes 8 bytes at a guest's address 0, with the rights of hstatus.SPVP. false: it faults. */
+bool ad_touch(bool write);
 
 /* cpu/isa.c */
 #define ISA_SIZE 1024
