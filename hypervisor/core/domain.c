@@ -542,7 +542,9 @@ void domain_resume(struct domain *d)
 	/* Nobody else takes that away; and the timers of one that dies are gone for good. */
 	was = READ_ONCE(d->shutdown) & DOMAIN_SHUT_DOWN && !d->dying;
 	if (was) {
-		watchdogs_again(d);
+		/* Those of a state that has not begun are set when it does. */
+		if (d->has_run)
+			watchdogs_again(d);
 		__atomic_store_n(&d->shutdown, 0, __ATOMIC_SEQ_CST);
 	}
 	spin_unlock(&d->lock);

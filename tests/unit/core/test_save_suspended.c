@@ -536,6 +536,30 @@ static void a_watchdog_of_a_former_life(void **state)
 	end_new();
 }
 
+/* One that has a state and has never run is shut down and resumed: its watchdogs wait for its time to begin. */
+static void a_watchdog_that_has_not_begun(void **state)
+{
+	struct sched_remote_shutdown end = { .domain_id = NEW, .reason = SHUTDOWN_suspend };
+	struct domain *d;
+	u32 size;
+
+	assert_int_equal(watchdog(u1, 0, 7), 1);
+	op(1, XEN_DOMCTL_pausedomain);
+	size = get(1, first);
+	d = make_paused_domain(NEW, 2, PAGES);
+	assert_int_equal(set(NEW, first, size), 0);
+	AS(dom0);
+	assert_int_equal(SCHED(SCHEDOP_remote_shutdown, &end), 0);
+	op(NEW, XEN_DOMCTL_resumedomain);
+	assert_false(d->watchdog[0].armed);
+	advance(9 * SECOND);
+	assert_false(d->is_shut_down);
+	op(NEW, XEN_DOMCTL_unpausedomain);
+	assert_int_equal(d->watchdog[0].expires, host.now + 7 * SECOND);
+	run_kicked();
+	end_new();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -548,6 +572,7 @@ int main(void)
 		TEST(cancelled),
 		TEST(watchdogs_have_their_time_again),
 		TEST(a_watchdog_of_a_former_life),
+		TEST(a_watchdog_that_has_not_begun),
 	};
 
 	return RUN(tests);
