@@ -54,6 +54,70 @@ static int ctl_check(struct req *r, char **v, int n)
 	return r->rep_set ? req_put(r, "", 1) : 0;
 }
 
+/* The ring of the domain with this number. */
+static int conn_of(const char *text, struct conn **c)
+{
+	const struct dom *d;
+	unsigned long domid;
+
+	if (!parse_num(text, 0xffff, &domid))
+		return -EINVAL;
+	d = dom_find((unsigned int)domid);
+	if (!d || !d->conn)
+		return -ENOENT;
+	*c = d->conn;
+	return 0;
+}
+
+/* What is here of a guest's connection and not in its ring: what would be lost with it. */
+static int ctl_connection(struct req *r, char **v, int n)
+{
+	const struct outmsg *m;
+	struct conn *c = NULL;
+	size_t unsent = 0;
+	int err = n == 1 ? conn_of(v[0], &c) : -EINVAL;
+
+	if (err)
+		return err;
+	TAILQ_FOREACH(m, &c->out, link)
+	unsent += m->len;
+	req_printf(r, "request %u unsent %zu watches %ld transactions %ld\n", c->in_len,
+		   unsent - c->out_off, c->dom->watches, c->dom->txs);
+	return req_put(r, "", 1);
+}
+
+/* One of a guest's watches by its number, 0 the newest: depth, path as the guest gave it, and on the next line the token. */
+static int ctl_watch(struct req *r, char **v, int n)
+{
+	const struct watch *w;
+	unsigned long number;
+	struct conn *c = NULL;
+	int err = n == 2 ? conn_of(v[0], &c) : -EINVAL;
+	const char *path;
+
+	if (err)
+		return err;
+	if (!parse_num(v[1], INT32_MAX, &number))
+		return -EINVAL;
+	for (w = LIST_FIRST(&c->watches); w && number; w = LIST_NEXT(w, of_conn))
+		number--;
+	if (!w)
+		return -ENOENT;
+	path = watch_path(w) + w->skip;
+	if (req_printf(r, "%d ", w->depth) || req_put(r, path, strlen(path)) || req_put(r, "\n", 1))
+		return -E2BIG;
+	return req_put(r, w->token, strlen(w->token) + 1);
+}
+
+/* Such a watch in a guest's name. It fires at once, as one that the guest itself asks for. */
+static int ctl_watch_add(struct req *r, char **v, int n)
+{
+	struct conn *c = NULL;
+	int err = n == 3 ? conn_of(v[0], &c) : -EINVAL;
+
+	return err ? err : req_watch_for(r, c, v[1], v[2]);
+}
+
 static int ctl_log(struct req *r, char **v, int n)
 {
 	(void)r;
@@ -189,6 +253,7 @@ static const struct {
 	int (*fn)(struct req *r, char **v, int n);
 } commands[] = {
 	{ "check", "", ctl_check },
+	{ "connection", "<domid>", ctl_connection },
 	{ "help", "", ctl_help },
 	{ "live-update", "-f <file>|-c <args>|-s [-t <sec>] [-F]|-a", req_live_update },
 	{ "log", "on|off", ctl_log },
@@ -197,6 +262,8 @@ static const struct {
 	{ "print", "<string>", ctl_print },
 	{ "quota", "[set <name> <val>|<domid>|max [-r]]", ctl_quota },
 	{ "quota-set", "<domid> <name> <val>", ctl_quota_set },
+	{ "watch", "<domid> <number>", ctl_watch },
+	{ "watch-add", "<domid> <path> <token>", ctl_watch_add },
 };
 
 static int ctl_help(struct req *r, char **v, int n)

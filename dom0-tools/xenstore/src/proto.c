@@ -489,13 +489,38 @@ static int req_set_perms(struct req *r)
 	return do_op(r, &op);
 }
 
+static int add_watch(struct req *r, const char *where, const char *token, int depth)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	struct dom *d = r->c->dom;
+	unsigned int skip;
+	int err = get_path(r, where, path, true, &skip);
+
+	if (err)
+		return err;
+	if (!quota_ok(d, Q_WATCHES, d->watches + 1))
+		return -E2BIG;
+	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
+		return -ENOMEM;
+	return watch_add(r->c, path, token, skip, depth, &r->fire);
+}
+
+int req_watch_for(struct req *r, struct conn *c, const char *path, const char *token)
+{
+	struct conn *who = r->c;
+	int err;
+
+	r->c = c;
+	err = add_watch(r, path, token, -1);
+	r->c = who;
+	return err;
+}
+
 static int req_watch(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1], *v[3];
-	struct dom *d = r->c->dom;
-	unsigned long depth;
-	unsigned int skip;
-	int num = req_strings(r, v, 3), err;
+	char *v[3];
+	unsigned long depth = 0;
+	int num = req_strings(r, v, 3);
 	bool limited = num == 3 && v[2][0];
 
 	if (num < 2)
@@ -504,14 +529,7 @@ static int req_watch(struct req *r)
 	if (limited && (!conn_feature(r->c, FEATURE_WATCH_DEPTH) ||
 			!parse_num(v[2], XENSTORE_ABS_PATH_MAX, &depth)))
 		return -EINVAL;
-	err = get_path(r, v[0], path, true, &skip);
-	if (err)
-		return err;
-	if (!quota_ok(d, Q_WATCHES, d->watches + 1))
-		return -E2BIG;
-	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
-		return -ENOMEM;
-	return watch_add(r->c, path, v[1], skip, limited ? (int)depth : -1, &r->fire);
+	return add_watch(r, v[0], v[1], limited ? (int)depth : -1);
 }
 
 static int req_unwatch(struct req *r)

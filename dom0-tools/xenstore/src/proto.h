@@ -49,6 +49,9 @@ int req_printf(struct req *r, const char *fmt, ...) __attribute__((format(printf
  */
 int req_strings(struct req *r, char **v, int max);
 
+/* As if c's client had asked for it, its rights and quotas included: for a guest that goes on here. */
+int req_watch_for(struct req *r, struct conn *c, const char *path, const char *token);
+
 /* proto_domain.c, control.c */
 int req_introduce(struct req *r);
 int req_release(struct req *r);

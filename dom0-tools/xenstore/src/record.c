@@ -149,8 +149,8 @@ static bool changes(const struct xsd_sockmsg *hdr, const char *body)
 	case XS_IS_DOMAIN_INTRODUCED:
 		return false;
 	case XS_CONTROL:
-		/* of these only quotas are state; the others act on the process */
-		return !strncmp(body, "quota", 5);
+		/* of these only quotas and watches are state; the others act on the process */
+		return !strncmp(body, "quota", 5) || !strncmp(body, "watch-add", 9);
 	}
 	return true;
 }

@@ -95,6 +95,7 @@ static void write_script(struct script *s, int domid)
 	say_watch(s, "w", "token");
 	sprintf(p, "/local/domain/%d/w", domid);
 	say_watch(s, p, "abs");
+	say_write(s, 0, "added/n", "%d", domid);
 	for (int i = 0; i < 6; i++) {
 		sprintf(p, "w/%d", i);
 		say_write(s, 0, p, "value %d", i);
@@ -175,6 +176,13 @@ static void introduce(void)
 		sprintf(perms, "n%u", i);
 		assert_int_equal(xpath(d0, XS_MKDIR, 0, home), 0);
 		assert_int_equal(xperms(d0, 0, home, perms), 0);
+		/* As of a guest that was saved */
+		n = sprintf(perms, "watch-add") + 1;
+		n += sprintf(perms + n, "%u", i) + 1;
+		n += sprintf(perms + n, "added") + 1;
+		n += sprintf(perms + n, "by xl") + 1;
+		n = request(d0, XS_CONTROL, 0, perms, (size_t)n);
+		assert_true(!n || n == -EEXIST);
 		world->introduced = i;
 	}
 }

@@ -509,6 +509,152 @@ static void test_died_meanwhile(void **state)
 	unlink(file);
 }
 
+static int control(const char *body, size_t len)
+{
+	return request(d0, XS_CONTROL, 0, body, len);
+}
+#define CONTROL(body) control(body, sizeof(body))
+
+/* What a saved guest would lose with its connection, and how it gets its watches back. */
+static void test_connection(void **state)
+{
+	struct client *g = guest_new(3);
+	const struct xsd_sockmsg half = { .type = XS_READ, .len = 6 };
+	char val[900];
+
+	(void)state;
+	xwrite(d0, 0, "/local/domain/3", "");
+	xperms(d0, 0, "/local/domain/3", "n3");
+	assert_int_equal(CONTROL("connection\0"
+				 "3"),
+			 0);
+	assert_string_equal(d0->rep.body, "request 0 unsent 0 watches 0 transactions 0\n");
+	assert_int_equal(xwatch(g, "data/a", "one\ntoken"), 0);
+	assert_int_equal(xwatch(g, "/local/domain/3/b", ""), 0);
+	assert_int_not_equal(xstart(g), 0);
+	ring_put(g, &half, sizeof(half));
+	ring_put(g, "mis", 3);
+	run(g);
+	assert_int_equal(CONTROL("connection\0"
+				 "3"),
+			 0);
+	assert_string_equal(d0->rep.body, "request 19 unsent 0 watches 2 transactions 1\n");
+	assert_int_equal(CONTROL("watch\0"
+				 "3\0"
+				 "0"),
+			 0);
+	assert_string_equal(d0->rep.body, "-1 /local/domain/3/b\n");
+	assert_int_equal(CONTROL("watch\0"
+				 "3\0"
+				 "1"),
+			 0);
+	assert_string_equal(d0->rep.body, "-1 data/a\none\ntoken");
+	assert_int_equal(CONTROL("watch\0"
+				 "3\0"
+				 "2"),
+			 -ENOENT);
+	/* the rest of it, and replies that it does not fetch */
+	ring_put(g, "ing", 3);
+	run(g);
+	memset(val, 'v', sizeof(val));
+	val[sizeof(val) - 1] = 0;
+	assert_int_equal(xwrite(g, 0, "data/v", val), 0);
+	g->no_drain = true;
+	for (int i = 0; i < 2; i++) {
+		const struct xsd_sockmsg whole = { .type = XS_READ, .len = 7 };
+
+		ring_put(g, &whole, sizeof(whole));
+		ring_put(g, "data/v", 7);
+		ring_event(dom_find(3)->conn);
+		run(d0);
+	}
+	assert_int_equal(CONTROL("connection\0"
+				 "3"),
+			 0);
+	/* two replies of 915 bytes, and a ring of 1024 */
+	assert_string_equal(d0->rep.body, "request 0 unsent 806 watches 2 transactions 1\n");
+	g->no_drain = false;
+	run(g);
+}
+
+/* They go on in another domain. */
+static void test_watch_add(void **state)
+{
+	struct client *g;
+
+	(void)state;
+	g = guest_new(5);
+	xwrite(d0, 0, "/local/domain/5", "");
+	xperms(d0, 0, "/local/domain/5", "n5");
+	assert_int_equal(CONTROL("watch-add\0"
+				 "5\0"
+				 "data/a\0"
+				 "one\ntoken"),
+			 0);
+	expect_events(g, "data/a:one\ntoken");
+	assert_int_equal(xwrite(d0, 0, "/local/domain/5/data/a/b", "x"), 0);
+	expect_events(g, "data/a/b:one\ntoken");
+	expect_events(d0, "");
+	assert_int_equal(CONTROL("watch\0"
+				 "5\0"
+				 "0"),
+			 0);
+	assert_string_equal(d0->rep.body, "-1 data/a\none\ntoken");
+	assert_int_equal(CONTROL("watch-add\0"
+				 "5\0"
+				 "data/a\0"
+				 "one\ntoken"),
+			 -EEXIST);
+	assert_int_equal(CONTROL("watch-add\0"
+				 "5\0"
+				 "no path\0"
+				 "t"),
+			 -EINVAL);
+	/* within its quota */
+	dom_find(5)->limit[Q_WATCHES] = 1;
+	assert_int_equal(CONTROL("watch-add\0"
+				 "5\0"
+				 "data/b\0"
+				 "t"),
+			 -E2BIG);
+	assert_int_equal(request(g, XS_UNWATCH, 0, "data/a\0one\ntoken", 17), 0);
+	assert_int_equal(dom_find(5)->watches, 0);
+}
+
+/* Who is none, and who may not ask. */
+static void test_connection_of_nobody(void **state)
+{
+	struct client *g = guest_new(3);
+
+	(void)state;
+	assert_int_equal(CONTROL("connection\0"
+				 "9"),
+			 -ENOENT);
+	assert_int_equal(CONTROL("connection"), -EINVAL);
+	assert_int_equal(CONTROL("connection\0x"), -EINVAL);
+	assert_int_equal(CONTROL("watch\0"
+				 "9\0"
+				 "0"),
+			 -ENOENT);
+	assert_int_equal(CONTROL("watch\0"
+				 "3\0x"),
+			 -EINVAL);
+	assert_int_equal(CONTROL("watch-add\0"
+				 "9\0p\0t"),
+			 -ENOENT);
+	assert_int_equal(CONTROL("watch-add\0"
+				 "3\0p"),
+			 -EINVAL);
+	assert_int_equal(request(g, XS_CONTROL, 0,
+				 "connection\0"
+				 "3",
+				 13),
+			 -EACCES);
+	assert_int_equal(CONTROL("help"), 0);
+	assert_non_null(strstr(d0->rep.body, "connection      <domid>\n"));
+	assert_non_null(strstr(d0->rep.body, "watch-add       <domid> <path> <token>\n"));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -527,6 +673,9 @@ int main(void)
 		T(test_special_watches),
 		T(test_unknown_domains),
 		T(test_died_meanwhile),
+		T(test_connection),
+		T(test_watch_add),
+		T(test_connection_of_nobody),
 	};
 	/* clang-format on */
 
