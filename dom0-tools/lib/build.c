@@ -264,6 +264,15 @@ static int set_params(struct pv *pv, const struct pv_guest *g, struct pv_err *er
 	return 0;
 }
 
+int pv_guest_rings(struct pv *pv, struct pv_guest *g, struct pv_err *err)
+{
+	int rc = seed_grants(pv, g, err);
+
+	if (!rc)
+		rc = add_ports(pv, g, err);
+	return rc ? rc : set_params(pv, g, err);
+}
+
 static int start_state(struct pv *pv, const struct pv_guest *g, struct pv_err *err)
 {
 	struct vcpu_guest_context ctx = { .flags = VGCF_online | VGCF_in_kernel };
@@ -292,11 +301,7 @@ int pv_guest_build(struct pv *pv, struct pv_guest *g, struct pv_err *err)
 	if (!rc)
 		rc = add_fdt(pv, g, err);
 	if (!rc)
-		rc = seed_grants(pv, g, err);
-	if (!rc)
-		rc = add_ports(pv, g, err);
-	if (!rc)
-		rc = set_params(pv, g, err);
+		rc = pv_guest_rings(pv, g, err);
 	if (!rc)
 		rc = start_state(pv, g, err);
 	return rc;

@@ -120,14 +120,15 @@ static int write_all(struct pv_stream_out *o, struct iovec *v, int n, struct pv_
 	return 0;
 }
 
-int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t hv_major, uint32_t hv_minor,
-		    struct pv_err *err)
+int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t options, uint32_t hv_major,
+		    uint32_t hv_minor, struct pv_err *err)
 {
 	struct pv_stream_image_header image = {
 		.marker = UINT64_MAX,
 		.magic = MAGIC,
 		.major = PV_STREAM_MAJOR,
 		.minor = PV_STREAM_MINOR,
+		.options = options,
 	};
 	struct pv_stream_domain_header domain = {
 		.type = PV_STREAM_DOMAIN,
@@ -164,6 +165,21 @@ static int put(struct pv_stream_out *o, uint32_t type, const uint8_t *body, uint
 	o->end.records++;
 	o->end.sums = sum64(o->end.sums, &h.sum, sizeof(h.sum));
 	return 0;
+}
+
+int pv_stream_readable(uint32_t type, const void *body, size_t length, struct pv_err *err)
+{
+	const struct pv_record r = { type, length, body };
+	const struct kind *k = find_kind(type);
+	struct pv_stream_in i = { .fd = -1 };
+	const char *why;
+
+	if (!k || length < k->min || length > k->max)
+		return pv_fail(err, -E2BIG, "%s of %zu bytes: none can be so long or short",
+			       pv_stream_name(type), length);
+	why = pv_stream_check(&i, &r);
+	pv_stream_close(&i);
+	return why ? pv_fail(err, -EINVAL, "%s: %s", k->name, why) : 0;
 }
 
 int pv_stream_put(struct pv_stream_out *o, uint32_t type, const struct iovec *piece, int n,
@@ -238,9 +254,8 @@ static int read_all(struct pv_stream_in *i, void *to, size_t n, size_t *got)
 
 	for (*got = 0; *got < n; *got += part, i->at += part) {
 		part = read(i->fd, (char *)to + *got, n - *got);
-		if (part < 0 && errno == EINTR)
-			part = 0;
-		else if (part <= 0)
+		/* EINTR as well: whoever catches a signal wants an end, and a pipe's may never come. */
+		if (part <= 0)
 			return part ? -errno : -ENODATA;
 	}
 	return 0;
@@ -293,7 +308,7 @@ int pv_stream_open(struct pv_stream_in *i, int fd, struct pv_err *err)
 			       h->major, h->minor, PV_STREAM_MAJOR, PV_STREAM_MINOR);
 	if (h->sum != sum64(h->key, h, SUMMED(*h)))
 		return header_wrong(err, -EBADMSG, "image", "its sum is wrong: it is damaged");
-	if (!h->major || h->options || h->reserved)
+	if (!h->major || h->options & ~PV_STREAM_SUSPENDED || h->reserved)
 		return header_wrong(err, -EOPNOTSUPP, "image",
 				    "it asks for what is not known here");
 	i->key = h->key;

@@ -165,6 +165,14 @@ bool pv_stream_node(const struct pv_record *r, uint32_t *at, struct pv_node *n)
 	return true;
 }
 
+static bool flags_ok(uint32_t flags)
+{
+	if (flags == PV_NODE_WATCH || !flags)
+		return true;
+	return flags & PV_NODE_GUESTS &&
+	       !(flags & ~(PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE));
+}
+
 static const char *check_store(const struct pv_record *r)
 {
 	struct pv_stream_node h;
@@ -179,10 +187,12 @@ static const char *check_store(const struct pv_record *r)
 		if (end > r->length - at)
 			return "a node is longer than it";
 		pv_stream_node(r, &at, &n);
-		if (n.flags & ~PV_NODE_GUESTS || n.path_length > 2048 || n.value_length > 4096)
+		if (!flags_ok(n.flags) || n.path_length > 2048 || n.value_length > 4096)
 			return "a node is of no kind that is known";
 		if (!path_ok(n.path, n.path_length))
 			return "a node's path is none";
+		if (n.flags == PV_NODE_WATCH && memchr(n.value, 0, n.value_length))
+			return "a watch's token is no text";
 	}
 	return NULL;
 }

@@ -306,5 +306,7 @@ struct pv_guest {
 };
 /* Fills a freshly created, still paused domain: memory, kernel, FDT, rings, vCPU 0. */
 int pv_guest_build(struct pv *pv, struct pv_guest *g, struct pv_err *err);
+/* Of that only the way to xenstore and the console: grants of the rings, ports, HVM parameters. Its memory is there. */
+int pv_guest_rings(struct pv *pv, struct pv_guest *g, struct pv_err *err);
 
 #endif /* PAVISE_H */

@@ -49,11 +49,17 @@ struct pv_stream_image_header {
 	uint64_t marker; /* all ones */
 	uint32_t magic; /* "PVSD" */
 	uint16_t major, minor;
-	uint32_t options; /* none yet */
+	uint32_t options; /* PV_STREAM_* */
 	uint32_t reserved; /* 0 here and everywhere */
 	uint64_t key; /* random: the seed of all sums, so that records of another stream do not fit */
 	uint64_t sum;
 };
+
+/*
+ * The guest has suspended itself (xen/arch-riscv/hvm/save.h): it registers all anew when it goes on, is given new ports, and finds its
+ * devices as new ones.
+ */
+#define PV_STREAM_SUSPENDED 1u
 
 struct pv_stream_domain_header {
 	uint32_t type; /* PV_STREAM_DOMAIN */
@@ -98,12 +104,16 @@ struct pv_stream_param {
 	uint64_t index, value;
 };
 
-/* STORE is an array of them, each filled up to 8 bytes: nodes of the domain's tree. */
+/* STORE is an array of them, each filled up to 8 bytes: nodes of the domain's tree, and what it watches. */
 struct pv_stream_node {
 	uint16_t path_length, value_length; /* behind this: path without NUL, relative; value */
 	uint32_t flags; /* PV_NODE_* */
 };
 #define PV_NODE_GUESTS 1 /* the guest owns it; else dom0 does, and it may read it */
+#define PV_NODE_READ 2 /* the guest's: all others may read it, */
+#define PV_NODE_WRITE 4 /* and write */
+#define PV_NODE_WATCH \
+	8 /* alone: no node but a watch of the guest's on that path; the value is its token */
 
 struct pv_stream_end {
 	uint64_t records; /* without END */
@@ -119,9 +129,11 @@ struct pv_stream_out {
 	struct pv_stream_end end;
 };
 
-/* The two headers. @fd stays the caller's, and blocks. */
-int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t hv_major, uint32_t hv_minor,
-		    struct pv_err *err);
+/* The two headers. @fd stays the caller's, and blocks. @options: PV_STREAM_SUSPENDED or 0. */
+int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t options, uint32_t hv_major,
+		    uint32_t hv_minor, struct pv_err *err);
+/* Would pv_stream_next() take a record of this length and content? Not for PAGE_DATA and END. 0 or negative, with a message in @err. */
+int pv_stream_readable(uint32_t type, const void *body, size_t length, struct pv_err *err);
 /* A record of these pieces; at most 6. The order is the caller's care: a reader refuses another. */
 int pv_stream_put(struct pv_stream_out *o, uint32_t type, const struct iovec *piece, int n,
 		  struct pv_err *err);

@@ -90,7 +90,7 @@ static void make(int fd, const uint8_t *data, size_t size)
 	struct pv_stream_out o;
 	uint32_t type, length;
 
-	assert(!pv_stream_begin(&o, fd, 0, 0, NULL));
+	assert(!pv_stream_begin(&o, fd, 0, 0, 0, NULL));
 	while (size >= 4) {
 		type = types[data[0] % pv_container_size(types)];
 		/* Zeros behind what there is: a page's worth can be had of a few bytes. */

@@ -102,6 +102,8 @@ static void good(void)
 	add_node(body, &n, "data", "", PV_NODE_GUESTS);
 	add_node(body, &n, "data/count", "12345", PV_NODE_GUESTS);
 	add_node(body, &n, "name", "g", 0);
+	add_node(body, &n, "data/all", "", PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE);
+	add_node(body, &n, "control/shutdown", "a token", PV_NODE_WATCH);
 	add(PV_REC_STORE, body, n);
 }
 
@@ -141,7 +143,7 @@ static void put_all(struct stream *s, bool with_end)
 	struct pv_err err = { "" };
 
 	memset(s, 0, sizeof(*s));
-	assert_int_equal(pv_stream_begin(&o, fd, 4, 17, &err), 0);
+	assert_int_equal(pv_stream_begin(&o, fd, PV_STREAM_SUSPENDED, 4, 17, &err), 0);
 	for (i = 0; i < nr_recs; i++) {
 		struct iovec v = { recs[i].body, recs[i].length };
 
@@ -275,7 +277,7 @@ static void test_pages(void **state)
 	good();
 	memset(pages, 0xee, sizeof(pages));
 	memset(pages + PV_PAGE_SIZE, 0x42, PV_PAGE_SIZE);
-	assert_int_equal(pv_stream_begin(&o, fd, 0, 0, &err), 0);
+	assert_int_equal(pv_stream_begin(&o, fd, 0, 0, 0, &err), 0);
 	for (i = 0; i < 2; i++) {
 		struct iovec v = { recs[i].body, recs[i].length };
 
@@ -322,6 +324,9 @@ static void test_nodes(void **state)
 		    !memcmp(n.path, "data/count", 10) && !memcmp(n.value, "12345", 5) &&
 		    n.flags == PV_NODE_GUESTS);
 	assert_true(pv_stream_node(&r, &at, &n) && !n.flags);
+	assert_true(pv_stream_node(&r, &at, &n) &&
+		    n.flags == (PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE));
+	assert_true(pv_stream_node(&r, &at, &n) && n.flags == PV_NODE_WATCH && n.value_length == 7);
 	assert_false(pv_stream_node(&r, &at, &n));
 	drop_recs();
 }
@@ -608,6 +613,8 @@ static const struct change {
 	{ 8, 0, 4, 0xffff0001, "longer" },
 	{ 8, 0, 4, 0, "path" },
 	{ 8, 4, 4, 2, "kind" },
+	{ 8, 4, 4, 9, "kind" },
+	{ 8, 4, 4, 16, "kind" },
 	{ 8, 8, 4, 0x61746100, "path" },
 	{ 8, 8, 4, 0x2f746164, "path" },
 	{ 8, 8, 4, 0x6174612f, "path" },
@@ -749,7 +756,7 @@ static void test_full(void **state)
 
 	(void)state;
 	/* What may not grow says EPERM; a whole disk would say ENOSPC. */
-	assert_int_equal(pv_stream_begin(&o, fd, 0, 0, &err), 0);
+	assert_int_equal(pv_stream_begin(&o, fd, 0, 0, 0, &err), 0);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
 	for (i = 0; i < 3 && !rc; i++)
 		rc = pv_stream_put(&o, PV_REC_CONFIG, &v, 1, &err);
@@ -759,6 +766,47 @@ static void test_full(void **state)
 	assert_int_equal(pv_stream_put(&o, PV_REC_STORE,
 				       &(struct iovec){ name, PV_STREAM_MAX + 1ul }, 1, NULL),
 			 -E2BIG);
+}
+
+static int readable(uint32_t type, const void *body, size_t length, const char *why)
+{
+	struct pv_err err = { "" };
+	int rc = pv_stream_readable(type, body, length, &err);
+
+	if (rc)
+		assert_non_null(strstr(err.text, why));
+	return rc;
+}
+
+/* A writer learns before anything is lost what a reader would not take. */
+static void test_readable(void **state)
+{
+	static uint8_t big[(256 << 10) + 1];
+	const struct pv_stream_run runs[] = { { 5, 2 }, { 7, 1 }, { 6, 1 } };
+	const struct pv_stream_param params[] = { { 1, 0 }, { 1, 0 } };
+	struct {
+		struct pv_stream_node h;
+		char text[16];
+	} node = { { 4, 1, PV_NODE_GUESTS }, "data1" };
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	assert_int_equal(readable(PV_REC_CONFIG, "a = 1\n", 6, NULL), 0);
+	assert_int_equal(readable(PV_REC_CONFIG, "a = \1", 5, "CONFIG: it is no text"), -EINVAL);
+	assert_int_equal(readable(PV_REC_CONFIG, "", 0, "CONFIG of 0 bytes"), -E2BIG);
+	assert_int_equal(readable(PV_REC_CONFIG, big, sizeof(big) - 1, NULL), 0);
+	assert_int_equal(readable(PV_REC_CONFIG, big, sizeof(big), "CONFIG of 262145 bytes"),
+			 -E2BIG);
+	assert_int_equal(readable(PV_REC_MEMORY_MAP, runs, 2 * sizeof(runs[0]), NULL), 0);
+	assert_int_equal(readable(PV_REC_MEMORY_MAP, runs, sizeof(runs), "not in order"), -EINVAL);
+	assert_int_equal(readable(PV_REC_HVM_PARAMS, params, sizeof(params[0]), NULL), 0);
+	assert_int_equal(readable(PV_REC_HVM_PARAMS, params, sizeof(params), "not in order"),
+			 -EINVAL);
+	assert_int_equal(readable(PV_REC_STORE, NULL, 0, NULL), 0);
+	assert_int_equal(readable(PV_REC_STORE, &node, 16, NULL), 0);
+	node.text[3] = '!';
+	assert_int_equal(readable(PV_REC_STORE, &node, 16, "path is none"), -EINVAL);
+	assert_int_equal(readable(0x77, "", 0, "unknown type"), -E2BIG);
 }
 
 int main(void)
@@ -771,7 +819,7 @@ int main(void)
 		cmocka_unit_test(test_order),	cmocka_unit_test(test_content),
 		cmocka_unit_test(test_length),	cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_end),	cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full),	cmocka_unit_test(test_readable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
