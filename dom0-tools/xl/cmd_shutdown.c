@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "bootloader.h"
-#include "xl.h"
+#include "suspend.h"
 
 /* A guest that has not taken the request by then is named, and is no longer a reason to wait. */
 #ifndef ANSWER_MS
@@ -112,6 +112,9 @@ static void ask(struct request *r, struct target *t)
 		t->stage = TAKEN;
 		return;
 	}
+	/* Whoever saves it is waited for: it goes on, or is gone. */
+	if (suspend_done(&r->info))
+		return;
 	if (r->info.flags & XEN_DOMINF_shutdown) {
 		t->corpse = true;
 		t->stage = TAKEN;
@@ -134,7 +137,7 @@ static void look_for_answer(struct request *r, struct target *t)
 {
 	char *left;
 
-	if (is_gone(r, t) || r->info.flags & XEN_DOMINF_shutdown) {
+	if (is_gone(r, t) || (r->info.flags & XEN_DOMINF_shutdown && !suspend_done(&r->info))) {
 		t->stage = TAKEN;
 		return;
 	}
@@ -155,7 +158,8 @@ static void name_silent(struct request *r, struct target *t)
 		return;
 	t->named = true;
 	if (t->stage == TO_ASK)
-		xl_error("'%s' is not ready to be asked: it is still being made", t->name);
+		xl_error("'%s' is not ready to be asked: it is still being made, or is being saved",
+			 t->name);
 	else if (paused)
 		xl_error("'%s' is paused: it does not see the request to %s before it is unpaused",
 			 t->name, r->what);
@@ -202,7 +206,8 @@ static void look_for_end(struct request *r, struct target *t)
 		t->gone = true;
 		t->stage = DONE;
 		r->went = xl_now();
-	} else if (r->info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)) {
+	} else if (r->info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying) &&
+		   !suspend_done(&r->info)) {
 		look_at_corpse(r, t);
 	}
 }

@@ -27,6 +27,7 @@ enum xl_action {
 
 struct boot_dir;
 struct xl_oci;
+struct saved;
 
 struct xl_config {
 	struct cfg tree; /* for messages about keys, also later */
@@ -42,6 +43,8 @@ struct xl_config {
 	char *reader_dir,
 		*reader_for; /* of a guest that is bootloader.c's: its files, and whose kernel it reads */
 	struct xl_oci *oci; /* the guest is an OCI image (oci.h); NULL: it is none */
+	struct saved *
+		saved; /* it goes on from this stream (saved.h), for domain_create(); NULL: it begins with its kernel */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	char *pool; /* its CPU pool's name or number; NULL: Pool-0 */

@@ -25,6 +25,7 @@
 #endif
 
 #define NUDGE_MS 1000
+#define SPEC_MAX 4000 /* of the 4096 bytes of a node */
 
 static const struct device_kind *const kinds[] = { &device_vbd, &device_vif };
 
@@ -187,6 +188,9 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *
 	snprintf(back, sizeof(back), "%u", d->backend);
 	ok = st_write(xl, t, d->be, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name,
 		      d->devid);
+	/* One that is too long for xenstore cannot be made again by this, and is no worse for it now. */
+	if (strlen(spec->text) < SPEC_MAX)
+		ok = ok && st_write(xl, t, spec->text, XL_SPEC, d->domid, d->kind->name, d->devid);
 
 	ok = ok && st_dir(xl, t, d->domid, d->backend, "%s", fe);
 	ok = ok && st_write(xl, t, d->be, "%s/backend", fe);
@@ -291,6 +295,7 @@ static int connect_script(struct xl *xl, struct xl_config *cfg, struct device_wo
 static void release(struct device_work *w)
 {
 	free(w->d.be);
+	free(w->spec.text);
 	w->release(w);
 }
 
@@ -468,6 +473,7 @@ static void finish(struct xl *xl, struct device *d)
 	/* See backends.c: another device may get the same number. */
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/lost/%s/%u", d->domid, d->kind->name, d->devid);
 	st_remove(xl, XBT_NULL, XL_FOREIGN, d->domid, d->kind->name, d->devid);
+	st_remove(xl, XBT_NULL, XL_SPEC, d->domid, d->kind->name, d->devid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u/device/%s/%u", d->domid, d->kind->name, d->devid);
 }
 

@@ -37,6 +37,7 @@ struct device_spec {
 	unsigned int devid;
 	int line; /* in the config */
 	const char *label; /* for messages */
+	char *text; /* it in the language of xl.cfg; freed by device.c */
 	const char *script; /* absolute */
 	uint32_t backend; /* a driver domain; 0: dom0 */
 	const void *of_kind; /* struct xl_nic, device_disk.c's struct disk */
@@ -69,6 +70,9 @@ int hotplug_run(const struct device *d, const char *script, const char *verb);
 /* The same in two halves, so that others run beside it. */
 int hotplug_start(const struct device *d, const char *script, const char *verb, struct hotplug *h);
 int hotplug_finish(const struct device *d, const char *script, const char *verb, struct hotplug *h);
+
+/* What a guest's device was made from: for whoever makes it once more, elsewhere. */
+#define XL_SPEC XL_PRIVATE "/%u/spec/%s/%u"
 
 /* --- device.c -------------------------------------------------------------------------------- */
 

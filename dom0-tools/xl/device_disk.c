@@ -324,6 +324,7 @@ static int begin_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid,
 		.spec = { .devid = d->devid,
 			  .line = d->line,
 			  .label = d->target,
+			  .text = disk_format(d),
 			  .script = dw->script,
 			  .of_kind = &dw->disk },
 		.made = made,
@@ -338,6 +339,7 @@ static int begin_medium(struct xl *xl, struct xl_config *cfg, uint32_t domid,
 	}
 	dw->w.spec.backend = dw->disk.backend;
 	if (rc) {
+		free(dw->w.spec.text);
 		release(&dw->w);
 		return -1;
 	}

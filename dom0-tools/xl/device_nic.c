@@ -178,6 +178,7 @@ int device_begin_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const
 		.devid = n->devid,
 		.line = n->line,
 		.label = xl_sprintf("interface %u", n->devid),
+		.text = nic_format(n),
 		.script = script_path(n),
 		.of_kind = n,
 	};
@@ -187,6 +188,7 @@ int device_begin_nic(struct xl *xl, struct xl_config *cfg, uint32_t domid, const
 	else if (n->have_mac) /* Which is to look at all interfaces that there are. */
 		warn_of_twin(xl, cfg, domid, n);
 	if (rc) {
+		free(w->spec.text);
 		release(w);
 		return -1;
 	}

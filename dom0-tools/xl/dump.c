@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,15 +17,19 @@
 
 #include "dump.h"
 #include "record.h"
+#include "suspend.h"
 
 #define MAGIC 0x44554d31 /* "DUM1" */
 #define PREFIX "dump."
 #define NOTE_MS 500 /* whoever undoes another's has its lock for a moment */
 
+#define GUEST_PAUSED 1u /* by who is killed */
+#define GUEST_STAYS 2u /* once the file has its name */
+
 struct note {
 	uint32_t magic, domid;
 	uint8_t handle[16];
-	uint32_t paused;
+	uint32_t guest; /* GUEST_* */
 	char part[PATH_MAX];
 };
 
@@ -37,11 +42,24 @@ static bool read_note(int fd, struct note *n)
 /* The note's lock is held; then it goes. */
 static void undo(struct xl *xl, const struct note *n)
 {
-	if (n->paused && domain_is(xl, n->domid, n->handle))
+	struct xen_domctl_getdomaininfo info;
+	bool there = domain_is(xl, n->domid, n->handle);
+
+	/* Half a file has no name yet: so there is no second guest that could go on. */
+	if (unlink(n->part) && n->guest & GUEST_STAYS) {
+		if (there)
+			xl_error("who saved domain %u was killed behind the last byte: all of it "
+				 "is in %.*s, and the guest stays paused; xl destroy it, or remove "
+				 "the file and xl unpause it",
+				 n->domid, (int)(strrchr(n->part, '.') - n->part), n->part);
+		return;
+	}
+	if (there && !pv_domain_info(xl->pv, n->domid, &info) && suspend_done(&info))
+		suspend_cancel(xl, n->domid);
+	if (n->guest & GUEST_PAUSED && there)
 		pv_domain_unpause(xl->pv, n->domid);
-	unlink(n->part);
-	xl_error("who wrote the core of domain %u was killed: %s goes%s", n->domid, n->part,
-		 n->paused ? ", and the guest goes on" : "");
+	xl_error("who wrote the core or the state of domain %u was killed: %s goes%s", n->domid,
+		 n->part, n->guest & GUEST_PAUSED ? ", and the guest goes on" : "");
 }
 
 static char *absolute(const char *path)
@@ -78,6 +96,30 @@ static int open_note(uint32_t domid)
 	return fd;
 }
 
+/* Without a note nobody undoes it, which is no reason to have no core. 0 or -EIO. */
+static int note_guest(const struct dump *d, uint32_t guest)
+{
+	ssize_t n = sizeof(guest);
+
+	if (d->fd >= 0)
+		n = pwrite(d->fd, &guest, sizeof(guest), offsetof(struct note, guest));
+	return n == sizeof(guest) ? 0 : -EIO;
+}
+
+int dump_pause(struct xl *xl, struct dump *d)
+{
+	struct xen_domctl_getdomaininfo info = { 0 };
+	int rc = pv_domain_info(xl->pv, d->domid, &info);
+
+	/* Who is paused stays so: its lock is held, and nobody takes that back meanwhile. */
+	if (rc || info.flags & XEN_DOMINF_paused)
+		return rc;
+	note_guest(d, GUEST_PAUSED);
+	rc = pv_domain_pause(xl->pv, d->domid);
+	d->paused = !rc;
+	return rc;
+}
+
 int dump_begin(struct xl *xl, uint32_t domid, const char *path, bool pause, struct dump *d)
 {
 	struct xen_domctl_getdomaininfo info = { 0 };
@@ -91,24 +133,23 @@ int dump_begin(struct xl *xl, uint32_t domid, const char *path, bool pause, stru
 	if (d->fd >= 0 && read_note(d->fd, &n))
 		undo(xl, &n);
 	rc = pv_domain_info(xl->pv, domid, &info);
-	/* Who is paused stays so: its lock is held, and nobody takes that back meanwhile. */
-	d->paused = !rc && pause && !(info.flags & XEN_DOMINF_paused);
 	memset(&n, 0, sizeof(n));
 	n.magic = MAGIC;
 	n.domid = domid;
-	n.paused = d->paused;
 	memcpy(n.handle, info.handle, sizeof(n.handle));
 	snprintf(n.part, sizeof(n.part), "%s", d->part);
-	/* Without a note nobody undoes it, which is no reason to have no core. */
 	if (d->fd >= 0 && pwrite(d->fd, &n, sizeof(n), 0) != sizeof(n))
 		errno = 0;
-	if (!rc && d->paused) {
-		rc = pv_domain_pause(xl->pv, domid);
-		d->paused = !rc;
-	}
+	if (!rc && pause)
+		rc = dump_pause(xl, d);
 	if (rc)
 		dump_end(xl, d);
 	return rc;
+}
+
+int dump_keep(struct dump *d)
+{
+	return note_guest(d, GUEST_STAYS | (d->paused ? GUEST_PAUSED : 0));
 }
 
 void dump_end(struct xl *xl, struct dump *d)
@@ -125,7 +166,8 @@ void dump_end(struct xl *xl, struct dump *d)
 	free(d->part);
 }
 
-static void sweep_one(const char *name)
+/* Its domain's lock is held. */
+static void undo_note(const char *name)
 {
 	char *path = xl_sprintf(RECORD_DIR "/%s", name);
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -144,6 +186,39 @@ static void sweep_one(const char *name)
 	if (fd >= 0)
 		close(fd);
 	free(path);
+}
+
+/* Its writer lives. */
+static bool is_held(const char *name)
+{
+	char *path = xl_sprintf(RECORD_DIR "/%s", name);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB);
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return held;
+}
+
+/* Whoever has the domain's lock for longer may be about to undo it himself; else the next look is soon enough. */
+static void sweep_one(const char *name)
+{
+	uint32_t domid = strtoul(name + strlen(PREFIX), NULL, 10);
+	int64_t end = xl_now() + NOTE_MS;
+	int lock;
+
+	if (is_held(name))
+		return;
+	while (xl_domain_locked(domid)) {
+		if (xl_now() > end)
+			return;
+		xl_sleep(10);
+	}
+	lock = xl_lock_domain(domid);
+	if (lock >= 0)
+		undo_note(name);
+	xl_unlock_domain(lock, domid);
 }
 
 void dump_sweep(void)

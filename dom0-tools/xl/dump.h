@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest whose core is being written: whoever writes it may be killed, and leaves neither a guest that is paused nor half a file
+ * A guest whose core or state is being written: whoever writes it may be killed, and leaves neither a guest that is paused or suspended nor half a file
  * (xl minder, or the next one who writes that guest's, sees to it).
  */
 #ifndef XL_DUMP_H
@@ -17,6 +17,13 @@ struct dump {
 
 /* The domain's lock is held until dump_end(). @pause: unless it is paused already. 0 or -errno, then without dump_end(). */
 int dump_begin(struct xl *xl, uint32_t domid, const char *path, bool pause, struct dump *d);
+/* What @pause does, later. 0 or -errno; dump_end() is due as before. */
+int dump_pause(struct xl *xl, struct dump *d);
+/*
+ * From here on the file is the guest, once it has its name: a guest that dump_begin() paused is not let go then by who undoes this,
+ * and nobody has two of it. 0 or -EIO.
+ */
+int dump_keep(struct dump *d);
 void dump_end(struct xl *xl, struct dump *d);
 /* Undoes what the killed have left. */
 void dump_sweep(void);

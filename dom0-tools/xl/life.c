@@ -19,6 +19,7 @@
 #include "next.h"
 #include "oci.h"
 #include "pools.h"
+#include "saved.h"
 #include "usage.h"
 
 #define FREE_WAIT_MS 10000
@@ -104,6 +105,9 @@ static int check_files(struct creation *k)
 	uint64_t ramdisk_size;
 	int bad = 0;
 
+	/* All that it has of the others is in its memory. */
+	if (cfg->saved)
+		return check_devices(cfg);
 	if (kernel_open(cfg, &k->image, &err)) {
 		config_error(cfg, "kernel", 0, "%s", err.text);
 		bad = 1;
@@ -320,6 +324,7 @@ static bool write_domain(struct creation *k, xs_transaction_t t)
 	ok = ok && st_write(k->xl, t, text, XL_PRIVATE "/%u/memory", id);
 	ok = ok && write_number(k, t, 1, "control/platform-feature-multiprocessor-suspend");
 	ok = ok && write_number(k, t, 1, "control/platform-feature-xs_reset_watches");
+	ok = ok && (!cfg->saved || saved_generation(k->xl, t, id));
 	for (i = 0; ok && i < cfg->maxvcpus; i++)
 		ok = st_write(k->xl, t, i < cfg->vcpus ? "online" : "offline",
 			      "/local/domain/%u/cpu/%u/availability", id, i);
@@ -598,14 +603,17 @@ static int build(struct creation *k)
 	g->ramdisk_path = k->cfg->ramdisk;
 	g->cmdline = k->cfg->cmdline;
 	g->name = k->cfg->name;
-	rc = pv_guest_build(k->xl->pv, g, &err);
-	if (rc) {
+	rc = k->cfg->saved ? saved_memory(k->xl, k->cfg->saved, g) :
+			     pv_guest_build(k->xl->pv, g, &err);
+	if (rc && !k->cfg->saved)
 		xl_error("%s: %s", k->cfg->name, err.text);
+	if (rc)
 		return rc;
-	}
 	/* It has its name, UUID and memory: others may look for theirs. */
 	xl_unlock(k->lock);
 	k->lock = -1;
+	if (k->cfg->saved && saved_fill(k->xl, k->cfg->saved, g))
+		return -1;
 	if (add_devices(k))
 		return -1;
 	if (in_transaction(k, late))
@@ -613,6 +621,8 @@ static int build(struct creation *k)
 	/* Now xenstored and xenconsoled see it. */
 	if (!xs_introduce_domain(k->xl->xs, g->domid, GUEST_XENSTORE_PFN, g->store_port))
 		return xl_error("xenstored does not take the domain: %s", strerror(errno));
+	if (k->cfg->saved && saved_watch(k->xl, k->cfg->saved, g->domid))
+		return -1;
 	if (channels_await(k->xl, k->cfg, g->domid))
 		return -1;
 	return xl_interrupted ? xl_error("interrupted") : 0;

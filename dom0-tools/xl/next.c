@@ -47,16 +47,10 @@ static void read_said(struct xl *xl, uint32_t domid, struct said *s)
 
 /* --- the file -------------------------------------------------------------------------------- */
 
-static void put_value(FILE *f, const struct cfg_value *v)
+void next_put_string(FILE *f, const char *p)
 {
-	const char *p;
-
-	if (v->number) {
-		fputs(v->text, f);
-		return;
-	}
 	fputc('"', f);
-	for (p = v->text; *p; p++) {
+	for (; *p; p++) {
 		if (*p == '\n' || *p == '\t') {
 			fputs(*p == '\n' ? "\\n" : "\\t", f);
 			continue;
@@ -66,6 +60,14 @@ static void put_value(FILE *f, const struct cfg_value *v)
 		fputc(*p, f);
 	}
 	fputc('"', f);
+}
+
+static void put_value(FILE *f, const struct cfg_value *v)
+{
+	if (v->number)
+		fputs(v->text, f);
+	else
+		next_put_string(f, v->text);
 }
 
 static void put_config(FILE *f, const struct xl_config *cfg)
@@ -137,6 +139,27 @@ static bool is_updated(uint32_t domid, struct said *s)
 		fclose(f);
 	free(path);
 	return yes;
+}
+
+bool next_is_updated(uint32_t domid)
+{
+	struct said s;
+
+	return is_updated(domid, &s);
+}
+
+char *next_text(const struct xl_config *cfg)
+{
+	size_t n = 0;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		abort();
+	put_config(f, cfg);
+	if (fclose(f))
+		abort();
+	return text;
 }
 
 void next_publish(uint32_t domid, const struct xl_config *cfg)

@@ -5,6 +5,8 @@
 #ifndef XL_NEXT_H
 #define XL_NEXT_H
 
+#include <stdio.h>
+
 #include "xl.h"
 
 #define XL_NEXT_FILE XL_RUN_DIR "/config-%u"
@@ -17,6 +19,12 @@ int next_make_absolute(struct xl_config *cfg);
  */
 void next_publish(uint32_t domid, const struct xl_config *cfg);
 void next_forget(uint32_t domid);
+/* Has next_update() been called for this domain? Then what it was made from is not known from its file. */
+bool next_is_updated(uint32_t domid);
+/* A string in xl.cfg's language, quotes included. */
+void next_put_string(FILE *f, const char *text);
+/* A configuration as its file has it. The caller frees. */
+char *next_text(const struct xl_config *cfg);
 /* A configuration as a file, in one step. 0 or -errno. */
 int next_save(const char *path, const struct xl_config *cfg);
 /* That its next life is to have @cfg, whose paths are absolute. */

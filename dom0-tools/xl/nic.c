@@ -357,7 +357,21 @@ int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)
 		snprintf(n->bridge, NIC_NAME_LEN, "%s", NIC_BRIDGE);
 	if (!n->script)
 		n->script = words_copy(NIC_SCRIPT);
+	n->spec = words_copy(spec);
 	return 0;
+}
+
+char *nic_format(const struct xl_nic *n)
+{
+	const char *spec = n->spec ? n->spec : "";
+	char mac[NIC_MAC_LEN], *text;
+
+	if (n->have_mac)
+		return words_copy(spec);
+	nic_mac_format(n->mac, mac);
+	if (asprintf(&text, "mac=%s%s%s", mac, *spec ? "," : "", spec) < 0)
+		abort();
+	return text;
 }
 
 void nic_free(struct xl_nic *n)
@@ -365,5 +379,6 @@ void nic_free(struct xl_nic *n)
 	free(n->script);
 	free(n->ip);
 	free(n->backend);
-	n->script = n->ip = n->backend = NULL;
+	free(n->spec);
+	n->script = n->ip = n->backend = n->spec = NULL;
 }

@@ -31,12 +31,15 @@ struct xl_nic {
 	bool untrusted; /* the front end is told not to trust the back end */
 	uint64_t rate_bytes; /* in each interval; 0 = no limit */
 	uint32_t rate_usec;
+	char *spec; /* as given; NULL: nobody has */
 	int line; /* in the config, for messages */
 };
 
 /* 0, or -1 with a message in @msg. */
 int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size);
 void nic_free(struct xl_nic *n);
+/* The specification that means this interface with this address. The caller frees. */
+char *nic_format(const struct xl_nic *n);
 
 /* An address of Xen's OUI, 00:16:3e. -1 when there are no random numbers. */
 int nic_random_mac(uint8_t mac[6]);

@@ -21,6 +21,7 @@
 #include "next.h"
 #include "scope.h"
 #include "supervise.h"
+#include "suspend.h"
 #include "usage.h"
 
 #include <xen/sched.h>
@@ -359,8 +360,30 @@ static int look(struct life *l, unsigned int *reason)
 	if (!(info.flags & XEN_DOMINF_shutdown))
 		return -1;
 	*reason = domain_reason(&info);
-	/* Suspended is not ended; whoever suspends a guest looks after it. */
+	/* Suspended is not ended; whoever suspends a guest looks after it, and while he does has its lock. */
 	return *reason == SHUTDOWN_suspend ? -1 : 0;
+}
+
+static bool stands_still(const struct life *l)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	return !pv_domain_info(l->xl->pv, l->domid, &info) && suspend_done(&info) &&
+	       !(info.flags & XEN_DOMINF_paused);
+}
+
+/* One that nobody saves, because he was killed, or it was too late for him, or nobody had asked for it. */
+static void let_go_on(struct life *l)
+{
+	int lock;
+
+	if (!stands_still(l) || xl_domain_locked(l->domid))
+		return;
+	/* Somebody may have been at it between the two looks; of one that runs no register is to change. */
+	lock = xl_lock_domain(l->domid);
+	if (lock >= 0 && life_is_ours(l) && stands_still(l) && !suspend_cancel(l->xl, l->domid))
+		life_note("it has suspended itself, and nobody saves it: it goes on");
+	xl_unlock_domain(lock, l->domid);
 }
 
 /* Until something may have happened, or the next look is due. False: xenstored is away. */
@@ -394,6 +417,8 @@ static int wait_for_end(struct life *l, unsigned int *reason)
 		}
 		due = xl_now() >= l->due;
 		take_stock(l, due);
+		if (due)
+			let_go_on(l);
 		/* An unbound driver raises no event. */
 		if (due && !backends && l->devices)
 			backends = backends_suspect(l->xl, l->domid);

@@ -104,6 +104,16 @@ const struct command commands[] = {
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
 	  "-n NUM                  The console's number: 0, or a channel's (xl channel-list).\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
+	{ "save", cmd_save, "[-c|-p] <Domain> <CheckpointFile> [<ConfigFile>]",
+	  "Save a domain state to restore later",
+	  "-c                      Leave domain running after creating the snapshot.\n"
+	  "-p                      Leave domain paused after creating the snapshot.\n"
+	  "ConfigFile              Goes into the file, instead of what the domain was made from.\n" },
+	{ "restore", cmd_restore, "[-p] [-e] [<ConfigFile>] <CheckpointFile>",
+	  "Restore a domain from a saved state",
+	  "-p                      Do not unpause domain after restoring it.\n"
+	  "-e                      Do not wait in the background for the death of the domain.\n"
+	  "ConfigFile              Counts instead of the one in the saved state.\n" },
 	{ "dump-core", cmd_dump_core, "[-L|-C|-R] <Domain> <filename>", "Core dump a domain",
 	  "-L, --live              Do not stop the guest meanwhile.\n"
 	  "-C, --crash             End it as crashed afterwards.\n"

@@ -4,7 +4,8 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
- * has no back ends, driver* has some for others, late* has one that connects once more when it is asked to close, lost* loses its disk's back end, *.boot does what the test's script $BOOT_HOOK says.
+ * has no back ends, driver* has some for others, late* has one that connects once more when it is asked to close, lost* loses its disk's back end, sleep* offers to suspend itself and does,
+ * but sleepless* only takes the request, sleepodd* writes another one in its place, and sleepdeaf* does not even do that, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -265,6 +266,15 @@ static void processors(struct fake_domain *d, const char *dir, const char *name)
 	d->online = n;
 }
 
+static void suspend(struct fake_domain *d, const char *dir, const char *name)
+{
+	bool odd = !strncmp(name, "sleepodd", 8);
+
+	put(dir, "control/shutdown", odd ? "odd" : "");
+	if (!odd && strncmp(name, "sleepless", 9))
+		end(d, SHUTDOWN_suspend);
+}
+
 /* xenconsoled's part of channels: a socket called refused cannot be made, and a mute guest's are not looked at. */
 static void channels(unsigned int domid)
 {
@@ -323,6 +333,8 @@ static void one_guest(struct fake_domain *d)
 		else if (!strncmp(name, "again", 5) || (!strncmp(name, "boot", 4) && boots++ < 2))
 			end(d, SHUTDOWN_reboot);
 	}
+	if (!strncmp(name, "sleep", 5) && is(dir, "control/feature-suspend", ""))
+		put(dir, "control/feature-suspend", "1");
 	balloon(d, dir, name);
 	processors(d, dir, name);
 	request = get(dir, "control/sysrq");
@@ -335,9 +347,14 @@ static void one_guest(struct fake_domain *d)
 	}
 	free(request);
 	request = get(dir, "control/shutdown");
-	if (request && *request && strncmp(name, "deaf", 4) && !(d->flags & XEN_DOMINF_paused)) {
-		put(dir, "control/shutdown", "");
-		end(d, strcmp(request, "reboot") ? SHUTDOWN_poweroff : SHUTDOWN_reboot);
+	if (request && *request && strncmp(name, "deaf", 4) && strncmp(name, "sleepdeaf", 9) &&
+	    !(d->flags & XEN_DOMINF_paused)) {
+		if (!strcmp(request, "suspend"))
+			suspend(d, dir, name);
+		else if (strcmp(request, "odd")) {
+			put(dir, "control/shutdown", "");
+			end(d, strcmp(request, "reboot") ? SHUTDOWN_poweroff : SHUTDOWN_reboot);
+		}
 	}
 	free(request);
 	free(name);

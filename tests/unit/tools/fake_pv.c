@@ -4,12 +4,14 @@
  * Owns fault injection: the n-th call fails, and the test looks at what xl leaves behind.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include <pavise.h>
 
 #include "fake.h"
 
+#include <xen/sched.h>
 #include <xen/version.h>
 
 struct pv {
@@ -91,6 +93,8 @@ int pv_domain_destroy(struct pv *pv, uint32_t domid)
 {
 	struct fake_domain *d = find(pv, domid);
 
+	if (getenv("FAKE_KILL")) /* who does this gets no further */
+		raise(SIGKILL);
 	if (!d)
 		return -ESRCH;
 	if (d->held) {
@@ -106,6 +110,8 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 {
 	struct fake_domain *d = find(pv, domid);
 
+	if (getenv("FAKE_KILL_PAUSE"))
+		raise(SIGKILL);
 	if (!d)
 		return -ESRCH;
 	__atomic_fetch_add(&d->pauses, 1, __ATOMIC_SEQ_CST);
@@ -551,6 +557,159 @@ int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_
 	ctx->user_regs.sp = 0xffffffd600001000ULL;
 	ctx->user_regs.t6 = 31;
 	ctx->satp = 8ULL << 60 | FAKE_ROOT;
+	return 0;
+}
+
+/* --- saved domains: RAM is what write_page() says, but for the rings, which are zeros --- */
+
+#include <xen/hvm/save.h>
+
+static bool is_ring(uint64_t gfn)
+{
+	return gfn == GUEST_CONSOLE_PFN || gfn == GUEST_XENSTORE_PFN;
+}
+
+static bool is_ram(const struct fake_domain *d, uint64_t gfn)
+{
+	uint64_t first = GUEST_RAM0_BASE >> PV_PAGE_SHIFT;
+
+	return is_ring(gfn) || (gfn >= first && gfn < first + d->pages - 2);
+}
+
+static bool is_suspended(const struct fake_domain *d)
+{
+	return d->flags & XEN_DOMINF_shutdown &&
+	       (d->flags >> XEN_DOMINF_shutdownshift & 255) == SHUTDOWN_suspend;
+}
+
+int pv_memory_map(struct pv *pv, uint32_t domid, uint64_t *gfn, struct pavise_memory_run *runs,
+		  unsigned int n)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (broken(pv) || n < 2 || *gfn)
+		return -EFAULT;
+	runs[0] = (struct pavise_memory_run){ .gfn = GUEST_CONSOLE_PFN, .pages = 2 };
+	runs[1] = (struct pavise_memory_run){ .gfn = GUEST_RAM0_BASE >> PV_PAGE_SHIFT,
+					      .pages = d->pages - 2 };
+	return 2;
+}
+
+int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n, void *pages,
+		   uint8_t *kind)
+{
+	static const uint64_t zeros[512];
+	uint64_t *page;
+	unsigned int i;
+
+	if (broken(pv) || n > PV_MEMORY_BATCH)
+		return -EFAULT;
+	for (i = 0; i < n; i++) {
+		page = (uint64_t *)pages + i * 512;
+		memset(page, 0, PV_PAGE_SIZE);
+		/* What a suspended one has in that is nobody's any more. */
+		if (!is_ring(gfns[i]) ||
+		    (gfns[i] == GUEST_XENSTORE_PFN && is_suspended(find(pv, domid))))
+			write_page(page, gfns[i]);
+		kind[i] = memcmp(page, zeros, PV_PAGE_SIZE) ? PV_PAGE_DATA : PV_PAGE_ZERO;
+		if (!is_ram(find(pv, domid), gfns[i]) ||
+		    (getenv("FAKE_HOLE") && gfns[i] == GUEST_RAM0_BASE >> PV_PAGE_SHIFT))
+			kind[i] = PV_PAGE_HOLE;
+	}
+	return 0;
+}
+
+/* Nothing is kept: what was read is to be written again. */
+int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
+		    const void *pages)
+{
+	uint64_t page[512];
+	unsigned int i;
+
+	if (broken(pv) || n > PV_MEMORY_BATCH)
+		return -EFAULT;
+	for (i = 0; i < n; i++) {
+		if (!is_ram(find(pv, domid), gfns[i]))
+			return -ENOENT;
+		memset(page, 0, sizeof(page));
+		if (!is_ring(gfns[i]))
+			write_page(page, gfns[i]);
+		if (memcmp(page, (const uint8_t *)pages + i * PV_PAGE_SIZE, PV_PAGE_SIZE))
+			return -EILSEQ;
+		__atomic_add_fetch(&find(pv, domid)->written, 1, __ATOMIC_SEQ_CST);
+	}
+	return 0;
+}
+
+struct fake_state {
+	struct hvm_save_descriptor head;
+	struct hvm_riscv_domain domain;
+	struct hvm_save_descriptor end;
+};
+
+/* A cancelled one knows that nothing has happened. */
+int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled)
+{
+	struct fake_domain *d = find(pv, domid);
+
+	if (broken(pv))
+		return -EFAULT;
+	if (!cancelled || !is_suspended(d))
+		return -EINVAL;
+	d->flags &= ~(XEN_DOMINF_shutdown | 255u << XEN_DOMINF_shutdownshift);
+	d->flags |= XEN_DOMINF_blocked;
+	return 0;
+}
+
+int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size)
+{
+	struct fake_state s = { .head = { HVM_SAVE_DOMAIN, 0, sizeof(s.domain) },
+				.domain = { .magic = HVM_DOMAIN_MAGIC,
+					    .timebase_frequency = 10000000,
+					    .store_pfn = GUEST_XENSTORE_PFN,
+					    .store_evtchn = 1,
+					    .console_pfn = GUEST_CONSOLE_PFN,
+					    .console_evtchn = 2 } };
+	struct fake_domain *d = find(pv, domid);
+	const char *rc = getenv("FAKE_STATE");
+	static uint64_t gets;
+
+	s.domain.max_vcpus = d->vcpus;
+	s.domain.ticks = ++gets;
+	if (is_suspended(d)) {
+		s.domain.flags = HVM_DOMAIN_SUSPENDED;
+		s.domain.store_evtchn = s.domain.console_evtchn = 0;
+	}
+	if (broken(pv))
+		return -EFAULT;
+	if (rc)
+		return -atoi(rc);
+	if (!(d->flags & XEN_DOMINF_paused))
+		return -EBUSY;
+	if (buf)
+		memcpy(buf, &s, sizeof(s));
+	*size = sizeof(s);
+	return 0;
+}
+
+int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t size)
+{
+	struct fake_domain *d = find(pv, domid);
+	struct fake_state s;
+
+	if (broken(pv))
+		return -EFAULT;
+	if (size != sizeof(s))
+		return -EINVAL;
+	memcpy(&s, buf, sizeof(s));
+	/* Of the time right behind the pause: the second call, for the first one asks for its size only. */
+	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC ||
+	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2)
+		return -EINVAL;
+	if (!(s.domain.flags & HVM_DOMAIN_SUSPENDED))
+		d->ports = 2;
+	__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);
+	fake_run(d);
 	return 0;
 }
 

@@ -50,6 +50,10 @@ gives "" cpupool-cpu-add Pool-0 ""
 gives "alpha" cpupool-migrate al
 gives "Pool-0" cpupool-migrate alpha ""
 gives "there/guest.cfg" cpupool-create there/guest.c
+gives "alpha" save al
+gives "there/guest.cfg" save alpha there/guest.c
+gives "there/guest.img" restore there/guest.i
+gives "-c" save -c
 gives "-a" shutdown -a
 gives "" frobnicate ""
 gives "" frobnicate -

@@ -160,7 +160,7 @@ goes_on() { ! half && [ "$(state_of b)" = -b---- ]; }
 kill_dump
 check "killed, it leaves half a file" half
 check "and the guest paused" paused
-says 1 "who wrote the core of domain" xl minder b
+says 1 "who wrote the core or the state of domain" xl minder b
 check "which is put in order" goes_on
 kill_dump
 check "killed once more" half

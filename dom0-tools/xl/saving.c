@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The stream of a guest that is being saved (saving.h, docs/save-format.md).
+ * Owns which of its nodes in xenstore go along: those that are its own.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "saving.h"
+
+#include <xen/hvm/params.h>
+
+#define STORE_MAX (1u << 20)
+
+/* --- what STORE will have -------------------------------------------------------------------- */
+
+int saving_add(struct saving *s, const struct pv_stream_node *h, const char *path,
+	       const char *value, struct pv_err *err)
+{
+	uint32_t size = (sizeof(*h) + h->path_length + h->value_length + 7) & ~7u;
+	uint8_t *to;
+
+	if (!s->store)
+		s->store = calloc(1, STORE_MAX);
+	if (!s->store)
+		abort();
+	if (STORE_MAX - s->store_size < size)
+		return pv_fail(err, -E2BIG, "the guest has too many nodes and watches in xenstore");
+	to = s->store + s->store_size;
+	memcpy(to, h, sizeof(*h));
+	memcpy(to + sizeof(*h), path, h->path_length);
+	memcpy(to + sizeof(*h) + h->path_length, value, h->value_length);
+	s->store_size += size;
+	return 0;
+}
+
+/* What no reader would take is no file: the guest is to go on. */
+static int put(struct saving *s, uint32_t type, const void *body, size_t length)
+{
+	int rc = pv_stream_readable(type, body, length, &s->err);
+
+	return rc ? rc :
+		    pv_stream_put(&s->out, type, &(struct iovec){ (void *)body, length }, 1,
+				  &s->err);
+}
+
+static int put_memory(struct saving *s, struct progress *p)
+{
+	static uint8_t pages[PV_STREAM_BATCH * PV_PAGE_SIZE];
+	uint64_t gfns[PV_STREAM_BATCH];
+	uint8_t kind[PV_STREAM_BATCH];
+	uint64_t next, end;
+	unsigned int i, n;
+	int rc;
+
+	for (i = 0; i < s->nr_runs; i++) {
+		next = s->run[i].gfn;
+		end = next + s->run[i].pages;
+		while (next < end) {
+			for (n = 0; n < PV_STREAM_BATCH && next < end; n++)
+				gfns[n] = next++;
+			rc = pv_memory_read(s->xl->pv, s->domid, gfns, n, pages, kind);
+			if (rc)
+				return pv_fail(&s->err, rc, "cannot read the guest's memory: %s",
+					       strerror(-rc));
+			/* Somebody has taken it; restore refuses holes in the map. */
+			if (memchr(kind, PV_PAGE_HOLE, n))
+				return pv_fail(&s->err, -EAGAIN,
+					       "the guest's memory has changed under the copy");
+			rc = pv_stream_put_pages(&s->out, gfns, kind, n, pages, &s->err);
+			if (rc)
+				return rc;
+			if (xl_interrupted)
+				return pv_fail(&s->err, -EINTR, "interrupted");
+			progress_add(p, n * PV_PAGE_SIZE);
+		}
+	}
+	return 0;
+}
+
+static int put_params(struct saving *s)
+{
+	const struct pv_stream_param params[] = {
+		{ HVM_PARAM_STORE_PFN, s->domain.store_pfn },
+		{ HVM_PARAM_STORE_EVTCHN, s->domain.store_evtchn },
+		{ HVM_PARAM_CONSOLE_PFN, s->domain.console_pfn },
+		{ HVM_PARAM_CONSOLE_EVTCHN, s->domain.console_evtchn },
+	};
+
+	return put(s, PV_REC_HVM_PARAMS, params, sizeof(params));
+}
+
+/* Whose the node is, and what all others may: PV_NODE_*; 0: it is not the guest's. */
+static uint32_t node_flags(struct saving *s, const char *whole)
+{
+	unsigned int n = 0;
+	struct xs_permissions *p = xs_get_permissions(s->xl->xs, XBT_NULL, whole, &n);
+	uint32_t flags = 0;
+
+	if (p && n && p->id == s->domid)
+		flags = PV_NODE_GUESTS | (p->perms & XS_PERM_READ ? PV_NODE_READ : 0) |
+			(p->perms & XS_PERM_WRITE ? PV_NODE_WRITE : 0);
+	free(p);
+	return flags;
+}
+
+/* The guest's own nodes below @path. */
+static int collect(struct saving *s, const char *path)
+{
+	char *whole = xl_sprintf("/local/domain/%u/%s", s->domid, path), *value, **child, *below;
+	struct pv_stream_node h = { .flags = node_flags(s, whole) };
+	unsigned int n = 0, length = 0, i;
+	int rc = 0;
+
+	value = xs_read(s->xl->xs, XBT_NULL, whole, &length);
+	h.path_length = strlen(path);
+	h.value_length = length;
+	if (value && h.flags && saved_node(path, h.path_length))
+		rc = saving_add(s, &h, path, value, &s->err);
+	child = value && !rc ? st_list(s->xl, &n, "%s", whole) : NULL;
+	for (i = 0; i < n && !rc; i++) {
+		below = xl_sprintf("%s/%s", path, child[i]);
+		if (saved_node(below, strlen(below)))
+			rc = collect(s, below);
+		free(below);
+	}
+	free(child);
+	free(value);
+	free(whole);
+	return rc;
+}
+
+static int put_store(struct saving *s)
+{
+	static const char *const tops[] = { "data", "drivers", "feature", "attr", "control" };
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < pv_container_size(tops) && !rc; i++)
+		rc = collect(s, tops[i]);
+	return rc ? rc : put(s, PV_REC_STORE, s->store, s->store_size);
+}
+
+int saving_write(struct saving *s, int fd)
+{
+	_Alignas(8) uint8_t host[SAVED_HOST_MAX];
+	int n = saved_host(s->domain.timebase_frequency, host), rc;
+	long version = pv_version(s->xl->pv, 0, NULL, 0);
+	char *what = xl_sprintf("Saving %s", s->guest);
+	struct progress p;
+
+	progress_begin(&p, what, s->pages * PV_PAGE_SIZE);
+	rc = n < 0 ? n :
+		     pv_stream_begin(&s->out, fd, s->suspended ? PV_STREAM_SUSPENDED : 0,
+				     version >> 16, version & 0xffff, &s->err);
+	if (!rc)
+		rc = put(s, PV_REC_HOST, host, n);
+	if (!rc)
+		rc = put(s, PV_REC_CONFIG, s->config, strlen(s->config));
+	if (!rc)
+		rc = put(s, PV_REC_MEMORY_MAP, s->run, s->nr_runs * sizeof(*s->run));
+	if (!rc)
+		rc = put(s, PV_REC_STATIC_DATA_END, NULL, 0);
+	if (!rc)
+		rc = put_memory(s, &p);
+	if (!rc)
+		rc = put(s, PV_REC_HVM_CONTEXT, s->state, s->state_size);
+	if (!rc)
+		rc = put_params(s);
+	if (!rc)
+		rc = put_store(s);
+	if (!rc)
+		rc = pv_stream_put_end(&s->out, &s->err);
+	progress_end(&p);
+	free(what);
+	return rc;
+}
+
+void saving_free(struct saving *s)
+{
+	free(s->config);
+	free(s->state);
+	free(s->store);
+	free(s->run);
+}
