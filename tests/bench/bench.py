@@ -6,7 +6,7 @@ network I/O, and the hypervisor's size. docs/performance.md explains the figures
 usage: tests/bench/bench.py [--smoke] [PART...]
 
 parts: kvm (the same work under KVM, for the tables of os, block, net and wall), size, os, compile, hypercalls, calls (where
-single hypercalls spend their instructions), block, net, starts, wall, trace (where reads do), nettrace (where a stream does);
+single hypercalls spend their instructions), block, net, starts, save (xl save and xl restore), wall, trace (where reads do), nettrace (where a stream does);
 without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
@@ -450,6 +450,33 @@ def part_starts(smoke):
     return result
 
 
+def timed(m, command):
+    """Milliseconds between two lines of dom0's kernel log, one before the command and one behind it."""
+    m.run(f"echo bench begins > /dev/kmsg; {command}; echo bench ends > /dev/kmsg", 600)
+    begin, end = (float(re.findall(rf"^\[ *([0-9.]+)\] bench {word}", m.run("dmesg | tail -30"), re.M)[-1]) for word in ("begins", "ends"))
+    return (end - begin) * 1000
+
+
+def part_save(smoke):
+    progress("save and restore, instructions")
+    host = Host("save", True)
+    m = host.machine
+    host.config("saved", 'kernel = "/images/bench-start"\nmemory = 8\n')
+    m.run("xl create -q /run/saved.cfg", 60)
+    saves, restores = [], []
+    for _ in range(2 if smoke else 6):
+        saves.append(timed(m, "xl save saved /run/saved.file > /dev/null"))
+        restores.append(timed(m, "xl restore /run/saved.file"))
+    size = int(m.run("stat -c %s /run/saved.file"))
+    host.end()
+    # The first ones ever read the programs from the disk.
+    values = {"save": statistics.median(saves[1:]), "restore": statistics.median(restores[1:]), "bytes": size}
+    say("xl save and xl restore of a newlib guest of 8 MiB without devices, to a file on dom0's tmpfs: milliseconds, a million instructions each, of everyone (-icount)")
+    table(("", "ms", "goal"), [(f"xl {verb}", f"{values[verb]:,.1f}", f"{goal}" + "  MISSED" * (values[verb] > goal))
+                               for verb, goal in (("save", 30), ("restore", 20))] + [("the file (KiB)", f"{size // 1024:,}", "")])
+    return values
+
+
 def part_size(smoke):
     lines = int(subprocess.run([os.path.join(HERE, "sloc"), os.path.join(TOP, "hypervisor")], check=True, text=True,
                                stdout=subprocess.PIPE).stdout.split()[-1])
@@ -538,7 +565,7 @@ def part_nettrace(smoke):
     return trace_table("Where the first MiB of a TCP stream to dom0 spends its {total:,.0f} instructions (single-stepped; with the connection's making)", t)
 
 
-PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "compile": part_compile, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "wall": part_wall,
+PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "compile": part_compile, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "save": part_save, "wall": part_wall,
          "trace": part_trace, "nettrace": part_nettrace}
 
 

@@ -44,6 +44,14 @@ def test_bench_starts():
 
 
 @pytest.mark.full
+def test_bench_save():
+    lines, results = run("save")
+    assert any("xl restore" in line for line in lines)
+    # Its 8 MiB are zeros for the most part, and those that are not are in the file.
+    assert results["save"]["bytes"] > 1 << 14 and min(results["save"].values()) > 0
+
+
+@pytest.mark.full
 def test_bench_nettrace():
     """Both ends of the stream are told apart, and both copy it."""
     lines, results = run("nettrace")
