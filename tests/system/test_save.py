@@ -14,7 +14,7 @@ pytestmark = pytest.mark.grows
 DIR = "/images/saved"
 FILE = f"{DIR}/demo.save"
 DOM0 = "10.0.2.15"
-AWAY = 5  # seconds
+AWAY = 4  # seconds
 
 # A program that counts in its memory and on its disk, and one that sends its numbers over one connection.
 PROGRAMS = f"""
@@ -93,7 +93,7 @@ def test_goes_on(saver):
     m = saver
     begin(m)
     count = sent = 0
-    for _ in range(3):
+    for _ in range(2):
         count, sent = goes_on(m, count, sent)
         before, after, took = away(m, AWAY)
         own, up, date, steal = (y - x for x, y in zip(before, after))
