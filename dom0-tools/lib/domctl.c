@@ -234,3 +234,17 @@ int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t 
 	op.u.scheduler_op.u.credit2.cap = cap;
 	return domctl(pv, &op);
 }
+
+int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled)
+{
+	struct vcpu_guest_context ctx;
+	int rc = 0;
+
+	if (cancelled) {
+		rc = pv_vcpu_get(pv, domid, 0, &ctx);
+		ctx.user_regs.a0 = 1;
+		if (!rc)
+			rc = pv_vcpu_set(pv, domid, 0, &ctx);
+	}
+	return rc ? rc : domctl_simple(pv, XEN_DOMCTL_resumedomain, domid);
+}

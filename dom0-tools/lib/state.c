@@ -287,19 +287,3 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 	pv_buf_free(pv, own, size);
 	return rc;
 }
-
-int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled)
-{
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_resumedomain, .domain = domid };
-	struct vcpu_guest_context ctx;
-	int rc = 0;
-
-	if (cancelled) {
-		rc = pv_vcpu_get(pv, domid, 0, &ctx);
-		ctx.user_regs.a0 = 1;
-		if (!rc)
-			rc = pv_vcpu_set(pv, domid, 0, &ctx);
-	}
-	op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-	return rc ? rc : pv_hypercall_struct1(pv, __HYPERVISOR_domctl, &op, sizeof(op));
-}

@@ -9,9 +9,6 @@ cat >s.cfg <<-END
 	memory = 16
 	on_reboot = "destroy"
 END
-runs() { "$out/fake-xl" list "$1" | grep -q -- -b----; }
-paused() { "$out/fake-xl" list "$1" | grep -Eq -- '-[b-]p---'; }
-no_file() { ! ls "$1"* 2>/dev/null; }
 uuid() { "$out/fake-xl" list -v "$1" | grep -Eo '[0-9a-f]{8}-[0-9a-f-]{27}'; }
 
 snapshot >before

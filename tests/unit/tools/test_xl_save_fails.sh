@@ -10,39 +10,18 @@ cat >s.cfg <<-END
 	memory = 16
 	on_reboot = "destroy"
 END
-runs() { "$out/fake-xl" list "$1" | grep -q -- -b----; }
-no_file() { ! ls "$1"* 2>/dev/null; }
 
 snapshot >before
 check "create" xl create -q s.cfg
 wait_for runs s
 # One guest for all of it: whatever fails, it runs on.
-call=0
-while :; do
-	call=$((call + 1))
-	"$out/fake-hv" $call
-	xl save s f.save >output 2>&1
-	rc=$?
-	"$out/fake-hv" 0
-	[ $rc != 0 ] || break
-	runs s && no_file f.save && [ -s output ] || { bad "save, call $call"; break; }
-	[ $call -lt 60 ] || break
-done
-check "save: each of $((call - 1)) calls failed, and it ran on" [ $call -gt 20 ]
+ran_on() { runs s && no_file f.save; }
+each_call_fails save ran_on xl save s f.save
+check "save: each of $failed calls failed, and it ran on" [ "$failed" -ge 20 ]
 check "then it was saved" [ -s f.save ]
 check "and is gone" wait_for clean
-call=0
-while :; do
-	call=$((call + 1))
-	"$out/fake-hv" $call
-	xl restore f.save >output 2>&1
-	rc=$?
-	"$out/fake-hv" 0
-	[ $rc != 0 ] || break
-	{ [ -s output ] && wait_for clean; } >/dev/null || { bad "restore, call $call"; break; }
-	[ $call -lt 60 ] || break
-done
-check "restore: each of $((call - 1)) calls failed, and nothing was left" [ $call -gt 20 ]
+each_call_fails restore "wait_for clean" xl restore f.save
+check "restore: each of $failed calls failed, and nothing was left" [ "$failed" -ge 20 ]
 check "then it runs" wait_for runs s
 xl destroy s
 check "nothing is left" wait_for clean

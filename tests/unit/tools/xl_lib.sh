@@ -82,6 +82,24 @@ hasty() { HASTY=1 "$out/fake-xl" "$@"; }
 # opened PID FILE: the process has it open
 opened() { find "/proc/$1/fd" -lname "$2" | grep -q .; }
 gone() { ! "$out/fake-xl" domid "$1"; }
+runs() { "$out/fake-xl" list "$1" | grep -q -- -b----; }
+paused() { "$out/fake-xl" list "$1" | grep -Eq -- '-[b-]p---'; }
+no_file() { ! ls "$1"* 2>/dev/null; }
+# each_call_fails WHAT HOLDS command...: it, with the first of its calls of the hypervisor failing, then the second, until none
+# does; each time it says something and HOLDS is true afterwards. How many failed is in $failed.
+each_call_fails() {
+	what=$1 holds=$2 failed=0
+	shift 2
+	while [ $failed -lt 60 ]; do
+		"$out/fake-hv" $((failed + 1))
+		"$@" >output 2>&1
+		rc=$?
+		"$out/fake-hv" 0
+		[ $rc != 0 ] || break
+		failed=$((failed + 1))
+		{ [ -s output ] && $holds; } >/dev/null || { bad "$what, call $failed"; break; }
+	done
+}
 # For a minute and more: a busy machine is not to be taken for silence.
 wait_for() {
 	n=0
