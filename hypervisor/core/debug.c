@@ -72,6 +72,26 @@ static void key_dom0(void)
 		arch_dump_vcpu(v);
 }
 
+#define VCPU_LINES 11 /* of arch_dump_vcpu() */
+
+static void dump_guest(struct domain *d, unsigned int *lines)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	domain_for_each_vcpu(d, v, i) {
+		if (d == dom0 || *lines < VCPU_LINES)
+			return;
+		*lines -= VCPU_LINES;
+		arch_dump_vcpu(v);
+	}
+}
+
+static void key_guests(void)
+{
+	for_each_domain(dump_guest);
+}
+
 static void key_reboot(void)
 {
 	arch_machine_reboot();
@@ -139,6 +159,7 @@ static const struct {
 	{ 'k', lock_check_report, "longest waits for locks and holds of them; clears them", NULL },
 #endif
 	{ '0', key_dom0, "registers of Domain 0", NULL },
+	{ 'v', key_guests, "registers of guests; of one that runs those of its last exit", NULL },
 	{ 'R', key_reboot, "reboot the machine", "Reboot the machine" },
 	{ 'C', key_crash, "panic", "Panic, which ends the machine" },
 	{ 'F', key_fault, "fault in the hypervisor", "Fault, which ends the machine" },

@@ -48,7 +48,7 @@ void timer_stop(struct timer *t)
 	spin_lock(&q->lock);
 	if (__atomic_load_n(&t->armed, __ATOMIC_ACQUIRE) && queue_of(READ_ONCE(t->hart)) == q) {
 		list_del(&t->list);
-		WRITE_ONCE(t->armed, false);
+		__atomic_store_n(&t->armed, false, __ATOMIC_RELEASE); /* timer_set() on another hart looks without the lock */
 	}
 	spin_unlock(&q->lock);
 }

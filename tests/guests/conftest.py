@@ -240,7 +240,7 @@ def hosts(disk):
                     other.machine.kill()
                     live.remove(other.machine)
             machines.clear()
-            host = machines[harts, icount, cpu] = Host(harts, disk, icount, name="vectors" if cpu else None, cpu=cpu)
+            host = machines[harts, icount, cpu] = Host(harts, disk, icount, name=re.sub(r"[^a-z0-9]+", "_", cpu), cpu=cpu)
         return host
 
     yield get

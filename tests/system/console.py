@@ -121,14 +121,14 @@ class Machine:
             return f.read().replace("\r", "")
 
     def hangs(self):
-        """The last lines, and what the hypervisor's debug keys say of dom0, the scheduler and events: for a machine that says no more."""
+        """The last lines, and what the hypervisor's debug keys say of dom0, the scheduler, events and guests: for a machine that says no more."""
         last = self.tail()
         before = len(self.seen(0))
-        for key in ("\x01\x01\x01", "0", "r", "e", "0"):
+        for key in ("\x01\x01\x01", "0", "r", "e", "d", "v", "0", "\n"):
             if self.alive():
                 self.send(key)
                 self.drain(2)
-        return last + "The debug keys 0, r, e and 0 then:\n" + "".join(f"    {line}\n" for line in self.seen(0)[before:].splitlines())
+        return last + "The debug keys 0, r, e, d, v and 0 then:\n" + "".join(f"    {line}\n" for line in self.seen(0)[before:].splitlines())
 
     def drain(self, seconds=0.2):
         """Takes what has arrived, so that the log is up to date."""
@@ -272,6 +272,12 @@ class GuestConsole:
                 self.owner.expect("never", 1)
         self.shell.settle()
 
-    def __exit__(self, *exc):
-        if self.owner.alive():
+    def __exit__(self, kind, error, trace):
+        if not self.owner.alive():
+            return
+        try:
             self.owner.leave_console()
+        except AssertionError:
+            # What went wrong first is what is to be told.
+            if not error:
+                raise

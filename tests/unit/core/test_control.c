@@ -164,6 +164,10 @@ static void debug_keys_keep_nobody_waiting(void **state)
 	assert_non_null(strstr(host.console, "  ref 511:"));
 	assert_non_null(strstr(host.console, "  ref 700:"));
 	assert_null(strstr(host.console, "not shown"));
+	press('v');
+	assert_non_null(strstr(host.console, "registers of d1v0"));
+	assert_non_null(strstr(host.console, "registers of d2v0"));
+	assert_null(strstr(host.console, "registers of d0v0"));
 	/* A lock that is never let go of is nobody's end. */
 	host.relaxed = 0;
 	spin_lock(&u1->evtchn_lock);

@@ -362,7 +362,7 @@ bool arch_vcpu_has_interrupt(struct vcpu *v)
 	if (READ_ONCE(a->pending))
 		return true;
 	if (v == current())
-		return csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
+		return guest_interrupts();
 	if ((a->hvip >> 1) & a->vsie & (IP_SSIP | IP_STIP))
 		return true;
 	return cpu.sstc && a->vsie & IP_STIP && guest_time(v) >= a->vstimecmp;

@@ -337,6 +337,15 @@ static inline u64 guest_time(const struct vcpu *v)
 	return csr_read(CSR_TIME) + v->domain->time_delta;
 }
 
+/*
+ * The interrupts (bits of sip) that wait for the vCPU on this hart and are not masked in its sie. From hip: the vsip of QEMU
+ * before 8.0 has SSIP alone, and a guest whose timer ran out while it had sstatus.SIE off slept for ever in its wfi.
+ */
+static inline u64 guest_interrupts(void)
+{
+	return csr_read(CSR_HIP) >> 1 & csr_read(CSR_VSIE);
+}
+
 /* ---- vsbi ---- */
 
 void vsbi_call(struct vcpu *v);

@@ -102,7 +102,7 @@ bool arch_preempt_pending(void)
 	latency_note_at((u64)__builtin_return_address(0));
 	if (READ_ONCE(this_hart()->work) || csr_read(CSR_SIP) & csr_read(CSR_SIE))
 		return true;
-	return csr_read(CSR_VSSTATUS) & SSTATUS_SIE && csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
+	return csr_read(CSR_VSSTATUS) & SSTATUS_SIE && guest_interrupts();
 }
 
 #define SRST 0x53525354
