@@ -48,7 +48,8 @@ void timer_stop(struct timer *t)
 	spin_lock(&q->lock);
 	if (__atomic_load_n(&t->armed, __ATOMIC_ACQUIRE) && queue_of(READ_ONCE(t->hart)) == q) {
 		list_del(&t->list);
-		__atomic_store_n(&t->armed, false, __ATOMIC_RELEASE); /* timer_set() on another hart looks without the lock */
+		/* timer_set() on another hart looks without the lock. */
+		__atomic_store_n(&t->armed, false, __ATOMIC_RELEASE);
 	}
 	spin_unlock(&q->lock);
 }
