@@ -167,10 +167,26 @@ static int wrong(const struct saved *s, const struct pv_err *err)
 	return xl_error("%s: %s", s->path, err->text);
 }
 
-int saved_open(struct saved *s, const char *path)
+static int read_static(struct saved *s)
 {
 	struct pv_err err = { "" };
 	struct pv_record r;
+
+	if (pv_stream_open(&s->in, s->fd, &err))
+		return wrong(s, &err);
+	do {
+		if (pv_stream_next(&s->in, &r, &err) < 0)
+			return wrong(s, &err);
+		if (r.type == PV_REC_HOST && saved_host_fits(s->path, &r))
+			return -1;
+		if (r.type == PV_REC_CONFIG)
+			s->config = strndup((const char *)r.body, r.length);
+	} while (r.type != PV_REC_STATIC_DATA_END);
+	return 0;
+}
+
+int saved_open(struct saved *s, const char *path)
+{
 	struct stat st;
 
 	*s = (struct saved){ .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC) };
@@ -180,17 +196,16 @@ int saved_open(struct saved *s, const char *path)
 		return xl_error("%s: %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return xl_error("%s: Is a directory", path);
-	if (pv_stream_open(&s->in, s->fd, &err))
-		return wrong(s, &err);
-	do {
-		if (pv_stream_next(&s->in, &r, &err) < 0)
-			return wrong(s, &err);
-		if (r.type == PV_REC_HOST && saved_host_fits(path, &r))
-			return -1;
-		if (r.type == PV_REC_CONFIG)
-			s->config = strndup((const char *)r.body, r.length);
-	} while (r.type != PV_REC_STATIC_DATA_END);
-	return 0;
+	return read_static(s);
+}
+
+int saved_open_stream(struct saved *s, int fd, const char *from)
+{
+	*s = (struct saved){ .path = from, .fd = -1, .stream = true };
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->fd < 0)
+		return xl_error("%s: %s", from, strerror(errno));
+	return read_static(s);
 }
 
 void saved_close(struct saved *s)
@@ -414,7 +429,10 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 	struct pv_record r;
 	int rc = 0, more = 1;
 
-	progress_begin(&s->progress, "Restoring", s->in.ram * PV_PAGE_SIZE);
+	if (!s->stream)
+		progress_begin(&s->progress, "Restoring", s->in.ram * PV_PAGE_SIZE);
+	if (s->has_memory && s->has_memory(s))
+		return -1;
 	while (!rc && more) {
 		more = pv_stream_next(&s->in, &r, &err);
 		if (more < 0)
@@ -430,7 +448,7 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 		else if (more && r.type == PV_REC_STORE)
 			rc = put_nodes(xl, s, g, &r);
 	}
-	if (!rc && pv_stream_at_end(&s->in, &err))
+	if (!rc && !s->stream && pv_stream_at_end(&s->in, &err))
 		rc = wrong(s, &err);
 	if (!rc)
 		rc = make_rings(xl, s, g);

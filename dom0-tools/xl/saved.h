@@ -46,6 +46,10 @@ bool saved_node(const char *path, unsigned int length);
 struct saved {
 	const char *path;
 	int fd;
+	bool stream; /* not a file: something may follow, and whoever sends it shows how far it is */
+	/* What is there of the domain waits for its content. 0; or -1, and it is not made. NULL: nobody wants to know. */
+	int (*has_memory)(struct saved *s);
+	void *ctx; /* of @has_memory */
 	struct pv_stream_in in;
 	struct progress progress;
 	char *config; /* the text, with its NUL */
@@ -57,6 +61,8 @@ struct saved {
 
 /* Up to STATIC_DATA_END: what the domain is. After an error, too, saved_close() is due. */
 int saved_open(struct saved *s, const char *path);
+/* The same from a pipe or socket, which stays the caller's and is read not a byte further than the stream goes. @from: for messages. */
+int saved_open_stream(struct saved *s, int fd, const char *from);
 /* Memory, with nothing in it, for the domain that domain_create() is making. 0 or negative, after a message. */
 int saved_memory(struct xl *xl, const struct saved *s, const struct pv_guest *g);
 /*

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,18 +144,17 @@ static int put_store(struct saving *s)
 	return rc ? rc : put(s, PV_REC_STORE, s->store, s->store_size);
 }
 
-int saving_write(struct saving *s, int fd)
+int saving_begin(struct saving *s, int fd)
 {
 	_Alignas(8) uint8_t host[SAVED_HOST_MAX];
 	int n = saved_host(s->domain.timebase_frequency, host), rc;
 	long version = pv_version(s->xl->pv, 0, NULL, 0);
-	char *what = xl_sprintf("Saving %s", s->guest);
-	struct progress p;
 
-	progress_begin(&p, what, s->pages * PV_PAGE_SIZE);
-	rc = n < 0 ? n :
-		     pv_stream_begin(&s->out, fd, s->suspended ? PV_STREAM_SUSPENDED : 0,
-				     version >> 16, version & 0xffff, &s->err);
+	if (n < 0)
+		return n;
+	memcpy(&s->timebase, host + offsetof(struct pv_stream_host, timebase), sizeof(s->timebase));
+	rc = pv_stream_begin(&s->out, fd, s->suspended ? PV_STREAM_SUSPENDED : 0, version >> 16,
+			     version & 0xffff, &s->err);
 	if (!rc)
 		rc = put(s, PV_REC_HOST, host, n);
 	if (!rc)
@@ -163,8 +163,20 @@ int saving_write(struct saving *s, int fd)
 		rc = put(s, PV_REC_MEMORY_MAP, s->run, s->nr_runs * sizeof(*s->run));
 	if (!rc)
 		rc = put(s, PV_REC_STATIC_DATA_END, NULL, 0);
-	if (!rc)
-		rc = put_memory(s, &p);
+	return rc;
+}
+
+int saving_rest(struct saving *s, const char *what)
+{
+	char *text = xl_sprintf("%s %s", what, s->guest);
+	struct progress p;
+	int rc;
+
+	progress_begin(&p, text, s->pages * PV_PAGE_SIZE);
+	rc = s->timebase != s->domain.timebase_frequency ?
+		     pv_fail(&s->err, -EINVAL,
+			     "the guest's clock is not the one that the device tree tells of") :
+		     put_memory(s, &p);
 	if (!rc)
 		rc = put(s, PV_REC_HVM_CONTEXT, s->state, s->state_size);
 	if (!rc)
@@ -174,8 +186,15 @@ int saving_write(struct saving *s, int fd)
 	if (!rc)
 		rc = pv_stream_put_end(&s->out, &s->err);
 	progress_end(&p);
-	free(what);
+	free(text);
 	return rc;
+}
+
+int saving_write(struct saving *s, int fd)
+{
+	int rc = saving_begin(s, fd);
+
+	return rc ? rc : saving_rest(s, "Saving");
 }
 
 void saving_free(struct saving *s)

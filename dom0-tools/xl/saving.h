@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest that is being saved: what xl save (cmd_save.c) has found out of it, and the stream that comes of that (saving.c).
+ * A guest that is being saved, into a file (cmd_save.c) or to another host (cmd_migrate.c): what has been found out of it
+ * (saving_guest.c, saving_config.c), and the stream that comes of that (saving.c).
  */
 #ifndef XL_SAVING_H
 #define XL_SAVING_H
@@ -22,15 +23,33 @@ struct saving {
 	struct pv_stream_run *run;
 	unsigned int nr_runs;
 	uint64_t pages;
+	uint64_t timebase; /* that HOST has told of */
 };
+
+/* --- saving_guest.c -------------------------------------------------------------------------- */
+
+/* May it be saved, and does it suspend itself (s->suspended)? The domain's lock is held, here and below. 0, or -1 after a message. */
+int saving_check(struct saving *s);
+/* The runs of its RAM: s->run, s->nr_runs, s->pages. Once. 0, or -1 after a message. */
+int saving_map(struct saving *s);
+/* Of one that is paused: what the hypervisor and xenstored hold of it. 0, or -1 after a message. */
+int saving_state(struct saving *s);
+
+/* --- saving_config.c, saving.c --------------------------------------------------------------- */
 
 /* saving_config.c: s->config, from @file, or if that is NULL from what is known of the guest. 0, or -1 after a message. */
 int saving_config(struct saving *s, const char *file);
 /* Into what will be STORE. 0 or -E2BIG with a message in @err. */
 int saving_add(struct saving *s, const struct pv_stream_node *h, const char *path,
 	       const char *value, struct pv_err *err);
-/* All of it, from its headers to its end. 0, or negative, and if it was not said yet with a message in s->err. */
+/*
+ * All of it, from its headers to its end: saving_begin() what the guest is, up to STATIC_DATA_END, for which it may run and its state
+ * need not be known; saving_rest() the rest (@what: "Saving", for what is shown). 0, or negative, and if it was not said yet with a
+ * message in s->err.
+ */
 int saving_write(struct saving *s, int fd);
+int saving_begin(struct saving *s, int fd);
+int saving_rest(struct saving *s, const char *what);
 void saving_free(struct saving *s);
 
 #endif /* XL_SAVING_H */

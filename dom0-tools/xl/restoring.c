@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A guest that goes on from a stream: what xl restore and xl migrate-receive share (restoring.h).
+ * Owns what is asked of the configuration in it, which whoever wrote the stream wrote: it makes a domain, and nothing else.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "next.h"
+#include "restoring.h"
+
+#define CONSOLE_WAIT_MS 5000
+
+static int read_config(struct xl_config *cfg, const struct saved *s, const char *file)
+{
+	char path[40];
+	size_t n = strlen(s->config);
+	int fd, rc;
+
+	if (file)
+		return config_read(cfg, file, NULL, 0, stderr);
+	fd = memfd_create("config", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, s->config, n) != (ssize_t)n) {
+		rc = xl_error("%s: %s", s->path, strerror(errno));
+		config_init(cfg, stderr);
+	} else {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		rc = config_read(cfg, path, NULL, 0, stderr);
+		if (rc)
+			xl_error("%s: the configuration in it is refused", s->path);
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int check_config(const struct xl_config *cfg, const struct saved *s)
+{
+	const char *file = s->path;
+	bool devices = cfg->nr_disks || cfg->nr_nics;
+
+	/* Only who suspends itself looks for devices when it goes on. */
+	if (devices && !(s->in.image.options & PV_STREAM_SUSPENDED))
+		return xl_error("%s: the configuration gives the guest disks or interfaces, and "
+				"none was saved with it",
+				file);
+	if (cfg->nr_channels || cfg->driver_domain || cfg->oci || cfg->bootloader)
+		return xl_error("%s: guests with channels, boot loaders or OCI images, and driver "
+				"domains, are not restored yet",
+				file);
+	if (s->in.ram > (cfg->maxmem * 1024 + XL_EXTRA_KIB) / 4)
+		return xl_error("%s: the guest has %llu KiB, and may have %lu MiB by its "
+				"configuration",
+				file, (unsigned long long)s->in.ram * 4, cfg->maxmem);
+	return 0;
+}
+
+int restoring_config(struct xl_config *cfg, const struct saved *s, const char *file)
+{
+	return read_config(cfg, s, file) || next_make_absolute(cfg) || check_config(cfg, s) ? -1 :
+											      0;
+}
+
+int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool alone)
+{
+	if (!alone && supervise_in_background(cfg, domid, false) < 0)
+		return -1;
+	if (!console_ready(xl, domid, CONSOLE_WAIT_MS))
+		xl_error("warning: xenconsoled does not serve '%s'; the guest stops when its "
+			 "console is full",
+			 cfg->name);
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest that goes on from a stream (saved.h), from a file or from another host.
+ */
+#ifndef XL_RESTORING_H
+#define XL_RESTORING_H
+
+#include "saved.h"
+
+/* The configuration in @s, or in @file unless that is NULL. config_free() is due even after an error. 0, or -1 after a message. */
+int restoring_config(struct xl_config *cfg, const struct saved *s, const char *file);
+/* Whoever acts on its end (unless @alone) and its console, for a guest that is whole and paused. 0, or -1 after a message. */
+int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool alone);
+
+#endif /* XL_RESTORING_H */
