@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "bootloader.h"
-#include "xl.h"
+#include "migrate.h"
 
 #define TTY_WAIT_MS 5000
 
@@ -125,8 +125,13 @@ int cmd_pause(int argc, char **argv)
 
 static int unpause_one(struct xl *xl, uint32_t domid)
 {
-	int rc = pv_domain_unpause(xl->pv, domid);
+	char *why = migrate_bars(xl, domid);
+	int rc = why ? xl_error("cannot unpause domain %u: %s", domid, why) :
+		       pv_domain_unpause(xl->pv, domid);
 
+	free(why);
+	if (rc == -1)
+		return rc;
 	if (rc == -EINVAL)
 		return xl_error("cannot unpause domain %u: it is not paused", domid);
 	return rc ? xl_error("cannot unpause domain %u: %s", domid, strerror(-rc)) : 0;
@@ -145,33 +150,6 @@ int cmd_destroy(int argc, char **argv)
 
 /* --- rename ---------------------------------------------------------------------------------- */
 
-/* Both locks are held. */
-static int rename_guest(struct xl *xl, uint32_t domid, const char *name)
-{
-	const char *bad = config_bad_name(name);
-	struct xen_domctl_getdomaininfo info;
-	char *vm, *old;
-	bool ok;
-
-	if (bad)
-		return xl_error("%s: %s", name, bad);
-	if (domain_name_used(xl, name, domid))
-		return xl_error("a domain called '%s' exists already", name);
-	if (pv_domain_info(xl->pv, domid, &info))
-		return xl_error("domain %u has just gone", domid);
-	old = domain_name(xl, domid);
-	names_note(domid, info.handle, name);
-	vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
-	ok = st_replace(xl, name, "/local/domain/%u/name", domid);
-	if (ok && vm)
-		ok = st_replace(xl, name, "%s/name", vm);
-	if (ok && old && strcmp(old, name))
-		names_forget(domid, info.handle, old);
-	free(old);
-	free(vm);
-	return ok ? 0 : xl_error("cannot rename domain %u: %s", domid, strerror(errno));
-}
-
 int cmd_rename(int argc, char **argv)
 {
 	int rc = no_option(argc, argv, 2, 2), lock, domain_lock = -1;
@@ -186,7 +164,7 @@ int cmd_rename(int argc, char **argv)
 	rc = lock < 0 || domain_find_guest(&xl, argv[optind], "rename", &domid);
 	if (!rc) {
 		domain_lock = xl_lock_domain(domid);
-		rc = domain_lock < 0 || rename_guest(&xl, domid, argv[optind + 1]);
+		rc = domain_lock < 0 || domain_rename(&xl, domid, argv[optind + 1]);
 	}
 	xl_unlock_domain(domain_lock, domid);
 	xl_unlock(lock);

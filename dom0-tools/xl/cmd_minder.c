@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xl minder: guests whose supervisors were killed get new ones; and go on when who wrote their core was (dump.c).
+ * xl minder: guests whose supervisors were killed get new ones; and go on when who wrote their core was (dump.c), or go when they were
+ * half received (migrate_note.c).
  * Owns noticing it: a record whose lock nobody holds, at once (its last holder's end closes it), and looked for every few seconds. Each
  * new supervisor is waited for until it says that it is one, so that never many start at once.
  */
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "migrate.h"
 #include "record.h"
 
 #define SWEEP_MS 5000
@@ -111,6 +113,7 @@ static void sweep(struct sweep *s)
 	for (i = 0; i < s->nr; i++)
 		s->tried[i].seen = false;
 	dump_sweep();
+	migrate_sweep();
 	record_each(look_at, s);
 	/* Of those that have gone nothing is kept. */
 	for (i = 0; i < s->nr; i++)
@@ -232,6 +235,7 @@ static int give_one(const char *arg)
 	if (xl_open(&xl))
 		return 1;
 	dump_sweep();
+	migrate_sweep();
 	if (domain_numbered(&xl, arg, &s.domid) || domain_named(&xl, arg, &s.domid))
 		name = domain_name(&xl, s.domid);
 	s.name = name ? name : arg;

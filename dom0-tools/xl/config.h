@@ -45,6 +45,8 @@ struct xl_config {
 	struct xl_oci *oci; /* the guest is an OCI image (oci.h); NULL: it is none */
 	struct saved *
 		saved; /* it goes on from this stream (saved.h), for domain_create(); NULL: it begins with its kernel */
+	const char *
+		incoming; /* it comes from another host, and this is what it will be called then; the caller's; or NULL */
 	unsigned long memory, maxmem; /* MiB */
 	unsigned int vcpus, maxvcpus;
 	char *pool; /* its CPU pool's name or number; NULL: Pool-0 */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "migrate.h"
 #include "record.h"
 #include "suspend.h"
 
@@ -44,9 +45,16 @@ static void undo(struct xl *xl, const struct note *n)
 {
 	struct xen_domctl_getdomaininfo info;
 	bool there = domain_is(xl, n->domid, n->handle);
+	char *given = there ? migrate_bars(xl, n->domid) : NULL;
 
+	if (given) {
+		xl_error("who moved domain %u to another host was killed: it stays paused, for %s",
+			 n->domid, given);
+		free(given);
+		return;
+	}
 	/* Half a file has no name yet: so there is no second guest that could go on. */
-	if (unlink(n->part) && n->guest & GUEST_STAYS) {
+	if (*n->part && unlink(n->part) && n->guest & GUEST_STAYS) {
 		if (there)
 			xl_error("who saved domain %u was killed behind the last byte: all of it "
 				 "is in %.*s, and the guest stays paused; xl destroy it, or remove "
@@ -58,14 +66,23 @@ static void undo(struct xl *xl, const struct note *n)
 		suspend_cancel(xl, n->domid);
 	if (n->guest & GUEST_PAUSED && there)
 		pv_domain_unpause(xl->pv, n->domid);
-	xl_error("who wrote the core or the state of domain %u was killed: %s goes%s", n->domid,
-		 n->part, n->guest & GUEST_PAUSED ? ", and the guest goes on" : "");
+	if (!*n->part)
+		xl_error("who moved domain %u to another host was killed before it was there: it "
+			 "goes on here",
+			 n->domid);
+	else
+		xl_error("who wrote the core or the state of domain %u was killed: %s goes%s",
+			 n->domid, n->part,
+			 n->guest & GUEST_PAUSED ? ", and the guest goes on" : "");
 }
 
+/* NULL: there is no file, and so is nothing to be removed. */
 static char *absolute(const char *path)
 {
-	char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
-	char *part = xl_sprintf("%s%s%s.part-%d", cwd ? cwd : "", cwd ? "/" : "", path, getpid());
+	char *cwd = !path || *path == '/' ? NULL : getcwd(NULL, 0);
+	char *part = path ? xl_sprintf("%s%s%s.part-%d", cwd ? cwd : "", cwd ? "/" : "", path,
+				       getpid()) :
+			    xl_sprintf("%s", "");
 
 	free(cwd);
 	return part;

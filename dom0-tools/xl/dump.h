@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest whose core or state is being written: whoever writes it may be killed, and leaves neither a guest that is paused or suspended nor half a file
+ * A guest whose core or state is being written, or sent to another host: whoever does so may be killed, and leaves neither a guest that is paused or suspended nor half a file
  * (xl minder, or the next one who writes that guest's, sees to it).
  */
 #ifndef XL_DUMP_H
@@ -15,7 +15,10 @@ struct dump {
 	char *part; /* what is at first written instead of the path, absolute */
 };
 
-/* The domain's lock is held until dump_end(). @pause: unless it is paused already. 0 or -errno, then without dump_end(). */
+/*
+ * The domain's lock is held until dump_end(). @path: NULL where it is written to no file. @pause: unless it is paused already.
+ * 0 or -errno, then without dump_end().
+ */
 int dump_begin(struct xl *xl, uint32_t domid, const char *path, bool pause, struct dump *d);
 /* What @pause does, later. 0 or -errno; dump_end() is due as before. */
 int dump_pause(struct xl *xl, struct dump *d);

@@ -219,6 +219,10 @@ static int check_identity(struct creation *k)
 		config_error(cfg, "name", 0, "a domain called '%s' exists already", cfg->name);
 		return -1;
 	}
+	if (cfg->incoming && domain_name_used(k->xl, cfg->incoming, DOMID_INVALID)) {
+		config_error(cfg, "name", 0, "a domain called '%s' exists already", cfg->incoming);
+		return -1;
+	}
 	memcpy(k->uuid, cfg->uuid, 16);
 	if (!cfg->have_uuid && !cfg->uuid_chosen && uuid_random(k->uuid))
 		return -1;

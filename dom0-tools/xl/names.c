@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "migrate.h"
 #include "pools.h"
-#include "xl.h"
 
 #define NAMES_DIR XL_RUN_DIR "/names"
 #define TAKEN_DIR XL_RUN_DIR "/names-taken"
@@ -302,7 +302,7 @@ static bool look_at_all(struct xl *xl, struct names *s, const char *name, uint32
 	return used;
 }
 
-bool domain_name_used(struct xl *xl, const char *name, uint32_t except)
+static bool is_used(struct xl *xl, const char *name, uint32_t except)
 {
 	struct names s = { 0 };
 	bool used;
@@ -326,4 +326,44 @@ bool domain_name_used(struct xl *xl, const char *name, uint32_t except)
 	free(s.list);
 	free(s.at);
 	return used;
+}
+
+bool domain_name_used(struct xl *xl, const char *name, uint32_t except)
+{
+	char *incoming;
+	bool used = is_used(xl, name, except);
+
+	/* One that is on its way here is to find its name when it has come. */
+	if (used)
+		return true;
+	incoming = xl_sprintf("%s" MIGRATE_INCOMING, name);
+	used = is_taken(incoming) && is_used(xl, incoming, except);
+	free(incoming);
+	return used;
+}
+
+int domain_rename(struct xl *xl, uint32_t domid, const char *name)
+{
+	const char *bad = config_bad_name(name);
+	struct xen_domctl_getdomaininfo info;
+	char *vm, *old;
+	bool ok;
+
+	if (bad)
+		return xl_error("%s: %s", name, bad);
+	if (domain_name_used(xl, name, domid))
+		return xl_error("a domain called '%s' exists already", name);
+	if (pv_domain_info(xl->pv, domid, &info))
+		return xl_error("domain %u has just gone", domid);
+	old = domain_name(xl, domid);
+	names_note(domid, info.handle, name);
+	vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid);
+	ok = st_replace(xl, name, "/local/domain/%u/name", domid);
+	if (ok && vm)
+		ok = st_replace(xl, name, "%s/name", vm);
+	if (ok && old && strcmp(old, name))
+		names_forget(domid, info.handle, old);
+	free(old);
+	free(vm);
+	return ok ? 0 : xl_error("cannot rename domain %u: %s", domid, strerror(errno));
 }

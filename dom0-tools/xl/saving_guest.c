@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "migrate.h"
 #include "saving.h"
 #include "suspend.h"
 
@@ -53,7 +54,12 @@ static int check_devices(struct saving *s)
 int saving_check(struct saving *s)
 {
 	struct xen_domctl_getdomaininfo info;
+	char *bars = migrate_bars(s->xl, s->domid);
+	int rc = bars ? xl_error("'%s' cannot be saved: %s", s->guest, bars) : 0;
 
+	free(bars);
+	if (rc)
+		return rc;
 	if (pv_domain_info(s->xl->pv, s->domid, &info) || info.flags & XEN_DOMINF_dying)
 		return xl_error("'%s' has been destroyed", s->guest);
 	if (info.flags & XEN_DOMINF_shutdown)

@@ -32,6 +32,14 @@ static const char sched_options[] =
 	"-p CPUPOOL, --cpupool=CPUPOOL  Restrict output to CPUPOOL, or with -s: that one's parameters.\n"
 	"--json                         Show it as JSON.\n";
 
+static const char migrate_options[] =
+	"-s SSHCOMMAND           Use SSHCOMMAND instead of ssh; it is passed to sh. If it is empty, run\n"
+	"                        Host instead of ssh Host xl migrate-receive.\n"
+	"-C CONFIG               Send CONFIG instead of what the domain was made from.\n"
+	"-e                      Do not wait in the background (on Host) for the death of the domain.\n"
+	"-p                      Do not unpause domain after migrating it.\n"
+	"--recover               Find out what became of a domain that was given to Host and not heard of.\n"
+	"--force                 With it: let it go on here if Host does not say; without Host, do not ask.\n";
 static const char json_option[] = "--json                  As JSON.\n";
 static const char top_options[] =
 	"-d, --delay=SECONDS     Seconds between updates; default 3.\n"
@@ -114,6 +122,13 @@ const struct command commands[] = {
 	  "-p                      Do not unpause domain after restoring it.\n"
 	  "-e                      Do not wait in the background for the death of the domain.\n"
 	  "ConfigFile              Counts instead of the one in the saved state.\n" },
+	{ "migrate", cmd_migrate, "[options] <Domain> <Host>", "Migrate a domain to another host",
+	  migrate_options },
+	{ "migrate-receive", cmd_migrate_receive, "[-e] [-p] | --ask=UUID",
+	  "Receive a domain from another host (run there by migrate)",
+	  "-e                      Do not wait in the background for the death of the domain.\n"
+	  "-p                      Do not unpause domain after migrating it.\n"
+	  "--ask=UUID              Say whether that domain has come here to stay: here or not here.\n" },
 	{ "dump-core", cmd_dump_core, "[-L|-C|-R] <Domain> <filename>", "Core dump a domain",
 	  "-L, --live              Do not stop the guest meanwhile.\n"
 	  "-C, --crash             End it as crashed afterwards.\n"

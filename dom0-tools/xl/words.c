@@ -181,8 +181,6 @@ static const struct {
 	  "there is no FLASK policy to load: access is checked by the rules of xsm=dummy or xsm=silo" },
 	{ "loglevels",
 	  "what is printed is said when the hypervisor starts, by loglvl= on its command line; xl dmesg has messages of all levels" },
-	{ "migrate", NULL },
-	{ "migrate-receive", NULL },
 	{ "network-stats", "an interface's counters are those of its vif in dom0: ip -s link" },
 	{ "p9", "there are no 9pfs devices" },
 	{ "pci-assignable-add", no_pci },

@@ -166,7 +166,7 @@ void st_prune(struct xl *xl, const char *path, const char *stop);
 
 /* --- names.c --------------------------------------------------------------------------------- */
 
-/* Is there a domain of this name (not counting @except)? xl_lock() is held. */
+/* Is there a domain of this name, or one on its way here that is to have it (not counting @except)? xl_lock() is held. */
 bool domain_name_used(struct xl *xl, const char *name, uint32_t except);
 /* The domain with this number and handle is about to be called so. xl_lock() is held. */
 void names_note(uint32_t domid, const uint8_t handle[16], const char *name);
@@ -174,6 +174,8 @@ void names_note(uint32_t domid, const uint8_t handle[16], const char *name);
 void names_forget(uint32_t domid, const uint8_t handle[16], const char *name);
 /* It has gone, and its nodes with it. xl_lock() may be held by anybody, also by the caller. */
 void names_gone(uint32_t domid, const uint8_t handle[16], const char *name);
+/* Another name for a domain whose lock is held, as xl_lock() is. */
+int domain_rename(struct xl *xl, uint32_t domid, const char *name);
 
 /* --- domain.c: who is there ------------------------------------------------------------------ */
 
@@ -427,6 +429,8 @@ int cmd_trigger(int argc, char **argv);
 int cmd_config_update(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
+int cmd_migrate(int argc, char **argv);
+int cmd_migrate_receive(int argc, char **argv);
 int cmd_dump_core(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_pause(int argc, char **argv);

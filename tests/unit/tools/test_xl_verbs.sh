@@ -34,7 +34,7 @@ done <verbs
 
 # --- Xen's ---
 
-for verb in migrate suspend resume migrate-receive; do
+for verb in suspend resume; do
 	says 1 "'$verb' is Xen's; it is not in this version yet" xl $verb
 	says 1 "'$verb' is Xen's; it is not in this version yet" xl help $verb
 done

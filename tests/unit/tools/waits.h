@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Included before each source of the test's xl: how long it waits for an answer. Tests want to see it give up without waiting
- * for long ($HASTY, hasty() in xl_lib.sh), and all others that a busy machine is not taken for silence.
+ * for long ($HASTY, hasty() in xl_lib.sh), and all others that a busy machine is not taken for silence. And where either side of a
+ * migration is killed, or told to wait.
  */
 #ifndef TOOLS_WAITS_H
 #define TOOLS_WAITS_H
 
-int test_ms(int ms); /* waits.c */
+#include <stdbool.h>
+
+/* waits.c */
+int test_ms(int ms);
+/*
+ * $KILL_AT, "source before GO" or "target got READY" and the like: this process gets no further. $STOP_AT: it stops there, until
+ * SIGCONT, having made the file $STOPPED.
+ */
+void test_point(bool target, const char *when, const char *what);
+#define MIGRATE_POINT(target, when, what) test_point(target, when, what)
 
 #endif

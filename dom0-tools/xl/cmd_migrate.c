@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * xl migrate: a guest goes on on another host (migrate.h has the protocol).
+ * Owns the source's half of "at most one runs": until GO is sent the guest is here and goes on whatever happens, from the note of it
+ * on it stands still here until the target, or an administrator, has said what became of it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dump.h"
+#include "migrate.h"
+#include "pvstream.h"
+#include "saving.h"
+#include "suspend.h"
+
+/* For NAME--migratedaway to be a name, too. */
+#define NAME_MAX_LEN 50
+
+struct options {
+	const char *command, *config, *guest, *host;
+	uint32_t flags; /* MIGRATE_* */
+	bool recover, force;
+};
+
+struct moving {
+	struct saving s;
+	struct migrate_peer peer;
+	struct migrate_message m;
+	struct dump d;
+	char name[MIGRATE_NAME], boot[40];
+	uint32_t flags;
+	int64_t still; /* since when it stands still; 0: it runs */
+};
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "recover", no_argument, NULL, 'R' },
+		{ "force", no_argument, NULL, 'F' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c, n;
+
+	o->command = "ssh";
+	while ((c = getopt_long(argc, argv, "s:C:eph", longs, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			o->command = optarg;
+			break;
+		case 'C':
+			o->config = optarg;
+			break;
+		case 'e':
+			o->flags |= MIGRATE_ALONE;
+			break;
+		case 'p':
+			o->flags |= MIGRATE_PAUSED;
+			break;
+		case 'R':
+			o->recover = true;
+			break;
+		case 'F':
+			o->force = true;
+			break;
+		default:
+			return command_usage("migrate", c == 'h') + 1;
+		}
+	}
+	n = argc - optind;
+	/* Only who does not want to be told can do without a host. */
+	if (n != 2 && !(n == 1 && o->force))
+		return command_usage("migrate", false) + 1;
+	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags))) {
+		xl_error("--force goes with --recover, and -C, -e and -p do not");
+		return EXIT_USAGE + 1;
+	}
+	o->guest = argv[optind];
+	o->host = n == 2 ? argv[optind + 1] : NULL;
+	return 0;
+}
+
+/* --- up to PREPARED: the guest runs ----------------------------------------------------------- */
+
+/* HELLO of the target. */
+static int greet(struct migrate_peer *p, char boot[40])
+{
+	struct migrate_message m;
+	struct migrate_target t;
+
+	if (migrate_expect(p, MIGRATE_HELLO, &m))
+		return -1;
+	if (m.length < sizeof(t))
+		return xl_error("%s: its HELLO is too short", p->who);
+	memcpy(&t, m.body, sizeof(t));
+	if (!memchr(t.boot, '\0', sizeof(t.boot)))
+		return xl_error("%s: its HELLO is none", p->who);
+	if (t.stream_major < PV_STREAM_MAJOR)
+		return xl_error("%s: it reads saved guests up to version %u, this is %u", p->who,
+				t.stream_major, PV_STREAM_MAJOR);
+	memcpy(boot, t.boot, sizeof(t.boot));
+	return 0;
+}
+
+static int introduce(struct moving *m)
+{
+	struct xen_domctl_getdomaininfo info;
+	struct migrate_source h = { .pages = m->s.pages, .flags = m->flags };
+	uint8_t body[sizeof(h) + MIGRATE_NAME];
+	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
+
+	if (rc)
+		return xl_error("'%s' has been destroyed", m->name);
+	memcpy(h.uuid, info.handle, sizeof(h.uuid));
+	h.name_length = strlen(m->name);
+	memcpy(body, &h, sizeof(h));
+	memcpy(body + sizeof(h), m->name, h.name_length);
+	rc = migrate_send(&m->peer, MIGRATE_HELLO, body, sizeof(h) + h.name_length);
+	return rc ? xl_error("%s: %s", m->peer.who, strerror(-rc)) : 0;
+}
+
+/* The stream could not be written: the target may have said why, before it closed its end. */
+static int stream_error(struct moving *m)
+{
+	if (!*m->s.err.text)
+		return -1;
+	if (!migrate_receive(&m->peer, &m->m) && m->m.type == MIGRATE_FAILED)
+		return xl_error("%s: %s", m->peer.who, (const char *)m->m.body);
+	return xl_error("%s: %s", m->peer.who, m->s.err.text);
+}
+
+static int prepare(struct moving *m)
+{
+	char here[40];
+
+	if (greet(&m->peer, m->boot) || migrate_boot(here))
+		return -1;
+	if (!strcmp(here, m->boot))
+		return xl_error("%s is this machine: a guest cannot be moved to where it is",
+				m->peer.who);
+	if (introduce(m))
+		return -1;
+	if (saving_begin(&m->s, m->peer.out))
+		return stream_error(m);
+	return migrate_expect(&m->peer, MIGRATE_PREPARED, &m->m) ? -1 : 0;
+}
+
+/* --- up to READY: it stands still, and goes on here if anything fails -------------------------- */
+
+/* What the target was told of its memory must be so still. */
+static int check_map(struct moving *m)
+{
+	struct pv_stream_run *was = m->s.run;
+	unsigned int nr = m->s.nr_runs;
+	int rc;
+
+	m->s.run = NULL;
+	m->s.nr_runs = 0;
+	m->s.pages = 0;
+	rc = saving_map(&m->s);
+	if (!rc && (nr != m->s.nr_runs || memcmp(was, m->s.run, nr * sizeof(*was))))
+		rc = xl_error("'%s' has been given other memory meanwhile: try again", m->name);
+	free(was);
+	return rc;
+}
+
+static int hand_over(struct moving *m)
+{
+	struct saving *s = &m->s;
+	int rc;
+
+	m->still = xl_now();
+	if (s->suspended && suspend_guest(s->xl, s->domid, m->name))
+		return -1;
+	rc = dump_pause(s->xl, &m->d);
+	if (rc)
+		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
+	if (saving_state(s) || check_map(m) || drain_disks(s->xl, s->domid, m->name))
+		return -1;
+	if (saving_rest(s, "Moving"))
+		return stream_error(m);
+	return migrate_expect(&m->peer, MIGRATE_READY, &m->m) ? -1 : 0;
+}
+
+/* --- GO, and what may follow ------------------------------------------------------------------- */
+
+static void rename_to(struct moving *m, const char *end)
+{
+	char *name = xl_sprintf("%s%s", m->name, end);
+
+	migrate_rename(m->s.xl, m->s.domid, name);
+	free(name);
+}
+
+/* 0: GO is sent, and the guest no longer ours to run. -1 after a message: it is. */
+static int commit(struct moving *m)
+{
+	struct xen_domctl_getdomaininfo info;
+	struct given g = { .domid = m->s.domid, .flags = m->d.paused ? GIVEN_PAUSED : 0 };
+	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
+
+	if (rc)
+		return xl_error("'%s' has been destroyed", m->name);
+	memcpy(g.handle, info.handle, sizeof(g.handle));
+	snprintf(g.name, sizeof(g.name), "%s", m->name);
+	snprintf(g.host, sizeof(g.host), "%s", m->peer.who);
+	memcpy(g.boot, m->boot, sizeof(g.boot));
+	if (xl_interrupted)
+		return xl_error("interrupted: '%s' goes on here", m->name);
+	MIGRATE_POINT(false, "before", "note");
+	rc = given_write(&g);
+	if (rc)
+		return xl_error("it cannot be noted that '%s' is given away: %s", m->name,
+				strerror(-rc));
+	MIGRATE_POINT(false, "after", "note");
+	rc = migrate_send(&m->peer, MIGRATE_GO, NULL, 0);
+	/* Nothing of it has left this process. */
+	if (rc == -EPIPE) {
+		given_forget(m->s.domid);
+		return xl_error("%s: the connection was closed", m->peer.who);
+	}
+	return 0;
+}
+
+/* RUNNING was heard. */
+static int leave(struct moving *m)
+{
+	double ms = xl_now() - m->still;
+	int rc;
+
+	/* Undone by nobody: it is to be paused as long as there is anything of it. */
+	m->d.paused = false;
+	rc = domain_destroy(m->s.xl, m->s.domid);
+	if (rc)
+		xl_error("'%s' runs on %s, and what was left of it here does not go: xl destroy %u",
+			 m->name, m->peer.who, m->s.domid);
+	/* Else the target is to know it still when it is asked. */
+	if (!rc) {
+		given_forget(m->s.domid);
+		migrate_send(&m->peer, MIGRATE_DONE, NULL, 0);
+	}
+	printf("%s: %s on %s; %llu MiB of memory, %.1f MiB sent, it stood still for %.1f s\n",
+	       m->name, m->flags & MIGRATE_PAUSED ? "is, paused," : "runs", m->peer.who,
+	       (unsigned long long)(m->s.pages * PV_PAGE_SIZE / PV_MIB),
+	       (double)m->s.out.bytes / PV_MIB, ms / 1000);
+	return rc;
+}
+
+static int after_go(struct moving *m)
+{
+	int rc;
+
+	rename_to(m, MIGRATE_AWAY);
+	rc = migrate_expect(&m->peer, MIGRATE_RUNNING, &m->m);
+	if (!rc)
+		return leave(m);
+	if (rc > 0) {
+		/* It has promised that nothing is left of it there. */
+		given_forget(m->s.domid);
+		rename_to(m, "");
+		return 1;
+	}
+	m->d.paused = false;
+	xl_error("it is not known whether '%s' runs on %s: it stays paused here, as %s" MIGRATE_AWAY
+		 ". Ask with: xl migrate --recover %s %s",
+		 m->name, m->peer.who, m->name, m->name, m->peer.who);
+	return -1;
+}
+
+/* From the open connection on. 0; or 1: it is to go on here; -1: it is not. */
+static int talk(struct moving *m)
+{
+	if (prepare(m) || hand_over(m) || commit(m))
+		return 1;
+	return after_go(m);
+}
+
+/* One that has suspended itself, be it too late to be waited for, and has not gone. */
+static void let_go_on(struct moving *m)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
+
+	if (!rc && suspend_done(&info))
+		rc = suspend_cancel(m->s.xl, m->s.domid);
+	if (rc)
+		xl_error("'%s' cannot go on: %s", m->name, strerror(-rc));
+}
+
+/* Its lock is held. */
+static int migrate(struct moving *m, const struct options *o)
+{
+	struct saving *s = &m->s;
+	int rc;
+
+	/* First: whoever was killed over it before has left it as it was then, once this is through. */
+	rc = dump_begin(s->xl, s->domid, NULL, false, &m->d);
+	if (rc)
+		return xl_error("'%s' cannot be moved: %s", m->name, strerror(-rc));
+	rc = saving_check(s) || drain_check(s->xl, s->domid, m->name) ||
+	     saving_config(s, o->config) || saving_map(s) ||
+	     migrate_open(&m->peer, o->command, o->host);
+	if (!rc) {
+		rc = talk(m);
+		if (rc > 0 && m->still)
+			let_go_on(m);
+	}
+	dump_end(s->xl, &m->d);
+	if (rc > 0 && m->still)
+		xl_error("'%s' goes on here, after %.1f s", m->name,
+			 (double)(xl_now() - m->still) / 1000);
+	if (m->peer.pid)
+		migrate_close(&m->peer);
+	return rc ? -1 : 0;
+}
+
+static int move(struct xl *xl, const struct options *o)
+{
+	struct moving *m = calloc(1, sizeof(*m));
+	struct xen_domctl_getdomaininfo info;
+	int lock, rc = -1;
+	char *name;
+
+	if (!m)
+		abort();
+	m->s.xl = xl;
+	m->flags = o->flags;
+	lock = domain_lock(xl, o->guest, "move", &m->s.domid);
+	name = lock < 0 ? NULL : domain_name(xl, m->s.domid);
+	if (name && strlen(name) > NAME_MAX_LEN) {
+		xl_error("'%s': a guest whose name is longer than %d characters cannot be moved",
+			 name, NAME_MAX_LEN);
+	} else if (name) {
+		snprintf(m->name, sizeof(m->name), "%s", name);
+		m->s.guest = m->name;
+		if (!pv_domain_info(xl->pv, m->s.domid, &info) && info.flags & XEN_DOMINF_paused)
+			m->flags |= MIGRATE_PAUSED;
+		rc = migrate(m, o);
+	} else if (lock >= 0) {
+		xl_error("domain %u has no name", m->s.domid);
+	}
+	free(name);
+	xl_unlock_domain(lock, m->s.domid);
+	saving_free(&m->s);
+	free(m);
+	return rc;
+}
+
+/* --- in doubt ---------------------------------------------------------------------------------- */
+
+/* 1: it runs there, or has; 0: it has not and will not; -1: nobody knows, which was said. */
+static int verdict(struct migrate_peer *p, const struct given *g)
+{
+	struct migrate_message m;
+	char boot[40];
+	int rc;
+
+	if (greet(p, boot))
+		return -1;
+	rc = migrate_send(p, MIGRATE_ASK, g->handle, sizeof(g->handle));
+	if (!rc)
+		rc = migrate_receive(p, &m);
+	if (rc)
+		return xl_error("%s: %s", p->who, migrate_error(rc));
+	if (m.type == MIGRATE_HERE)
+		return 1;
+	if (m.type != MIGRATE_NOT_HERE)
+		return xl_error("%s: %s", p->who,
+				m.type == MIGRATE_FAILED ? (const char *)m.body :
+							   "it has given no answer");
+	if (!strcmp(boot, g->boot))
+		return 0;
+	return xl_error(
+		"'%s' is not on %s; but that is not the machine that it was given to, or has "
+		"been started again since: it may have run there",
+		g->name, p->who);
+}
+
+static int take_back(struct xl *xl, const struct given *g)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = pv_domain_info(xl->pv, g->domid, &info);
+
+	/* First: it is decided, and whoever is killed from here on leaves one that xl unpause lets go on. */
+	given_forget(g->domid);
+	migrate_rename(xl, g->domid, g->name);
+	if (!rc && suspend_done(&info))
+		rc = suspend_cancel(xl, g->domid);
+	if (!rc && g->flags & GIVEN_PAUSED)
+		rc = pv_domain_unpause(xl->pv, g->domid);
+	if (rc)
+		return xl_error("'%s' cannot go on: %s", g->name, strerror(-rc));
+	printf("%s: goes on here\n", g->name);
+	return 0;
+}
+
+/* Its lock is held. */
+static int recover(struct xl *xl, const struct options *o, const struct given *g)
+{
+	struct migrate_peer p = { .in = -1, .out = -1 };
+	int there = -1, rc;
+
+	if (o->host && !migrate_open(&p, o->command, o->host))
+		there = verdict(&p, g);
+	if (there > 0) {
+		rc = domain_destroy(xl, g->domid);
+		if (!rc) {
+			given_forget(g->domid);
+			migrate_send(&p, MIGRATE_DONE, NULL, 0);
+			printf("%s: went to %s; what was left of it here is gone\n", g->name,
+			       o->host);
+		}
+	} else if (!there || o->force) {
+		rc = take_back(xl, g);
+	} else {
+		rc = xl_error(
+			"'%s' stays paused. If it certainly does not run elsewhere: xl migrate "
+			"--recover --force %s; if it does: xl destroy %u",
+			g->name, g->name, g->domid);
+	}
+	if (p.pid)
+		migrate_close(&p);
+	return rc;
+}
+
+static int find_and_recover(struct xl *xl, const struct options *o)
+{
+	char number[16];
+	uint32_t domid = 0;
+	struct given g;
+	int lock, rc;
+
+	if (!given_find(xl, o->guest, &g))
+		return xl_error("'%s' has not been given to another host: there is nothing to "
+				"recover",
+				o->guest);
+	snprintf(number, sizeof(number), "%u", g.domid);
+	lock = domain_lock(xl, number, "recover", &domid);
+	/* Whoever had the lock may have done so already. */
+	if (lock >= 0 && !given_read(xl, g.domid, &g))
+		rc = xl_error("it is known by now what became of '%s'", o->guest);
+	else
+		rc = lock < 0 ? -1 : recover(xl, o, &g);
+	xl_unlock_domain(lock, domid);
+	return rc;
+}
+
+int cmd_migrate(int argc, char **argv)
+{
+	struct options o = { 0 };
+	int rc = parse_options(argc, argv, &o);
+	struct xl xl;
+
+	if (rc)
+		return rc - 1;
+	xl_catch_signals();
+	signal(SIGPIPE, SIG_IGN);
+	if (xl_open(&xl))
+		return 1;
+	rc = o.recover ? find_and_recover(&xl, &o) : move(&xl, &o);
+	xl_close(&xl);
+	return rc ? 1 : 0;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest's move to another host: what "xl migrate" on the source and "xl migrate-receive" on the target say to each other, and what
+ * each of them notes on disk. docs/migration.md has the same for administrators.
+ *
+ * The way is COMMAND HOST xl migrate-receive, ssh unless -s says otherwise: its standard input and output, one byte stream each
+ * way. Whoever can run that command as root there is trusted with it; sums are against accidents.
+ *
+ *	source			target
+ *	(runs)	      <- HELLO	    it is an xl migrate-receive; versions, and which start of which machine it is
+ *		HELLO ->	    UUID, name, memory, what the guest is to be there
+ *		stream, to STATIC_DATA_END ->	machine, configuration, memory map (docs/save-format.md)
+ *		      <- PREPARED   name, UUID and memory are the guest's: a domain called NAME--incoming, paused
+ *	(still)	stream, to END ->   the guest has suspended itself, or was paused; its disks have nothing on its way
+ *		      <- READY	    all of it was right, devices and supervisor are there
+ *	note	GO ->		    "given to HOST" is on the source's disk first
+ *				note: "GO was heard", then (runs)
+ *		      <- RUNNING
+ *	(gone)	DONE ->		    the target's note goes
+ *
+ * In the place of any message of the target's: FAILED with a text, and the promise that nothing is left of it there and nothing will be;
+ * behind GO, too. In the place of HELLO the source may send ASK with a UUID, which is answered by HERE or NOT_HERE or, when that cannot
+ * be said, FAILED.
+ *
+ * Who may let it run:
+ *	- before GO the source alone, and it does, whatever happens to the target, to the link or to the source's own xl;
+ *	- from GO on (that is: from the note on) the target alone. The source's copy stays paused. It goes on only when the target has
+ *	  said FAILED or NOT_HERE, or an administrator has (xl migrate --recover --force);
+ *	- the target's copy runs only once GO is in its note. A receiver that ends without it takes its copy along; if it was killed,
+ *	  xl minder, the next question or the next migration does. xl unpause refuses both copies meanwhile.
+ *
+ * What is left when a side dies (xl killed, link cut, or the whole host) behind:
+ *
+ *	step		source's xl dies		target's xl dies
+ *	HELLO		runs on				runs on at the source
+ *	PREPARED	runs on; target drops its copy	runs on at the source; minder there drops its copy
+ *	pause, stream	minder lets it go on; dropped	source lets it go on; minder there drops its copy
+ *	READY		the same			the same
+ *	note, not GO	in doubt, and NOT_HERE		(there is no such moment at the target)
+ *	GO sent		in doubt: HERE or NOT_HERE	in doubt: NOT_HERE if it was not noted, else HERE, and who is
+ *							asked lets it run
+ *	RUNNING		in doubt, and HERE		runs at the target; source destroys its copy all the same
+ *	DONE		runs at the target		the same
+ *
+ * In doubt means: paused at the source, called NAME--migratedaway, until xl migrate --recover. A source that was started again meanwhile
+ * has no copy any more; a target that was has neither a copy nor its notes, which HELLO tells (another start): --recover then says that
+ * it may have run there, and does nothing without --force.
+ *
+ * Not here: a lease on shared disks. Nothing but these rules keeps an administrator from making a second copy by hand (xl create).
+ */
+#ifndef XL_MIGRATE_H
+#define XL_MIGRATE_H
+
+#include "xl.h"
+
+#include <sys/types.h>
+
+/* --- messages: migrate.c --------------------------------------------------------------------- */
+
+#define MIGRATE_MAGIC 0x474d5650u /* "PVMG" */
+#define MIGRATE_MAJOR 1 /* another one is refused, before anything that may have moved */
+#define MIGRATE_MINOR 0
+
+enum migrate_type {
+	MIGRATE_HELLO = 1,
+	MIGRATE_PREPARED,
+	MIGRATE_READY,
+	MIGRATE_GO,
+	MIGRATE_RUNNING,
+	MIGRATE_DONE,
+	MIGRATE_FAILED, /* body: a text */
+	MIGRATE_ASK, /* body: 16 bytes of UUID */
+	MIGRATE_HERE,
+	MIGRATE_NOT_HERE,
+	MIGRATE_TYPES
+};
+
+/* Little-endian, and then the body. */
+struct migrate_head {
+	uint32_t magic;
+	uint16_t major, minor;
+	uint32_t type;
+	uint32_t length; /* of the body */
+	uint64_t sum; /* of the bytes before, and then of the body */
+};
+#define MIGRATE_BODY 1024
+
+/* HELLO of the target. */
+struct migrate_target {
+	char boot[40]; /* this start of this machine, with NUL (the kernel's boot_id) */
+	uint16_t stream_major, stream_minor; /* that it can read */
+	uint32_t reserved;
+};
+
+/* HELLO of the source; the name follows, without NUL. */
+struct migrate_source {
+	uint8_t uuid[16];
+	uint64_t pages;
+	uint32_t flags; /* MIGRATE_* */
+	uint32_t name_length;
+};
+#define MIGRATE_PAUSED 1u /* it is to stay paused there */
+#define MIGRATE_ALONE 2u /* nobody acts on its end there */
+
+struct migrate_message {
+	enum migrate_type type;
+	uint32_t length;
+	uint8_t body[MIGRATE_BODY + 1]; /* with a NUL behind it */
+};
+
+/* The other side. */
+struct migrate_peer {
+	int in, out;
+	pid_t pid; /* of the command; 0: none */
+	const char *who; /* for messages */
+	bool target; /* this is the target's side */
+};
+
+/* The tests kill either side here. @type: of what is sent, or has come. */
+#ifndef MIGRATE_POINT
+#define MIGRATE_POINT(target, when, type) ((void)0)
+#endif
+
+/* Of HELLO: this start of this machine. 0, or -1 after a message. */
+int migrate_boot(char boot[40]);
+/* Runs @command on @host, or @host itself if @command is "". 0, or -1 after a message; then migrate_close() is not due. */
+int migrate_open(struct migrate_peer *p, const char *command, const char *host);
+/* Closes both ways, and waits for the command's end. */
+void migrate_close(struct migrate_peer *p);
+/* All of it has been taken from here, or nothing: 0 or -errno, without a message. */
+int migrate_send(struct migrate_peer *p, enum migrate_type type, const void *body, uint32_t length);
+/*
+ * 0, or -errno without a message: -ENODATA the end; -EPROTO something else than such messages; -EOPNOTSUPP another version; -EBADMSG
+ * damaged; -EINTR by a signal.
+ */
+int migrate_receive(struct migrate_peer *p, struct migrate_message *m);
+/* FAILED with this text; whoever is at the other end may be no more. */
+void migrate_fail(struct migrate_peer *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* What migrate_receive() has returned, in words. */
+const char *migrate_error(int rc);
+/*
+ * The next one, which is to be of @type. 0; 1: it was FAILED, and its text has been said; -1: nobody knows what has become of the
+ * other side, which was said too.
+ */
+int migrate_expect(struct migrate_peer *p, enum migrate_type type, struct migrate_message *m);
+
+/* --- notes: migrate_note.c ------------------------------------------------------------------- */
+
+/* They live as long as what they are about: until the machine ends, and its domains with it. */
+#define MIGRATE_DIR XL_RUN_DIR "/migrate"
+#define MIGRATE_HOST 256
+#define MIGRATE_NAME 80
+
+#define GIVEN_PAUSED 1u /* for this; else it had been before */
+
+/* At the source, from just before GO: the domain has been given away. */
+struct given {
+	uint32_t magic, domid;
+	uint8_t handle[16];
+	uint32_t flags; /* GIVEN_* */
+	char name[MIGRATE_NAME];
+	char host[MIGRATE_HOST];
+	char boot[40]; /* the target's HELLO */
+};
+
+/* On the disk when it returns. 0 or -errno. */
+int given_write(const struct given *g);
+/* Is this domain a given one, or @name (or a number) a given one's? The domain with that number may be another by now: false. */
+bool given_read(struct xl *xl, uint32_t domid, struct given *g);
+bool given_find(struct xl *xl, const char *name, struct given *g);
+void given_forget(uint32_t domid);
+
+enum incoming_phase {
+	INCOMING_COMES = 1, /* GO was not heard */
+	INCOMING_GO, /* it was: it runs, or is to */
+	INCOMING_RAN, /* and has, and the source has not said DONE */
+};
+
+/* At the target, from HELLO on; locked by whoever is at it. Its file is named by the UUID. */
+struct incoming {
+	int fd; /* -1: there is none */
+	uint8_t uuid[16];
+	enum incoming_phase phase;
+	uint32_t flags; /* MIGRATE_* */
+	char name[MIGRATE_NAME];
+};
+
+/*
+ * The note of @uuid, locked; waits for whoever has it for @ms. @make: one that is not there is made, without a phase yet.
+ * 0; -ENOENT; -EBUSY: somebody is at it; or -errno.
+ */
+int incoming_claim(struct incoming *n, const uint8_t uuid[16], bool make, int ms);
+/* @n->phase, flags and name, on the disk when it returns. 0 or -errno. */
+int incoming_write(struct incoming *n);
+/* @forget: the note goes. */
+void incoming_release(struct incoming *n, bool forget);
+
+/*
+ * What a receiver that is no more has left is done now: a copy that has not heard GO goes, one that has runs. The note is the caller's
+ * own. 1: the guest runs here, or has; 0: it has not, and will not; -1: nobody can say, after a message.
+ */
+int incoming_settle(struct xl *xl, struct incoming *n);
+/* From GO on: it runs, unless it is to stay paused, and has its name. Its lock is held. 0 or -errno, without a message. */
+int incoming_run(struct xl *xl, const struct incoming *n, uint32_t domid);
+/* Is it here? As incoming_settle(); waits for a receiver that is at it. */
+int incoming_ask(struct xl *xl, const uint8_t uuid[16]);
+
+/* Why this domain must not be let run by hand; the caller frees. NULL: it may. */
+char *migrate_bars(struct xl *xl, uint32_t domid);
+/* Settles all that the killed have left. Says what it did. */
+void migrate_sweep(void);
+/* The domain with this UUID; false: there is none. */
+bool migrate_find(struct xl *xl, const uint8_t uuid[16], uint32_t *domid);
+
+#define MIGRATE_INCOMING "--incoming"
+#define MIGRATE_AWAY "--migratedaway"
+/*
+ * Another name for a domain whose lock is held, for which nobody waits for long; a warning when it cannot be had. The name may be
+ * NAME's of a NAME--incoming that is this domain.
+ */
+void migrate_rename(struct xl *xl, uint32_t domid, const char *name);
+
+/* --- drain.c --------------------------------------------------------------------------------- */
+
+/* Before it is moved: are its disks such as another host can have, too? 0, or -1 after a message. */
+int drain_check(struct xl *xl, uint32_t domid, const char *name);
+/*
+ * Waits until nothing is on its way to the disks of a guest that stands still, and what it has written is on them. 0, or -1 after a
+ * message.
+ */
+int drain_disks(struct xl *xl, uint32_t domid, const char *name);
+
+#endif /* XL_MIGRATE_H */
