@@ -103,6 +103,19 @@ static bool announce(struct xs_handle *xs, const struct guest *g)
 	return false;
 }
 
+/*
+ * One that comes from another host is called so (xl's migrate.h) until it is there, which is behind its introduction: the log is that
+ * of the name it will have.
+ */
+static void strip_incoming(char *name)
+{
+	static const char end[] = "--incoming";
+	size_t n = name ? strlen(name) : 0, m = strlen(end);
+
+	if (n > m && !strcmp(name + n - m, end))
+		name[n - m] = '\0';
+}
+
 static void adopt(struct loop *l, uint32_t domid)
 {
 	char *port = read_node(l->xs, XBT_NULL, domid, "console/port");
@@ -110,6 +123,7 @@ static void adopt(struct loop *l, uint32_t domid)
 	bool failed = false;
 	struct guest *g;
 
+	strip_incoming(name);
 	/* Not written yet: @introduceDomain will come. */
 	if (port && *port) {
 		snprintf(number, sizeof(number), "%u", domid);

@@ -51,6 +51,9 @@ gives "alpha" cpupool-migrate al
 gives "Pool-0" cpupool-migrate alpha ""
 gives "there/guest.cfg" cpupool-create there/guest.c
 gives "alpha" save al
+gives "alpha" migrate al
+gives "" migrate alpha ""
+gives "--recover" migrate --re
 gives "there/guest.cfg" save alpha there/guest.c
 gives "there/guest.img" restore there/guest.i
 gives "-c" save -c
