@@ -126,12 +126,14 @@ int cmd_pause(int argc, char **argv)
 static int unpause_one(struct xl *xl, uint32_t domid)
 {
 	char *why = migrate_bars(xl, domid);
-	int rc = why ? xl_error("cannot unpause domain %u: %s", domid, why) :
-		       pv_domain_unpause(xl->pv, domid);
+	int rc;
 
-	free(why);
-	if (rc == -1)
+	if (why) {
+		rc = xl_error("cannot unpause domain %u: %s", domid, why);
+		free(why);
 		return rc;
+	}
+	rc = pv_domain_unpause(xl->pv, domid);
 	if (rc == -EINVAL)
 		return xl_error("cannot unpause domain %u: it is not paused", domid);
 	return rc ? xl_error("cannot unpause domain %u: %s", domid, strerror(-rc)) : 0;

@@ -123,12 +123,12 @@ static int introduce(struct moving *m)
 	return rc ? xl_error("%s: %s", m->peer.who, strerror(-rc)) : 0;
 }
 
-/* The stream could not be written: the target may have said why, before it closed its end. */
-static int stream_error(struct moving *m)
+/* What saving_begin() or saving_rest() has returned. A target that has closed its end may have said why. */
+static int stream_error(struct moving *m, int rc)
 {
 	if (!*m->s.err.text)
 		return -1;
-	if (!migrate_receive(&m->peer, &m->m) && m->m.type == MIGRATE_FAILED)
+	if (rc == -EPIPE && !migrate_receive(&m->peer, &m->m) && m->m.type == MIGRATE_FAILED)
 		return xl_error("%s: %s", m->peer.who, (const char *)m->m.body);
 	return xl_error("%s: %s", m->peer.who, m->s.err.text);
 }
@@ -136,6 +136,7 @@ static int stream_error(struct moving *m)
 static int prepare(struct moving *m)
 {
 	char here[40];
+	int rc;
 
 	if (greet(&m->peer, m->boot) || migrate_boot(here))
 		return -1;
@@ -144,8 +145,9 @@ static int prepare(struct moving *m)
 				m->peer.who);
 	if (introduce(m))
 		return -1;
-	if (saving_begin(&m->s, m->peer.out))
-		return stream_error(m);
+	rc = saving_begin(&m->s, m->peer.out);
+	if (rc)
+		return stream_error(m, rc);
 	return migrate_expect(&m->peer, MIGRATE_PREPARED, &m->m) ? -1 : 0;
 }
 
@@ -181,8 +183,9 @@ static int hand_over(struct moving *m)
 		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
 	if (saving_state(s) || check_map(m) || drain_disks(s->xl, s->domid, m->name))
 		return -1;
-	if (saving_rest(s, "Moving"))
-		return stream_error(m);
+	rc = saving_rest(s, "Moving");
+	if (rc)
+		return stream_error(m, rc);
 	return migrate_expect(&m->peer, MIGRATE_READY, &m->m) ? -1 : 0;
 }
 

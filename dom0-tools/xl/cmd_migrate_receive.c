@@ -28,6 +28,7 @@ struct receiving {
 	struct xl_config cfg;
 	struct saved saved;
 	uint32_t flags; /* MIGRATE_*, of the command line */
+	uint64_t pages; /* HELLO's */
 	uint32_t domid; /* 0: there is none */
 	int lock; /* of the domain */
 	char from[MIGRATE_NAME + 16]; /* for messages */
@@ -49,6 +50,7 @@ static int read_hello(struct receiving *r, struct migrate_source *h)
 	if (bad)
 		return xl_error("%s: %s", name, bad);
 	snprintf(r->from, sizeof(r->from), "'%s'", name);
+	r->pages = h->pages;
 	return 0;
 }
 
@@ -87,7 +89,7 @@ static int read_what_it_is(struct receiving *r)
 	    restoring_config(cfg, &r->saved, NULL))
 		return -1;
 	if (strcmp(cfg->name, r->note.name) || !cfg->have_uuid ||
-	    memcmp(cfg->uuid, r->note.uuid, sizeof(cfg->uuid)))
+	    memcmp(cfg->uuid, r->note.uuid, sizeof(cfg->uuid)) || r->saved.in.ram != r->pages)
 		return xl_error("%s: its configuration is another guest's", r->from);
 	return 0;
 }

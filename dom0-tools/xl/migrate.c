@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "migrate.h"
@@ -19,6 +18,10 @@
 
 #ifndef BOOT_ID
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#endif
+
+#ifndef CLOSE_MS
+#define CLOSE_MS 10000
 #endif
 
 static const char *const names[MIGRATE_TYPES] = {
@@ -68,17 +71,22 @@ int migrate_open(struct migrate_peer *p, const char *command, const char *host)
 		return 0;
 	close(p->out);
 	close(p->in);
+	p->in = p->out = -1;
+	p->pid = 0;
 	return xl_error("cannot run the command for %s: %s", host, strerror(errno));
 }
 
 void migrate_close(struct migrate_peer *p)
 {
+	int status;
+
 	if (p->out >= 0)
 		close(p->out);
-	/* What it has still to say it can say: it ends when it finds the other way closed. */
-	if (p->pid > 0)
-		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR && !xl_interrupted)
-			;
+	/* What it has still to say it can say; but nobody's guest is locked for a link that hangs. */
+	if (p->pid > 0 && !xl_wait_child(p->pid, CLOSE_MS, &status)) {
+		kill(p->pid, SIGTERM);
+		xl_wait_child(p->pid, CLOSE_MS, &status);
+	}
 	if (p->in >= 0)
 		close(p->in);
 	p->in = p->out = -1;

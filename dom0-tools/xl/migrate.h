@@ -125,7 +125,7 @@ struct migrate_peer {
 int migrate_boot(char boot[40]);
 /* Runs @command on @host, or @host itself if @command is "". 0, or -1 after a message; then migrate_close() is not due. */
 int migrate_open(struct migrate_peer *p, const char *command, const char *host);
-/* Closes both ways, and waits for the command's end. */
+/* Closes both ways, and waits for the command's end, for which it is given some seconds. */
 void migrate_close(struct migrate_peer *p);
 /* All of it has been taken from here, or nothing: 0 or -errno, without a message. */
 int migrate_send(struct migrate_peer *p, enum migrate_type type, const void *body, uint32_t length);

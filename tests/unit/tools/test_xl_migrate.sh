@@ -5,6 +5,8 @@
 . "$(dirname -- "$0")/xl_lib.sh"
 . "$here/two_hosts.sh"
 
+yes text | head -c 4096 >text.long
+
 # --- there and back ---
 
 check "create" xl create -q s.cfg vcpus=2
@@ -152,10 +154,38 @@ wait_for runs a
 says 1 "'a' has disks or interfaces, and does not offer to suspend itself" xl migrate -s "$link" a there
 xl destroy a
 
-# What comes there may be anything
-says 1 "what it says is none" sh -c "echo Hello | $link x xl migrate-receive"
-says 1 "the source: the connection was closed" sh -c "$link x xl migrate-receive </dev/null"
-check "nothing is left there" wait_for clean2
+# --- what comes there may be anything ---
+
+# talk "text" MESSAGE...: refused there with this text, and nothing is left
+talk() {
+	wanted=$1
+	shift
+	says 1 "$wanted" python3 "$here/migrate_talk.py" "$link x xl migrate-receive" "$@"
+	check "nothing is left there" wait_for clean2
+	check "no note is left" no_notes
+}
+talk "what it says is none" raw:48656c6c6f0a
+talk "the connection was closed"
+talk "answer 7: the connection was closed" raw:50564d47
+talk "HELLO or ASK was to come" 4
+talk "answer 7: HELLO or ASK was to come" 9
+talk "a message is damaged" raw:50564d4701000000010000000000000000000000000000000000
+talk "a message is damaged" raw:50564d470100000001000000ffffffff0000000000000000
+talk "a message is damaged" raw:50564d470100000063000000000000000000000000000000
+talk "it has another version" raw:50564d470200000001000000000000000000000000000000
+talk "HELLO is too short" 1:00
+talk "HELLO has no name" hello:s:2
+talk "HELLO has no name" hello:s:0
+talk "HELLO has no name" hello:s:4294967295
+talk "HELLO has no name" hello:0x730073:3
+talk "a domain's name cannot be empty" hello::0
+talk "a domain's name has only letters" hello:../s
+talk "a domain's name cannot be a number" hello:7
+talk "the stream is cut short here" hello:s
+talk "this is no saved domain of Pavise" hello:s raw:"$(head -c 100 text.long | od -An -v -tx1 | tr -d ' \n')"
+talk "the question is none" 8:00
+says 0 "answer 10" python3 "$here/migrate_talk.py" "$link x xl migrate-receive" 8:000102030405060708090a0b0c0d0e0f
+check "no note is left" no_notes
 
 # --- cut streams ---
 
