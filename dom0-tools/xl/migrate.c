@@ -185,7 +185,7 @@ int migrate_receive(struct migrate_peer *p, struct migrate_message *m)
 const char *migrate_error(int rc)
 {
 	return rc == -ENODATA	 ? "the connection was closed" :
-	       rc == -EPROTO	 ? "what it says is none of xl migrate-receive's messages" :
+	       rc == -EPROTO	 ? "what it says is no message of a migration" :
 	       rc == -EOPNOTSUPP ? "it has another version of the protocol" :
 	       rc == -EBADMSG	 ? "a message is damaged" :
 	       rc == -EINTR	 ? "interrupted" :

@@ -115,7 +115,7 @@ refused() {
 	check "no note is left" no_notes
 }
 refused "the connection was closed (HELLO was to come)" -s false s there
-refused "what it says is none of xl migrate-receive's messages" -s "echo Welcome;" s there
+refused "what it says is no message of a migration" -s "echo Welcome;" s there
 refused "it has another version of the protocol" -s "" s "printf 'PVMG\\002\\000\\000\\000\\001\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000'; cat >/dev/null"
 refused "a message is damaged" -s "" s "printf 'PVMG\\001\\000\\000\\000\\001\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000'; cat >/dev/null"
 refused "cannot move domain 0" -s "$link" 0 there
@@ -164,7 +164,7 @@ talk() {
 	check "nothing is left there" wait_for clean2
 	check "no note is left" no_notes
 }
-talk "what it says is none" raw:48656c6c6f0a
+talk "what it says is no message" raw:48656c6c6f0a
 talk "the connection was closed"
 talk "answer 7: the connection was closed" raw:50564d47
 talk "HELLO or ASK was to come" 4
