@@ -163,6 +163,18 @@ static void test_manager_is_told(void **state)
 	unlink(path[AGENT]);
 }
 
+/* One from another host, before it has its name. */
+static void test_incoming(void **state)
+{
+	(void)state;
+	sh->there[1] = true;
+	describe(SECOND, "second--incoming");
+	assert_true(xs_introduce_domain(xs, SECOND, 0, 1));
+	assert_true(until(announced, SECOND));
+	print(SECOND, "here\n");
+	assert_true(log_ends(path[LOG2], "here\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +185,7 @@ int main(void)
 						world_teardown),
 		cmocka_unit_test_setup_teardown(test_one_comes, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_manager_is_told, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_incoming, setup, world_teardown),
 	};
 	int rc = world_begin();
 
