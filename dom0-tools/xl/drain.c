@@ -19,8 +19,8 @@
 #define XL_SYS_BLOCK "/sys/dev/block"
 #endif
 /* The slowest disk is waited for so long; then the guest goes on where it is. */
-#ifndef DRAIN_MS
-#define DRAIN_MS 5000
+#ifndef DISKS_MS
+#define DISKS_MS 5000
 #endif
 #define LOOKS 5 /* in a row, of all disks */
 #define LOOK_MS 10
@@ -122,7 +122,7 @@ static int flush(struct xl *xl, const char *be, const char *name)
 
 static int drain(struct xl *xl, char **be, unsigned int n, const char *name)
 {
-	int64_t end = xl_now() + DRAIN_MS;
+	int64_t end = xl_now() + DISKS_MS;
 	unsigned int i, quiet = 0;
 	int rc;
 

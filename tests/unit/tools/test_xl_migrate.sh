@@ -190,14 +190,14 @@ check "no note is left" no_notes
 # --- cut streams ---
 
 for at in 0 23 24 60 200 600 1500 20000 40000; do
-	says 1 "" xl migrate -s "" s "head -c $at | $link x xl migrate-receive"
+	says 1 "" xl migrate -s "" s "stdbuf -o0 head -c $at | $link x xl migrate-receive"
 	check "cut after $at bytes: it goes on here" wait_for runs s
 	check "nothing is left there" wait_for clean2
 	check "no note is left" no_notes
 done
 # A byte that is another
 for at in 30 100 900 20000; do
-	says 1 "" xl migrate -s "" s "{ head -c $at; head -c 1 | tr '\\000-\\377' '\\001-\\377\\000'; cat; } | $link x xl migrate-receive"
+	says 1 "" xl migrate -s "" s "{ stdbuf -o0 head -c $at; head -c 1 | tr '\\000-\\377' '\\001-\\377\\000'; cat; } | $link x xl migrate-receive"
 	check "byte $at is another: it goes on here" wait_for runs s
 	check "nothing is left there" wait_for clean2
 done
@@ -207,11 +207,11 @@ says 0 "s: runs on" xl migrate -s "" s "tee $shared/all | $link x xl migrate-rec
 says 0 "s: runs on here" over "$out/fake-xl" migrate -s "$link_back" s here
 check "it is back" wait_for runs s
 size=$(stat -c %s "$shared/all")
-says 1 "its host has not let go of it" xl migrate -s "" s "head -c $((size - 25)) | $link x xl migrate-receive"
+says 1 "its host has not let go of it" xl migrate -s "" s "stdbuf -o0 head -c $((size - 25)) | $link x xl migrate-receive"
 check "GO is cut: it goes on here" wait_for runs s
 check "nothing is left there" wait_for clean2
 check "no note is left" no_notes
-says 0 "s: runs on" xl migrate -s "" s "head -c $((size - 24)) | $link x xl migrate-receive"
+says 0 "s: runs on" xl migrate -s "" s "stdbuf -o0 head -c $((size - 24)) | $link x xl migrate-receive"
 check "DONE is cut: it runs there" wait_for runs2 s
 check "and is gone here" gone s
 check "that it came is still known there" ls "$other/run/migrate/incoming.$(xl2 list -v s | grep -Eo '[0-9a-f]{8}-[0-9a-f-]{27}')"
