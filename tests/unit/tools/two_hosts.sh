@@ -67,10 +67,10 @@ link_back=$shared/link-back
 over() { "$shared/over" "$@"; }
 xl2() { "$shared/over" "$out/fake-xl" "$@"; }
 
-over xenstored -F --no-domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
+"$shared/over" xenstored -F --no-domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
 pids="$pids $!"
 wait_for over xenstore-ls / || { cat xenstored2.log; exit 1; }
-over "$out/fake-backend" "$root/log/console" "$root/net" >backend2.log 2>&1 &
+"$shared/over" "$out/fake-backend" "$root/log/console" "$root/net" >backend2.log 2>&1 &
 pids="$pids $!"
 over "$out/fake-hv" next 40
 check "init-dom0 of the second host" xl2 init-dom0
