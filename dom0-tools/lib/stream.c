@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -95,20 +96,56 @@ static uint64_t header_sum(const struct pv_stream_record *h, uint64_t key)
 	return sum64(key, h, SUMMED(*h));
 }
 
+/* Until it can be read or written. 0, -ETIMEDOUT, or -EINTR. @ms: 0: for ever. */
+static int await(int fd, short events, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int rc = poll(&pfd, 1, ms ?: -1);
+
+	return rc > 0 ? 0 : rc ? -errno : -ETIMEDOUT;
+}
+
 /* --- writing --------------------------------------------------------------------------------- */
+
+static bool is_stopped(const struct pv_stream_out *o)
+{
+	return o->stop && *o->stop;
+}
+
+/* Nothing was taken. 0: again. */
+static int retry(struct pv_stream_out *o, int error)
+{
+	int rc = error == EAGAIN ? await(o->fd, POLLOUT, o->patience) : -error;
+
+	return rc == -EINTR ? 0 : rc;
+}
+
+static int cannot(const struct pv_stream_out *o, int rc, const char *why, struct pv_err *err)
+{
+	return pv_fail(err, rc, "at byte %llu: cannot write: %s", (unsigned long long)o->bytes,
+		       why);
+}
 
 static int write_all(struct pv_stream_out *o, struct iovec *v, int n, struct pv_err *err)
 {
 	ssize_t done;
+	int rc;
 
 	while (n) {
+		/* A signal may have come behind the first bytes of what is taken in part. */
+		if (is_stopped(o))
+			return cannot(o, -EINTR, "interrupted", err);
 		done = writev(o->fd, v, n);
-		if (done < 0 && errno == EINTR)
+		rc = done < 0 ? retry(o, errno) : 0;
+		if (rc)
+			return cannot(o, rc,
+				      rc == -ETIMEDOUT ? "nothing is taken any more" :
+							 strerror(-rc),
+				      err);
+		if (!done)
+			return cannot(o, -EIO, "nothing was taken", err);
+		if (done < 0)
 			continue;
-		if (done <= 0)
-			return pv_fail(err, done ? -errno : -EIO, "at byte %llu: cannot write: %s",
-				       (unsigned long long)o->bytes,
-				       done ? strerror(errno) : "nothing was taken");
 		o->bytes += done;
 		for (; n && (size_t)done >= v->iov_len; v++, n--)
 			done -= v->iov_len;
@@ -138,8 +175,7 @@ int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t options, uint32_t 
 	};
 	struct iovec v[] = { { &image, sizeof(image) }, { &domain, sizeof(domain) } };
 
-	memset(o, 0, sizeof(*o));
-	o->fd = fd;
+	*o = (struct pv_stream_out){ .fd = fd };
 	if (getrandom(&image.key, sizeof(image.key), 0) != sizeof(image.key))
 		return pv_fail(err, -errno, "no random numbers: %s", strerror(errno));
 	o->key = image.key;
@@ -251,8 +287,12 @@ int pv_stream_put_end(struct pv_stream_out *o, struct pv_err *err)
 static int read_all(struct pv_stream_in *i, void *to, size_t n, size_t *got)
 {
 	ssize_t part;
+	int rc;
 
 	for (*got = 0; *got < n; *got += part, i->at += part) {
+		rc = i->patience ? await(i->fd, POLLIN, i->patience) : 0;
+		if (rc)
+			return rc;
 		part = read(i->fd, (char *)to + *got, n - *got);
 		/* EINTR as well: whoever catches a signal wants an end, and a pipe's may never come. */
 		if (part <= 0)
@@ -261,12 +301,16 @@ static int read_all(struct pv_stream_in *i, void *to, size_t n, size_t *got)
 	return 0;
 }
 
+static const char *in_words(int rc)
+{
+	return rc == -ENODATA	? "the stream is cut short here" :
+	       rc == -ETIMEDOUT ? "nothing has come for too long" :
+				  strerror(-rc);
+}
+
 static int header_wrong(struct pv_err *err, int rc, const char *which, const char *why)
 {
-	return pv_fail(err, rc, "%s header: %s", which,
-		       rc == -ENODATA ? "the stream is cut short here" :
-		       why	      ?:
-					strerror(-rc));
+	return pv_fail(err, rc, "%s header: %s", which, why ?: in_words(rc));
 }
 
 static int open_domain(struct pv_stream_in *i, struct pv_err *err)
@@ -285,15 +329,13 @@ static int open_domain(struct pv_stream_in *i, struct pv_err *err)
 	return 0;
 }
 
-int pv_stream_open(struct pv_stream_in *i, int fd, struct pv_err *err)
+int pv_stream_open_peer(struct pv_stream_in *i, int fd, int patience, struct pv_err *err)
 {
 	struct pv_stream_image_header *h = &i->image;
 	size_t got;
 	int rc;
 
-	memset(i, 0, sizeof(*i));
-	i->fd = fd;
-	i->phase = OVER;
+	*i = (struct pv_stream_in){ .fd = fd, .phase = OVER, .patience = patience };
 	rc = read_all(i, h, sizeof(*h), &got);
 	if (got >= offsetof(struct pv_stream_image_header, major) &&
 	    (h->marker != UINT64_MAX || h->magic != MAGIC))
@@ -318,6 +360,11 @@ int pv_stream_open(struct pv_stream_in *i, int fd, struct pv_err *err)
 	return rc;
 }
 
+int pv_stream_open(struct pv_stream_in *i, int fd, struct pv_err *err)
+{
+	return pv_stream_open_peer(i, fd, 0, err);
+}
+
 /* Says which record it is about, and ends the reading. */
 static int wrong(struct pv_stream_in *i, int rc, const struct pv_stream_record *h, const char *why,
 		 struct pv_err *err)
@@ -325,10 +372,7 @@ static int wrong(struct pv_stream_in *i, int rc, const struct pv_stream_record *
 	i->phase = OVER;
 	return pv_fail(err, rc, "record %llu (%s, type 0x%x, at byte %llu): %s",
 		       (unsigned long long)i->end.records, pv_stream_name(h->type), h->type,
-		       (unsigned long long)i->record_at,
-		       rc == -ENODATA ? "the stream is cut short here" :
-		       why	      ?:
-					strerror(-rc));
+		       (unsigned long long)i->record_at, why ?: in_words(rc));
 }
 
 /* Everything about a header that needs no body. *@k: NULL for one to be skipped. */
@@ -404,7 +448,7 @@ static int one(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err)
 		i->phase = OVER;
 		return pv_fail(err, rc, "record %llu (at byte %llu): %s",
 			       (unsigned long long)i->end.records, (unsigned long long)i->record_at,
-			       rc == -ENODATA ? "the stream is cut short here" : strerror(-rc));
+			       in_words(rc));
 	}
 	rc = check_header(i, &h, &k, err);
 	if (!rc)

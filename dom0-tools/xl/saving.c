@@ -155,6 +155,8 @@ int saving_begin(struct saving *s, int fd)
 	memcpy(&s->timebase, host + offsetof(struct pv_stream_host, timebase), sizeof(s->timebase));
 	rc = pv_stream_begin(&s->out, fd, s->suspended ? PV_STREAM_SUSPENDED : 0, version >> 16,
 			     version & 0xffff, &s->err);
+	s->out.patience = s->patience;
+	s->out.stop = &xl_interrupted;
 	if (!rc)
 		rc = put(s, PV_REC_HOST, host, n);
 	if (!rc)

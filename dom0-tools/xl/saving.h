@@ -14,6 +14,7 @@ struct saving {
 	uint32_t domid;
 	bool suspended; /* by itself (suspend.h); else it is whole */
 	struct pv_stream_out out;
+	int patience; /* ms that whoever reads it may take nothing, if its descriptor does not block; 0: as long as it likes */
 	struct pv_err err;
 	char *config;
 	uint8_t *state, *store; /* records' bodies; of the latter so far only the watches */

@@ -127,9 +127,13 @@ struct pv_stream_out {
 	int fd;
 	uint64_t key, bytes; /* so many have been written */
 	struct pv_stream_end end;
+	/* The caller's, from pv_stream_begin() on: */
+	int patience; /* ms for which a descriptor that does not block may take nothing; 0: as long as it likes */
+	volatile int *
+		stop; /* once it is set no more is written, and the signal that did so ends a wait: -EINTR; or NULL */
 };
 
-/* The two headers. @fd stays the caller's, and blocks. @options: PV_STREAM_SUSPENDED or 0. */
+/* The two headers. @fd stays the caller's; it blocks, or @o->patience is set. @options: PV_STREAM_SUSPENDED or 0. */
 int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t options, uint32_t hv_major,
 		    uint32_t hv_minor, struct pv_err *err);
 /* Would pv_stream_next() take a record of this length and content? Not for PAGE_DATA and END. 0 or negative, with a message in @err. */
@@ -161,10 +165,13 @@ struct pv_stream_in {
 	unsigned int nr_runs;
 	uint64_t ram; /* pages in it */
 	struct pv_stream_end end; /* as counted so far */
+	int patience;
 };
 
 /* Reads the two headers. After an error, too, pv_stream_close() is due; @fd stays the caller's. */
 int pv_stream_open(struct pv_stream_in *i, int fd, struct pv_err *err);
+/* The same of a pipe or socket that may be silent for so many ms at most, here and later (-ETIMEDOUT); 0: as long as it likes. */
+int pv_stream_open_peer(struct pv_stream_in *i, int fd, int patience, struct pv_err *err);
 /* The next known record: 1. END, and all of the stream was right: 0. Or an error, after which there is nothing more to be had. */
 int pv_stream_next(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err);
 /* For a file: nothing may follow. After pv_stream_next() has returned 0. */
