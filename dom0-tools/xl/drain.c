@@ -63,6 +63,29 @@ int drain_check(struct xl *xl, uint32_t domid, const char *name)
 	return rc;
 }
 
+/* A number in a file of the device's; of a partition's queue it is its disk's. -1: there is none. */
+static long read_number(unsigned int major, unsigned int minor, const char *file)
+{
+	char *path = xl_sprintf(XL_SYS_BLOCK "/%u:%u/%s", major, minor, file);
+	FILE *f = fopen(path, "re");
+	long n = -1;
+
+	if (f && fscanf(f, "%ld", &n) != 1)
+		n = -1;
+	if (f)
+		fclose(f);
+	free(path);
+	return n;
+}
+
+/* Who has the device's statistics off (queue/iostats) sees none of its requests counted, however many there are. */
+static bool counts(unsigned int major, unsigned int minor)
+{
+	long on = read_number(major, minor, "queue/iostats");
+
+	return (on < 0 ? read_number(major, minor, "../queue/iostats") : on) > 0;
+}
+
 /* How many requests the kernel has given to the device and not heard of. -1: it cannot be seen. */
 static long in_flight(struct xl *xl, const char *be)
 {
@@ -76,6 +99,8 @@ static long in_flight(struct xl *xl, const char *be)
 		return -1;
 	}
 	free(numbers);
+	if (!counts(major, minor))
+		return -1;
 	path = xl_sprintf(XL_SYS_BLOCK "/%u:%u/inflight", major, minor);
 	f = fopen(path, "re");
 	free(path);
@@ -97,8 +122,10 @@ static int look(struct xl *xl, char **be, unsigned int n, const char *name)
 		busy = in_flight(xl, be[i]);
 		if (busy < 0)
 			return xl_error(
-				"it cannot be seen whether '%s' still writes to a disk (%s)", name,
-				be[i]);
+				"it cannot be seen whether '%s' still writes to a disk (%s): "
+				"/sys/dev/block/MAJOR:MINOR has no inflight, or its queue/iostats "
+				"is not 1",
+				name, be[i]);
 		if (busy)
 			return 0;
 	}

@@ -98,6 +98,18 @@ rm -r sysblock
 says 1 "it cannot be seen whether 'sleep' still writes to a disk" xl migrate -s "$link" sleep there
 stays "a disk that cannot be seen"
 quiet_disks "$root"
+echo 0 >"sysblock/7:0/queue/iostats"
+says 1 "its queue/iostats is not 1" xl migrate -s "$link" sleep there
+stays "a disk whose requests nobody counts"
+rm -r sysblock/7:0/queue
+mkdir -p sysblock/queue
+echo 1 >sysblock/queue/iostats
+says 0 "sleep: runs on there" xl migrate -s "$link" sleep there
+check "a partition's queue is its disk's" wait_for runs2 sleep
+says 0 "sleep: runs on here" over "$out/fake-xl" migrate -s "$link_back" sleep here
+check "it is back" wait_for connected sleep
+rm -r sysblock/queue
+quiet_disks "$root"
 xl destroy sleep
 check "nothing is left" wait_for clean
 

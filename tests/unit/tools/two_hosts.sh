@@ -12,7 +12,8 @@ rm -rf "$other"
 mkdir -p "$other"
 quiet_disks() {
 	for n in 0 1 2 3 4 5; do
-		mkdir -p "$1/sysblock/7:$n"
+		mkdir -p "$1/sysblock/7:$n/queue"
+		echo 1 >"$1/sysblock/7:$n/queue/iostats"
 		echo "       0        0" >"$1/sysblock/7:$n/inflight"
 	done
 }
@@ -80,6 +81,7 @@ runs() { "$out/fake-xl" list "$1" | grep -q -- -b----; }
 runs2() { xl2 list "$1" | grep -q -- -b----; }
 paused() { "$out/fake-xl" list "$1" | grep -Eq -- '-[b-]p'; }
 paused2() { xl2 list "$1" | grep -Eq -- '-[b-]p---'; }
+uuid2() { xl2 list -v "$1" | grep -Eo '[0-9a-f]{8}-[0-9a-f-]{27}'; }
 uuid() { "$out/fake-xl" list -v "$1" | grep -Eo '[0-9a-f]{8}-[0-9a-f-]{27}'; }
 offers() { [ "$(xenstore-read "/local/domain/$(xl domid "$1")/control/feature-suspend")" = 1 ]; }
 states='device/vbd/51712/state device/vif/0/state device/vif/1/state'
