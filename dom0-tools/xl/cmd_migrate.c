@@ -32,6 +32,8 @@ struct moving {
 	struct migrate_message m;
 	struct dump d;
 	char name[MIGRATE_NAME], boot[40];
+	uint8_t attempt[16];
+	const char *command; /* for messages */
 	uint32_t flags;
 	int64_t still; /* since when it stands still; 0: it runs */
 };
@@ -116,11 +118,14 @@ static int introduce(struct moving *m)
 	if (rc)
 		return xl_error("'%s' has been destroyed", m->name);
 	memcpy(h.uuid, info.handle, sizeof(h.uuid));
+	if (uuid_random(m->attempt))
+		return -1;
+	memcpy(h.attempt, m->attempt, sizeof(h.attempt));
 	h.name_length = strlen(m->name);
 	memcpy(body, &h, sizeof(h));
 	memcpy(body + sizeof(h), m->name, h.name_length);
 	rc = migrate_send(&m->peer, MIGRATE_HELLO, body, sizeof(h) + h.name_length);
-	return rc ? xl_error("%s: %s", m->peer.who, strerror(-rc)) : 0;
+	return rc ? xl_error("%s: %s", m->peer.who, migrate_error(rc)) : 0;
 }
 
 /* What saving_begin() or saving_rest() has returned. A target that has closed its end may have said why. */
@@ -145,6 +150,7 @@ static int prepare(struct moving *m)
 				m->peer.who);
 	if (introduce(m))
 		return -1;
+	m->s.patience = m->peer.patience;
 	rc = saving_begin(&m->s, m->peer.out);
 	if (rc)
 		return stream_error(m, rc);
@@ -170,8 +176,20 @@ static int check_map(struct moving *m)
 	return rc;
 }
 
+/* One that is paused does nothing more, and may have ended before, or by its watchdog. */
+static int check_end(struct moving *m, struct xen_domctl_getdomaininfo *info)
+{
+	if (pv_domain_info(m->s.xl->pv, m->s.domid, info) || info->flags & XEN_DOMINF_dying)
+		return xl_error("'%s' has been destroyed", m->name);
+	if (info->flags & XEN_DOMINF_shutdown && !(m->s.suspended && suspend_done(info)))
+		return xl_error("'%s' has ended (%s) on its way: there is nothing to go on with",
+				m->name, shutdown_reason(domain_reason(info)));
+	return 0;
+}
+
 static int hand_over(struct moving *m)
 {
+	struct xen_domctl_getdomaininfo info;
 	struct saving *s = &m->s;
 	int rc;
 
@@ -181,7 +199,8 @@ static int hand_over(struct moving *m)
 	rc = dump_pause(s->xl, &m->d);
 	if (rc)
 		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
-	if (saving_state(s) || check_map(m) || drain_disks(s->xl, s->domid, m->name))
+	if (check_end(m, &info) || saving_state(s) || check_map(m) ||
+	    drain_disks(s->xl, s->domid, m->name))
 		return -1;
 	rc = saving_rest(s, "Moving");
 	if (rc)
@@ -204,11 +223,12 @@ static int commit(struct moving *m)
 {
 	struct xen_domctl_getdomaininfo info;
 	struct given g = { .domid = m->s.domid, .flags = m->d.paused ? GIVEN_PAUSED : 0 };
-	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
+	int rc = check_end(m, &info);
 
 	if (rc)
-		return xl_error("'%s' has been destroyed", m->name);
+		return rc;
 	memcpy(g.handle, info.handle, sizeof(g.handle));
+	memcpy(g.attempt, m->attempt, sizeof(g.attempt));
 	snprintf(g.name, sizeof(g.name), "%s", m->name);
 	snprintf(g.host, sizeof(g.host), "%s", m->peer.who);
 	memcpy(g.boot, m->boot, sizeof(g.boot));
@@ -221,12 +241,12 @@ static int commit(struct moving *m)
 				strerror(-rc));
 	MIGRATE_POINT(false, "after", "note");
 	rc = migrate_send(&m->peer, MIGRATE_GO, NULL, 0);
-	/* Nothing of it has left this process. */
-	if (rc == -EPIPE) {
-		given_forget(m->s.domid);
-		return xl_error("%s: the connection was closed", m->peer.who);
-	}
-	return 0;
+	/* Nothing of it has left this process, but for what nobody can know. */
+	if (!rc || rc == -EIO)
+		return 0;
+	given_forget(m->s.domid);
+	return xl_error("%s: %s", m->peer.who,
+			rc == -EPIPE ? "the connection was closed" : migrate_error(rc));
 }
 
 /* RUNNING was heard. */
@@ -255,6 +275,7 @@ static int leave(struct moving *m)
 
 static int after_go(struct moving *m)
 {
+	char *way;
 	int rc;
 
 	rename_to(m, MIGRATE_AWAY);
@@ -262,15 +283,17 @@ static int after_go(struct moving *m)
 	if (!rc)
 		return leave(m);
 	if (rc > 0) {
-		/* It has promised that nothing is left of it there. */
-		given_forget(m->s.domid);
+		/* It has promised that nothing is left of it there. The note is the last: until then it can be asked once more. */
 		rename_to(m, "");
+		given_forget(m->s.domid);
 		return 1;
 	}
 	m->d.paused = false;
+	way = strcmp(m->command, "ssh") ? xl_sprintf(" -s '%s'", m->command) : xl_sprintf("%s", "");
 	xl_error("it is not known whether '%s' runs on %s: it stays paused here, as %s" MIGRATE_AWAY
-		 ". Ask with: xl migrate --recover %s %s",
-		 m->name, m->peer.who, m->name, m->name, m->peer.who);
+		 ". Ask with: xl migrate --recover%s %s '%s'",
+		 m->name, m->peer.who, m->name, way, m->name, m->peer.who);
+	free(way);
 	return -1;
 }
 
@@ -332,6 +355,7 @@ static int move(struct xl *xl, const struct options *o)
 		abort();
 	m->s.xl = xl;
 	m->flags = o->flags;
+	m->command = o->command;
 	lock = domain_lock(xl, o->guest, "move", &m->s.domid);
 	name = lock < 0 ? NULL : domain_name(xl, m->s.domid);
 	if (name && strlen(name) > NAME_MAX_LEN) {
@@ -355,76 +379,85 @@ static int move(struct xl *xl, const struct options *o)
 
 /* --- in doubt ---------------------------------------------------------------------------------- */
 
-/* 1: it runs there, or has; 0: it has not and will not; -1: nobody knows, which was said. */
-static int verdict(struct migrate_peer *p, const struct given *g)
+/* What is known of it there. */
+enum verdict {
+	NOWHERE, /* it has not run, and will not */
+	THERE, /* it runs, or has */
+	UNKNOWN,
+	ELSEWHERE, /* it may run, where it was not given to: nobody is to let it run here */
+};
+
+/* What has been said is not enough to act on. */
+static enum verdict other_machine(const struct given *g, const char *who, bool here)
 {
+	xl_error("'%s' is %son %s; but that is not the machine that it was given to, or has been "
+		 "started again since: it may %s",
+		 g->name, here ? "" : "not ", who,
+		 here ? "be what was made from its configuration" : "have run there");
+	return here ? ELSEWHERE : UNKNOWN;
+}
+
+/* UNKNOWN and ELSEWHERE after a message. */
+static enum verdict ask(struct migrate_peer *p, const struct given *g)
+{
+	struct migrate_question q;
 	struct migrate_message m;
 	char boot[40];
 	int rc;
 
 	if (greet(p, boot))
-		return -1;
-	rc = migrate_send(p, MIGRATE_ASK, g->handle, sizeof(g->handle));
+		return UNKNOWN;
+	memcpy(q.uuid, g->handle, sizeof(q.uuid));
+	memcpy(q.attempt, g->attempt, sizeof(q.attempt));
+	rc = migrate_send(p, MIGRATE_ASK, &q, sizeof(q));
 	if (!rc)
 		rc = migrate_receive(p, &m);
-	if (rc)
-		return xl_error("%s: %s", p->who, migrate_error(rc));
-	if (m.type == MIGRATE_HERE)
-		return 1;
-	if (m.type != MIGRATE_NOT_HERE)
-		return xl_error("%s: %s", p->who,
-				m.type == MIGRATE_FAILED ? (const char *)m.body :
-							   "it has given no answer");
-	if (!strcmp(boot, g->boot))
-		return 0;
-	return xl_error(
-		"'%s' is not on %s; but that is not the machine that it was given to, or has "
-		"been started again since: it may have run there",
-		g->name, p->who);
+	if (!rc && (m.type == MIGRATE_HERE || m.type == MIGRATE_NOT_HERE)) {
+		if (strcmp(boot, g->boot))
+			return other_machine(g, p->who, m.type == MIGRATE_HERE);
+		return m.type == MIGRATE_HERE ? THERE : NOWHERE;
+	}
+	xl_error("%s: %s", p->who,
+		 rc			  ? migrate_error(rc) :
+		 m.type == MIGRATE_FAILED ? (const char *)m.body :
+					    "it has given no answer");
+	return UNKNOWN;
 }
 
-static int take_back(struct xl *xl, const struct given *g)
+/* The copy goes. */
+static int let_go(struct xl *xl, struct migrate_peer *p, const struct given *g)
 {
-	struct xen_domctl_getdomaininfo info;
-	int rc = pv_domain_info(xl->pv, g->domid, &info);
+	int rc = domain_destroy(xl, g->domid);
 
-	/* First: it is decided, and whoever is killed from here on leaves one that xl unpause lets go on. */
-	given_forget(g->domid);
-	migrate_rename(xl, g->domid, g->name);
-	if (!rc && suspend_done(&info))
-		rc = suspend_cancel(xl, g->domid);
-	if (!rc && g->flags & GIVEN_PAUSED)
-		rc = pv_domain_unpause(xl->pv, g->domid);
 	if (rc)
-		return xl_error("'%s' cannot go on: %s", g->name, strerror(-rc));
-	printf("%s: goes on here\n", g->name);
+		return rc;
+	given_forget(g->domid);
+	migrate_send(p, MIGRATE_DONE, NULL, 0);
+	printf("%s: went to %s; what was left of it here is gone\n", g->name, p->who);
 	return 0;
 }
 
 /* Its lock is held. */
-static int recover(struct xl *xl, const struct options *o, const struct given *g)
+static int recover(struct xl *xl, const struct options *o, struct given *g)
 {
 	struct migrate_peer p = { .in = -1, .out = -1 };
-	int there = -1, rc;
+	/* Somebody was killed over what is decided. */
+	enum verdict v = g->flags & GIVEN_BACK ? NOWHERE : UNKNOWN;
+	int rc;
 
-	if (o->host && !migrate_open(&p, o->command, o->host))
-		there = verdict(&p, g);
-	if (there > 0) {
-		rc = domain_destroy(xl, g->domid);
-		if (!rc) {
-			given_forget(g->domid);
-			migrate_send(&p, MIGRATE_DONE, NULL, 0);
-			printf("%s: went to %s; what was left of it here is gone\n", g->name,
-			       o->host);
-		}
-	} else if (!there || o->force) {
-		rc = take_back(xl, g);
-	} else {
+	if (v == UNKNOWN && o->host && !migrate_open(&p, o->command, o->host))
+		v = ask(&p, g);
+	if (v == THERE)
+		rc = let_go(xl, &p, g);
+	else if (v == NOWHERE || (v == UNKNOWN && o->force))
+		rc = given_take_back(xl, g);
+	else
 		rc = xl_error(
 			"'%s' stays paused. If it certainly does not run elsewhere: xl migrate "
 			"--recover --force %s; if it does: xl destroy %u",
 			g->name, g->name, g->domid);
-	}
+	if (!rc && v != THERE)
+		printf("%s: goes on here\n", g->name);
 	if (p.pid)
 		migrate_close(&p);
 	return rc;

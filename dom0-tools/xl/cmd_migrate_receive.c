@@ -39,6 +39,7 @@ struct receiving {
 static int read_hello(struct receiving *r, struct migrate_source *h)
 {
 	const char *name = (const char *)r->m.body + sizeof(*h), *bad;
+	char *coming;
 
 	if (r->m.length < sizeof(*h))
 		return xl_error("the source's HELLO is too short");
@@ -46,7 +47,9 @@ static int read_hello(struct receiving *r, struct migrate_source *h)
 	if (h->name_length >= MIGRATE_NAME || h->name_length != r->m.length - sizeof(*h) ||
 	    strlen(name) != h->name_length)
 		return xl_error("the source's HELLO has no name");
-	bad = config_bad_name(name);
+	coming = xl_sprintf("%s" MIGRATE_INCOMING, name);
+	bad = config_bad_name(name) ?: config_bad_name(coming);
+	free(coming);
 	if (bad)
 		return xl_error("%s: %s", name, bad);
 	snprintf(r->from, sizeof(r->from), "'%s'", name);
@@ -58,21 +61,30 @@ static int read_hello(struct receiving *r, struct migrate_source *h)
 static int claim(struct receiving *r, const struct migrate_source *h)
 {
 	const char *name = (const char *)r->m.body + sizeof(*h);
-	int rc = incoming_claim(&r->note, h->uuid, true, INCOMING_MS);
+	int rc = incoming_claim(&r->note, h->uuid, true, INCOMING_MS), left;
+	bool there;
 	uint32_t domid;
 
 	if (rc)
 		return xl_error("%s: %s", r->from,
 				rc == -EBUSY ? "it is on its way here already" : strerror(-rc));
 	/* What was left of another attempt. */
-	if (r->note.phase && r->note.phase != INCOMING_RAN)
-		incoming_settle(r->xl, &r->note);
-	if (migrate_find(r->xl, h->uuid, &domid)) {
-		incoming_release(&r->note, !r->note.phase);
-		return xl_error("%s: domain %u here has its UUID", r->from, domid);
-	}
+	left = incoming_settle(r->xl, &r->note);
+	there = migrate_find(r->xl, h->uuid, &domid);
+	if (there || left)
+		incoming_release(&r->note, !left);
+	if (there)
+		return xl_error("%s: domain %u here has its UUID%s", r->from, domid,
+				given_away(r->xl, domid) ?
+					": it is what was left when it went from here (xl migrate "
+					"--recover)" :
+					"");
+	if (left)
+		return xl_error("%s: what came of it before is not settled yet: try again",
+				r->from);
 	r->note.phase = INCOMING_COMES;
 	r->note.flags = (h->flags | r->flags) & (MIGRATE_PAUSED | MIGRATE_ALONE);
+	memcpy(r->note.attempt, h->attempt, sizeof(r->note.attempt));
 	snprintf(r->note.name, sizeof(r->note.name), "%s", name);
 	rc = incoming_write(&r->note);
 	if (!rc)
@@ -85,7 +97,7 @@ static int read_what_it_is(struct receiving *r)
 {
 	struct xl_config *cfg = &r->cfg;
 
-	if (saved_open_stream(&r->saved, r->peer.in, r->from) ||
+	if (saved_open_stream(&r->saved, r->peer.in, SOURCE_MS, r->from) ||
 	    restoring_config(cfg, &r->saved, NULL))
 		return -1;
 	if (strcmp(cfg->name, r->note.name) || !cfg->have_uuid ||
@@ -139,7 +151,8 @@ static bool drop(struct receiving *r)
 	if (r->domid)
 		domain_destroy(r->xl, r->domid);
 	r->domid = 0;
-	return !migrate_find(r->xl, r->note.uuid, &domid);
+	/* Of another of that UUID it was said that it is in the way. */
+	return !migrate_find(r->xl, r->note.uuid, &domid) || !incoming_is(r->xl, domid);
 }
 
 /* --- GO ---------------------------------------------------------------------------------------- */
@@ -162,16 +175,13 @@ static int go(struct receiving *r)
 	return xl_error("%s: it has come whole, and cannot be let run: %s", r->from, strerror(-rc));
 }
 
-/* It runs. The source is told until it has heard it, or can ask for it later. */
+/* It runs. The source is told, and can ask for it later; nothing is locked. */
 static void confirm(struct receiving *r)
 {
-	bool done;
-
+	r->peer.patience = SOURCE_MS;
 	migrate_send(&r->peer, MIGRATE_RUNNING, NULL, 0);
-	r->note.phase = INCOMING_RAN;
-	incoming_write(&r->note);
-	done = !migrate_receive(&r->peer, &r->m) && r->m.type == MIGRATE_DONE;
-	incoming_release(&r->note, done);
+	if (!migrate_receive(&r->peer, &r->m) && r->m.type == MIGRATE_DONE)
+		incoming_done(r->note.uuid, r->note.attempt);
 }
 
 /* From the note on. 0; -1: it is to be dropped. */
@@ -182,6 +192,7 @@ static int take(struct receiving *r)
 	if (read_what_it_is(r) || make(r))
 		return -1;
 	rc = migrate_send(&r->peer, MIGRATE_READY, NULL, 0);
+	r->peer.patience = GO_MS;
 	if (!rc)
 		rc = migrate_receive(&r->peer, &r->m);
 	if (rc || r->m.type != MIGRATE_GO)
@@ -200,10 +211,12 @@ static int receive(struct receiving *r)
 		migrate_fail(&r->peer, "it is not taken there; why was said before this");
 		return -1;
 	}
+	MIGRATE_POINT(true, "after", "claim");
 	if (!take(r)) {
-		/* It runs: nobody waits for us. */
+		nothing = !incoming_ran(r->xl, &r->note, r->domid);
+		MIGRATE_POINT(true, "after", "mark");
 		xl_unlock_domain(r->lock, r->domid);
-		r->lock = -1;
+		incoming_release(&r->note, nothing);
 		confirm(r);
 		return 0;
 	}
@@ -222,24 +235,23 @@ static int receive(struct receiving *r)
 
 static int answer(struct receiving *r)
 {
-	uint8_t uuid[16];
+	struct migrate_question q;
 	int here;
 
-	if (r->m.length != sizeof(uuid)) {
+	if (r->m.length != sizeof(q)) {
 		migrate_fail(&r->peer, "the question is none");
 		return -1;
 	}
-	memcpy(uuid, r->m.body, sizeof(uuid));
-	here = incoming_ask(r->xl, uuid);
+	memcpy(&q, r->m.body, sizeof(q));
+	here = incoming_ask(r->xl, q.uuid, q.attempt);
 	if (here < 0) {
 		migrate_fail(&r->peer, "it cannot be said whether it is there");
 		return -1;
 	}
 	migrate_send(&r->peer, here ? MIGRATE_HERE : MIGRATE_NOT_HERE, NULL, 0);
 	/* The source has no copy any more: nobody will ask again. */
-	if (here && !migrate_receive(&r->peer, &r->m) && r->m.type == MIGRATE_DONE &&
-	    !incoming_claim(&r->note, uuid, false, 0))
-		incoming_release(&r->note, true);
+	if (here && !migrate_receive(&r->peer, &r->m) && r->m.type == MIGRATE_DONE)
+		incoming_done(q.uuid, q.attempt);
 	return 0;
 }
 
@@ -255,7 +267,7 @@ static int ask_here(const char *text)
 	}
 	if (xl_open(&xl))
 		return EXIT_USAGE;
-	here = incoming_ask(&xl, uuid);
+	here = incoming_ask(&xl, uuid, NULL);
 	xl_close(&xl);
 	if (here >= 0)
 		printf("%s\n", here ? "here" : "not here");
@@ -269,7 +281,7 @@ static int take_pipes(struct migrate_peer *p)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	*p = (struct migrate_peer){ .who = "the source", .target = true };
+	*p = (struct migrate_peer){ .who = "the source", .target = true, .patience = SOURCE_MS };
 	p->in = fcntl(0, F_DUPFD_CLOEXEC, 3);
 	p->out = fcntl(1, F_DUPFD_CLOEXEC, 3);
 	if (null < 0 || p->in < 0 || p->out < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0)

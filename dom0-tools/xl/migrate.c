@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ int migrate_open(struct migrate_peer *p, const char *command, const char *host)
 {
 	int to[2], from[2];
 
-	*p = (struct migrate_peer){ .in = -1, .out = -1, .who = host };
+	*p = (struct migrate_peer){ .in = -1, .out = -1, .who = host, .patience = PEER_MS };
 	if (pipe2(to, O_CLOEXEC))
 		return xl_error("cannot make a pipe: %s", strerror(errno));
 	if (pipe2(from, O_CLOEXEC)) {
@@ -67,7 +68,8 @@ int migrate_open(struct migrate_peer *p, const char *command, const char *host)
 	close(from[1]);
 	p->out = to[1];
 	p->in = from[0];
-	if (p->pid > 0)
+	/* Its other end has flags of its own. */
+	if (p->pid > 0 && !fcntl(p->out, F_SETFL, O_NONBLOCK))
 		return 0;
 	close(p->out);
 	close(p->in);
@@ -85,7 +87,10 @@ void migrate_close(struct migrate_peer *p)
 	/* What it has still to say it can say; but nobody's guest is locked for a link that hangs. */
 	if (p->pid > 0 && !xl_wait_child(p->pid, CLOSE_MS, &status)) {
 		kill(p->pid, SIGTERM);
-		xl_wait_child(p->pid, CLOSE_MS, &status);
+		if (!xl_wait_child(p->pid, CLOSE_MS, &status)) {
+			kill(p->pid, SIGKILL);
+			xl_wait_child(p->pid, CLOSE_MS, &status);
+		}
 	}
 	if (p->in >= 0)
 		close(p->in);
@@ -100,6 +105,24 @@ static uint64_t sum_of(const struct migrate_head *h, const void *body)
 	return sum64(sum64(MIGRATE_MAGIC, h, offsetof(struct migrate_head, sum)), body, h->length);
 }
 
+/* 0, or -ETIMEDOUT; -EINTR only to who is to end. */
+static int await(const struct migrate_peer *p, int fd, short events)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int64_t end = xl_now() + p->patience, left;
+	int n;
+
+	do {
+		left = p->patience ? end - xl_now() : -1;
+		if (p->patience && left <= 0)
+			return -ETIMEDOUT;
+		n = poll(&pfd, 1, (int)left);
+		if (n < 0 && (errno != EINTR || xl_interrupted))
+			return -errno;
+	} while (n <= 0);
+	return 0;
+}
+
 int migrate_send(struct migrate_peer *p, enum migrate_type type, const void *body, uint32_t length)
 {
 	struct migrate_head h = { .magic = MIGRATE_MAGIC,
@@ -109,6 +132,7 @@ int migrate_send(struct migrate_peer *p, enum migrate_type type, const void *bod
 				  .length = length };
 	uint8_t bytes[sizeof(h) + MIGRATE_BODY];
 	ssize_t n;
+	int rc = 0;
 
 	if (length > MIGRATE_BODY)
 		return -E2BIG;
@@ -120,9 +144,9 @@ int migrate_send(struct migrate_peer *p, enum migrate_type type, const void *bod
 	/* Shorter than what a pipe takes in one piece: so it is not taken in part. */
 	do
 		n = write(p->out, bytes, sizeof(h) + length);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == EAGAIN && !(rc = await(p, p->out, POLLOUT)))));
 	if (n != (ssize_t)(sizeof(h) + length))
-		return n < 0 ? -errno : -EIO;
+		return rc ?: n < 0 ? -errno : -EIO;
 	MIGRATE_POINT(p->target, "after", names[type]);
 	return 0;
 }
@@ -142,8 +166,12 @@ static int read_all(struct migrate_peer *p, void *to, size_t n)
 {
 	size_t got = 0;
 	ssize_t part;
+	int rc;
 
 	while (got < n) {
+		rc = await(p, p->in, POLLIN);
+		if (rc)
+			return rc;
 		part = read(p->in, (char *)to + got, n - got);
 		if (part < 0 && errno == EINTR && !xl_interrupted)
 			continue;
@@ -189,6 +217,7 @@ const char *migrate_error(int rc)
 	       rc == -EOPNOTSUPP ? "it has another version of the protocol" :
 	       rc == -EBADMSG	 ? "a message is damaged" :
 	       rc == -EINTR	 ? "interrupted" :
+	       rc == -ETIMEDOUT	 ? "it says nothing any more" :
 				   strerror(-rc);
 }
 
@@ -197,7 +226,10 @@ int migrate_expect(struct migrate_peer *p, enum migrate_type type, struct migrat
 	int rc = migrate_receive(p, m);
 
 	if (rc)
-		return xl_error("%s: %s (%s was to come)", p->who, migrate_error(rc), names[type]);
+		return xl_error("%s: %s (%s was to come)%s", p->who, migrate_error(rc), names[type],
+				rc == -EPROTO && type == MIGRATE_HELLO ?
+					": does a login there print anything?" :
+					"");
 	if (m->type == type)
 		return 0;
 	if (m->type != MIGRATE_FAILED)

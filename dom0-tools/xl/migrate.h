@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A guest's move to another host: what "xl migrate" on the source and "xl migrate-receive" on the target say to each other, and what
- * each of them notes on disk. docs/migration.md has the same for administrators.
+ * each of them notes in /run. docs/migration.md has the same for administrators.
  *
  * The way is COMMAND HOST xl migrate-receive, ssh unless -s says otherwise: its standard input and output, one byte stream each
  * way. Whoever can run that command as root there is trusted with it; sums are against accidents.
@@ -13,14 +13,18 @@
  *		      <- PREPARED   name, UUID and memory are the guest's: a domain called NAME--incoming, paused
  *	(still)	stream, to END ->   the guest has suspended itself, or was paused; its disks have nothing on its way
  *		      <- READY	    all of it was right, devices and supervisor are there
- *	note	GO ->		    "given to HOST" is on the source's disk first
+ *	note	GO ->		    "given to HOST" is noted at the source first
  *				note: "GO was heard", then (runs)
+ *				mark: "it has run here", which is of this attempt alone
  *		      <- RUNNING
- *	(gone)	DONE ->		    the target's note goes
+ *	(gone)	DONE ->		    the target's mark goes
  *
  * In the place of any message of the target's: FAILED with a text, and the promise that nothing is left of it there and nothing will be;
- * behind GO, too. In the place of HELLO the source may send ASK with a UUID, which is answered by HERE or NOT_HERE or, when that cannot
- * be said, FAILED.
+ * behind GO, too. In the place of HELLO the source may send ASK with a UUID and the attempt's number, which is answered by HERE or
+ * NOT_HERE or, when that cannot be said, FAILED.
+ *
+ * Whoever says nothing, or takes nothing, for PEER_MS (the source) or SOURCE_MS (the target, whose source may have a guest suspend
+ * itself meanwhile) is taken for gone: a host without power, and a link that hangs, say nothing for ever, and the guest stands still.
  *
  * Who may let it run:
  *	- before GO the source alone, and it does, whatever happens to the target, to the link or to the source's own xl;
@@ -39,12 +43,17 @@
  *	note, not GO	in doubt, and NOT_HERE		(there is no such moment at the target)
  *	GO sent		in doubt: HERE or NOT_HERE	in doubt: NOT_HERE if it was not noted, else HERE, and who is
  *							asked lets it run
+ *	mark		(the same as GO sent)		runs at the target; in doubt at the source, and HERE
  *	RUNNING		in doubt, and HERE		runs at the target; source destroys its copy all the same
  *	DONE		runs at the target		the same
  *
  * In doubt means: paused at the source, called NAME--migratedaway, until xl migrate --recover. A source that was started again meanwhile
  * has no copy any more; a target that was has neither a copy nor its notes, which HELLO tells (another start): --recover then says that
- * it may have run there, and does nothing without --force.
+ * it may have run there, and does nothing without --force. If another machine than the one that it was given to has a domain of that
+ * UUID, an administrator is to look: then there is not even --force.
+ *
+ * The marks are by attempt, so that a guest that came, left and comes again does not make an older source believe that it has never been
+ * there, nor one that has been there once make it believe that it came this time.
  *
  * Not here: a lease on shared disks. Nothing but these rules keeps an administrator from making a second copy by hand (xl create).
  */
@@ -69,7 +78,7 @@ enum migrate_type {
 	MIGRATE_RUNNING,
 	MIGRATE_DONE,
 	MIGRATE_FAILED, /* body: a text */
-	MIGRATE_ASK, /* body: 16 bytes of UUID */
+	MIGRATE_ASK, /* body: struct migrate_question */
 	MIGRATE_HERE,
 	MIGRATE_NOT_HERE,
 	MIGRATE_TYPES
@@ -94,10 +103,13 @@ struct migrate_target {
 
 /* HELLO of the source; the name follows, without NUL. */
 struct migrate_source {
-	uint8_t uuid[16];
+	uint8_t uuid[16], attempt[16]; /* the latter is of this one alone */
 	uint64_t pages;
 	uint32_t flags; /* MIGRATE_* */
 	uint32_t name_length;
+};
+struct migrate_question {
+	uint8_t uuid[16], attempt[16];
 };
 #define MIGRATE_PAUSED 1u /* it is to stay paused there */
 #define MIGRATE_ALONE 2u /* nobody acts on its end there */
@@ -114,7 +126,20 @@ struct migrate_peer {
 	pid_t pid; /* of the command; 0: none */
 	const char *who; /* for messages */
 	bool target; /* this is the target's side */
+	int patience; /* ms that it may say nothing, and take nothing if @out does not block; 0: for ever */
 };
+
+#ifndef PEER_MS
+#define PEER_MS 120000
+#endif
+/* It may have to suspend itself first, for which suspend.c gives it 90 s, and its disks to be written. */
+#ifndef SOURCE_MS
+#define SOURCE_MS 300000
+#endif
+/* Between READY and GO there is but the note. Less than whoever asks meanwhile waits (ASK_MS). */
+#ifndef GO_MS
+#define GO_MS 20000
+#endif
 
 /* The tests kill either side here. @type: of what is sent, or has come. */
 #ifndef MIGRATE_POINT
@@ -125,13 +150,13 @@ struct migrate_peer {
 int migrate_boot(char boot[40]);
 /* Runs @command on @host, or @host itself if @command is "". 0, or -1 after a message; then migrate_close() is not due. */
 int migrate_open(struct migrate_peer *p, const char *command, const char *host);
-/* Closes both ways, and waits for the command's end, for which it is given some seconds. */
+/* Closes both ways, and waits for the command's end, for which it is given some seconds; then it is killed. */
 void migrate_close(struct migrate_peer *p);
-/* All of it has been taken from here, or nothing: 0 or -errno, without a message. */
+/* All of it has been taken from here, or nothing: 0 or -errno (-ETIMEDOUT: patience), without a message. */
 int migrate_send(struct migrate_peer *p, enum migrate_type type, const void *body, uint32_t length);
 /*
  * 0, or -errno without a message: -ENODATA the end; -EPROTO something else than such messages; -EOPNOTSUPP another version; -EBADMSG
- * damaged; -EINTR by a signal.
+ * damaged; -EINTR by a signal; -ETIMEDOUT nothing for @p->patience.
  */
 int migrate_receive(struct migrate_peer *p, struct migrate_message *m);
 /* FAILED with this text; whoever is at the other end may be no more. */
@@ -153,34 +178,41 @@ int migrate_expect(struct migrate_peer *p, enum migrate_type type, struct migrat
 #define MIGRATE_NAME 80
 
 #define GIVEN_PAUSED 1u /* for this; else it had been before */
+#define GIVEN_BACK \
+	2u /* it is decided that it goes on here: whoever is killed over that has it done by the next one (xl minder) */
 
 /* At the source, from just before GO: the domain has been given away. */
 struct given {
 	uint32_t magic, domid;
-	uint8_t handle[16];
+	uint8_t handle[16], attempt[16];
 	uint32_t flags; /* GIVEN_* */
 	char name[MIGRATE_NAME];
 	char host[MIGRATE_HOST];
 	char boot[40]; /* the target's HELLO */
 };
 
-/* On the disk when it returns. 0 or -errno. */
+/* Others see all of it or nothing. 0 or -errno. */
 int given_write(const struct given *g);
 /* Is this domain a given one, or @name (or a number) a given one's? The domain with that number may be another by now: false. */
 bool given_read(struct xl *xl, uint32_t domid, struct given *g);
 bool given_find(struct xl *xl, const char *name, struct given *g);
+/* Is this domain one that must not end here of itself either? Needs no xenstore. */
+bool given_away(struct xl *xl, uint32_t domid);
 void given_forget(uint32_t domid);
+/* It goes on here, and the note goes. Its lock is held. 0, or -1 after a message. */
+int given_take_back(struct xl *xl, struct given *g);
 
 enum incoming_phase {
 	INCOMING_COMES = 1, /* GO was not heard */
 	INCOMING_GO, /* it was: it runs, or is to */
-	INCOMING_RAN, /* and has, and the source has not said DONE */
+	INCOMING_RAN, /* and has; its mark could not be had yet */
+	INCOMING_MARKED, /* it could, but not its name */
 };
 
-/* At the target, from HELLO on; locked by whoever is at it. Its file is named by the UUID. */
+/* At the target, from HELLO to its first moment; locked by whoever is at it. Its file is named by the UUID. */
 struct incoming {
 	int fd; /* -1: there is none */
-	uint8_t uuid[16];
+	uint8_t uuid[16], attempt[16];
 	enum incoming_phase phase;
 	uint32_t flags; /* MIGRATE_* */
 	char name[MIGRATE_NAME];
@@ -191,20 +223,30 @@ struct incoming {
  * 0; -ENOENT; -EBUSY: somebody is at it; or -errno.
  */
 int incoming_claim(struct incoming *n, const uint8_t uuid[16], bool make, int ms);
-/* @n->phase, flags and name, on the disk when it returns. 0 or -errno. */
+/* @n->phase, attempt, flags and name. 0 or -errno. */
 int incoming_write(struct incoming *n);
 /* @forget: the note goes. */
 void incoming_release(struct incoming *n, bool forget);
 
 /*
- * What a receiver that is no more has left is done now: a copy that has not heard GO goes, one that has runs. The note is the caller's
- * own. 1: the guest runs here, or has; 0: it has not, and will not; -1: nobody can say, after a message.
+ * What a receiver that is no more has left is done now: a copy that has not heard GO goes, one that has runs. @n is the caller's.
+ * 0: nothing more has to be known of it, and the note can go; 1: it runs, and there is something left to do; -1: it could not be
+ * done, after a message.
  */
 int incoming_settle(struct xl *xl, struct incoming *n);
-/* From GO on: it runs, unless it is to stay paused, and has its name. Its lock is held. 0 or -errno, without a message. */
+/* From GO on: it runs, unless it is to stay paused. Its lock is held. 0 or -errno, without a message. */
 int incoming_run(struct xl *xl, const struct incoming *n, uint32_t domid);
-/* Is it here? As incoming_settle(); waits for a receiver that is at it. */
-int incoming_ask(struct xl *xl, const uint8_t uuid[16]);
+/* It does: its mark, and its name. Its lock is held. As incoming_settle(), but for -1. */
+int incoming_ran(struct xl *xl, struct incoming *n, uint32_t domid);
+/* The source has no copy any more: the mark goes. */
+void incoming_done(const uint8_t uuid[16], const uint8_t attempt[16]);
+/*
+ * Has it come here? @attempt: in this one, or there is a domain of that UUID now; NULL: in any. Waits for a receiver that is at it.
+ * 1: it runs here, or has; 0: it has not, and will not; -1: nobody can say, after a message.
+ */
+int incoming_ask(struct xl *xl, const uint8_t uuid[16], const uint8_t *attempt);
+/* Is the domain one that is only coming, by its name? -1: xenstored does not say. */
+int incoming_is(struct xl *xl, uint32_t domid);
 
 /* Why this domain must not be let run by hand; the caller frees. NULL: it may. */
 char *migrate_bars(struct xl *xl, uint32_t domid);
@@ -217,9 +259,9 @@ bool migrate_find(struct xl *xl, const uint8_t uuid[16], uint32_t *domid);
 #define MIGRATE_AWAY "--migratedaway"
 /*
  * Another name for a domain whose lock is held, for which nobody waits for long; a warning when it cannot be had. The name may be
- * NAME's of a NAME--incoming that is this domain.
+ * NAME's of a NAME--incoming that is this domain. 0; 1: somebody else makes or renames guests, later may do; -1: it cannot.
  */
-void migrate_rename(struct xl *xl, uint32_t domid, const char *name);
+int migrate_rename(struct xl *xl, uint32_t domid, const char *name);
 
 /* --- drain.c --------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What both sides of a migration note, and what follows from it once whoever has noted it is no more (migrate.h).
- * Owns that a copy is let run by what is on the disk alone: never one that was given away, never one that has not heard GO.
+ * Owns that a copy is let run by what is noted alone: never one that was given away, never one that has not heard GO.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -14,12 +14,18 @@
 #include <unistd.h>
 
 #include "migrate.h"
+#include "suspend.h"
 
 #define GIVEN "given."
+#define NEW_GIVEN "new-given."
 #define INCOMING "incoming."
-#define GIVEN_MAGIC 0x47495631 /* "GIV1" */
-#define INCOMING_MAGIC 0x494e4331 /* "INC1" */
+#define RAN "ran."
+#define UUID_TEXT 36
+#define GIVEN_MAGIC 0x47495632 /* "GIV2" */
+#define INCOMING_MAGIC 0x494e4332 /* "INC2" */
+#ifndef RENAME_MS
 #define RENAME_MS 2000
+#endif
 /* A receiver may have GO on its way to it, or be waiting for a source that is no more. */
 #ifndef ASK_MS
 #define ASK_MS 30000
@@ -58,18 +64,21 @@ bool migrate_find(struct xl *xl, const uint8_t uuid[16], uint32_t *domid)
 	return found;
 }
 
-void migrate_rename(struct xl *xl, uint32_t domid, const char *name)
+int migrate_rename(struct xl *xl, uint32_t domid, const char *name)
 {
 	int64_t begin = xl_now();
 	bool mine;
-	int lock;
+	int lock, rc;
 
 	/* Whoever has it may be waiting for this domain's lock, which is ours. */
 	while ((lock = xl_try_lock(&mine)) < 0 && !mine && xl_now() < begin + RENAME_MS)
 		xl_sleep_since(begin);
-	if (!mine || domain_rename(xl, domid, name))
-		xl_error("warning: domain %u is not called '%s'", domid, name);
+	rc = !mine ? 1 : domain_rename(xl, domid, name);
+	if (rc)
+		xl_error("warning: domain %u is not called '%s'%s", domid, name,
+			 rc > 0 ? " yet: somebody makes or renames guests" : "");
 	xl_unlock(lock);
+	return rc;
 }
 
 /* --- the source's ---------------------------------------------------------------------------- */
@@ -77,7 +86,7 @@ void migrate_rename(struct xl *xl, uint32_t domid, const char *name)
 int given_write(const struct given *g)
 {
 	char *path = xl_sprintf(MIGRATE_DIR "/" GIVEN "%u", g->domid);
-	char *temp = xl_sprintf(MIGRATE_DIR "/new-" GIVEN "%u", g->domid);
+	char *temp = xl_sprintf(MIGRATE_DIR "/" NEW_GIVEN "%u", g->domid);
 	struct given copy = *g;
 	int fd, rc = 0;
 
@@ -93,7 +102,9 @@ int given_write(const struct given *g)
 		rc = sync_directory();
 	if (rc) {
 		unlink(temp);
-		unlink(path);
+		/* One that was there counts as before. */
+		if (!(g->flags & GIVEN_BACK))
+			unlink(path);
 	}
 	free(temp);
 	free(path);
@@ -121,6 +132,13 @@ bool given_read(struct xl *xl, uint32_t domid, struct given *g)
 
 	free(file);
 	return ok;
+}
+
+bool given_away(struct xl *xl, uint32_t domid)
+{
+	struct given g;
+
+	return given_read(xl, domid, &g) && !(g.flags & GIVEN_BACK);
 }
 
 bool given_find(struct xl *xl, const char *name, struct given *g)
@@ -154,11 +172,38 @@ void given_forget(uint32_t domid)
 	sync_directory();
 }
 
+int given_take_back(struct xl *xl, struct given *g)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = 0;
+
+	if (!(g->flags & GIVEN_BACK)) {
+		g->flags |= GIVEN_BACK;
+		rc = given_write(g);
+		/* Without the old one nobody could ask any more. */
+		if (rc)
+			return xl_error("it cannot be noted that '%s' goes on here: %s", g->name,
+					strerror(-rc));
+	}
+	MIGRATE_POINT(false, "after", "back");
+	migrate_rename(xl, g->domid, g->name);
+	rc = pv_domain_info(xl->pv, g->domid, &info);
+	if (!rc && suspend_done(&info))
+		rc = suspend_cancel(xl, g->domid);
+	/* One who was killed behind this has done so. */
+	if (!rc && g->flags & GIVEN_PAUSED && info.flags & XEN_DOMINF_paused)
+		rc = pv_domain_unpause(xl->pv, g->domid);
+	if (rc)
+		return xl_error("'%s' cannot go on: %s", g->name, strerror(-rc));
+	given_forget(g->domid);
+	return 0;
+}
+
 /* --- the target's ---------------------------------------------------------------------------- */
 
 struct note {
 	uint32_t magic, phase, flags;
-	uint8_t uuid[16];
+	uint8_t uuid[16], attempt[16];
 	char name[MIGRATE_NAME];
 };
 
@@ -180,6 +225,7 @@ static void read_note(struct incoming *n)
 		return;
 	n->phase = d.phase;
 	n->flags = d.flags;
+	memcpy(n->attempt, d.attempt, sizeof(n->attempt));
 	memcpy(n->name, d.name, sizeof(n->name));
 }
 
@@ -221,6 +267,7 @@ int incoming_write(struct incoming *n)
 	struct note d = { .magic = INCOMING_MAGIC, .phase = n->phase, .flags = n->flags };
 
 	memcpy(d.uuid, n->uuid, sizeof(d.uuid));
+	memcpy(d.attempt, n->attempt, sizeof(d.attempt));
 	memcpy(d.name, n->name, sizeof(d.name));
 	if (pwrite(n->fd, &d, sizeof(d), 0) != sizeof(d) || fsync(n->fd))
 		return errno ? -errno : -EIO;
@@ -239,84 +286,161 @@ void incoming_release(struct incoming *n, bool forget)
 	free(path);
 }
 
+/* --- that it has run here: a file for each attempt, until its source has none any more --- */
+
+static char *mark_path(const uint8_t uuid[16], const uint8_t attempt[16])
+{
+	char text[UUID_TEXT + 1], number[UUID_TEXT + 1];
+
+	uuid_format(uuid, text);
+	uuid_format(attempt, number);
+	return xl_sprintf(MIGRATE_DIR "/" RAN "%s.%s", text, number);
+}
+
+static int mark(const struct incoming *n)
+{
+	char *path = mark_path(n->uuid, n->attempt);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int rc = fd < 0 ? -errno : sync_directory();
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return rc;
+}
+
+void incoming_done(const uint8_t uuid[16], const uint8_t attempt[16])
+{
+	char *path = mark_path(uuid, attempt);
+
+	unlink(path);
+	free(path);
+}
+
+/* @attempt: NULL: any. */
+static bool has_run(const uint8_t uuid[16], const uint8_t *attempt)
+{
+	char text[UUID_TEXT + 1], *path = attempt ? mark_path(uuid, attempt) : NULL;
+	bool found = path && !access(path, F_OK);
+	DIR *d = path ? NULL : opendir(MIGRATE_DIR);
+	struct dirent *e;
+
+	uuid_format(uuid, text);
+	while (d && !found && (e = readdir(d)))
+		found = !strncmp(e->d_name, RAN, strlen(RAN)) &&
+			!strncmp(e->d_name + strlen(RAN), text, UUID_TEXT);
+	if (d)
+		closedir(d);
+	free(path);
+	return found;
+}
+
+/* --- what it becomes --- */
+
 int incoming_run(struct xl *xl, const struct incoming *n, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
-	char *name;
 	int rc = pv_domain_info(xl->pv, domid, &info);
 
 	if (!rc && info.flags & XEN_DOMINF_paused && !(n->flags & MIGRATE_PAUSED))
 		rc = domain_start(xl, domid);
-	if (rc)
-		return rc;
-	name = domain_name(xl, domid);
-	if (!name || strcmp(name, n->name))
-		migrate_rename(xl, domid, n->name);
-	free(name);
-	return 0;
+	return rc;
 }
 
-/* It may have been named by whoever has made it since: then it is not what was coming. */
-static bool is_incoming(struct xl *xl, uint32_t domid)
+int incoming_is(struct xl *xl, uint32_t domid)
 {
 	char *name = domain_name(xl, domid);
 	size_t n = name ? strlen(name) : 0, end = strlen(MIGRATE_INCOMING);
+	/* Whoever makes one gives it its name as the first of all. */
 	bool yes = !name || (n > end && !strcmp(name + n - end, MIGRATE_INCOMING));
 
 	free(name);
-	return yes;
+	return xl_store_lost ? -1 : yes;
+}
+
+int incoming_ran(struct xl *xl, struct incoming *n, uint32_t domid)
+{
+	/* Once: the source may have had it removed since. */
+	bool marked = n->phase == INCOMING_MARKED || !mark(n);
+	int is = incoming_is(xl, domid);
+	/* Somebody may have called it something else since. */
+	int named = is > 0 ? migrate_rename(xl, domid, n->name) : is;
+
+	/* What cannot ever be is no reason to try it for ever. */
+	if (marked && (!named || (named < 0 && !xl_store_lost)))
+		return 0;
+	n->phase = marked ? INCOMING_MARKED : INCOMING_RAN;
+	incoming_write(n);
+	return 1;
+}
+
+/* There is a domain of its UUID, whose lock is held. */
+static int settle(struct xl *xl, struct incoming *n, uint32_t domid)
+{
+	int rc, is;
+
+	if (n->phase == INCOMING_COMES) {
+		/* It may be what somebody has made by hand since: then it is not what was coming. */
+		is = incoming_is(xl, domid);
+		if (is <= 0)
+			return is;
+		rc = domain_destroy(xl, domid);
+		if (rc && migrate_find(xl, n->uuid, &domid))
+			return -1;
+		xl_error("half of '%s' has come from another host: it goes", n->name);
+		return 0;
+	}
+	if (n->phase == INCOMING_GO) {
+		rc = incoming_run(xl, n, domid);
+		if (rc)
+			return xl_error("'%s' has come whole, and cannot be let run: %s", n->name,
+					strerror(-rc));
+		xl_error("'%s' has come from another host, and runs", n->name);
+	}
+	return incoming_ran(xl, n, domid);
 }
 
 int incoming_settle(struct xl *xl, struct incoming *n)
 {
 	uint32_t domid = 0;
-	int lock, rc;
+	int lock = -1, rc;
 
-	if (n->phase == INCOMING_RAN)
-		return 1;
-	/* One that has heard GO and is not there has run, and ended. */
-	if (!migrate_find(xl, n->uuid, &domid))
-		return n->phase == INCOMING_GO;
-	if (n->phase != INCOMING_GO && !is_incoming(xl, domid))
-		return 1;
-	lock = xl_lock_domain(domid);
-	if (lock < 0)
-		return -1;
-	if (!domain_is(xl, domid, n->uuid)) {
-		rc = n->phase == INCOMING_GO;
-	} else if (n->phase == INCOMING_GO) {
-		rc = incoming_run(xl, n, domid);
-		rc = rc ? xl_error("'%s' has come whole, and cannot be let run: %s", n->name,
-				   strerror(-rc)) :
-			  1;
-		if (rc == 1) {
-			n->phase = INCOMING_RAN;
-			incoming_write(n);
-			xl_error("'%s' has come from another host, and runs", n->name);
-		}
-	} else {
-		rc = domain_destroy(xl, domid) || migrate_find(xl, n->uuid, &domid) ? -1 : 0;
-		if (!rc)
-			xl_error("half of '%s' has come from another host: it goes", n->name);
+	/* Whoever made the note was killed before there was anything in it, and before there was a domain. */
+	if (!n->phase)
+		return 0;
+	if (migrate_find(xl, n->uuid, &domid)) {
+		lock = xl_lock_domain(domid);
+		if (lock < 0)
+			return -1;
 	}
+	if (lock >= 0 && domain_is(xl, domid, n->uuid))
+		rc = settle(xl, n, domid);
+	else
+		/* One that has heard GO and is not there has run, and ended. */
+		rc = (n->phase == INCOMING_GO || n->phase == INCOMING_RAN) && mark(n);
 	xl_unlock_domain(lock, domid);
 	return rc;
 }
 
-int incoming_ask(struct xl *xl, const uint8_t uuid[16])
+int incoming_ask(struct xl *xl, const uint8_t uuid[16], const uint8_t *attempt)
 {
 	struct incoming n;
 	uint32_t domid;
-	int rc = incoming_claim(&n, uuid, false, ASK_MS);
+	bool this_one;
+	int rc = incoming_claim(&n, uuid, false, ASK_MS), left = 0;
 
-	if (rc == -ENOENT)
-		return migrate_find(xl, uuid, &domid);
-	if (rc)
+	if (rc && rc != -ENOENT)
 		return xl_error("it is not known whether the guest is here: %s",
-				rc == -EBUSY ? "it is still being received" : strerror(-rc));
-	rc = incoming_settle(xl, &n);
-	incoming_release(&n, !rc);
-	return rc;
+				rc == -EBUSY ? "it is still being received; ask again later" :
+					       strerror(-rc));
+	if (!rc) {
+		left = incoming_settle(xl, &n);
+		this_one = left > 0 && (!attempt || !memcmp(attempt, n.attempt, 16));
+		incoming_release(&n, !left);
+		if (left < 0 || this_one)
+			return left;
+	}
+	return has_run(uuid, attempt) || migrate_find(xl, uuid, &domid);
 }
 
 /* --- both ------------------------------------------------------------------------------------ */
@@ -329,7 +453,7 @@ char *migrate_bars(struct xl *xl, uint32_t domid)
 	char *path, *why = NULL;
 	int fd;
 
-	if (given_read(xl, domid, &g))
+	if (given_read(xl, domid, &g) && !(g.flags & GIVEN_BACK))
 		return xl_sprintf("it has been given to %s and may run there; xl migrate "
 				  "--recover %s finds out",
 				  g.host, g.name);
@@ -362,45 +486,58 @@ static void sweep_incoming(struct xl *xl, const char *file)
 {
 	struct incoming n;
 	uint8_t uuid[16];
+	uint32_t domid;
+	int left;
 
 	if (uuid_parse(file + strlen(INCOMING), uuid) || incoming_claim(&n, uuid, false, 0))
 		return;
-	/* What has run is kept for the source's question. */
-	incoming_release(&n, !incoming_settle(xl, &n));
+	/* Whoever is at the domain may be for long, and all others wait for us. */
+	left = migrate_find(xl, uuid, &domid) && xl_domain_locked(domid) ? 1 :
+									   incoming_settle(xl, &n);
+	incoming_release(&n, !left);
 }
 
-/* A domain that was destroyed since takes its note along. */
 static void sweep_given(struct xl *xl, const char *file)
 {
 	char *path = xl_sprintf(MIGRATE_DIR "/%s", file);
 	struct given g;
+	int lock;
 
-	if (read_given(file, &g) && !domain_is(xl, g.domid, g.handle))
+	if (!read_given(file, &g)) {
+		free(path);
+		return;
+	}
+	if (!domain_is(xl, g.domid, g.handle)) {
+		/* A domain that was destroyed since takes its note along. */
 		unlink(path);
+	} else if (g.flags & GIVEN_BACK && !xl_domain_locked(g.domid)) {
+		lock = xl_lock_domain(g.domid);
+		if (lock >= 0 && given_read(xl, g.domid, &g) && g.flags & GIVEN_BACK &&
+		    !given_take_back(xl, &g))
+			xl_error("who let '%s' go on here was killed: it does", g.name);
+		xl_unlock_domain(lock, g.domid);
+	}
 	free(path);
 }
 
-/* Is there one to be looked at? Most of the time there is none, and then nothing is asked of anybody. */
-static bool is_due(const char *file)
+/* Half a note: whoever writes one has the domain's lock. */
+static void sweep_half(const char *file)
 {
-	struct note d = { 0 };
 	char *path;
-	int fd;
 
-	if (!strncmp(file, GIVEN, strlen(GIVEN)))
-		return true;
-	if (strncmp(file, INCOMING, strlen(INCOMING)) || is_held(file))
-		return false;
+	if (xl_domain_locked(strtoul(file + strlen(NEW_GIVEN), NULL, 10)))
+		return;
 	path = xl_sprintf(MIGRATE_DIR "/%s", file);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && pread(fd, &d, sizeof(d), 0) != sizeof(d))
-		d.phase = 0;
-	if (fd >= 0)
-		close(fd);
+	unlink(path);
 	free(path);
-	return d.phase != INCOMING_RAN;
 }
 
+static bool begins(const char *file, const char *with)
+{
+	return !strncmp(file, with, strlen(with));
+}
+
+/* Most of the time there is none, and then nothing is asked of anybody. */
 void migrate_sweep(void)
 {
 	DIR *d = opendir(MIGRATE_DIR);
@@ -408,9 +545,17 @@ void migrate_sweep(void)
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {
-		if (!is_due(e->d_name) || (!xl.pv && xl_open(&xl)))
+		if (begins(e->d_name, NEW_GIVEN))
+			sweep_half(e->d_name);
+		if (!begins(e->d_name, GIVEN) &&
+		    (!begins(e->d_name, INCOMING) || is_held(e->d_name)))
 			continue;
-		if (!strncmp(e->d_name, GIVEN, strlen(GIVEN)))
+		/* That it did not answer the last time says nothing of this one. */
+		if (!xl.pv)
+			xl_store_lost = false;
+		if (!xl.pv && xl_open(&xl))
+			break;
+		if (begins(e->d_name, GIVEN))
 			sweep_given(&xl, e->d_name);
 		else
 			sweep_incoming(&xl, e->d_name);

@@ -167,12 +167,12 @@ static int wrong(const struct saved *s, const struct pv_err *err)
 	return xl_error("%s: %s", s->path, err->text);
 }
 
-static int read_static(struct saved *s)
+static int read_static(struct saved *s, int patience)
 {
 	struct pv_err err = { "" };
 	struct pv_record r;
 
-	if (pv_stream_open(&s->in, s->fd, &err))
+	if (pv_stream_open_peer(&s->in, s->fd, patience, &err))
 		return wrong(s, &err);
 	do {
 		if (pv_stream_next(&s->in, &r, &err) < 0)
@@ -196,16 +196,16 @@ int saved_open(struct saved *s, const char *path)
 		return xl_error("%s: %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return xl_error("%s: Is a directory", path);
-	return read_static(s);
+	return read_static(s, 0);
 }
 
-int saved_open_stream(struct saved *s, int fd, const char *from)
+int saved_open_stream(struct saved *s, int fd, int patience, const char *from)
 {
 	*s = (struct saved){ .path = from, .fd = -1, .stream = true };
 	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0)
 		return xl_error("%s: %s", from, strerror(errno));
-	return read_static(s);
+	return read_static(s, patience);
 }
 
 void saved_close(struct saved *s)

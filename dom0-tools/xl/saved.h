@@ -61,8 +61,11 @@ struct saved {
 
 /* Up to STATIC_DATA_END: what the domain is. After an error, too, saved_close() is due. */
 int saved_open(struct saved *s, const char *path);
-/* The same from a pipe or socket, which stays the caller's and is read not a byte further than the stream goes. @from: for messages. */
-int saved_open_stream(struct saved *s, int fd, const char *from);
+/*
+ * The same from a pipe or socket, which stays the caller's, may be silent for @patience ms, and is read not a byte further than the
+ * stream goes. @from: for messages.
+ */
+int saved_open_stream(struct saved *s, int fd, int patience, const char *from);
 /* Memory, with nothing in it, for the domain that domain_create() is making. 0 or negative, after a message. */
 int saved_memory(struct xl *xl, const struct saved *s, const struct pv_guest *g);
 /*

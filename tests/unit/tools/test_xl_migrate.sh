@@ -56,6 +56,9 @@ says 0 "s: runs on $link x xl migrate-receive" xl migrate -e -C more.cfg -s "" s
 check "-s '': Host is the command" wait_for runs2 s
 check "-C: the other configuration" grep -q preserve "$other/run/config-$(xl2 domid s)"
 says 1 "is to have no supervisor" xl2 minder s
+says 0 "s: runs on here" over "$out/fake-xl" migrate -e -s "$link_back" s here
+says 0 "s: runs on there" xl migrate -s "$link" s there
+check "its name has gone along" wait_for runs2 s
 check "destroy" xl2 destroy s
 check "nothing is left there" wait_for clean2
 says 2 "Usage: xl [-v] migrate" xl migrate s
@@ -193,10 +196,11 @@ talk "HELLO has no name" hello:0x730073:3
 talk "a domain's name cannot be empty" hello::0
 talk "a domain's name has only letters" hello:../s
 talk "a domain's name cannot be a number" hello:7
+talk "a domain's name has at most 64 characters" hello:so-long-a-name-that-nothing-has-room-behind-it-for-its-end
 talk "the stream is cut short here" hello:s
 talk "this is no saved domain of Pavise" hello:s raw:"$(head -c 100 text.long | od -An -v -tx1 | tr -d ' \n')"
 talk "the question is none" 8:00
-says 0 "answer 10" python3 "$here/migrate_talk.py" "$link x xl migrate-receive" 8:000102030405060708090a0b0c0d0e0f
+says 0 "answer 10" python3 "$here/migrate_talk.py" "$link x xl migrate-receive" 8:000102030405060708090a0b0c0d0e0f00000000000000000000000000000000
 check "no note is left" no_notes
 
 # --- cut streams ---
@@ -226,14 +230,20 @@ check "no note is left" no_notes
 says 0 "s: runs on" xl migrate -s "" s "stdbuf -o0 head -c $((size - 24)) | $link x xl migrate-receive"
 check "DONE is cut: it runs there" wait_for runs2 s
 check "and is gone here" gone s
-check "that it came is still known there" ls "$other/run/migrate/incoming.$(xl2 list -v s | grep -Eo '[0-9a-f]{8}-[0-9a-f-]{27}')"
+check "that it came is still known there" sh -c "ls '$other/run/migrate/ran.$(uuid2 s).'*"
 says 0 "s: runs on here" over "$out/fake-xl" migrate -s "$link_back" s here
 check "it is back" wait_for runs s
 says 0 "s: runs on there" xl migrate -s "$link" s there
 check "it has come once more" wait_for runs2 s
-check "and what was known of the last time is not any more" no_notes
+check "its mark is one of that time alone" [ "$(ls "$other/run/migrate")" = "$(cd "$other/run/migrate" && ls ran.*)" ]
 says 0 "s: runs on here" over "$out/fake-xl" migrate -s "$link_back" s here
 check "it is back" wait_for runs s
+KILL_AT="source after note" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+xl minder b >/dev/null 2>&1
+says 0 "s: goes on here" xl migrate --recover -s "$link" s there
+check "that it was there once does not count" wait_for runs s
+rm -f "$other"/run/migrate/ran.*
+check "no note is left" no_notes
 
 # --- its name is kept for it ---
 

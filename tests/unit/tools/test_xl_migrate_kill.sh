@@ -32,7 +32,7 @@ ends() {
 		check "$point: it runs there" wait_for runs2 s
 		check "$point: nothing is left here" wait_for clean
 		xl2 destroy s
-		rm -f "$other"/run/migrate/incoming.*
+		rm -f "$other"/run/migrate/ran.*
 		check "$point: nothing is left there" wait_for clean2
 		check "create" xl create -q s.cfg
 		wait_for runs s
@@ -49,7 +49,7 @@ for point in "after GO" "got RUNNING" "before DONE" "after DONE"; do ends THERE 
 for point in "before HELLO" "after HELLO" "got HELLO" "before PREPARED" "after PREPARED" "before READY" "after READY" "got GO"; do
 	ends HERE "target $point"
 done
-for point in "after note" "before RUNNING" "after RUNNING" "got DONE"; do ends THERE "target $point"; done
+for point in "after note" "after mark" "before RUNNING" "after RUNNING" "got DONE"; do ends THERE "target $point"; done
 
 # --- one that suspends itself ---
 
@@ -69,7 +69,7 @@ for point in "got READY" "after GO"; do
 		says 0 "what was left of it here is gone" xl migrate --recover -s "$link" sleep there
 		check "its devices are connected there" wait_for connected2 sleep
 		xl2 destroy sleep
-		rm -f "$other"/run/migrate/incoming.*
+		rm -f "$other"/run/migrate/ran.*
 	else
 		check "it goes on here" wait_for runs sleep
 		check "its devices have seen nothing" connected sleep
