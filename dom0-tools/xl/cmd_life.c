@@ -152,9 +152,42 @@ int cmd_destroy(int argc, char **argv)
 
 /* --- rename ---------------------------------------------------------------------------------- */
 
+/* xl_lock(), and who it is whose lock nobody has for long. -1 after a message. */
+static int lock_to_rename(struct xl *xl, const char *arg, uint32_t *domid)
+{
+	int lock, domain_lock;
+
+	for (;;) {
+		lock = xl_lock();
+		if (lock < 0 || domain_find_guest(xl, arg, "rename", domid)) {
+			xl_unlock(lock);
+			return -1;
+		}
+		if (!xl_domain_locked(*domid))
+			return lock;
+		/* Whoever saves or moves it may be at it for long: all others who make guests do not wait for him. */
+		xl_unlock(lock);
+		domain_lock = xl_lock_domain(*domid);
+		if (domain_lock < 0)
+			return -1;
+		xl_unlock_domain(domain_lock, *domid);
+	}
+}
+
+/* By its name it is known what is to become of such a one. */
+static int rename_one(struct xl *xl, uint32_t domid, const char *name)
+{
+	char *why = migrate_bars(xl, domid);
+	int rc = why ? xl_error("cannot rename domain %u: %s", domid, why) :
+		       domain_rename(xl, domid, name);
+
+	free(why);
+	return rc;
+}
+
 int cmd_rename(int argc, char **argv)
 {
-	int rc = no_option(argc, argv, 2, 2), lock, domain_lock = -1;
+	int rc = no_option(argc, argv, 2, 2), lock, domain_lock;
 	uint32_t domid = 0;
 	struct xl xl;
 
@@ -162,12 +195,9 @@ int cmd_rename(int argc, char **argv)
 		return rc - 1;
 	if (xl_open(&xl))
 		return 1;
-	lock = xl_lock();
-	rc = lock < 0 || domain_find_guest(&xl, argv[optind], "rename", &domid);
-	if (!rc) {
-		domain_lock = xl_lock_domain(domid);
-		rc = domain_lock < 0 || domain_rename(&xl, domid, argv[optind + 1]);
-	}
+	lock = lock_to_rename(&xl, argv[optind], &domid);
+	domain_lock = lock < 0 ? -1 : xl_lock_domain(domid);
+	rc = domain_lock < 0 || rename_one(&xl, domid, argv[optind + 1]);
 	xl_unlock_domain(domain_lock, domid);
 	xl_unlock(lock);
 	xl_close(&xl);

@@ -17,6 +17,7 @@
 #include "events.h"
 #include "minder.h"
 #include "jsonl.h"
+#include "migrate.h"
 #include "next.h"
 #include "oci.h"
 #include "supervise.h"
@@ -263,7 +264,7 @@ void life_let_go(struct life *l)
 	struct xen_domctl_getdomaininfo info;
 
 	if (life_is_ours(l) && !pv_domain_info(l->xl->pv, l->domid, &info) &&
-	    info.flags & XEN_DOMINF_paused)
+	    info.flags & XEN_DOMINF_paused && !given_away(l->xl, l->domid))
 		let_go(l);
 	xl_unlock_domain(lock, l->domid);
 }
@@ -500,6 +501,14 @@ static enum next go_on(struct life *l, enum xl_action action, enum next next, in
 	return next;
 }
 
+/* Whoever saves or moves it may be at it for long: not while we have the lock that all others want. */
+static void await_others(struct life *l)
+{
+	int lock = xl_lock_domain(l->domid);
+
+	xl_unlock_domain(lock, l->domid);
+}
+
 enum next life_after_the_end(struct life *l, unsigned int reason)
 {
 	enum next next = NEXT_GONE;
@@ -510,10 +519,18 @@ enum next life_after_the_end(struct life *l, unsigned int reason)
 	action = hold_back(l, decide_once(l, reason));
 	if (restarts(action))
 		release_foreign(l);
+	if (restarts(action))
+		await_others(l);
 	/* Over destruction and creation, so that nobody takes the name in between. */
 	lock = restarts(action) ? xl_lock() : -1;
 	domain_lock = xl_lock_domain(l->domid);
-	/* Meanwhile another xl may have destroyed or renamed it. */
+	/* Meanwhile another xl may have given it away: then it is watched on, until it is known what became of it. */
+	if (given_away(l->xl, l->domid)) {
+		xl_unlock_domain(domain_lock, l->domid);
+		xl_unlock(lock);
+		return NEXT_LIFE;
+	}
+	/* Or destroyed or renamed it. */
 	if (life_is_ours(l)) {
 		if (restarts(action) && next_take(l->domid, l->cfg, life_note))
 			life_note("'%s' is as xl config-update has said in its next life",

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "events.h"
+#include "migrate.h"
 #include "minder.h"
 #include "next.h"
 #include "scope.h"
@@ -360,8 +361,11 @@ static int look(struct life *l, unsigned int *reason)
 	if (!(info.flags & XEN_DOMINF_shutdown))
 		return -1;
 	*reason = domain_reason(&info);
-	/* Suspended is not ended; whoever suspends a guest looks after it, and while he does has its lock. */
-	return *reason == SHUTDOWN_suspend ? -1 : 0;
+	/*
+	 * Suspended is not ended; whoever suspends a guest looks after it, and while he does has its lock. Nor has one ended that was
+	 * given to another host, whatever its watchdog makes of its standing still: its next life is not to be had here.
+	 */
+	return *reason == SHUTDOWN_suspend || given_away(l->xl, l->domid) ? -1 : 0;
 }
 
 static bool stands_still(const struct life *l)
