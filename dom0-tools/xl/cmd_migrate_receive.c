@@ -206,9 +206,11 @@ static int receive(struct receiving *r)
 	struct migrate_source h;
 	uint32_t domid;
 	bool nothing;
+	char *why;
 
+	/* Not every way carries what is said here to whoever is there, as ssh does. */
 	if (read_hello(r, &h) || claim(r, &h)) {
-		migrate_fail(&r->peer, "it is not taken there; why was said before this");
+		migrate_fail(&r->peer, "%s", xl_last_error());
 		return -1;
 	}
 	MIGRATE_POINT(true, "after", "claim");
@@ -220,14 +222,16 @@ static int receive(struct receiving *r)
 		confirm(r);
 		return 0;
 	}
+	why = xl_sprintf("%s", xl_last_error());
 	domid = r->domid;
 	nothing = drop(r);
 	xl_unlock_domain(r->lock, domid);
 	incoming_release(&r->note, nothing);
 	if (nothing)
-		migrate_fail(&r->peer, "it is not taken there; why was said before this");
+		migrate_fail(&r->peer, "%s", why);
 	else
 		xl_error("%s: what has come of it is still there", r->from);
+	free(why);
 	return -1;
 }
 

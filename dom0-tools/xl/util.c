@@ -26,6 +26,12 @@
 #define LOOK_MAX_MS 500
 
 volatile int xl_interrupted;
+static char *last_error;
+
+const char *xl_last_error(void)
+{
+	return last_error ? last_error : "";
+}
 
 int xl_error(const char *fmt, ...)
 {
@@ -41,7 +47,8 @@ int xl_error(const char *fmt, ...)
 	/* It may quote what a guest, or a driver for it, has written. */
 	if (n >= 0) {
 		pv_text_print(stderr, text, n);
-		free(text);
+		free(last_error);
+		last_error = text;
 	}
 	fputc('\n', stderr);
 	return -1;

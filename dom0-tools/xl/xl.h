@@ -54,6 +54,8 @@ struct xl {
 
 /* "xl: text" on stderr. Returns -1. */
 int xl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The last of these texts, until the next one; "": there was none. As it was given: not yet fit for a terminal. */
+const char *xl_last_error(void);
 char *xl_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A guest's text, fit for a terminal and for one line of a log. The caller frees. */
 char *xl_one_line(const char *text);

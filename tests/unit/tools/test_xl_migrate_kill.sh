@@ -79,6 +79,22 @@ for point in "got READY" "after GO"; do
 	check "nothing is left here" wait_for clean
 done
 
+# Its devices were there already when the target's end was killed
+for point in "before READY" "got GO"; do
+	check "create" xl create -q sleep.cfg
+	check "it offers to suspend itself" wait_for offers sleep
+	check "its devices are connected" wait_for connected sleep
+	KILL_AT="target $point" "$out/fake-xl" migrate -s "$link" sleep there >said 2>&1
+	settle
+	[ "$point" != "got GO" ] || says 0 "sleep: goes on here" xl migrate --recover -s "$link" sleep there
+	check "target $point: it goes on here" wait_for runs sleep
+	check "its devices have seen nothing" connected sleep
+	check "nothing is left there" wait_for clean2
+	check "no note is left" no_notes
+	xl destroy sleep
+	check "nothing is left here" wait_for clean
+done
+
 # --- in doubt ---
 
 sed -i 's/"plain"/"s"/' s.cfg

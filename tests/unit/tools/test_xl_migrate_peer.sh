@@ -230,6 +230,30 @@ check "no note is left" no_notes
 check "create" xl create -q s.cfg
 wait_for runs s
 
+# Nor does it come back to where something of it is left
+KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+check "it runs there" wait_for runs2 s
+soon "here: 's': domain $(xl domid s) here has its UUID: it is what was left when it went from here (xl migrate --recover)" 1 \
+	"$shared/over" "$out/fake-xl" migrate -s "$link_back" s here
+check "it runs on there" runs2 s
+soon "what was left of it here is gone" 0 "$out/fake-xl" migrate --recover -s "$link" s there
+says 0 "s: runs on here" over "$out/fake-xl" migrate -s "$link_back" s here
+check "then it does" wait_for runs s
+check "no note is left" no_notes
+# Two at once, of which the second has to wait for the first
+stopped "target after PREPARED" "$out/fake-xl" migrate -s "$link" s there
+TALK_UUID=$(uuid s) HASTY=1 timeout 60 python3 "$talk" "$link x xl migrate-receive" hello:s >other 2>&1
+check "it is told so" grep -q "answer 7: 's': it is on its way here already" other
+go_on
+ended 0 "s: runs on there"
+says 0 "s: runs on here" over "$out/fake-xl" migrate -s "$link_back" s here
+check "it is back" wait_for runs s
+# In doubt it is said what to do
+KILL_AT="target got GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+check "it is said how to ask" grep -qF "as s--migratedaway. Ask with: xl migrate --recover -s '$link' s 'there'" said
+check "and right so" sh -c "sed -n 's/.*Ask with: xl //p' said | PATH=$shared:\$PATH xargs '$out/fake-xl' | grep 's: goes on here'"
+kept "in doubt"
+
 # --- where it was not given to ---
 
 id=$(uuid s)
@@ -247,6 +271,18 @@ cp boot_id.there "$other/boot_id"
 xl2 destroy s
 soon "s: goes on here" 0 "$out/fake-xl" migrate --recover -s "$link" s there
 kept "where it was not given to"
+
+# --- a xenstored that does not answer xl minder for a while ---
+
+KILL_AT="target after PREPARED" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+kill -STOP "$xs2"
+HASTY=1 "$shared/over" "$out/fake-xl" minder >minder.log 2>&1 &
+minder=$!
+pids="$pids $minder"
+check "it says so" wait_for grep -q "xenstored does not answer" minder.log
+kill -CONT "$xs2"
+kept "later it is asked again"
+kill "$minder"
 
 # --- who is killed over letting it go on ---
 

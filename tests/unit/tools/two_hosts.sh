@@ -69,7 +69,8 @@ over() { "$shared/over" "$@"; }
 xl2() { "$shared/over" "$out/fake-xl" "$@"; }
 
 "$shared/over" xenstored -F --no-domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
-pids="$pids $!"
+xs2=$!
+pids="$pids $xs2"
 wait_for over xenstore-ls / || { cat xenstored2.log; exit 1; }
 "$shared/over" "$out/fake-backend" "$root/log/console" "$root/net" >backend2.log 2>&1 &
 pids="$pids $!"
