@@ -33,13 +33,16 @@ IMAGES ?=
 IMAGES_SIZE ?=
 SSH_KEY ?=
 SSH_PORT ?=
+# A second machine beside this one: docs/migration.md
+LINK ?=
+SHARED ?=
 # Whose dom0 make run boots: DOM0=debian, or nothing for the initramfs
 DOM0 ?=
 $(if $(filter-out debian,$(DOM0)),$(error DOM0=$(DOM0): want DOM0=debian, or nothing))
 # What else is on /images and runs: GUEST=debian
 GUEST ?=
 $(if $(filter-out debian,$(GUEST)),$(error GUEST=$(GUEST): want GUEST=debian, or nothing))
-export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE KEEP IMAGES_SIZE SSH_KEY SSH_PORT
+export BUILD SMP MEM CPU QEMU QEMU_EXTRA CMDLINE DOM0_CMDLINE KEEP IMAGES_SIZE SSH_KEY SSH_PORT LINK SHARED
 
 include_dir := $(BUILD)/include
 libfdt := $(BUILD)/libfdt
@@ -430,3 +433,4 @@ help:
 	@echo "DOM0=debian boots Debian as dom0 from a disk of its own."
 	@echo "GUEST=debian puts that guest on /images and starts it (DEBIAN_SIZE=4G DEBIAN_PACKAGES= DEBIAN_UPDATE=1: images)."
 	@echo "KEEP=1 keeps /images instead (IMAGES= names it, IMAGES_SIZE=4G); SSH_KEY=FILE.pub lets in by ssh, through SSH_PORT=2222."
+	@echo "LINK=7001:7002 SHARED=FILE: network and disk that a second machine has as well (docs/migration.md)."

@@ -12,8 +12,8 @@ usage: scripts/machine.py [--print | --check | --keys] [--native | --uboot | --u
 --uboot-args   print pavise.txt of such a disk: the options from CMDLINE and DOM0_CMDLINE
 
 Environment: BUILD (directory), DISK (image for /images), DATA (image for /data, which is kept), KEEP, IMAGES (image for /images that is
-kept), DOM0_DISK (a dom0 that has a disk for its root instead of the initramfs: DOM0=debian of make run; with IMAGES it is kept, too), SSH_KEY (public keys that may log in to dom0), SSH_PORT, SMP, MEM, CPU, QEMU, QEMU_EXTRA, CMDLINE (hypervisor), DOM0_CMDLINE,
-HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the machine ends. tests/system builds its
+kept), DOM0_DISK (a dom0 that has a disk for its root instead of the initramfs: DOM0=debian of make run; with IMAGES it is kept, too), SSH_KEY (public keys that may log in to dom0), SSH_PORT, LINK and SHARED (a second machine's network and disk: docs/migration.md), SMP, MEM,
+CPU, QEMU, QEMU_EXTRA, CMDLINE (hypervisor), DOM0_CMDLINE, HYPERVISOR (another build of it). The exit status is QEMU's; the hypervisor chooses it when the machine ends. tests/system builds its
 machines with command() as well.
 """
 import base64
@@ -80,6 +80,8 @@ class Config:
     ssh_port: int = 0  # the port of 127.0.0.1 that leads to dom0's ssh; 0: none
     hostfwd: tuple = ()  # pairs: 127.0.0.1's port, dom0's port (or "ADDRESS:PORT", a guest's)
     netdev: str = "user,id=net,restrict=on"  # what the network card is plugged into; "": no card
+    link: tuple = ()  # UDP ports of 127.0.0.1, own and other: the card is plugged into the machine that has them the other way round
+    shared: str = ""  # a disk that other machines may have as well
     snapshot: bool = False  # throw away what is written to the disk
     qemu: str = "qemu-system-riscv64"
     extra: list = field(default_factory=list)
@@ -118,11 +120,26 @@ def uboot_args(c):
             f"dom0_args={options(DOM0_CMDLINE, c.dom0_cmdline)}\n")
 
 
-def virtio_disk(name, path, snapshot=False, kept=False):
-    """What is kept is on the host's disk when the guest was told so, and gives back there what was discarded. The name is its serial number."""
+def virtio_disk(name, path, snapshot=False, kept=False, shared=False):
+    """
+    What is kept is on the host's disk when the guest was told so, and gives back there what was discarded. The name is its serial number.
+    Machines that share one on this host see the same bytes: it is the host's page cache that they have in common.
+    """
     how = "cache=writeback,discard=unmap" if kept else "cache=unsafe"
-    return ["-drive", f"if=none,id={name},format=raw,{how},file={quote(path)}" + (",snapshot=on" if snapshot else ""),
-            "-device", f"virtio-blk-pci,drive={name},serial={name},disable-legacy=on"]
+    return ["-drive", f"if=none,id={name},format=raw,{how},file={quote(path)}" + (",snapshot=on" if snapshot else "")
+            + (",file.locking=off" if shared else ""),
+            "-device", f"virtio-blk-pci,drive={name},serial={name},disable-legacy=on" + (",share-rw=on" if shared else "")]
+
+
+def network_card(c):
+    """romfile=: no boot ROM, which would need ipxe-qemu. Machines on one link are told apart by their ports."""
+    if c.link:
+        own, other = c.link
+        return ["-netdev", f"socket,id=net,udp=127.0.0.1:{other},localaddr=127.0.0.1:{own}",
+                "-device", f"e1000e,netdev=net,romfile=,mac=52:54:00:4c:{own >> 8:02x}:{own & 255:02x}"]
+    targets = ((host, guest if ":" in str(guest) else f":{guest}") for host, guest in c.hostfwd)
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-{target}" for host, target in targets)
+    return ["-netdev", c.netdev + forwards, "-device", "e1000e,netdev=net,romfile="]
 
 
 def command(c):
@@ -153,11 +170,10 @@ def command(c):
         argv += virtio_disk("images", c.disk, c.snapshot and not c.kept, c.kept)
     if c.data:
         argv += virtio_disk("data", c.data, kept=True)
-    if c.netdev:
-        targets = ((host, guest if ":" in str(guest) else f":{guest}") for host, guest in c.hostfwd)
-        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-{target}" for host, target in targets)
-        # romfile=: no boot ROM, which would need ipxe-qemu
-        argv += ["-netdev", c.netdev + forwards, "-device", "e1000e,netdev=net,romfile="]
+    if c.shared:
+        argv += virtio_disk("shared", c.shared, shared=True)
+    if c.netdev or c.link:
+        argv += network_card(c)
     return argv + list(c.extra)
 
 
@@ -304,6 +320,37 @@ def check_port(text, wanted):
     return int(text)
 
 
+# --- a second machine --------------------------------------------------------------------------------
+
+def check_link(text):
+    """The two ports of LINK=."""
+    found = re.fullmatch(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})", text)
+    ports = tuple(int(n) for n in found.groups()) if found else ()
+    if not found or max(ports) > 65535 or ports[0] == ports[1]:
+        fail(f"LINK={text}: want two UDP ports of this machine, this one's and the other one's, such as LINK=7001:7002 here and LINK=7002:7001 there")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind(("127.0.0.1", ports[0]))
+        except OSError as e:
+            fail(f"LINK={text}: port {ports[0]} of 127.0.0.1: {e.strerror}. Is it the other machine's? Then it is LINK={ports[1]}:{ports[0]} here")
+    return ports
+
+
+def check_shared(path, others):
+    """A disk that is no machine's own."""
+    say = f"SHARED={path}: "
+    try:
+        with open(path, "rb+") as f:
+            size = f.seek(0, os.SEEK_END)
+    except OSError as e:
+        fail(say + e.strerror + (f"; truncate -s 1G {shlex.quote(path)} makes an empty one" if e.errno == errno.ENOENT else ""))
+    if not size or size % 512:
+        fail(say + f"it has {size} bytes; a disk has a multiple of 512")
+    if any(other and os.path.exists(other) and os.path.samefile(path, other) for other in others):
+        fail(say + "that is this machine's own disk already")
+    return path
+
+
 # --- what the user gives -----------------------------------------------------------------------------
 
 def kept_images(env):
@@ -346,6 +393,10 @@ def from_environment(flags):
                     boot_disk=env["BOOT_DISK"] if "--uboot" in flags else "", dom0_disk=env.get("DOM0_DISK", ""),
                     qemu=env.get("QEMU") or "qemu-system-riscv64",
                     extra=extra)
+    if env.get("LINK"):
+        config.link = check_link(env["LINK"])
+    if env.get("SHARED"):
+        config.shared = check_shared(env["SHARED"], (config.disk, config.data, config.dom0_disk))
     if not config.native:
         for name, path in ("images", config.disk), ("data", config.data):
             found = uuid_of(path) if path else "none"
@@ -360,13 +411,16 @@ def ssh_from_environment(config, env):
     if keys:
         config.keys = check_keys(keys)
     disks = [config.data, config.disk if config.kept else ""]
-    if not keys and not env.get("SSH_PORT") and not any(map(has_keys, disks)):
-        return
-    config.ssh_port = check_port(env.get("SSH_PORT") or "2222", wanted=True)
-    config.hostfwd = ((config.ssh_port, 22),)
-    if not config.dom0_disk:
+    if config.link:
+        # The port is one of the user network, whose place the link has taken.
+        if env.get("SSH_PORT"):
+            fail("SSH_PORT= leads to dom0 by QEMU's user network, LINK= to another machine alone: leave out one of them")
+    elif keys or env.get("SSH_PORT") or any(map(has_keys, disks)):
+        config.ssh_port = check_port(env.get("SSH_PORT") or "2222", wanted=True)
+        config.hostfwd = ((config.ssh_port, 22),)
+    if config.ssh_port and not config.dom0_disk:
         config.dom0_cmdline += f" pavise.ssh={config.ssh_port}"
-    elif keys:
+    elif keys and config.dom0_disk:
         config.dom0_cmdline += key_credential(keys)
 
 
@@ -395,6 +449,8 @@ def tell(c):
               + (f" What is in /data stays, in {os.path.relpath(c.data)}." if c.data else ""))
     if c.ssh_port:
         print(f"Once dom0 is up: {ssh_command(c)}")
+    if c.link:
+        print(f"The network card leads to the machine with LINK={c.link[1]}:{c.link[0]}, and nowhere else.")
     if c.console_log:
         print(f"The console's text is in {os.path.relpath(c.console_log)}, the last run's beside it in .1.")
     sys.stdout.flush()
@@ -404,7 +460,7 @@ def run(config):
     """Boots it; QEMU's exit status. What is kept is ours until then."""
     held = [lock(path) for path in ((config.disk, config.dom0_disk) if config.kept else ()) + (config.data,) if path]
     if config.disk:
-        config.console_log = os.path.join(config.build, "run", "console.log")
+        config.console_log = os.path.join(config.build, "run", f"console-{config.link[0]}.log" if config.link else "console.log")
         os.makedirs(os.path.dirname(config.console_log), exist_ok=True)
         if os.path.exists(config.console_log):
             os.replace(config.console_log, config.console_log + ".1")

@@ -68,7 +68,9 @@ def test_misspelt_option(boot):
     ("IMAGES=/nowhere/x", "IMAGES=/nowhere/x: there is no directory /nowhere"), ("IMAGES=/proc/x", "IMAGES=/proc/x: it is not there, and cannot be made in /proc: "),
     ("IMAGES=/etc/passwd", "IMAGES=/etc/passwd: it is no ext4 image"), ("IMAGES=/dev/null", "neither a file nor a block device"),
     ("SSH_KEY=/nowhere", "SSH_KEY=/nowhere: No such file or directory; ssh-keygen"), ("SSH_KEY=/etc/passwd", "no public key of ssh's: 'root:"),
-    ("SSH_PORT=ssh", "SSH_PORT=ssh: want a TCP port"), ("SSH_PORT=65536", "SSH_PORT=65536: want a TCP port")])
+    ("SSH_PORT=ssh", "SSH_PORT=ssh: want a TCP port"), ("SSH_PORT=65536", "SSH_PORT=65536: want a TCP port"),
+    ("LINK=7001", "LINK=7001: want two UDP ports"), ("LINK=7001:65536", "LINK=7001:65536: want two UDP ports"), ("LINK=7001:7001", "want two UDP ports"),
+    ("SHARED=/nowhere", "SHARED=/nowhere: No such file or directory; truncate -s 1G /nowhere"), ("SHARED=/dev/null", "SHARED=/dev/null: it has 0 bytes")])
 def test_bad_variable(variable, message):
     """Before anything is built, in one sentence."""
     refused(message, variable)
@@ -94,6 +96,12 @@ def test_bad_files(tmp_path):
         s.bind(("127.0.0.1", 0))
         s.listen()
         refused("that port of 127.0.0.1 is taken", f"SSH_PORT={s.getsockname()[1]}")
+    refused(f"SHARED={disk}: that is this machine's own disk already", f"SHARED={disk}", f"DISK={disk}")
+    refused("SSH_PORT= leads to dom0 by QEMU's user network", "LINK=7001:7002", "SSH_PORT=2222")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+        refused(f"LINK={port}:7002: port {port} of 127.0.0.1: Address already in use. Is it the other machine's? Then it is LINK=7002:{port} here", f"LINK={port}:7002")
 
 
 def test_dom0_with_a_disk(tmp_path):
