@@ -48,9 +48,19 @@ static void run(const char *command, const char *host, int in, int out)
 	_exit(127);
 }
 
+/* A terminal that does not wait ends the shell that reads from it. */
+static void restore_flags(const struct migrate_peer *p)
+{
+	int fd;
+
+	for (fd = 0; fd < 3; fd++)
+		if (p->own[fd] >= 0)
+			fcntl(fd, F_SETFL, p->own[fd]);
+}
+
 int migrate_open(struct migrate_peer *p, const char *command, const char *host)
 {
-	int to[2], from[2];
+	int to[2], from[2], fd;
 
 	*p = (struct migrate_peer){ .in = -1, .out = -1, .who = host, .patience = PEER_MS };
 	if (pipe2(to, O_CLOEXEC))
@@ -60,6 +70,8 @@ int migrate_open(struct migrate_peer *p, const char *command, const char *host)
 		close(to[1]);
 		return xl_error("cannot make a pipe: %s", strerror(errno));
 	}
+	for (fd = 0; fd < 3; fd++)
+		p->own[fd] = fcntl(fd, F_GETFL);
 	fflush(NULL);
 	p->pid = fork();
 	if (!p->pid)
@@ -92,6 +104,8 @@ void migrate_close(struct migrate_peer *p)
 			xl_wait_child(p->pid, CLOSE_MS, &status);
 		}
 	}
+	if (p->pid > 0)
+		restore_flags(p);
 	if (p->in >= 0)
 		close(p->in);
 	p->in = p->out = -1;

@@ -124,6 +124,7 @@ struct migrate_message {
 struct migrate_peer {
 	int in, out;
 	pid_t pid; /* of the command; 0: none */
+	int own[3]; /* the flags of our input, output and error, which ssh changes, and leaves so when it is killed; -1: none */
 	const char *who; /* for messages */
 	bool target; /* this is the target's side */
 	int patience; /* ms that it may say nothing, and take nothing if @out does not block; 0: for ever */
