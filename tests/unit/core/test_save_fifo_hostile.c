@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Records of FIFO event channels that a stream made up: no page, tail, count or order of them does more than spoil the domain that
+ * they are for (the world's end counts its pages), and one that is right leaves a guest's words as hostile as ever.
+ */
+#include <event.h>
+
+#include "host.h"
+
+#define STATE_MAX (64 * 1024)
+#define NEW 3
+#define CONTROL_GFN (RAM_GFN + 1)
+#define ARRAY_GFN (RAM_GFN + 8)
+#define BLOCK_SIZE 128 /* one control block of each vCPU in CONTROL_GFN */
+#define LINKED (1U << EVTCHN_FIFO_LINKED)
+
+static u8 first[STATE_MAX], second[STATE_MAX], stream[STATE_MAX];
+static u8 memory[U_PAGES * PAGE_SIZE];
+
+static long context(domid_t dom, u32 cmd, void *buf, u32 *size)
+{
+	struct xen_domctl op = { .u.hvmcontext.size = *size };
+	long rc;
+
+	set_xen_guest_handle(op.u.hvmcontext.buffer, (uint8_t *)buf);
+	AS(dom0);
+	rc = domctl(dom, cmd, &op);
+	*size = op.u.hvmcontext.size;
+	return rc;
+}
+
+static long set(domid_t dom, void *buf, u32 size)
+{
+	return context(dom, XEN_DOMCTL_sethvmcontext, buf, &size);
+}
+
+static void *body(u8 *s, u32 code, u32 instance)
+{
+	struct hvm_save_descriptor *d = (void *)s;
+
+	while (d->typecode != code || d->instance != instance) {
+		assert_int_not_equal(d->typecode, 0);
+		d = (void *)((u8 *)(d + 1) + d->length);
+	}
+	return d + 1;
+}
+
+#define HEAD(s, code, instance) ((struct hvm_save_descriptor *)body(s, code, instance) - 1)
+
+static void op(domid_t dom, u32 cmd)
+{
+	AS(dom0);
+	assert_int_equal(domctl(dom, cmd, NULL), 0);
+}
+
+static void copy_out(struct domain *d)
+{
+	for (unsigned int i = 0; i < U_PAGES; i++)
+		memcpy(memory + i * PAGE_SIZE, guest_page(d, RAM_GFN + i), PAGE_SIZE);
+}
+
+static void copy_in(struct domain *d)
+{
+	for (unsigned int i = 0; i < U_PAGES; i++)
+		memcpy(guest_page(d, RAM_GFN + i), memory + i * PAGE_SIZE, PAGE_SIZE);
+}
+
+/* Two vCPUs, two pages of words, an event on the first two ports, one in each vCPU's queue 7, and a third port. */
+static u32 small_state(void)
+{
+	u32 size = STATE_MAX;
+
+	AS(u1);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct evtchn_init_control c = { .control_gfn = CONTROL_GFN,
+						 .offset = i * BLOCK_SIZE,
+						 .vcpu = i };
+		struct evtchn_expand_array e = { ARRAY_GFN + i };
+
+		assert_int_equal(EVTCHN(EVTCHNOP_init_control, &c), 0);
+		assert_int_equal(EVTCHN(EVTCHNOP_expand_array, &e), 0);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		struct evtchn_bind_ipi b = { .vcpu = i & 1 };
+		struct evtchn_send s;
+
+		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
+		s.port = b.port;
+		if (i < 2)
+			assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
+	}
+	op(1, XEN_DOMCTL_pausedomain);
+	copy_out(u1);
+	assert_int_equal(context(1, XEN_DOMCTL_gethvmcontext, first, &size), 0);
+	return size;
+}
+
+struct wrong {
+	u32 code, offset, bytes;
+	u64 value;
+};
+
+#define W(c, type, member, v) \
+	{ \
+		HVM_SAVE_##c, offsetof(struct hvm_riscv_##type, member), \
+			sizeof(((struct hvm_riscv_##type *)0)->member), v \
+	}
+
+static const struct wrong wrongs[] = {
+	W(FIFO_WORDS, fifo_words, left, 1025),
+	W(FIFO_WORDS, fifo_words, left, ~0ULL),
+	W(FIFO_WORDS, fifo_words, gfn[0], HOLE),
+	W(FIFO_WORDS, fifo_words, gfn[1], HOLE),
+	W(FIFO_WORDS, fifo_words, gfn[1], ~0ULL),
+	W(FIFO_WORDS, fifo_words, gfn[1], 1ULL << 52),
+	W(FIFO_VCPU, fifo_vcpu, gfn, HOLE),
+	W(FIFO_VCPU, fifo_vcpu, gfn, ~0ULL),
+	W(FIFO_VCPU, fifo_vcpu, offset, 4),
+	W(FIFO_VCPU, fifo_vcpu, offset, PAGE_SIZE - 64),
+	W(FIFO_VCPU, fifo_vcpu, offset, 0xfffffff8),
+	W(FIFO_VCPU, fifo_vcpu, padding, 1),
+	W(FIFO_VCPU, fifo_vcpu, tail[0], 2048), /* no page has its word */
+	W(FIFO_VCPU, fifo_vcpu, tail[15], EVTCHN_FIFO_NR_CHANNELS),
+	W(FIFO_VCPU, fifo_vcpu, tail[15], ~0U),
+	W(FIFO_VCPU, fifo_vcpu, tail[3], 1), /* and so is queue 7's */
+	W(PORTS, port, flags, 2),
+	W(DOMAIN, domain, flags, HVM_DOMAIN_FIFO | HVM_DOMAIN_SUSPENDED),
+	W(DOMAIN, domain, flags, 0),
+};
+
+static void hostile_values(void **state)
+{
+	u32 size = small_state();
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(wrongs); i++) {
+		const struct wrong *w = &wrongs[i];
+
+		memcpy(stream, first, size);
+		memcpy((char *)body(stream, w->code, 0) + w->offset, &w->value, w->bytes);
+		make_paused_domain(NEW, 2, U_PAGES);
+		if (set(NEW, stream, size) != -EINVAL)
+			fail_msg("type %u at %u: %lx", w->code, w->offset, w->value);
+		op(NEW, XEN_DOMCTL_destroydomain);
+	}
+	/* A queue's tail on another vCPU, too */
+	memcpy(stream, first, size);
+	((struct hvm_riscv_fifo_vcpu *)body(stream, HVM_SAVE_FIFO_VCPU, 1))->tail[9] = 1;
+	make_paused_domain(NEW, 2, U_PAGES);
+	assert_int_equal(set(NEW, stream, size), -EINVAL);
+	op(NEW, XEN_DOMCTL_destroydomain);
+}
+
+static u32 put(u32 at, u32 code, u32 instance, const void *r, u32 length)
+{
+	struct hvm_save_descriptor d = { code, instance, length };
+
+	memcpy(stream + at, &d, sizeof(d));
+	if (length)
+		memcpy(stream + at + sizeof(d), r, length);
+	return at + sizeof(d) + length;
+}
+
+/* Records of pages and queues that nothing else goes with: order, gaps, lengths. */
+static void hostile_frames(void **state)
+{
+	static const struct {
+		u32 instance, length, then, then_length;
+		u64 left;
+		bool good;
+	} frames[] = {
+		{ 0, 16, 0, 0, 0, true },    { 0, 136, 1, 16, 0, true },
+		{ 0, 136, 7, 16, 0, false }, /* a gap */
+		{ 0, 128, 1, 16, 0, false }, /* not full */
+		{ 1, 16, 0, 0, 0, false },   { 0xffff, 16, 0, 0, 0, false },
+		{ 0, 8, 0, 0, 0, false },    { 0, 0, 0, 0, 0, false },
+		{ 0, 12, 0, 0, 0, false },   { 0, 144, 0, 0, 0, false },
+		{ 0, 136, 1, 16, 1, false }, /* not looked at, before the last */
+		{ 0, 16, 0, 0, 1024, true },
+	};
+	struct hvm_riscv_fifo_vcpu v = { .gfn = CONTROL_GFN, .tail = { 1023 } };
+	struct hvm_riscv_fifo_words w[2] = { 0 };
+	u32 size, start;
+
+	small_state();
+
+	for (u32 i = 0; i < HVM_FIFO_PAGES_MAX; i++)
+		w[0].gfn[i] = ARRAY_GFN + i;
+	memcpy(w[1].gfn, w[0].gfn, sizeof(w[0].gfn));
+	start = (u8 *)HEAD(first, HVM_SAVE_FIFO_WORDS, 0) - first;
+	for (unsigned int i = 0; i < ARRAY_SIZE(frames); i++) {
+		memcpy(stream, first, start);
+		w[0].left = frames[i].left;
+		size = put(start, HVM_SAVE_FIFO_WORDS, frames[i].instance, w, frames[i].length);
+		if (frames[i].then)
+			size = put(size, HVM_SAVE_FIFO_WORDS, frames[i].then, &w[1],
+				   frames[i].then_length);
+		/* A port that nobody has: it may have been closed. */
+		size = put(size, HVM_SAVE_FIFO_VCPU, 1, &v, sizeof(v));
+		size = put(size, 0, 0, NULL, 0);
+		make_paused_domain(NEW, 2, U_PAGES);
+		if (set(NEW, stream, size) != (frames[i].good ? 0 : -EINVAL))
+			fail_msg("frame %u", i);
+		op(NEW, XEN_DOMCTL_destroydomain);
+	}
+	/* Queues without words, of no vCPU, of other lengths */
+	for (unsigned int i = 0; i < 4; i++) {
+		v.tail[0] = i ? 0 : 1;
+		size = put(start, HVM_SAVE_FIFO_VCPU, i == 1 ? 2 : 0, &v, i == 2 ? 72 : sizeof(v));
+		size = put(size, 0, 0, NULL, 0);
+		make_paused_domain(NEW, 2, U_PAGES);
+		assert_int_equal(set(NEW, stream, size), i == 3 ? 0 : -EINVAL);
+		op(NEW, XEN_DOMCTL_destroydomain);
+	}
+}
+
+/* A guest's words after a set are as hostile as ever: the last port's, and links to everywhere. */
+static void hostile_memory(void **state)
+{
+	u32 size = small_state();
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct domain *d = make_paused_domain(NEW, 2, U_PAGES);
+
+		memset(memory + 8 * PAGE_SIZE, i == 2 ? 0xff : 0, 2 * PAGE_SIZE);
+		if (i == 1) /* the tail that vCPU 0's next event goes behind */
+			((u32 *)(memory + 8 * PAGE_SIZE))[1] = LINKED | EVTCHN_FIFO_LINK_MASK;
+		memset(memory + PAGE_SIZE, i == 2 ? 0xff : 0, PAGE_SIZE);
+		copy_in(d);
+		assert_int_equal(set(NEW, first, size), 0);
+		op(NEW, XEN_DOMCTL_unpausedomain);
+		AS(d);
+		for (evtchn_port_t port = 3; port; port--) {
+			struct evtchn_send a = { port };
+
+			assert_int_equal(EVTCHN(EVTCHNOP_send, &a), 0);
+		}
+		run_kicked();
+		op(NEW, XEN_DOMCTL_destroydomain);
+	}
+}
+
+/* A domain that may not have so many ports; and one that has given a page up is not told. */
+static void not_to_be_had(gfn_t gone)
+{
+	struct xen_domctl_createdomain config = default_config(2);
+	u32 size = small_state(), room = STATE_MAX;
+	struct domain *d;
+
+	config.max_evtchn_port = 1;
+	assert_int_equal(domain_create(NEW, &config, &d), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(vcpu_create(d, i), 0);
+	assert_int_equal(set(NEW, first, size), -EINVAL);
+	op(NEW, XEN_DOMCTL_destroydomain);
+	assert_int_equal(decrease(1, gone, 0), 1);
+	assert_int_equal(context(1, XEN_DOMCTL_gethvmcontext, second, &room), -ENXIO);
+}
+
+static void a_page_of_words_is_gone(void **state)
+{
+	not_to_be_had(ARRAY_GFN + 1);
+}
+
+static void a_control_block_is_gone(void **state)
+{
+	not_to_be_had(CONTROL_GFN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(hostile_values),	       TEST(hostile_frames),	      TEST(hostile_memory),
+		TEST(a_page_of_words_is_gone), TEST(a_control_block_is_gone),
+	};
+
+	return RUN(tests);
+}
