@@ -17,6 +17,8 @@
 #define LINK_TRIES 8
 /* Ports between two looks for interrupts, when a page of words comes */
 #define LOOK_BATCH 64
+/* and as many that are looked at under one lock, when queues move again */
+#define LOOK_PIECE 1024
 #define ALL_RESUMED (~0U)
 
 #define BIT32(n) (1U << (n))
@@ -289,13 +291,11 @@ long evtchn_init_control_op(u64 cmd, u64 arg, u64 arg3)
 }
 
 /*
- * evtchn_lock held. Delivers what came before its word did, or could be used: of the ports from *next on that have one. -ERESTART:
- * more to do.
+ * evtchn_lock held. Delivers what came before its word did, or could be used: of the ports from *next up to end, which have words.
+ * -ERESTART: more to do.
  */
-static int deliver_early(struct domain *d, u32 *next)
+static int deliver_early(struct domain *d, u32 *next, u32 end)
 {
-	u32 end = fifo_words_end(d);
-
 	while (*next < end) {
 		struct evtchn *c = evtchn_get(d, (*next)++);
 
@@ -338,11 +338,11 @@ static int expand_array(struct domain *d, struct page **pg, gfn_t gfn)
 	 * delivered. Another call's are delivered before the next page comes.
 	 */
 	if (f->looked == fifo_words_end(d) || f->page[f->nr_pages - 1] != page_to_virt(*pg)) {
-		rc = deliver_early(d, &f->looked);
+		rc = deliver_early(d, &f->looked, fifo_words_end(d));
 		if (!rc)
 			rc = fifo_add_page(f, pg, gfn);
 	}
-	return rc ? rc : deliver_early(d, &f->looked);
+	return rc ? rc : deliver_early(d, &f->looked, fifo_words_end(d));
 }
 
 /* Raw, for its continuation. */
@@ -419,6 +419,7 @@ void fifo_stand_still(struct domain *d)
 /* evtchn_lock held */
 static int move_again(struct domain *d, struct evtchn_fifo *f)
 {
+	u32 end = fifo_words_end(d);
 	int rc;
 
 	if (f->still) {
@@ -431,9 +432,11 @@ static int move_again(struct domain *d, struct evtchn_fifo *f)
 	if (f->resumed == ALL_RESUMED)
 		return 0;
 	/* The same again when it was stopped in between: those below are not early, or became so since and are looked at. */
-	rc = deliver_early(d, &f->resumed);
-	if (rc)
-		return rc;
+	if (f->resumed < end) {
+		rc = deliver_early(d, &f->resumed, min(end, f->resumed + LOOK_PIECE));
+		if (rc || f->resumed < end)
+			return -ERESTART;
+	}
 	/* What is early now has no word. */
 	spin_lock(&f->lock);
 	f->waits = false;
