@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <pv/runtime.h>
+#include <pv/event.h>
 #include <pv/xenbus.h>
 
 #define STEP_NS 100000000
