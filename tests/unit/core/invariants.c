@@ -240,12 +240,66 @@ static void look_for_lost(struct domain *d)
 	}
 }
 
+/* No guest takes any: from a queue's head links lead to its tail, over as many ports as are linked in all. */
+static u32 walk_queue(struct domain *d, const struct fifo_vcpu *v, unsigned int q)
+{
+	u32 port = v->block->head[q], end = fifo_words_end(d), n = 0, link;
+
+	while (v->tail[q]) {
+		CHECK(port && port < end && n++ < end, "d%u: queue %u leads to port %u", d->id, q,
+		      port);
+		link = *fifo_word(d->evtchn->fifo, port) & EVTCHN_FIFO_LINK_MASK;
+		if (!link)
+			break;
+		port = link;
+	}
+	CHECK(port == v->tail[q], "d%u: queue %u ends with port %u, not %u", d->id, q, port,
+	      v->tail[q]);
+	CHECK(!port || v->block->ready & BIT(q), "d%u: queue %u is not ready", d->id, q);
+	return n;
+}
+
+/* FIFO: what is pending is in a queue, or waits for its word, or for the end of the pause. */
+static void look_for_lost_fifo(struct domain *d)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+	u32 linked = 0, in_queues = 0;
+
+	/* Of those that only begin with it the pages are others' as well. */
+	for (unsigned int v = 0; v < d->max_vcpus; v++) {
+		if (!f->vcpu[v].block)
+			return;
+	}
+
+	for (u32 port = 1; port < fifo_words_end(d); port++) {
+		event_word_t word = *fifo_word(f, port);
+		struct evtchn *c = evtchn_get(d, port);
+
+		linked += !!(word & BIT(EVTCHN_FIFO_LINKED));
+		if (!c)
+			continue;
+		CHECK(!c->early || f->still, "d%u: nobody delivers port %u", d->id, port);
+		CHECK(!(word & BIT(EVTCHN_FIFO_PENDING)) || c->early ||
+			      word & (BIT(EVTCHN_FIFO_MASKED) | BIT(EVTCHN_FIFO_LINKED)),
+		      "d%u: nobody was told of port %u, word %x", d->id, port, word);
+	}
+	for (unsigned int v = 0; v < d->max_vcpus; v++) {
+		for (unsigned int q = 0; q < EVTCHN_FIFO_MAX_QUEUES; q++) {
+			in_queues += walk_queue(d, &f->vcpu[v], q);
+		}
+	}
+	CHECK(linked == in_queues, "d%u: %u ports are linked, %u are in queues", d->id, linked,
+	      in_queues);
+}
+
 void check_events(void)
 {
 	struct domain *d;
 
 	list_for_each(d, &domain_list, list) {
-		if (!d->dying && !d->evtchn->fifo)
+		if (!d->dying && d->evtchn->fifo)
+			look_for_lost_fifo(d);
+		else if (!d->dying)
 			look_for_lost(d);
 	}
 }
