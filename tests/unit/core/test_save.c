@@ -317,7 +317,10 @@ static void refusals(void **state)
 	size = STATE_MAX;
 	assert_int_equal(get(1, first, &size), -ENXIO);
 	/* FIFO: its queues move while nobody but itself holds it up */
+	grant_entry(u2, 8)->flags = 0;
+	close.port = b;
 	AS(u2);
+	assert_int_equal(EVTCHN(EVTCHNOP_close, &close), 0);
 	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0);
 	assert_int_equal(SCHED(SCHEDOP_shutdown, &end), 0);
 	size = STATE_MAX;
