@@ -200,23 +200,19 @@ static int grow_tables(struct evtchn_state *s)
  */
 static int absorb_2l(struct domain *d)
 {
-	struct evtchn_fifo *f = d->evtchn->fifo;
-
 	for (u32 i = 0; i < MAX_PORTS_2L / 64; i++) {
 		u64 bits = __atomic_exchange_n(&d->shared_info->evtchn_pending[i], 0,
 					       __ATOMIC_SEQ_CST);
 
 		if (!bits)
 			continue;
-		/* There are no words yet. */
-		spin_lock(&f->lock);
+		/* Words may be there already, from another vCPU between two parts of this. */
 		for (; bits; bits &= bits - 1) {
 			struct evtchn *c = evtchn_get(d, i * 64 + __builtin_ctzll(bits));
 
 			if (c)
-				c->early = true;
+				fifo_set_pending(d, c);
 		}
-		spin_unlock(&f->lock);
 		if (hypercall_preempt_check())
 			return -ERESTART;
 	}
