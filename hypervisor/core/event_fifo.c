@@ -292,10 +292,12 @@ long evtchn_init_control_op(u64 cmd, u64 arg, u64 arg3)
  */
 static int deliver_early(struct domain *d, u32 *next, u32 end)
 {
+	const struct evtchn_fifo *f = d->evtchn->fifo;
+
 	while (*next < end) {
 		struct evtchn *c = evtchn_get(d, (*next)++);
 
-		if (c && c->early) {
+		if (c && (c->early || (f->arrived && word_has(d, c, PENDING)))) {
 			c->early = false;
 			fifo_set_pending(d, c);
 		}
@@ -392,8 +394,8 @@ long evtchn_set_priority(struct evtchn_set_priority *a)
  * event waits in its port as one that is early. A queue that the guest is half way through, with a head in memory of its own that
  * nobody else knows, then stays as it is, here and in a copy.
  *
- * A sender may have found a word just before. Then its port is pending in memory for all copies that are made later, or linked
- * before f->lock was ours, or early after all (link_event()).
+ * A sender may have found a word just before, and make it pending at any time after. Then its port is linked before f->lock was ours,
+ * or early after all (link_event()); and a copy of its word that is later than that of its record is looked at where it arrives.
  */
 void fifo_stand_still(struct domain *d)
 {
@@ -412,7 +414,10 @@ void fifo_stand_still(struct domain *d)
 	spin_unlock(&d->evtchn_lock);
 }
 
-/* evtchn_lock held */
+/*
+ * evtchn_lock held. Where a state has arrived words are looked at as well: a sender that was on its way when its domain was paused may
+ * have made one pending behind its record (fifo_stand_still()), and nobody would tell the guest of that.
+ */
 static int move_again(struct domain *d, struct evtchn_fifo *f)
 {
 	u32 end = fifo_words_end(d);
@@ -435,7 +440,7 @@ static int move_again(struct domain *d, struct evtchn_fifo *f)
 	}
 	/* What is early now has no word. */
 	spin_lock(&f->lock);
-	f->waits = false;
+	f->waits = f->arrived = false;
 	spin_unlock(&f->lock);
 	f->resumed = ALL_RESUMED;
 	return 0;

@@ -29,6 +29,7 @@ struct evtchn_fifo {
 	/* fifo_stand_still(). Written under evtchn_lock and lock. */
 	bool still; /* nothing is put into a queue, nor is any word changed by a sender */
 	bool waits; /* some port became early since that was last false */
+	bool arrived; /* with a state: a word may say more than the port's record, see move_again() */
 	u32 resumed; /* evtchn_lock: ports below have been looked at since the queues move again */
 	event_word_t *page[MAX_WORD_PAGES]; /* their pages are held */
 	gfn_t page_gfn[MAX_WORD_PAGES]; /* where the guest had them */

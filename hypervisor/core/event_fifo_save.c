@@ -100,7 +100,7 @@ int evtchn_restore_fifo(struct domain *d)
 	if (!rc) {
 		spin_lock(&f->lock);
 		/* It is paused. The first unpause has a look, for the ports that are told as pending. */
-		f->still = f->waits = true;
+		f->still = f->waits = f->arrived = true;
 		spin_unlock(&f->lock);
 	}
 	spin_unlock(&d->evtchn_lock);

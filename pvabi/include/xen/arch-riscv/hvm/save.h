@@ -100,7 +100,7 @@ struct hvm_riscv_areas {
 #define HVM_PORTS_MAX 128
 /*
  * FIFO only (else SHARED_INFO says it): an event came that the guest may not have seen. It need not be in a queue: at its first
- * unpause such a port that is not masked and in none is put into one.
+ * unpause such a port, or one whose word is pending, that is not masked and in none is put into one.
  */
 #define HVM_PORT_PENDING (1U << 0)
 struct hvm_riscv_port {
@@ -135,9 +135,9 @@ struct hvm_riscv_lent {
 
 /*
  * FIFO only: where the pages of event words are, those of instance n from page n * HVM_FIFO_PAGES_MAX on, so many at most; each
- * instance but the last is full. What is in them is memory, as links and heads are, and none of it changes while the control domain
- * has the domain paused: memory may be copied before or after the records, in that time, and put in its place before or after the set,
- * up to the first unpause.
+ * instance but the last is full. What is in them is memory, as links and heads are, and none of it but pending bits changes while the
+ * control domain has the domain paused: memory may be copied before or after the records, in that time, and put in its place before or
+ * after the set, up to the first unpause.
  */
 #define HVM_SAVE_FIFO_WORDS 9
 #define HVM_FIFO_PAGES_MAX 16
