@@ -607,6 +607,17 @@ static void nothing_moves_in_a_pause(void **state)
 	op(1, XEN_DOMCTL_unpausedomain);
 	assert_int_equal(*word(a), 0);
 	assert_int_equal(take_all(), 0);
+	/* Nor has one that gets its number meanwhile anything of it. */
+	a = connected(0);
+	op(1, XEN_DOMCTL_pausedomain);
+	send(a);
+	expected[a] = false;
+	AS(u1);
+	assert_int_equal(close(a), 0);
+	assert_int_equal(ipi(0), a);
+	op(1, XEN_DOMCTL_unpausedomain);
+	assert_int_equal(*word(a), 0);
+	assert_int_equal(take_all(), 0);
 	run_kicked();
 }
 

@@ -266,11 +266,82 @@ static void a_control_block_is_gone(void **state)
 	not_to_be_had(CONTROL_GFN);
 }
 
+/* Something else is there by now. */
+static void another_page_is_there(void **state)
+{
+	static const gfn_t gfns[] = { ARRAY_GFN, ARRAY_GFN + 1, CONTROL_GFN };
+
+	small_state();
+	for (unsigned int i = 0; i < ARRAY_SIZE(gfns); i++) {
+		struct evtchn_reset reset = { .dom = 1 };
+		u32 room = STATE_MAX;
+
+		assert_int_equal(decrease(1, gfns[i], 0), 1);
+		assert_int_equal(populate(1, gfns[i], 0), 1);
+		assert_int_equal(context(1, XEN_DOMCTL_gethvmcontext, second, &room), -ENXIO);
+		AS(dom0);
+		assert_int_equal(EVTCHN(EVTCHNOP_reset, &reset), 0);
+		op(1, XEN_DOMCTL_unpausedomain);
+		small_state();
+	}
+}
+
+static unsigned int steps;
+
+/* Before the n-th step of a get the domain, which is shut down, is let go on. */
+static void end_of_the_pause(void)
+{
+	unsigned int nr = host.restart_nr, every = host.preempt_every;
+	u64 saved[5];
+
+	if (--steps)
+		return;
+	memcpy(saved, host.restart_args, sizeof(saved));
+	host.between = NULL;
+	host.preempt_every = 0;
+	memcpy(stream, second, STATE_MAX);
+	op(1, XEN_DOMCTL_unpausedomain);
+	AS(dom0);
+	host.preempt_every = every;
+	host.restart_nr = nr;
+	memcpy(host.restart_args, saved, sizeof(saved));
+}
+
+/* Whichever record comes next, it is not told any more: events come into the queues now. */
+static void the_pause_ends_half_way(void **state)
+{
+	struct sched_shutdown end = { .reason = SHUTDOWN_crash };
+	unsigned int n, told;
+	u32 room, queues;
+
+	small_state();
+	queues = (u8 *)HEAD(first, HVM_SAVE_FIFO_WORDS, 0) - first;
+	AS(u1);
+	assert_int_equal(SCHED(SCHEDOP_shutdown, &end), 0);
+	host.preempt_every = 1;
+	host.restarts = 0;
+	room = STATE_MAX;
+	assert_int_equal(context(1, XEN_DOMCTL_gethvmcontext, second, &room), 0);
+	for (n = 1, told = host.restarts; n <= told; n++) {
+		steps = n;
+		host.between = end_of_the_pause;
+		memset(second, 0, STATE_MAX);
+		room = STATE_MAX;
+		if (context(1, XEN_DOMCTL_gethvmcontext, second, &room) != -EBUSY && n < told)
+			fail_msg("step %u of %u", n, told);
+		assert_memory_equal(second + queues, stream + queues,
+				    n < told ? STATE_MAX - queues : 0);
+		op(1, XEN_DOMCTL_pausedomain);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(hostile_values),	       TEST(hostile_frames),	      TEST(hostile_memory),
-		TEST(a_page_of_words_is_gone), TEST(a_control_block_is_gone),
+		TEST(hostile_values),	       TEST(hostile_frames),
+		TEST(hostile_memory),	       TEST(a_page_of_words_is_gone),
+		TEST(a_control_block_is_gone), TEST(another_page_is_there),
+		TEST(the_pause_ends_half_way),
 	};
 
 	return RUN(tests);
