@@ -726,42 +726,6 @@ static void an_interrupted_expand_array(void **state)
 	end();
 }
 
-/* A sender had found the word before the pause, and made it pending between the copy of the records and that of memory. */
-static void a_sender_on_its_way(void **state)
-{
-	evtchn_port_t a, b, c;
-	u32 size;
-
-	begin(1);
-	a = connected(0);
-	b = connected(0);
-	c = connected(1);
-	*word(b) = MASKED;
-	op(1, XEN_DOMCTL_pausedomain);
-	size = get(1, first);
-	*word(a) |= PENDING;
-	*word(b) |= PENDING;
-	copy_out(u1);
-	guest = make_paused_domain(NEW, 2, U_PAGES);
-	assert_int_equal(set(NEW, first, size), 0);
-	copy_in(guest);
-	op(NEW, XEN_DOMCTL_unpausedomain);
-	expected[a] = true;
-	assert_int_equal(take_all(), 1);
-	nothing_is_left();
-	assert_int_equal(*word(b), MASKED | PENDING);
-	/* That look is the first unpause's alone. */
-	*word(c) = PENDING;
-	op(NEW, XEN_DOMCTL_pausedomain);
-	connect(a);
-	send(a);
-	op(NEW, XEN_DOMCTL_unpausedomain);
-	assert_int_equal(*word(c), PENDING);
-	assert_int_equal(take_all(), 1);
-	nothing_is_left();
-	end();
-}
-
 /* Events that came before there is a word arrive, and come with it. */
 static void before_its_word(void **state)
 {
@@ -816,7 +780,6 @@ int main(void)
 		TEST(nothing_moves_in_a_pause),
 		TEST(paused_again_meanwhile),
 		TEST(an_interrupted_expand_array),
-		TEST(a_sender_on_its_way),
 		TEST(before_its_word),
 		TEST(a_tail_that_was_closed),
 	};

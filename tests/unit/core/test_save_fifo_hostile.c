@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Records of FIFO event channels that a stream made up: no page, tail, count or order of them does more than spoil the domain that
- * they are for (the world's end counts its pages), and one that is right leaves a guest's words as hostile as ever.
+ * they are for (the world's end counts its pages), and one that is right leaves a guest's words as hostile as ever. And what may come
+ * between while one is told.
  */
 #include <event.h>
 
@@ -13,6 +14,8 @@
 #define ARRAY_GFN (RAM_GFN + 8)
 #define BLOCK_SIZE 128 /* one control block of each vCPU in CONTROL_GFN */
 #define LINKED (1U << EVTCHN_FIFO_LINKED)
+#define PENDING (1U << EVTCHN_FIFO_PENDING)
+#define MASKED (1U << EVTCHN_FIFO_MASKED)
 
 static u8 first[STATE_MAX], second[STATE_MAX], stream[STATE_MAX];
 static u8 memory[U_PAGES * PAGE_SIZE];
@@ -239,6 +242,50 @@ static void hostile_memory(void **state)
 	}
 }
 
+static event_word_t *word(struct domain *d, evtchn_port_t port)
+{
+	return (event_word_t *)guest_page(d, ARRAY_GFN) + port;
+}
+
+/*
+ * A sender had found the word of a port before the pause, and makes it pending between the copy of the records and that of memory:
+ * where that arrives the guest is told, unless it has masked the port.
+ */
+static void a_sender_on_its_way(void **state)
+{
+	for (unsigned int masked = 0; masked < 2; masked++) {
+		struct evtchn_reset reset = { .dom = 1 };
+		struct evtchn_send two = { 2 };
+		u32 size = small_state();
+		struct domain *d = make_paused_domain(NEW, 2, U_PAGES);
+		event_word_t late = PENDING | (masked ? MASKED : 0);
+
+		*word(u1, 3) = late;
+		copy_out(u1);
+		copy_in(d);
+		assert_int_equal(set(NEW, first, size), 0);
+		assert_int_equal(*word(d, 3), late);
+		op(NEW, XEN_DOMCTL_unpausedomain);
+		assert_int_equal(*word(d, 3), masked ? late : late | LINKED);
+		assert_int_equal(*word(d, 1), PENDING | LINKED | (masked ? 0 : 3));
+		/* That look is the first unpause's alone: others deliver what waited. */
+		op(NEW, XEN_DOMCTL_pausedomain);
+		*word(d, 2) = 0;
+		*word(d, 3) = PENDING;
+		AS(d);
+		assert_int_equal(EVTCHN(EVTCHNOP_send, &two), 0);
+		op(NEW, XEN_DOMCTL_unpausedomain);
+		assert_int_equal(*word(d, 2), PENDING | LINKED);
+		assert_int_equal(*word(d, 3), PENDING);
+		run_kicked();
+		op(NEW, XEN_DOMCTL_destroydomain);
+		AS(dom0);
+		assert_int_equal(EVTCHN(EVTCHNOP_reset, &reset), 0);
+		memset(guest_page(u1, ARRAY_GFN), 0, PAGE_SIZE);
+		op(1, XEN_DOMCTL_unpausedomain);
+	}
+}
+
 /* A domain that may not have so many ports; and one that has given a page up is not told. */
 static void not_to_be_had(gfn_t gone)
 {
@@ -341,7 +388,7 @@ int main(void)
 		TEST(hostile_values),	       TEST(hostile_frames),
 		TEST(hostile_memory),	       TEST(a_page_of_words_is_gone),
 		TEST(a_control_block_is_gone), TEST(another_page_is_there),
-		TEST(the_pause_ends_half_way),
+		TEST(a_sender_on_its_way),     TEST(the_pause_ends_half_way),
 	};
 
 	return RUN(tests);
