@@ -27,7 +27,7 @@ struct evtchn_fifo {
 	u32 nr_pages;
 	u32 looked; /* evtchn_lock: ports below have had their words, and were looked at then for an event that came too early */
 	/* fifo_stand_still(). Written under evtchn_lock and lock. */
-	bool still; /* nothing is put into a queue, nor is any word changed by a sender */
+	bool still; /* nothing is put into a queue, and no sender finds a word any more */
 	bool waits; /* some port became early since that was last false */
 	bool arrived; /* with a state: a word may say more than the port's record, see move_again() */
 	u32 resumed; /* evtchn_lock: ports below have been looked at since the queues move again */

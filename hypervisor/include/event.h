@@ -41,8 +41,8 @@ bool evtchn_is_pending(struct domain *d, u32 port);
 bool evtchn_port_may_exist(struct domain *d, u32 port);
 
 /*
- * With FIFO: the control domain has paused d, and no vCPU of it is on a hart. From here on no sender changes the guest's words, blocks
- * and queues: events wait. Takes evtchn_lock; d->lock may be held.
+ * With FIFO: the control domain has paused d, and no vCPU of it is on a hart. From here on no sender changes the guest's blocks and
+ * queues, nor, but for the pending bit of one that is on its way, words: events wait. Takes evtchn_lock; d->lock may be held.
  */
 void fifo_stand_still(struct domain *d);
 /* It is about to be let go on: puts what waited into the queues. -ERESTART: more to do, it must stay paused. The same locks. */
