@@ -136,7 +136,8 @@ int evtchn_restore_fifo_words(struct domain *d, u32 instance, const struct hvm_r
 	struct evtchn_fifo *f;
 	int rc = 0;
 
-	if (!pages || pages > HVM_FIFO_PAGES_MAX || r->left > WORDS_PER_PAGE)
+	if (instance >= evtchn_save_fifo_instances(d) || !pages || pages > HVM_FIFO_PAGES_MAX ||
+	    r->left > WORDS_PER_PAGE)
 		return -EINVAL;
 	for (u32 i = 0; !rc && i < pages; i++)
 		rc = restore_page(d, first + i, r->gfn[i]);

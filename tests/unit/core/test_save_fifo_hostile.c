@@ -205,6 +205,15 @@ static void hostile_frames(void **state)
 			fail_msg("frame %u", i);
 		op(NEW, XEN_DOMCTL_destroydomain);
 	}
+	/* More pages than there may be */
+	w[0].left = 0;
+	size = start;
+	for (u32 i = 0; i < 9; i++)
+		size = put(size, HVM_SAVE_FIFO_WORDS, i, w, i < 8 ? 136 : 16);
+	size = put(size, 0, 0, NULL, 0);
+	make_paused_domain(NEW, 2, U_PAGES);
+	assert_int_equal(set(NEW, stream, size), -EINVAL);
+	op(NEW, XEN_DOMCTL_destroydomain);
 	/* Queues without words, of no vCPU, of other lengths */
 	for (unsigned int i = 0; i < 4; i++) {
 		v.tail[0] = i ? 0 : 1;
@@ -283,6 +292,59 @@ static void a_sender_on_its_way(void **state)
 		assert_int_equal(EVTCHN(EVTCHNOP_reset, &reset), 0);
 		memset(guest_page(u1, ARRAY_GFN), 0, PAGE_SIZE);
 		op(1, XEN_DOMCTL_unpausedomain);
+	}
+}
+
+static void destroy_between(void)
+{
+	unsigned int nr = host.restart_nr, every = host.preempt_every;
+	u64 saved[5];
+
+	memcpy(saved, host.restart_args, sizeof(saved));
+	host.between = NULL;
+	host.preempt_every = 0;
+	op(NEW, XEN_DOMCTL_destroydomain);
+	host.preempt_every = every;
+	host.restart_nr = nr;
+	memcpy(host.restart_args, saved, sizeof(saved));
+}
+
+/* While some of what waited is in the queues, and while nothing is yet. */
+static void it_dies_before_it_moves(void **state)
+{
+	enum { N = 300 };
+	u32 size;
+
+	small_state();
+	op(1, XEN_DOMCTL_unpausedomain);
+	AS(u1);
+	for (unsigned int i = 0; i < N; i++) {
+		struct evtchn_bind_ipi b = { 0 };
+		struct evtchn_send s;
+
+		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
+		s.port = b.port;
+		assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
+	}
+	op(1, XEN_DOMCTL_pausedomain);
+	copy_out(u1);
+	size = STATE_MAX;
+	assert_int_equal(context(1, XEN_DOMCTL_gethvmcontext, first, &size), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct domain *d = make_paused_domain(NEW, 2, U_PAGES);
+
+		assert_int_equal(set(NEW, first, size), 0);
+		copy_in(d);
+		if (i) {
+			op(NEW, XEN_DOMCTL_destroydomain);
+			continue;
+		}
+		AS(dom0);
+		host.preempt_every = 1;
+		host.between = destroy_between;
+		assert_int_equal(domctl(NEW, XEN_DOMCTL_unpausedomain, NULL), -ESRCH);
+		assert_null(host.between);
+		host.preempt_every = 0;
 	}
 }
 
@@ -388,7 +450,8 @@ int main(void)
 		TEST(hostile_values),	       TEST(hostile_frames),
 		TEST(hostile_memory),	       TEST(a_page_of_words_is_gone),
 		TEST(a_control_block_is_gone), TEST(another_page_is_there),
-		TEST(a_sender_on_its_way),     TEST(the_pause_ends_half_way),
+		TEST(a_sender_on_its_way),     TEST(it_dies_before_it_moves),
+		TEST(the_pause_ends_half_way),
 	};
 
 	return RUN(tests);
