@@ -50,6 +50,30 @@ static void *body(u8 *s, u32 code, u32 instance)
 
 #define HEAD(s, code, instance) ((struct hvm_save_descriptor *)body(s, code, instance) - 1)
 
+/* What another caller does between two parts of a hypercall, and then that goes on. */
+struct part {
+	unsigned int nr, every;
+	u64 args[5];
+};
+
+static struct part between_begin(void)
+{
+	struct part p = { .nr = host.restart_nr, .every = host.preempt_every };
+
+	memcpy(p.args, host.restart_args, sizeof(p.args));
+	host.between = NULL;
+	host.preempt_every = 0;
+	return p;
+}
+
+static void between_end(struct domain *caller, const struct part *p)
+{
+	AS(caller);
+	host.preempt_every = p->every;
+	host.restart_nr = p->nr;
+	memcpy(host.restart_args, p->args, sizeof(p->args));
+}
+
 static void op(domid_t dom, u32 cmd)
 {
 	AS(dom0);
@@ -297,16 +321,10 @@ static void a_sender_on_its_way(void **state)
 
 static void destroy_between(void)
 {
-	unsigned int nr = host.restart_nr, every = host.preempt_every;
-	u64 saved[5];
+	struct part p = between_begin();
 
-	memcpy(saved, host.restart_args, sizeof(saved));
-	host.between = NULL;
-	host.preempt_every = 0;
 	op(NEW, XEN_DOMCTL_destroydomain);
-	host.preempt_every = every;
-	host.restart_nr = nr;
-	memcpy(host.restart_args, saved, sizeof(saved));
+	between_end(dom0, &p);
 }
 
 /* While some of what waited is in the queues, and while nothing is yet. */
@@ -346,6 +364,60 @@ static void it_dies_before_it_moves(void **state)
 		assert_null(host.between);
 		host.preempt_every = 0;
 	}
+}
+
+static u32 size_between;
+
+static void get_between(void)
+{
+	struct part p = between_begin();
+
+	op(1, XEN_DOMCTL_pausedomain);
+	size_between = STATE_MAX;
+	assert_int_equal(context(1, XEN_DOMCTL_gethvmcontext, first, &size_between), 0);
+	copy_out(u1);
+	op(1, XEN_DOMCTL_unpausedomain);
+	between_end(u1, &p);
+}
+
+/* Half of what was pending in 2-level has been gathered: the rest is in shared_info, here and where it goes on. */
+static void in_the_change_to_fifo(void **state)
+{
+	enum { N = 300 };
+	struct evtchn_init_control control = { .control_gfn = CONTROL_GFN };
+	struct evtchn_expand_array array = { ARRAY_GFN };
+	struct domain *d;
+
+	AS(u1);
+	for (unsigned int i = 0; i < N; i++) {
+		struct evtchn_bind_ipi b = { 0 };
+		struct evtchn_send s;
+
+		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
+		s.port = b.port;
+		assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
+	}
+	host.preempt_every = 1;
+	host.between = get_between;
+	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0);
+	assert_null(host.between);
+	host.preempt_every = 0;
+	d = make_paused_domain(NEW, 2, U_PAGES);
+	copy_in(d);
+	assert_int_equal(set(NEW, first, size_between), 0);
+	op(NEW, XEN_DOMCTL_unpausedomain);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct domain *guest = i ? d : u1;
+
+		AS(guest);
+		assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), i ? 0 : -EINVAL);
+		assert_int_equal(EVTCHN(EVTCHNOP_expand_array, &array), 0);
+		for (evtchn_port_t port = 1; port <= N; port++)
+			assert_int_equal(*word(guest, port),
+					 PENDING | LINKED | (port < N ? port + 1 : 0));
+	}
+	run_kicked();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 /* A domain that may not have so many ports; and one that has given a page up is not told. */
@@ -400,20 +472,14 @@ static unsigned int steps;
 /* Before the n-th step of a get the domain, which is shut down, is let go on. */
 static void end_of_the_pause(void)
 {
-	unsigned int nr = host.restart_nr, every = host.preempt_every;
-	u64 saved[5];
+	struct part p;
 
 	if (--steps)
 		return;
-	memcpy(saved, host.restart_args, sizeof(saved));
-	host.between = NULL;
-	host.preempt_every = 0;
+	p = between_begin();
 	memcpy(stream, second, STATE_MAX);
 	op(1, XEN_DOMCTL_unpausedomain);
-	AS(dom0);
-	host.preempt_every = every;
-	host.restart_nr = nr;
-	memcpy(host.restart_args, saved, sizeof(saved));
+	between_end(dom0, &p);
 }
 
 /* Whichever record comes next, it is not told any more: events come into the queues now. */
@@ -451,7 +517,7 @@ int main(void)
 		TEST(hostile_memory),	       TEST(a_page_of_words_is_gone),
 		TEST(a_control_block_is_gone), TEST(another_page_is_there),
 		TEST(a_sender_on_its_way),     TEST(it_dies_before_it_moves),
-		TEST(the_pause_ends_half_way),
+		TEST(in_the_change_to_fifo),   TEST(the_pause_ends_half_way),
 	};
 
 	return RUN(tests);
