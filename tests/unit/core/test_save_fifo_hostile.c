@@ -420,6 +420,47 @@ static void in_the_change_to_fifo(void **state)
 	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
+/*
+ * A pause that was ended and begun again by others, before its caller came to hold the queues: they stand still, and the guest runs
+ * until the other pause has stopped it. Words that come then, and ports that move, lose nothing.
+ */
+static void it_runs_and_they_stand_still(void **state)
+{
+	enum { N = 200 };
+	struct evtchn_init_control control = { .control_gfn = CONTROL_GFN };
+	struct evtchn_expand_array array = { ARRAY_GFN };
+
+	AS(u1);
+	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0);
+	for (unsigned int i = 0; i < N; i++) {
+		struct evtchn_bind_ipi b = { 0 };
+		struct evtchn_send s;
+
+		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
+		s.port = b.port;
+		if (i == N / 2)
+			fifo_stand_still(u1);
+		assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
+	}
+	host.preempt_every = 1;
+	assert_int_equal(EVTCHN(EVTCHNOP_expand_array, &array), 0);
+	host.preempt_every = 0;
+	for (evtchn_port_t port = 1; port <= N; port++) {
+		struct evtchn_unmask u = { port };
+
+		assert_int_equal(EVTCHN(EVTCHNOP_unmask, &u), 0);
+		assert_int_equal(*word(u1, port), 0);
+	}
+	while (fifo_move_again(u1))
+		;
+	for (evtchn_port_t port = 1; port <= N; port++)
+		assert_int_equal(*word(u1, port), PENDING | LINKED | (port < N ? port + 1 : 0));
+	array.array_gfn++;
+	assert_int_equal(EVTCHN(EVTCHNOP_expand_array, &array), 0);
+	assert_int_equal(EVTCHN(EVTCHNOP_expand_array, &array), 0);
+	run_kicked();
+}
+
 /* A domain that may not have so many ports; and one that has given a page up is not told. */
 static void not_to_be_had(gfn_t gone)
 {
@@ -517,7 +558,8 @@ int main(void)
 		TEST(hostile_memory),	       TEST(a_page_of_words_is_gone),
 		TEST(a_control_block_is_gone), TEST(another_page_is_there),
 		TEST(a_sender_on_its_way),     TEST(it_dies_before_it_moves),
-		TEST(in_the_change_to_fifo),   TEST(the_pause_ends_half_way),
+		TEST(in_the_change_to_fifo),   TEST(it_runs_and_they_stand_still),
+		TEST(the_pause_ends_half_way),
 	};
 
 	return RUN(tests);
