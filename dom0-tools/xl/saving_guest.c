@@ -195,16 +195,14 @@ static int await_rings(struct saving *s)
 
 static int state_error(const struct saving *s, int rc)
 {
-	const char *why = rc == -EOPNOTSUPP ? "its event channels are FIFO queues, as Linux's are, "
-					      "which cannot be carried yet: " LATER :
-			  rc == -EXDEV	    ? "it shares memory or event channels with another "
-					      "guest: " LATER :
-			  rc == -EMLINK	    ? "it has mapped other guests' memory: " LATER :
-			  rc == -ENODEV	    ? "it has a device's interrupt" :
-			  rc == -ENXIO	    ? "it has given up a page that it told the hypervisor "
-					      "to write to" :
-			  rc == -ENOSYS	    ? "this hypervisor cannot tell it" :
-					      strerror(-rc);
+	const char *why = rc == -EXDEV	? "it shares memory or event channels with another "
+					  "guest: " LATER :
+			  rc == -EMLINK ? "it has mapped other guests' memory: " LATER :
+			  rc == -ENODEV ? "it has a device's interrupt" :
+			  rc == -ENXIO	? "it has given up a page that it told the hypervisor "
+					  "to write to" :
+			  rc == -ENOSYS ? "this hypervisor cannot tell it" :
+					  strerror(-rc);
 
 	return xl_error("'%s' cannot be saved: %s", s->guest, why);
 }

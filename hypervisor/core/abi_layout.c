@@ -383,12 +383,23 @@ AT(hvm_riscv_port, state, 4);
 AT(hvm_riscv_port, priority, 5);
 AT(hvm_riscv_port, vcpu, 6);
 AT(hvm_riscv_port, virq, 8);
+AT(hvm_riscv_port, flags, 10);
 AT(hvm_riscv_port, remote_port, 12);
 
 SIZE(hvm_riscv_lent, 16);
 AT(hvm_riscv_lent, gfn, 0);
 AT(hvm_riscv_lent, space, 8);
 AT(hvm_riscv_lent, index, 12);
+
+SIZE(hvm_riscv_fifo_words, 136);
+AT(hvm_riscv_fifo_words, left, 0);
+AT(hvm_riscv_fifo_words, gfn, 8);
+
+SIZE(hvm_riscv_fifo_vcpu, 80);
+AT(hvm_riscv_fifo_vcpu, gfn, 0);
+AT(hvm_riscv_fifo_vcpu, offset, 8);
+AT(hvm_riscv_fifo_vcpu, padding, 12);
+AT(hvm_riscv_fifo_vcpu, tail, 16);
 
 SIZE(pavise_domctl_memory, 48);
 AT(pavise_domctl_memory, op, 0);

@@ -436,15 +436,26 @@ int domain_controller_pause(struct domain *d)
 	if (!room)
 		return -EOVERFLOW;
 	sleep_all_sync(d);
+	/* Unless somebody has let it go on meanwhile. */
+	spin_lock(&d->lock);
+	if (d->controller_pauses)
+		fifo_stand_still(d);
+	spin_unlock(&d->lock);
 	return 0;
 }
 
 int domain_controller_unpause(struct domain *d)
 {
 	bool paused, wake = false;
+	int rc;
 
 	spin_lock(&d->lock);
 	paused = d->controller_pauses && !READ_ONCE(d->dying) && d->state.given != STATE_PARTIAL;
+	rc = paused && d->controller_pauses == 1 ? fifo_move_again(d) : 0;
+	if (rc) {
+		spin_unlock(&d->lock);
+		return rc;
+	}
 	if (paused && d->controller_pauses == 1 && !d->has_run) {
 		d->has_run = true;
 		if (d->state.given == STATE_WHOLE)

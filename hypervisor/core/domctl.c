@@ -89,7 +89,12 @@ long domctl_pause(struct domain *d)
 
 long domctl_unpause(struct domain *d)
 {
-	return domain_controller_unpause(d);
+	long rc;
+
+	do
+		rc = domain_controller_unpause(d);
+	while (rc == -ERESTART && !hypercall_preempt_check());
+	return rc;
 }
 
 long domctl_max_vcpus(struct domain *d, struct xen_domctl_max_vcpus *a)

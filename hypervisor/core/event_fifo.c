@@ -5,13 +5,10 @@
  * Words and blocks are the guest's and may hold anything: what matters to the hypervisor, the tails, it keeps to itself.
  */
 #include <event.h>
-#include <event_internal.h>
+#include <event_fifo.h>
 #include <handlers.h>
 #include <hypercall.h>
-#include <lock.h>
 
-#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
-#define MAX_WORD_PAGES (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
 #define PENDING BIT32(EVTCHN_FIFO_PENDING)
 #define MASKED BIT32(EVTCHN_FIFO_MASKED)
 #define LINKED BIT32(EVTCHN_FIFO_LINKED)
@@ -20,35 +17,18 @@
 #define LINK_TRIES 8
 /* Ports between two looks for interrupts, when a page of words comes */
 #define LOOK_BATCH 64
+/* and as many that are looked at under one lock, when queues move again */
+#define LOOK_PIECE 1024
+#define ALL_RESUMED (~0U)
 
 #define BIT32(n) (1U << (n))
 
-struct fifo_vcpu {
-	struct evtchn_fifo_control_block *block; /* its page is held; NULL: none registered yet */
-	u32 tail[EVTCHN_FIFO_MAX_QUEUES]; /* the port last put there; 0: none */
-};
-
-struct evtchn_fifo {
-	/*
-	 * Queues and the ports' last_* and early. Inside evtchn_lock of whatever domain. One for the domain: a port may
-	 * move between queues, and with one for each queue that is a dance that went wrong elsewhere (XSA-343).
-	 */
-	struct spinlock lock;
-	u32 nr_pages; /* written after the page */
-	u32 looked; /* evtchn_lock: ports below have their words, and none of them is early any more */
-	event_word_t *page[MAX_WORD_PAGES]; /* their pages are held */
-	struct fifo_vcpu vcpu[]; /* [max_vcpus] */
-};
-
-/*
- * NULL: the guest has given no page for it yet. Words change by atomic operations only, whole or in part: a guest's own may
- * be 64 bits wide, over the neighbouring word too.
- */
+/* For senders, who have no lock of the domain's. NULL: not there yet, or not now (fifo_stand_still()). */
 static event_word_t *word_of(struct evtchn_fifo *f, u32 port)
 {
 	u32 page = port / WORDS_PER_PAGE;
 
-	if (page >= __atomic_load_n(&f->nr_pages, __ATOMIC_ACQUIRE))
+	if (page >= __atomic_load_n(&f->usable, __ATOMIC_ACQUIRE))
 		return NULL;
 	return &f->page[page][port % WORDS_PER_PAGE];
 }
@@ -90,6 +70,12 @@ static void link_event(struct domain *d, struct evtchn *c, event_word_t *word)
 	u32 tail;
 
 	spin_lock(&f->lock);
+	/* The sender found the word, and then they came to a stand: it is told when they move again. */
+	if (f->still) {
+		c->early = f->waits = true;
+		spin_unlock(&f->lock);
+		return;
+	}
 	/* XSA-107: without a block it stays pending, until it is unmasked or sent again. */
 	if (!q->block || __atomic_fetch_or(word, LINKED, __ATOMIC_SEQ_CST) & LINKED) {
 		spin_unlock(&f->lock);
@@ -108,7 +94,7 @@ static void link_event(struct domain *d, struct evtchn *c, event_word_t *word)
 	q->tail[priority] = c->port;
 	/* Were it its own tail, the queue would be empty: it was not linked before. */
 	if (tail && tail != c->port)
-		linked = set_link(word_of(f, tail), c->port);
+		linked = set_link(fifo_word(f, tail), c->port);
 	if (!linked) {
 		__atomic_store_n(&q->block->head[priority], c->port, __ATOMIC_RELEASE);
 		raise = !(__atomic_fetch_or(&q->block->ready, BIT32(priority), __ATOMIC_SEQ_CST) &
@@ -130,7 +116,7 @@ static event_word_t *word_or_early(struct evtchn_fifo *f, struct evtchn *c)
 	spin_lock(&f->lock);
 	word = word_of(f, c->port);
 	if (!word)
-		c->early = true;
+		c->early = f->waits = true;
 	spin_unlock(&f->lock);
 	return word;
 }
@@ -149,7 +135,7 @@ bool fifo_set_pending(struct domain *d, struct evtchn *c)
 
 void fifo_unmask(struct domain *d, struct evtchn *c)
 {
-	event_word_t *word = word_of(d->evtchn->fifo, c->port), old;
+	event_word_t *word = fifo_word(d->evtchn->fifo, c->port), old;
 
 	if (!word)
 		return;
@@ -160,7 +146,7 @@ void fifo_unmask(struct domain *d, struct evtchn *c)
 
 void fifo_clear_pending(struct domain *d, struct evtchn *c)
 {
-	event_word_t *word = word_of(d->evtchn->fifo, c->port);
+	event_word_t *word = fifo_word(d->evtchn->fifo, c->port);
 
 	c->early = false;
 	if (word)
@@ -169,7 +155,7 @@ void fifo_clear_pending(struct domain *d, struct evtchn *c)
 
 static bool word_has(struct domain *d, const struct evtchn *c, event_word_t bits)
 {
-	event_word_t *word = word_of(d->evtchn->fifo, c->port);
+	event_word_t *word = fifo_word(d->evtchn->fifo, c->port);
 
 	return word && __atomic_load_n(word, __ATOMIC_SEQ_CST) & bits;
 }
@@ -214,31 +200,26 @@ static int grow_tables(struct evtchn_state *s)
  */
 static int absorb_2l(struct domain *d)
 {
-	struct evtchn_fifo *f = d->evtchn->fifo;
-
 	for (u32 i = 0; i < MAX_PORTS_2L / 64; i++) {
 		u64 bits = __atomic_exchange_n(&d->shared_info->evtchn_pending[i], 0,
 					       __ATOMIC_SEQ_CST);
 
 		if (!bits)
 			continue;
-		/* There are no words yet. */
-		spin_lock(&f->lock);
+		/* Words may be there already, from another vCPU between two parts of this. */
 		for (; bits; bits &= bits - 1) {
 			struct evtchn *c = evtchn_get(d, i * 64 + __builtin_ctzll(bits));
 
 			if (c)
-				c->early = true;
+				fifo_set_pending(d, c);
 		}
-		spin_unlock(&f->lock);
 		if (hypercall_preempt_check())
 			return -ERESTART;
 	}
 	return 0;
 }
 
-/* evtchn_lock held. The change from 2-level. */
-static int enable(struct domain *d)
+int fifo_enable(struct domain *d)
 {
 	struct evtchn_state *s = d->evtchn;
 	struct evtchn_fifo *f = xzalloc(sizeof(*f) + d->max_vcpus * sizeof(f->vcpu[0]));
@@ -249,6 +230,7 @@ static int enable(struct domain *d)
 		return rc;
 	}
 	spin_lock_init(&f->lock, LOCK_FIFO);
+	f->resumed = ALL_RESUMED;
 	s->max_ports = s->limit;
 	/* Senders set the pending bit and then look for this; see set_pending(). */
 	__atomic_store_n(&s->fifo, f, __ATOMIC_SEQ_CST);
@@ -269,7 +251,7 @@ static long init_control(struct domain *d, struct evtchn_init_control *a)
 		return -EINVAL;
 	spin_lock(&d->evtchn_lock);
 	if (!s->fifo)
-		rc = enable(d);
+		rc = fifo_enable(d);
 	if (!rc)
 		rc = absorb_2l(d);
 	if (!rc && s->fifo->vcpu[a->vcpu].block)
@@ -277,6 +259,7 @@ static long init_control(struct domain *d, struct evtchn_init_control *a)
 	if (!rc) {
 		spin_lock(&s->fifo->lock);
 		s->fifo->vcpu[a->vcpu].block = (void *)((char *)page_to_virt(pg) + a->offset);
+		s->fifo->vcpu[a->vcpu].block_gfn = a->control_gfn;
 		spin_unlock(&s->fifo->lock);
 		a->link_bits = EVTCHN_FIFO_LINK_BITS;
 	}
@@ -303,47 +286,45 @@ long evtchn_init_control_op(u64 cmd, u64 arg, u64 arg3)
 	return rc;
 }
 
-/* evtchn_lock held. The first port that may exist and has no word yet. */
-static u32 words_end(struct domain *d)
+/*
+ * evtchn_lock held. Delivers what came before its word did, or could be used: of the ports from *next up to end, which have words.
+ * -ERESTART: more to do.
+ */
+static int deliver_early(struct domain *d, u32 *next, u32 end)
 {
-	return min(d->evtchn->fifo->nr_pages * (u32)WORDS_PER_PAGE, d->evtchn->max_ports);
-}
+	const struct evtchn_fifo *f = d->evtchn->fifo;
 
-/* evtchn_lock held. Delivers what came before its word did. -ERESTART: more to do, from f->looked on. */
-static int deliver_early(struct domain *d)
-{
-	struct evtchn_fifo *f = d->evtchn->fifo;
-	u32 end = words_end(d);
+	while (*next < end) {
+		struct evtchn *c = evtchn_get(d, (*next)++);
 
-	while (f->looked < end) {
-		struct evtchn *c = evtchn_get(d, f->looked++);
-
-		if (c && c->early) {
+		if (c && (c->early || (f->arrived && word_has(d, c, PENDING)))) {
 			c->early = false;
 			fifo_set_pending(d, c);
 		}
 		/* Not at the end: whoever comes back to it would take it for another call. */
-		if (f->looked % LOOK_BATCH == 0 && f->looked < end && hypercall_preempt_check())
+		if (*next % LOOK_BATCH == 0 && *next < end && hypercall_preempt_check())
 			return -ERESTART;
 	}
 	return 0;
 }
 
-/* evtchn_lock held. Takes the caller's reference to the page if it becomes one of words: then *pg is NULL. */
-static int add_page(struct evtchn_fifo *f, struct page **pg)
+int fifo_add_page(struct evtchn_fifo *f, struct page **pg, gfn_t gfn)
 {
 	if (f->nr_pages == MAX_WORD_PAGES)
 		return -ENOSPC;
 	spin_lock(&f->lock);
 	f->page[f->nr_pages] = page_to_virt(*pg);
-	__atomic_store_n(&f->nr_pages, f->nr_pages + 1, __ATOMIC_RELEASE);
+	f->page_gfn[f->nr_pages] = gfn;
+	f->nr_pages++;
+	if (!f->still)
+		__atomic_store_n(&f->usable, f->nr_pages, __ATOMIC_RELEASE);
 	spin_unlock(&f->lock);
 	*pg = NULL;
 	return 0;
 }
 
 /* evtchn_lock held */
-static int expand_array(struct domain *d, struct page **pg)
+static int expand_array(struct domain *d, struct page **pg, gfn_t gfn)
 {
 	struct evtchn_fifo *f = d->evtchn->fifo;
 	int rc = 0;
@@ -354,12 +335,12 @@ static int expand_array(struct domain *d, struct page **pg)
 	 * When this is the call that was interrupted, its page is the last one already, and its events are not all
 	 * delivered. Another call's are delivered before the next page comes.
 	 */
-	if (f->looked == words_end(d) || f->page[f->nr_pages - 1] != page_to_virt(*pg)) {
-		rc = deliver_early(d);
+	if (f->looked == fifo_words_end(d) || f->page[f->nr_pages - 1] != page_to_virt(*pg)) {
+		rc = deliver_early(d, &f->looked, fifo_words_end(d));
 		if (!rc)
-			rc = add_page(f, pg);
+			rc = fifo_add_page(f, pg, gfn);
 	}
-	return rc ? rc : deliver_early(d);
+	return rc ? rc : deliver_early(d, &f->looked, fifo_words_end(d));
 }
 
 /* Raw, for its continuation. */
@@ -377,7 +358,7 @@ long evtchn_expand_array_op(u64 cmd, u64 arg, u64 arg3)
 	if (!pg)
 		return -EINVAL;
 	spin_lock(&d->evtchn_lock);
-	rc = expand_array(d, &pg);
+	rc = expand_array(d, &pg, a.array_gfn);
 	spin_unlock(&d->evtchn_lock);
 	if (pg)
 		page_put(pg);
@@ -400,6 +381,86 @@ long evtchn_set_priority(struct evtchn_set_priority *a)
 		rc = -EINVAL;
 	else
 		WRITE_ONCE(c->priority, a->priority);
+	spin_unlock(&d->evtchn_lock);
+	return rc;
+}
+
+/* ---- the control domain's pauses ---- */
+
+/*
+ * Words, links and heads are in the guest's memory, and the tails here: a copy of both, made piece by piece while a back end sends
+ * events, would have a tail that no link leads to, or links behind a tail, and whatever is in such a queue is lost with the next
+ * event. So nothing moves while the control domain has the domain paused: to a sender the words are not there (word_of()), and the
+ * event waits in its port as one that is early. A queue that the guest is half way through, with a head in memory of its own that
+ * nobody else knows, then stays as it is, here and in a copy.
+ *
+ * A sender may have found a word just before, and make it pending at any time after. Then its port is linked before f->lock was ours,
+ * or early after all (link_event()); and a copy of its word that is later than that of its record is looked at where it arrives.
+ */
+void fifo_stand_still(struct domain *d)
+{
+	struct evtchn_fifo *f;
+
+	if (!READ_ONCE(d->evtchn->fifo))
+		return;
+	spin_lock(&d->evtchn_lock);
+	f = d->evtchn->fifo;
+	if (f) {
+		spin_lock(&f->lock);
+		f->still = true;
+		__atomic_store_n(&f->usable, 0, __ATOMIC_SEQ_CST);
+		spin_unlock(&f->lock);
+	}
+	spin_unlock(&d->evtchn_lock);
+}
+
+/*
+ * evtchn_lock held. Where a state has arrived words are looked at as well: a sender that was on its way when its domain was paused may
+ * have made one pending behind its record (fifo_stand_still()), and nobody would tell the guest of that.
+ */
+static int move_again(struct domain *d, struct evtchn_fifo *f)
+{
+	u32 end = fifo_words_end(d);
+	int rc;
+
+	if (f->still) {
+		spin_lock(&f->lock);
+		f->still = false;
+		__atomic_store_n(&f->usable, f->nr_pages, __ATOMIC_RELEASE);
+		f->resumed = f->waits ? 0 : ALL_RESUMED;
+		spin_unlock(&f->lock);
+	}
+	if (f->resumed == ALL_RESUMED)
+		return 0;
+	/* The same again when it was stopped in between: those below are not early, or became so since and are looked at. */
+	if (f->resumed < end) {
+		rc = deliver_early(d, &f->resumed, min(end, f->resumed + LOOK_PIECE));
+		if (rc || f->resumed < end)
+			return -ERESTART;
+	}
+	/* What is early now has no word. */
+	spin_lock(&f->lock);
+	f->waits = f->arrived = false;
+	spin_unlock(&f->lock);
+	f->resumed = ALL_RESUMED;
+	return 0;
+}
+
+/*
+ * An event for a port that the guest has in a queue already stays there, with its bit set; of one that is pending and in none (it
+ * waited here, or in a record; or the guest had taken it off and not looked at its bit yet, and then finds nothing later) the port
+ * is put at the end of its queue. Where the guest has taken the tail off, its word is not linked, and set_link() says so: then
+ * the queue is empty, and has a new head. So no queue is ever looked through, and none made anew.
+ */
+int fifo_move_again(struct domain *d)
+{
+	int rc = 0;
+
+	if (!READ_ONCE(d->evtchn->fifo))
+		return 0;
+	spin_lock(&d->evtchn_lock);
+	if (d->evtchn->fifo)
+		rc = move_again(d, d->evtchn->fifo);
 	spin_unlock(&d->evtchn_lock);
 	return rc;
 }

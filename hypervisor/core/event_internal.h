@@ -24,7 +24,7 @@ struct evtchn {
 	u16 last_vcpu;
 	u32 port;
 	u8 last_priority;
-	bool early; /* FIFO: became pending before its word was there */
+	bool early; /* FIFO: became pending before its word was there, or while the queues stood still */
 	union {
 		struct {
 			struct domain *domain; /* held for as long as we are connected */

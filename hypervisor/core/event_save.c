@@ -1,20 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Event channels: a domain's ports as records of its whole state, and back (xen/arch-riscv/hvm/save.h). 2-level only.
+ * Event channels: a domain's ports as records of its whole state, and back (xen/arch-riscv/hvm/save.h). What FIFO has more, its
+ * pages and queues, is event_fifo_save.c's.
  */
 #include <event.h>
-#include <event_internal.h>
+#include <event_fifo.h>
 #include <lib.h>
 #include <xsm.h>
 
-_Static_assert(HVM_PORTS_MAX == CHUNK_PORTS && EVTCHN_SAVE_INSTANCES == NR_CHUNKS_2L, "instances");
+_Static_assert(HVM_PORTS_MAX == CHUNK_PORTS, "instances");
+
+bool evtchn_has_fifo(const struct domain *d)
+{
+	return READ_ONCE(d->evtchn->fifo);
+}
+
+u32 evtchn_save_instances(const struct domain *d)
+{
+	return DIV_ROUND_UP(READ_ONCE(d->evtchn->max_ports), HVM_PORTS_MAX);
+}
 
 /* evtchn_lock held. */
-static int save_port(const struct evtchn *c, struct hvm_riscv_port *r)
+static int save_port(struct domain *d, const struct evtchn *c, struct hvm_riscv_port *r)
 {
 	*r = (struct hvm_riscv_port){
 		.port = c->port, .state = c->state, .priority = c->priority, .vcpu = c->vcpu
 	};
+	/* Whether it is in its queue too: then it stays there. */
+	if (d->evtchn->fifo && fifo_is_pending(d, c))
+		r->flags = HVM_PORT_PENDING;
 	switch (c->state) {
 	case EVTCHNSTAT_unbound:
 		return c->remote_domid == dom0->id ? 0 : -EXDEV;
@@ -37,13 +51,13 @@ int evtchn_save(struct domain *d, u32 instance, struct hvm_riscv_port *list)
 	int n = 0, rc = 0;
 
 	spin_lock(&d->evtchn_lock);
-	if (s->fifo)
-		rc = -EOPNOTSUPP;
+	if (s->fifo && !s->fifo->still)
+		rc = -EBUSY;
 	for (u32 i = 0; !rc && i < CHUNK_PORTS; i++) {
 		const struct evtchn *c = evtchn_get(d, (instance << CHUNK_SHIFT) + i);
 
 		if (c)
-			rc = save_port(c, &list[n++]);
+			rc = save_port(d, c, &list[n++]);
 	}
 	spin_unlock(&d->evtchn_lock);
 	return rc ? rc : n;
@@ -53,6 +67,8 @@ int evtchn_save(struct domain *d, u32 instance, struct hvm_riscv_port *list)
 static bool may_be(struct domain *d, const struct hvm_riscv_port *r)
 {
 	if (r->vcpu >= d->max_vcpus || !d->vcpu[r->vcpu] || r->priority > EVTCHN_FIFO_PRIORITY_MIN)
+		return false;
+	if (r->flags & ~HVM_PORT_PENDING || (r->flags && !d->evtchn->fifo))
 		return false;
 	if (r->state != EVTCHNSTAT_virq && r->virq)
 		return false;
@@ -90,6 +106,8 @@ static int restore_port(struct domain *d, const struct hvm_riscv_port *r)
 	c->port = r->port;
 	c->vcpu = r->vcpu;
 	c->priority = r->priority;
+	/* fifo_move_again() delivers it, from wherever its word is. */
+	c->early = r->flags & HVM_PORT_PENDING;
 	c->remote_domid = 0;
 	c->remote.domain = NULL;
 	c->remote.port = 0;
@@ -110,11 +128,11 @@ int evtchn_restore(struct domain *d, u32 instance, const struct hvm_riscv_port *
 	u32 next = max(instance << CHUNK_SHIFT, 1U), end;
 	int rc = 0;
 
-	if (instance >= EVTCHN_SAVE_INSTANCES)
+	if (instance >= evtchn_save_instances(d))
 		return -EINVAL;
 	spin_lock(&d->evtchn_lock);
 	end = min((instance + 1) << CHUNK_SHIFT, s->max_ports);
-	if (s->fifo || d->dying)
+	if (d->dying)
 		rc = -EINVAL;
 	for (u32 i = 0; !rc && i < n; i++) {
 		rc = list[i].port >= next && list[i].port < end ? restore_port(d, &list[i]) :

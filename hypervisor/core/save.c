@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A domain's whole state as records, and back (xen/arch-riscv/hvm/save.h, XEN_DOMCTL_gethvmcontext and sethvmcontext). Ports and
- * grants are event_save.c's and grant_save.c's, registers the architecture's.
+ * grants are event_save.c's (event_fifo_save.c's) and grant_save.c's, registers the architecture's.
  *
  * Both go record by record, each under kill_lock: so a domain does not begin to die meanwhile, and of two sets one wins. Of a
  * stream nothing is believed: each record is copied once, then looked at, and only then does anything change.
@@ -22,7 +22,7 @@
 #define RECORD_MAX ARCH_VECTOR_MAX /* the longest there is */
 #define END_SIZE sizeof(struct hvm_save_descriptor)
 #define CODE_MAPS 0 /* no record: looks for others' pages that it maps */
-#define CODE_LAST HVM_SAVE_GRANTS
+#define CODE_LAST HVM_SAVE_FIFO_VCPU
 /* Longer than any machine has been up, and in ns no more than half of what 64 bits hold. */
 #define SECONDS_MAX (1ULL << 32)
 
@@ -101,6 +101,9 @@ void domain_state_starts(struct domain *d)
 		 * Its memory and the record of its shared_info are not of one moment: an event that came between is pending, and
 		 * nobody has been told; of those for a vCPU that is yet to be started neither. (One that had suspended itself has
 		 * a new shared_info.)
+		 * With FIFO memory and records do not differ: nothing changes in the queues while a domain is paused, and what came
+		 * meanwhile was put into them right before this (fifo_move_again()). But a control block and the upcall's byte may
+		 * have been copied at different moments while a sender was between the two: so this looks for it there too.
 		 */
 		spin_lock(&d->evtchn_lock);
 		if (v->info && !d->state.suspended)
@@ -150,6 +153,8 @@ static long get_domain(struct domain *d, bool suspended, struct hvm_riscv_domain
 		r->flags = HVM_DOMAIN_SUSPENDED;
 		/* It will have others, by the numbers that it is then told. */
 		r->store_evtchn = r->console_evtchn = 0;
+	} else if (evtchn_has_fifo(d)) {
+		r->flags = HVM_DOMAIN_FIFO;
 	}
 	return sizeof(*r);
 }
@@ -235,9 +240,15 @@ static u32 instances(struct domain *d, u32 code)
 	case HVM_SAVE_AREAS:
 		return d->max_vcpus;
 	case HVM_SAVE_PORTS:
-		return EVTCHN_SAVE_INSTANCES;
+		return evtchn_save_instances(d);
 	case HVM_SAVE_GRANTS:
 		return grant_table_frames(d);
+	case HVM_SAVE_LENT: /* not ours */
+		return 0;
+	case HVM_SAVE_FIFO_WORDS:
+		return evtchn_save_fifo_instances(d);
+	case HVM_SAVE_FIFO_VCPU:
+		return evtchn_has_fifo(d) ? d->max_vcpus : 0;
 	default:
 		return 1;
 	}
@@ -269,6 +280,10 @@ static long get_record(struct domain *d, bool suspended, u32 code, u32 instance,
 		return rc < 0 ? rc : rc * (long)sizeof(struct hvm_riscv_port);
 	case HVM_SAVE_SHARED_INFO:
 		return get_shared_info(d, r);
+	case HVM_SAVE_FIFO_WORDS:
+		return evtchn_save_fifo_words(d, instance, r);
+	case HVM_SAVE_FIFO_VCPU:
+		return evtchn_save_fifo_vcpu(d, instance, r);
 	default:
 		rc = grant_save(d, instance, r);
 		return rc < 0 ? rc : HVM_GRANTS_SIZE;
@@ -391,11 +406,13 @@ long domctl_get_state(struct domain *d, struct xen_domctl_hvmcontext *a)
 /* The first one: it says whether the domain is to be had at all. */
 static long set_domain(struct domain *d, const struct hvm_riscv_domain *r, u32 size)
 {
+	bool suspended = r->flags & HVM_DOMAIN_SUSPENDED, fifo = r->flags & HVM_DOMAIN_FIFO;
 	long rc = 0;
 
 	if (size != sizeof(*r) || r->magic != HVM_DOMAIN_MAGIC || r->abi != PAVISE_ABI_VERSION ||
 	    r->max_vcpus != d->max_vcpus || !r->timebase_frequency ||
-	    r->flags & ~HVM_DOMAIN_SUSPENDED || r->ticks / r->timebase_frequency >= SECONDS_MAX)
+	    r->flags & ~(HVM_DOMAIN_SUSPENDED | HVM_DOMAIN_FIFO) || (suspended && fifo) ||
+	    r->ticks / r->timebase_frequency >= SECONDS_MAX)
 		return -EINVAL;
 	if (r->timebase_frequency != machine.timebase_hz)
 		return -EOPNOTSUPP;
@@ -405,10 +422,16 @@ static long set_domain(struct domain *d, const struct hvm_riscv_domain *r, u32 s
 	else
 		WRITE_ONCE(d->state.given, STATE_PARTIAL);
 	spin_unlock(&d->lock);
+	/* Before the ports: there may be more of them then, and they may be pending otherwise. */
+	if (!rc && fifo) {
+		rc = evtchn_restore_fifo(d);
+		if (rc)
+			WRITE_ONCE(d->state.given, STATE_NONE);
+	}
 	if (rc)
 		return rc;
 	d->state.ticks = r->ticks;
-	d->state.suspended = r->flags & HVM_DOMAIN_SUSPENDED;
+	d->state.suspended = suspended;
 	d->time_offset_seconds = r->time_offset_seconds;
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++) {
 		d->state.watchdog[i] = r->watchdog[i];
@@ -525,6 +548,16 @@ static long set_ports(struct domain *d, u32 instance, const struct hvm_riscv_por
 	return evtchn_restore(d, instance, list, size / sizeof(*list));
 }
 
+static long set_fifo_words(struct domain *d, u32 instance, const struct hvm_riscv_fifo_words *r,
+			   u32 size)
+{
+	u32 head = sizeof(r->left);
+
+	if (size < head || (size - head) % sizeof(r->gfn[0]))
+		return -EINVAL;
+	return evtchn_restore_fifo_words(d, instance, r, (size - head) / sizeof(r->gfn[0]));
+}
+
 static long set_end(struct domain *d)
 {
 	spin_lock(&d->lock);
@@ -553,6 +586,12 @@ static long set_record(struct domain *d, const struct hvm_save_descriptor *desc,
 		return i ? -EINVAL : set_shared_info(d, r, size);
 	case HVM_SAVE_GRANTS:
 		return size == HVM_GRANTS_SIZE ? grant_restore(d, i, r) : -EINVAL;
+	case HVM_SAVE_FIFO_WORDS:
+		return set_fifo_words(d, i, r, size);
+	case HVM_SAVE_FIFO_VCPU:
+		return size == sizeof(struct hvm_riscv_fifo_vcpu) ?
+			       evtchn_restore_fifo_vcpu(d, i, r) :
+			       -EINVAL;
 	default:
 		return -EINVAL;
 	}

@@ -255,7 +255,8 @@ void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 /*
  * The control domain's pauses, which nest; a new domain has one (xen/domctl.h, XEN_DOMCTL_pausedomain and unpausedomain).
- * -EOVERFLOW: MAX_CONTROLLER_PAUSES are held. -EINVAL: none is, or d is dying, or its state is not whole. Take d->lock.
+ * -EOVERFLOW: MAX_CONTROLLER_PAUSES are held. -EINVAL: none is, or d is dying, or its state is not whole. -ERESTART (unpause): it
+ * has more to do first. Take d->lock, and with FIFO event channels evtchn_lock.
  */
 #define MAX_CONTROLLER_PAUSES 255
 int domain_controller_pause(struct domain *d);

@@ -41,16 +41,36 @@ bool evtchn_is_pending(struct domain *d, u32 port);
 bool evtchn_port_may_exist(struct domain *d, u32 port);
 
 /*
- * The ports of a domain that does not run, as records (xen/arch-riscv/hvm/save.h): those of an instance to list, which has room for
- * HVM_PORTS_MAX. Returns how many, or -EOPNOTSUPP (FIFO), -EXDEV, -ENODEV. Takes evtchn_lock.
+ * With FIFO: the control domain has paused d, and no vCPU of it is on a hart. From here on no sender changes the guest's blocks and
+ * queues, nor, but for the pending bit of one that is on its way, words: events wait. Takes evtchn_lock; d->lock may be held.
  */
-#define EVTCHN_SAVE_INSTANCES 32
-int evtchn_save(struct domain *d, u32 instance, struct hvm_riscv_port *list);
+void fifo_stand_still(struct domain *d);
+/* It is about to be let go on: puts what waited into the queues. -ERESTART: more to do, it must stay paused. The same locks. */
+int fifo_move_again(struct domain *d);
+
+/* ---- records of a domain that does not run (xen/arch-riscv/hvm/save.h). All take evtchn_lock ---- */
+
+bool evtchn_has_fifo(const struct domain *d);
+/* How many instances there may be of HVM_SAVE_PORTS, and with FIFO of HVM_SAVE_FIFO_WORDS (else 0). */
+u32 evtchn_save_instances(const struct domain *d);
+u32 evtchn_save_fifo_instances(const struct domain *d);
 /*
- * And back. Whether an event is pending there is not touched: shared_info has that. -EINVAL: a port that is not so told, or cannot be
- * the domain's; -ENOMEM. Some may have been made by then. Takes evtchn_lock.
+ * The ports of an instance to list, which has room for HVM_PORTS_MAX. Returns how many, or -EXDEV, -ENODEV; -EBUSY: FIFO, and the
+ * queues do not stand still.
  */
+int evtchn_save(struct domain *d, u32 instance, struct hvm_riscv_port *list);
+/* To bytes; 0: there is none. -EBUSY: as above. -ENXIO: a page is no longer where the guest had it. */
+int evtchn_save_fifo_words(struct domain *d, u32 instance, struct hvm_riscv_fifo_words *r);
+int evtchn_save_fifo_vcpu(struct domain *d, u32 vcpu, struct hvm_riscv_fifo_vcpu *r);
+/*
+ * And back: -EINVAL: what is not so told, or cannot be the domain's; -ENOMEM. A part of it may have been made by then. FIFO first:
+ * the domain has it then, standing still. PORTS leave alone what is pending with 2-level: shared_info has that.
+ */
+int evtchn_restore_fifo(struct domain *d);
 int evtchn_restore(struct domain *d, u32 instance, const struct hvm_riscv_port *list, u32 n);
+int evtchn_restore_fifo_words(struct domain *d, u32 instance, const struct hvm_riscv_fifo_words *r,
+			      u32 pages);
+int evtchn_restore_fifo_vcpu(struct domain *d, u32 vcpu, const struct hvm_riscv_fifo_vcpu *r);
 
 /* Debug key e: prints up to *lines ports, which are taken off it, and how many more there are. Takes evtchn_lock, not for long. */
 void evtchn_dump(struct domain *d, unsigned int *lines);

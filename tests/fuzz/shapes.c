@@ -335,6 +335,25 @@ static char *put_record(char *at, u32 code, u32 instance, const void *body, u32 
 	return at + sizeof(d) + length;
 }
 
+/* Pages, a control block and a tail that may be there. */
+static char *plausible_fifo(char *at, bool vcpu, struct bytes *b)
+{
+	struct hvm_riscv_fifo_words w = { .left = next_byte(b) & 7 ? 0 : value_of(LENGTH, b) };
+	struct hvm_riscv_fifo_vcpu v = { .gfn = value_of(GFN, b),
+					 .offset = value_of(OFFSET, b) & ~7U };
+	u32 pages = next_byte(b) & 3;
+
+	for (u32 i = 0; i < pages; i++)
+		w.gfn[i] = value_of(GFN, b);
+	v.tail[7] = next_byte(b) & 1 ? value_of(PORT, b) : 0;
+	v.tail[next_byte(b) & 15] = next_byte(b) & 1 ? value_of(PORT, b) : 0;
+	if (pages)
+		at = put_record(at, HVM_SAVE_FIFO_WORDS, 0, &w, sizeof(w.left) + pages * 8);
+	if (vcpu && next_byte(b) & 3)
+		at = put_record(at, HVM_SAVE_FIFO_VCPU, 0, &v, sizeof(v));
+	return at;
+}
+
 /* What could be true, in order, so that a set can succeed: for domain 3, with the vCPUs that it has. */
 static char *plausible(char *at, struct bytes *b)
 {
@@ -348,6 +367,7 @@ static char *plausible(char *at, struct bytes *b)
 				      .max_vcpus = max_vcpus,
 				      .timebase_frequency = machine.timebase_hz,
 				      .ticks = value_of(TIME, b) };
+	bool fifo = next_byte(b) & 1;
 	bool all = next_byte(b) & 3; /* else suspended: no more than registers, mostly */
 	struct hvm_riscv_areas areas = { value_of(GFN, b), HVM_NO_GFN, HVM_NO_GFN, 0, 0 };
 	struct hvm_riscv_port ports[2] = { { .port = 1 + (next_byte(b) & 3),
@@ -359,7 +379,9 @@ static char *plausible(char *at, struct bytes *b)
 	if (target)
 		domain_put(target);
 	memset(&v, 0, sizeof(v));
-	d.flags = all ? 0 : HVM_DOMAIN_SUSPENDED;
+	d.flags = !all ? HVM_DOMAIN_SUSPENDED : fifo ? HVM_DOMAIN_FIFO : 0;
+	if (fifo && all)
+		ports[next_byte(b) & 1].flags = HVM_PORT_PENDING;
 	all |= !(next_byte(b) & 3);
 	v.flags = HVM_VCPU_UP;
 	v.regs.pc = 0x1000;
@@ -375,6 +397,8 @@ static char *plausible(char *at, struct bytes *b)
 		at = put_record(at, HVM_SAVE_SHARED_INFO, 0, page, sizeof(page));
 	if (all && next_byte(b) & 1)
 		at = put_record(at, HVM_SAVE_GRANTS, next_byte(b) & 3, page, sizeof(page));
+	if (all && fifo)
+		at = plausible_fifo(at, vcpu, b);
 	return put_record(at, 0, 0, NULL, 0);
 }
 

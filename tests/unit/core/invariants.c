@@ -3,7 +3,7 @@
  * What must hold whatever domains did: page owners and counts, both ends of event channels, grants and their users, locks.
  * Looks into the structures, so that a mistake shows where it is and not when memory runs out.
  */
-#include <event_internal.h>
+#include <event_fifo.h>
 #include <grant_internal.h>
 
 #include "invariants.h"
@@ -115,10 +115,7 @@ static void look_at_frames(void)
 
 		n[pg->state]++;
 		if (pg->state == PAGE_OWNED) {
-			/* What FIFO event queues hold is not to be seen from here: the end of the world tells. */
-			u32 known = expected[i] + pg->alloc_ref;
-
-			CHECK(pg->owner->evtchn->fifo ? pg->count >= known : pg->count == known,
+			CHECK(pg->count == expected[i] + pg->alloc_ref,
 			      "frame %u of d%u: count %u, but %u + %u are known", i, pg->owner->id,
 			      pg->count, expected[i], pg->alloc_ref);
 		} else if (expected[i]) {
@@ -192,6 +189,35 @@ static void look_at_virqs(struct domain *d, struct vcpu *v)
 	}
 }
 
+/* FIFO: it holds its pages; a tail has its word, and its port says whose tail it is. Nothing stands still in one that may run. */
+static void look_at_fifo(struct domain *d)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+
+	if (!f)
+		return;
+	for (u32 i = 0; i < f->nr_pages; i++)
+		hold(virt_to_page(f->page[i]));
+	CHECK(f->looked <= fifo_words_end(d), "d%u: looked at %u ports", d->id, f->looked);
+	CHECK(!f->still || d->controller_pauses, "d%u is not paused, but its queues are", d->id);
+	CHECK(f->usable == (f->still ? 0 : f->nr_pages), "d%u: %u of %u pages may be used", d->id,
+	      f->usable, f->nr_pages);
+	for (unsigned int v = 0; v < d->max_vcpus; v++) {
+		if (f->vcpu[v].block)
+			hold(virt_to_page(f->vcpu[v].block));
+		for (unsigned int q = 0; q < EVTCHN_FIFO_MAX_QUEUES && !d->dying; q++) {
+			u32 tail = f->vcpu[v].tail[q];
+			struct evtchn *c = tail && tail < fifo_words_end(d) ?
+						   evtchn_at(d->evtchn, tail) :
+						   NULL;
+
+			CHECK(!tail || (c && c->port == tail && c->last_vcpu == v &&
+					c->last_priority == q),
+			      "d%uv%u: port %u is no tail of queue %u", d->id, v, tail, q);
+		}
+	}
+}
+
 /* 2-level: somebody has been told of what is pending. */
 static void look_for_lost(struct domain *d)
 {
@@ -214,12 +240,66 @@ static void look_for_lost(struct domain *d)
 	}
 }
 
+/* No guest takes any: from a queue's head links lead to its tail, over as many ports as are linked in all. */
+static u32 walk_queue(struct domain *d, const struct fifo_vcpu *v, unsigned int q)
+{
+	u32 port = v->block->head[q], end = fifo_words_end(d), n = 0, link;
+
+	while (v->tail[q]) {
+		CHECK(port && port < end && n++ < end, "d%u: queue %u leads to port %u", d->id, q,
+		      port);
+		link = *fifo_word(d->evtchn->fifo, port) & EVTCHN_FIFO_LINK_MASK;
+		if (!link)
+			break;
+		port = link;
+	}
+	CHECK(port == v->tail[q], "d%u: queue %u ends with port %u, not %u", d->id, q, port,
+	      v->tail[q]);
+	CHECK(!port || v->block->ready & BIT(q), "d%u: queue %u is not ready", d->id, q);
+	return n;
+}
+
+/* FIFO: what is pending is in a queue, or waits for its word, or for the end of the pause. */
+static void look_for_lost_fifo(struct domain *d)
+{
+	struct evtchn_fifo *f = d->evtchn->fifo;
+	u32 linked = 0, in_queues = 0;
+
+	/* Of those that only begin with it the pages are others' as well. */
+	for (unsigned int v = 0; v < d->max_vcpus; v++) {
+		if (!f->vcpu[v].block)
+			return;
+	}
+
+	for (u32 port = 1; port < fifo_words_end(d); port++) {
+		event_word_t word = *fifo_word(f, port);
+		struct evtchn *c = evtchn_get(d, port);
+
+		linked += !!(word & BIT(EVTCHN_FIFO_LINKED));
+		if (!c)
+			continue;
+		CHECK(!c->early || f->still, "d%u: nobody delivers port %u", d->id, port);
+		CHECK(!(word & BIT(EVTCHN_FIFO_PENDING)) || c->early ||
+			      word & (BIT(EVTCHN_FIFO_MASKED) | BIT(EVTCHN_FIFO_LINKED)),
+		      "d%u: nobody was told of port %u, word %x", d->id, port, word);
+	}
+	for (unsigned int v = 0; v < d->max_vcpus; v++) {
+		for (unsigned int q = 0; q < EVTCHN_FIFO_MAX_QUEUES; q++) {
+			in_queues += walk_queue(d, &f->vcpu[v], q);
+		}
+	}
+	CHECK(linked == in_queues, "d%u: %u ports are linked, %u are in queues", d->id, linked,
+	      in_queues);
+}
+
 void check_events(void)
 {
 	struct domain *d;
 
 	list_for_each(d, &domain_list, list) {
-		if (!d->dying && !d->evtchn->fifo)
+		if (!d->dying && d->evtchn->fifo)
+			look_for_lost_fifo(d);
+		else if (!d->dying)
 			look_for_lost(d);
 	}
 }
@@ -261,6 +341,7 @@ void check_world(void)
 		      "d%u: %lu pages, %lu in its list, %lu frames say that they are its own",
 		      d->id, d->tot_pages, d->owned_pages, owned_frames(d));
 		look_at_ports(d, pirq_bound);
+		look_at_fifo(d);
 		domain_for_each_vcpu(d, v, i) {
 			hold(v->info_page);
 			hold(v->runstate_page);

@@ -352,6 +352,47 @@ static void long_steps_are_interrupted(void **state)
 	assert_true(*word(u1, N) & PENDING);
 }
 
+/* Another vCPU's call, between two parts of the current one's. */
+static void expand_between(void)
+{
+	struct vcpu *v = arch_current();
+	unsigned int nr = host.restart_nr, every = host.preempt_every;
+	u64 saved[5];
+
+	memcpy(saved, host.restart_args, sizeof(saved));
+	host.between = NULL;
+	host.preempt_every = 0;
+	become(v->domain->vcpu[1]);
+	assert_int_equal(expand(ARRAY_GFN), 0);
+	become(v);
+	host.preempt_every = every;
+	host.restart_nr = nr;
+	memcpy(host.restart_args, saved, sizeof(saved));
+}
+
+/* Words that come while what was pending in 2-level is still being gathered: none of it is left behind. */
+static void words_come_before_the_change_is_done(void **state)
+{
+	enum { N = 300 };
+	unsigned int taken = 0;
+
+	AS(u1);
+	for (unsigned int i = 0; i < N; i++)
+		assert_int_equal(send(ipi(0)), 0);
+	host.preempt_every = 1;
+	host.between = expand_between;
+	assert_int_equal(init_control(0, CONTROL_GFN, 0), 0);
+	assert_null(host.between);
+	host.preempt_every = 0;
+	for (evtchn_port_t port = 1; port <= N; port++)
+		assert_true(*word(u1, port) & PENDING);
+	for (evtchn_port_t port = 1; port <= N; port++)
+		assert_int_equal(unmask(port), 0);
+	while (take(u1, 0))
+		taken++;
+	assert_int_equal(taken, N);
+}
+
 static void polls_see_words(void **state)
 {
 	evtchn_port_t p;
@@ -601,6 +642,43 @@ static void xsa_342_a_limit_holds_with_fifo(void **state)
 	assert_int_equal(close(5001), -EINVAL);
 }
 
+static struct vcpu *pauser_waits_for;
+
+static void unpause_meanwhile(void)
+{
+	unsigned int pauser = host.hart;
+
+	host.hart = (pauser + 1) % NR_HARTS;
+	assert_int_equal(domain_controller_unpause(u1), 0);
+	run_hart(pauser_waits_for->hart);
+	host.hart = pauser;
+	become(dom0->vcpu[0]);
+}
+
+/* An unpause that comes while a pause waits for a vCPU: the guest runs, and its queues move. */
+static void a_pause_that_was_ended(void **state)
+{
+	struct vcpu *v = pauser_waits_for = u1->vcpu[0];
+	evtchn_port_t a;
+
+	use_fifo(u1);
+	a = ipi(0);
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	assert_true(v->running);
+	host.hart = (v->hart + 1) % NR_HARTS;
+	AS(dom0);
+	host.on_relax = unpause_meanwhile;
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_null(host.on_relax);
+	assert_int_equal(u1->controller_pauses, 0);
+	AS(u1);
+	send(a);
+	assert_int_equal(*word(u1, a), PENDING | LINKED);
+	assert_int_equal(take(u1, 0), a);
+	run_kicked();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +689,7 @@ int main(void)
 		TEST(nothing_is_lost),
 		TEST(the_change_keeps_what_is_pending),
 		TEST(long_steps_are_interrupted),
+		TEST(words_come_before_the_change_is_done),
 		TEST(polls_see_words),
 		TEST(reset_goes_back_to_2_level),
 		TEST(all_ports),
@@ -621,6 +700,7 @@ int main(void)
 		TEST(xsa_340_358_359_death_with_events_queued),
 		TEST(xsa_505_a_port_is_bound_during_a_reset),
 		TEST(xsa_342_a_limit_holds_with_fifo),
+		TEST(a_pause_that_was_ended),
 	};
 
 	return RUN(tests);

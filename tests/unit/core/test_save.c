@@ -269,6 +269,7 @@ static void times_beyond(void **state)
 static void refusals(void **state)
 {
 	struct evtchn_init_control control = { .control_gfn = RAM_GFN + 6 };
+	struct sched_shutdown end = { .reason = SHUTDOWN_crash };
 	struct evtchn_close close;
 	evtchn_port_t a, b;
 	u32 size = STATE_MAX, handle;
@@ -315,13 +316,18 @@ static void refusals(void **state)
 	assert_int_equal(decrease(1, RAM_GFN + 1, 0), 1);
 	size = STATE_MAX;
 	assert_int_equal(get(1, first, &size), -ENXIO);
-	/* FIFO */
+	/* FIFO: its queues move while nobody but itself holds it up */
+	grant_entry(u2, 8)->flags = 0;
+	close.port = b;
 	AS(u2);
+	assert_int_equal(EVTCHN(EVTCHNOP_close, &close), 0);
 	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0);
+	assert_int_equal(SCHED(SCHEDOP_shutdown, &end), 0);
+	size = STATE_MAX;
+	assert_int_equal(get(2, first, &size), -EBUSY);
 	AS(dom0);
 	assert_int_equal(domctl(2, XEN_DOMCTL_pausedomain, NULL), 0);
-	size = STATE_MAX;
-	assert_int_equal(get(2, first, &size), -EOPNOTSUPP);
+	assert_int_equal(get(2, first, &size), 0);
 	/* One that is being filled, and one that dies */
 	d = make_new(1);
 	d->state.given = STATE_PARTIAL;
@@ -354,6 +360,8 @@ static const struct wrong wrongs[] = {
 	W(DOMAIN, 0, domain, timebase_frequency, 0, -EINVAL, true),
 	W(DOMAIN, 0, domain, timebase_frequency, 1000000, -EOPNOTSUPP, true),
 	W(DOMAIN, 0, domain, ticks, ~0ULL, -EINVAL, true),
+	W(DOMAIN, 0, domain, flags, 4, -EINVAL, true),
+	W(DOMAIN, 0, domain, flags, HVM_DOMAIN_FIFO | HVM_DOMAIN_SUSPENDED, -EINVAL, true),
 	W(VCPU, 0, vcpu, flags, 4, -EINVAL, false),
 	W(VCPU, 1, vcpu, regs.pc, 0x1001, -EINVAL, false),
 	W(VCPU, 1, vcpu, satp, 10ULL << 60, -EOPNOTSUPP, false),
@@ -381,6 +389,8 @@ static const struct wrong wrongs[] = {
 	PORT(vcpu, 0xffff),
 	PORT(priority, 16),
 	PORT(virq, 1),
+	PORT(flags, HVM_PORT_PENDING), /* shared_info says that */
+	PORT(flags, 2),
 };
 
 static void apply(const struct wrong *w)

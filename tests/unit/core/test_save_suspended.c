@@ -115,7 +115,7 @@ static void furnish(struct domain *d, struct domain *other, u32 *handle)
 	assert_int_equal(VCPUOP(VCPUOP_register_runstate_memory_area, 0, &area), 0);
 	assert_int_equal(VCPUOP(VCPUOP_set_singleshot_timer, 0, &shot), 0);
 	assert_int_equal(add(DOMID_SELF, XENMAPSPACE_shared_info, 0, RAM_GFN + 5), 0);
-	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0); /* -EOPNOTSUPP */
+	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0);
 	join(d, other, &a, &b); /* -EXDEV */
 	grant_access(d, 9, other->id, RAM_GFN + 4, 0); /* -EXDEV */
 	grant_access(other, 8, d->id, RAM_GFN, 0);
@@ -303,8 +303,11 @@ static void a_new_domain_goes_on(void **state)
 		/* What it has now, a whole state would have to have. */
 		op(NEW, XEN_DOMCTL_pausedomain);
 		again = STATE_MAX;
-		assert_int_equal(context(NEW, XEN_DOMCTL_gethvmcontext, second, &again),
-				 -EOPNOTSUPP);
+		assert_int_equal(context(NEW, XEN_DOMCTL_gethvmcontext, second, &again), 0);
+		assert_int_equal(
+			((struct hvm_riscv_domain *)body(second, HVM_SAVE_DOMAIN, 0))->flags,
+			HVM_DOMAIN_FIFO);
+		body(second, HVM_SAVE_FIFO_VCPU, 0);
 		run_kicked();
 		end_new();
 	}
@@ -334,7 +337,9 @@ static void hostile_records(void **state)
 		{ HVM_SAVE_SHARED_INFO, HVM_SHARED_INFO_SIZE },
 		{ HVM_SAVE_GRANTS, HVM_GRANTS_SIZE },
 		{ HVM_SAVE_LENT, sizeof(struct hvm_riscv_lent) },
-		{ HVM_SAVE_LENT + 1, 0 },
+		{ HVM_SAVE_FIFO_WORDS, 16 },
+		{ HVM_SAVE_FIFO_VCPU, sizeof(struct hvm_riscv_fifo_vcpu) },
+		{ HVM_SAVE_FIFO_VCPU + 1, 0 },
 	};
 	u32 handle, size = suspended(&handle), n;
 	struct domain *d;

@@ -240,7 +240,7 @@ static void explore_all(const char *pair)
 
 	for (unsigned int a = 0; a < nr_operations; a++) {
 		for (unsigned int b = a; b < nr_operations; b++) {
-			if (!(operations[a].about & operations[b].about & ON_ALL) ||
+			if (!(operations[a].about & operations[b].about & (ON_ALL | ON_QUEUES)) ||
 			    (pair && !named(pair, &operations[a], &operations[b])))
 				continue;
 			if (n++ != mine)

@@ -18,6 +18,8 @@ enum caller { BY_DOM0, BY_U1, BY_U2 };
 #define ON_EVENTS BIT(1)
 #define ON_SCHED \
 	BIT(2) /* then the other harts schedule as well, which is a third thing that runs */
+/* FIFO event channels: u1 has them already in a scene of two such, or of one and what is about them as well */
+#define ON_QUEUES BIT(4)
 #define CUT_UP BIT(3) /* not a subject: with continuations, as each look for interrupts finds one */
 #define ON_ALL (ON_MEMORY | ON_EVENTS | ON_SCHED)
 

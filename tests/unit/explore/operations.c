@@ -3,7 +3,7 @@
  * What may meet: operations on the same page, grant, port, vCPU or domain, so that any two of them collide; and the scene in
  * which all of that is there already.
  */
-#include <lib.h>
+#include <event_fifo.h>
 
 #include "explore.h"
 
@@ -24,6 +24,7 @@
 #define REF_OWN 10 /* X to u1 itself */
 #define PIRQ 5
 #define PIRQ_BOUND 6
+#define OTHER 3 /* a domain that has never run, in scenes of queues */
 #define OTHER_POOL 3 /* a CPU pool, with the last hart */
 
 static u32 handle; /* u2's, of MAPPED */
@@ -31,6 +32,7 @@ static evtchn_port_t port_1, port_2; /* connected, u1's and u2's */
 static evtchn_port_t port_masked, port_to_masked; /* the same, and u1 has masked it */
 static evtchn_port_t port_offered; /* u1's, to u2 */
 static evtchn_port_t port_pirq; /* dom0's */
+static evtchn_port_t port_queued, port_to_queued; /* connected, u1's with FIFO and dom0's */
 static u64 x_page; /* its virtual address */
 
 /* ---- memory ---- */
@@ -385,6 +387,95 @@ static void expand_fifo(void)
 	EVTCHN(EVTCHNOP_expand_array, &e);
 }
 
+/* Another sender than u2, to another port of the same queue. */
+static void debug_virq(void)
+{
+	struct domain *d = domain_get(1);
+
+	if (!d)
+		return;
+	send_guest_vcpu_virq(d->vcpu[0], VIRQ_DEBUG);
+	domain_put(d);
+}
+
+/* Of queues, what a copy of them would have. */
+struct queues {
+	struct evtchn_fifo_control_block block;
+	u32 tail[EVTCHN_FIFO_MAX_QUEUES];
+	event_word_t word[16];
+};
+
+static void copy_queues(const struct evtchn_fifo *f, struct queues *q)
+{
+	q->block = *f->vcpu[0].block;
+	memcpy(q->tail, f->vcpu[0].tail, sizeof(q->tail));
+	/* Whether an event is pending a sender says that was on its way. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(q->word); i++)
+		q->word[i] = f->page[0][i] & ~BIT(EVTCHN_FIFO_PENDING);
+}
+
+/* Behind the pause nothing moves, as long as nobody ends it. */
+static void pause_and_copy(void)
+{
+	struct domain *d = domain_get(1);
+	struct queues first, second;
+
+	if (!d)
+		return;
+	domctl(1, XEN_DOMCTL_pausedomain, NULL);
+	if (d->evtchn->fifo && d->evtchn->fifo->still) {
+		copy_queues(d->evtchn->fifo, &first);
+		domctl(1, XEN_DOMCTL_getdomaininfo, NULL);
+		if (d->evtchn->fifo && d->evtchn->fifo->still) {
+			copy_queues(d->evtchn->fifo, &second);
+			CHECK(!memcmp(&first, &second, sizeof(first)), "queues move in a pause");
+		}
+	}
+	domain_put(d);
+}
+
+static void pause_and_go_on(void)
+{
+	domctl(1, XEN_DOMCTL_pausedomain, NULL);
+	domctl(1, XEN_DOMCTL_unpausedomain, NULL);
+}
+
+static void send_queued(void)
+{
+	send_port(port_to_queued);
+}
+
+/*
+ * u1's queues go to another domain, first the records and then memory, and move there: whoever sends meanwhile, no event is in the
+ * copy that nobody is told of, and no queue is broken.
+ */
+static void carry_queues(void)
+{
+	struct domain *d = domain_get(1), *to = domain_get(OTHER);
+	struct hvm_riscv_port ports[HVM_PORTS_MAX];
+	struct hvm_riscv_fifo_words words;
+	struct hvm_riscv_fifo_vcpu v[2];
+	int n;
+
+	domctl(1, XEN_DOMCTL_pausedomain, NULL);
+	n = d ? evtchn_save(d, 0, ports) : 0;
+	/* Where it goes there is room for one. */
+	if (n > 0 && evtchn_save_fifo_words(d, 0, &words) > 0 &&
+	    evtchn_save_fifo_vcpu(d, 0, &v[0]) > 0 && evtchn_save_fifo_vcpu(d, 1, &v[1]) > 0 &&
+	    !evtchn_restore_fifo(to) && d->evtchn->fifo) {
+		memcpy(guest_page(to, X), d->evtchn->fifo->page[0], PAGE_SIZE);
+		memcpy(guest_page(to, Y), d->evtchn->fifo->vcpu[0].block, PAGE_SIZE);
+		assert_int_equal(evtchn_restore(to, 0, ports, n), 0);
+		assert_int_equal(evtchn_restore_fifo_words(to, 0, &words, 1), 0);
+		for (unsigned int i = 0; i < 2; i++)
+			assert_int_equal(evtchn_restore_fifo_vcpu(to, i, &v[i]), 0);
+		domctl(OTHER, XEN_DOMCTL_unpausedomain, NULL);
+	}
+	if (d)
+		domain_put(d);
+	domain_put(to);
+}
+
 /* ---- scheduling ---- */
 
 static void pause_u1(void)
@@ -545,6 +636,15 @@ const struct operation operations[] = {
 	{ "fifo", BY_U1, ON_EVENTS | ON_MEMORY, init_fifo },
 	{ "fifoarray", BY_U1, ON_EVENTS | ON_MEMORY, expand_fifo },
 
+	{ "queuesend", BY_U2, ON_QUEUES, send_peer },
+	{ "queuevirq", BY_U2, ON_QUEUES, debug_virq },
+	{ "queueunmask", BY_U1, ON_QUEUES, unmask },
+	{ "queuemove", BY_U1, ON_QUEUES, bind_vcpu },
+	{ "queuecopy", BY_DOM0, ON_QUEUES, pause_and_copy },
+	{ "queuepause", BY_DOM0, ON_QUEUES, pause_and_go_on },
+	{ "queuefrom0", BY_DOM0, ON_QUEUES, send_queued },
+	{ "queuecarry", BY_DOM0, ON_QUEUES, carry_queues },
+
 	{ "pause", BY_DOM0, ON_SCHED, pause_u1 },
 	{ "unpause", BY_DOM0, ON_SCHED, unpause_u1 },
 	{ "start", BY_DOM0, ON_SCHED, unpause_u2 },
@@ -561,7 +661,7 @@ const struct operation operations[] = {
 
 	{ "shutdown", BY_U1, ON_SCHED, shut_down },
 	{ "resume", BY_DOM0, ON_SCHED, resume },
-	{ "destroy", BY_DOM0, ON_ALL | CUT_UP, destroy },
+	{ "destroy", BY_DOM0, ON_ALL | ON_QUEUES | CUT_UP, destroy },
 	{ "info", BY_DOM0, ON_ALL, info },
 };
 const unsigned int nr_operations = ARRAY_SIZE(operations);
@@ -597,6 +697,38 @@ static void set_objects(void)
 	clear_pending(u1);
 	clear_pending(u2);
 	x_page = U(guest_page(u1, X));
+}
+
+static bool is_about_queues(const struct operation *op)
+{
+	return op->about & ON_QUEUES && !(op->about & ON_ALL);
+}
+
+/* Both vCPUs have theirs; the masked port has an event. What is carried has no ports that lead to u2. */
+static void set_queues(bool carried)
+{
+	struct evtchn_bind_virq virq = { .virq = VIRQ_DEBUG };
+	struct evtchn_expand_array e = { .array_gfn = X };
+
+	AS(u1);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct evtchn_init_control c = { .control_gfn = Y, .offset = i * 128, .vcpu = i };
+
+		assert_int_equal(EVTCHN(EVTCHNOP_init_control, &c), 0);
+	}
+	assert_int_equal(EVTCHN(EVTCHNOP_expand_array, &e), 0);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &virq), 0);
+	u1->evtchn->fifo->page[0][port_masked] = BIT(EVTCHN_FIFO_MASKED);
+	AS(u2);
+	send_port(port_to_masked);
+	make_paused_domain(OTHER, 2, NR_PAGES);
+	join(u1, dom0, &port_queued, &port_to_queued);
+	AS(u1);
+	if (carried) {
+		close_port(port_1);
+		close_port(port_masked);
+		close_port(port_offered);
+	}
 }
 
 /* Harts 0 and 1 run the callers. u1's others may run on hart 2 only. u2 waits to be started, unless it is a caller. */
@@ -638,6 +770,8 @@ void set_scene(const struct operation *a, const struct operation *b, struct vcpu
 	u1 = make_domain(1, 2, NR_PAGES);
 	u2 = make_domain(2, 2, NR_PAGES);
 	set_objects();
+	if (is_about_queues(a) || is_about_queues(b))
+		set_queues(a->run == carry_queues || b->run == carry_queues);
 	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_CREATE, OTHER_POOL, 0), OTHER_POOL);
 	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 0, NR_HARTS - 1), 0);
 	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, OTHER_POOL, NR_HARTS - 1), 0);

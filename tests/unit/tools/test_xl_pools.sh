@@ -179,7 +179,8 @@ xl reboot moved >output 2>&1
 check "no memory for its next life" wait_for grep -q "'moved' is not there now, for lack of memory" log/xl-moved.log
 kill -9 "$supervisor"
 "$out/fake-hv" take "-$taken"
-check "another supervisor" xl minder moved
+# Its lock goes when the kernel has ended it.
+check "another supervisor" wait_for xl minder moved
 check "its next life is in its pool" wait_for pool_of moved fast
 check "it goes" xl destroy moved
 says 0 'pool = "fast"' xl create -n quick.cfg name=other pool=fast

@@ -95,7 +95,7 @@ wait_for runs s
 says 1 "none/f: No such file or directory" xl save s none/f
 says 1 "/dev/null is there and no regular file" xl save s /dev/null
 # Each reason of the hypervisor's
-for reason in "95 FIFO queues" "18 shares memory or event channels with another guest" "31 mapped other guests' memory" \
+for reason in "18 shares memory or event channels with another guest" "31 mapped other guests' memory" \
 	"19 a device's interrupt" "6 given up a page" "38 this hypervisor cannot"; do
 	export FAKE_STATE="${reason%% *}"
 	says 1 "${reason#* }" xl save s f.save

@@ -11,16 +11,16 @@
 
 /*
  * What a domain must not have to be told whole, and what get says then:
- *   -EBUSY       it is neither paused by the control domain nor shut down, or a set is under way
- *   -EOPNOTSUPP  its event channels have the FIFO ABI
+ *   -EBUSY       it is neither paused by the control domain nor shut down, or a set is under way; its event channels have the FIFO
+ *                ABI, and the control domain has not paused it (that it is shut down is not enough: events would still be queued)
  *   -EXDEV       a port or a grant entry is for another domain than the control domain
  *   -EMLINK      it has others' granted pages mapped
  *   -ENODEV      it has a physical interrupt
- *   -ENXIO       a registered area's page is no longer where the guest registered it
+ *   -ENXIO       the page of a registered area, control block or event words is no longer where the guest registered it
  *   -ENOSPC      the buffer is too small
  * What set says:
  *   -EBUSY       the domain has run already, or has been given a state, or it is not paused
- *   -EINVAL      a record is wrong (or the domain is dying, lacks a vCPU or the page of an area, or may not have so many ports)
+ *   -EINVAL      a record is wrong (or the domain is dying, lacks a vCPU or the page of an area, block or words, or may not have so many ports)
  *   -EOPNOTSUPP  this machine has not what the guest had: the frequency of time, an address translation mode, vectors
  * A set that failed behind its first record leaves a domain that can only be destroyed.
  */
@@ -36,6 +36,7 @@
 /* Once, instance 0. Numbers of a domain's own. */
 #define HVM_SAVE_DOMAIN 1
 #define HVM_DOMAIN_SUSPENDED (1ULL << 0)
+#define HVM_DOMAIN_FIFO (1ULL << 1) /* its event channels have the FIFO ABI; never with the above */
 #define HVM_DOMAIN_MAGIC 0x7661536573697650ULL /* "PviseSav" */
 struct hvm_riscv_domain {
 	uint64_t magic;
@@ -97,12 +98,18 @@ struct hvm_riscv_areas {
  */
 #define HVM_SAVE_PORTS 5
 #define HVM_PORTS_MAX 128
+/*
+ * FIFO only (else SHARED_INFO says it): an event came that the guest may not have seen. It need not be in a queue: at its first
+ * unpause such a port, or one whose word is pending, that is not masked and in none is put into one.
+ */
+#define HVM_PORT_PENDING (1U << 0)
 struct hvm_riscv_port {
 	uint32_t port;
 	uint8_t state; /* EVTCHNSTAT_unbound, _interdomain, _virq, _ipi */
 	uint8_t priority;
 	uint16_t vcpu;
-	uint32_t virq; /* of a virtual interrupt, else 0 */
+	uint16_t virq; /* of a virtual interrupt, else 0 */
+	uint16_t flags; /* HVM_PORT_* */
 	uint32_t remote_port; /* interdomain: the control domain's, which set passes by; else 0 */
 };
 
@@ -115,7 +122,7 @@ struct hvm_riscv_port {
 #define HVM_GRANTS_SIZE 4096
 
 /*
- * Not of the hypervisor: libpavise's, between the last record and END. Where shared_info and frames of the grant table are
+ * Not of the hypervisor: libpavise's, between the last record, whatever its type, and END. Where shared_info and frames of the grant table are
  * mapped in the guest, as XENMEM_add_to_physmap puts them there. An array of at most HVM_LENT_MAX in one record.
  */
 #define HVM_SAVE_LENT 8
@@ -124,6 +131,32 @@ struct hvm_riscv_lent {
 	uint64_t gfn;
 	uint32_t space; /* XENMAPSPACE_shared_info or _grant_table */
 	uint32_t index;
+};
+
+/*
+ * FIFO only: where the pages of event words are, those of instance n from page n * HVM_FIFO_PAGES_MAX on, so many at most; each
+ * instance but the last is full. What is in them is memory, as links and heads are, and none of it but pending bits changes while the
+ * control domain has the domain paused: memory may be copied before or after the records, in that time, and put in its place before or
+ * after the set, up to the first unpause.
+ */
+#define HVM_SAVE_FIFO_WORDS 9
+#define HVM_FIFO_PAGES_MAX 16
+struct hvm_riscv_fifo_words {
+	/*
+	 * Of an EVTCHNOP_expand_array that was interrupted, in the last record: so many ports below the end of the words have not
+	 * been looked at for what came before their word was there, at most a page's. Else 0.
+	 */
+	uint64_t left;
+	uint64_t gfn[HVM_FIFO_PAGES_MAX]; /* as many as there are pages: the record is so long */
+};
+
+/* FIFO only: of each vCPU that has a control block where that is, and what the guest does not know of its queues. */
+#define HVM_SAVE_FIFO_VCPU 10
+struct hvm_riscv_fifo_vcpu {
+	uint64_t gfn;
+	uint32_t offset;
+	uint32_t padding;
+	uint32_t tail[16]; /* of each queue the port that was put there last (it may have been taken off, or closed); 0: none yet */
 };
 
 #endif /* __XEN_PUBLIC_HVM_SAVE_RISCV_H__ */
