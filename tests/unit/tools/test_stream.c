@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -380,91 +379,6 @@ static void test_pipe(void **state)
 	close(p[0]);
 	free(s.bytes);
 	drop_recs();
-}
-
-/* What comes is silent behind its headers, then closed. */
-static void test_silent(void **state)
-{
-	struct pv_err err = { "" };
-	struct pv_stream_in in;
-	struct pv_record r;
-	struct stream s;
-	int p[2];
-
-	(void)state;
-	good();
-	put_all(&s, true);
-	assert_int_equal(pipe(p), 0);
-	assert_int_equal(write(p[1], s.bytes, HEADERS - 1), HEADERS - 1);
-	assert_int_equal(pv_stream_open_peer(&in, p[0], 20, &err), -ETIMEDOUT);
-	assert_non_null(strstr(err.text, "nothing has come for too long"));
-	pv_stream_close(&in);
-	close(p[0]);
-	close(p[1]);
-	assert_int_equal(pipe(p), 0);
-	assert_int_equal(write(p[1], s.bytes, s.at[1] + 8), s.at[1] + 8);
-	assert_int_equal(pv_stream_open_peer(&in, p[0], 20, &err), 0);
-	assert_int_equal(pv_stream_next(&in, &r, &err), 1);
-	assert_int_equal(pv_stream_next(&in, &r, &err), -ETIMEDOUT);
-	assert_non_null(strstr(err.text, "nothing has come for too long"));
-	pv_stream_close(&in);
-	close(p[0]);
-	close(p[1]);
-	free(s.bytes);
-	drop_recs();
-}
-
-static volatile int stop;
-
-static void on_alarm(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-/* Puts pages until something is wrong: that. */
-static int put_until(struct pv_stream_out *o, struct pv_err *err)
-{
-	static uint8_t page[PV_PAGE_SIZE] = { 1 };
-	uint64_t gfn = 1;
-	uint8_t kind = PV_STREAM_DATA;
-	int rc;
-
-	do
-		rc = pv_stream_put_pages(o, &gfn, &kind, 1, page, err);
-	while (!rc);
-	return rc;
-}
-
-/* Who takes nothing: for as long as that is allowed, and no longer than whoever is told to stop. */
-static void test_takes_nothing(void **state)
-{
-	struct sigaction alarmed = { .sa_handler = on_alarm };
-	struct pv_stream_out o;
-	struct pv_err err = { "" };
-	int p[2];
-
-	(void)state;
-	assert_int_equal(pipe(p), 0);
-	assert_int_equal(fcntl(p[1], F_SETFL, O_NONBLOCK), 0);
-	assert_int_equal(pv_stream_begin(&o, p[1], 0, 1, 0, &err), 0);
-	o.patience = 20;
-	assert_int_equal(put_until(&o, &err), -ETIMEDOUT);
-	assert_non_null(strstr(err.text, "nothing is taken any more"));
-	sigaction(SIGALRM, &alarmed, NULL);
-	o.patience = 20000;
-	o.stop = &stop;
-	err = (struct pv_err){ "" };
-	alarm(1);
-	assert_int_equal(put_until(&o, &err), -EINTR);
-	assert_non_null(strstr(err.text, "interrupted"));
-	/* One that blocks, too. */
-	assert_int_equal(fcntl(p[1], F_SETFL, 0), 0);
-	stop = 0;
-	alarm(1);
-	assert_int_equal(put_until(&o, &err), -EINTR);
-	close(p[0]);
-	close(p[1]);
 }
 
 static void insert(int k, uint32_t type, const void *body, uint32_t length)
@@ -906,7 +820,6 @@ int main(void)
 		cmocka_unit_test(test_length),	cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_end),	cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_full),	cmocka_unit_test(test_readable),
-		cmocka_unit_test(test_silent),	cmocka_unit_test(test_takes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,8 +158,8 @@ check "nothing is left there" wait_for clean2
 printf 'rv64imac\0' >"$other/dt/cpus/cpu@0/riscv,isa"
 refused "the guest's harts are rv64imafdc, this machine's rv64imac" -s "$link" s there
 printf 'rv64imafdc\0' >"$other/dt/cpus/cpu@0/riscv,isa"
-export FAKE_STATE=95
-refused "FIFO queues" -s "$link" s there
+export FAKE_STATE=18
+refused "shares memory or event channels with another guest" -s "$link" s there
 unset FAKE_STATE
 xl rename s an-odd-one-whose-name-has-more-than-fifty-characters-1
 says 1 "longer than 50 characters" xl migrate -s "$link" an-odd-one-whose-name-has-more-than-fifty-characters-1 there
