@@ -11,7 +11,7 @@ says 0 "Usage xl" xl --help
 says 0 "Dry run" xl help create
 says 1 "there is no command 'frobnicate'; 'xl help'" xl frobnicate
 says 1 "there is no command 'destory'; did you mean 'destroy'?" xl destory
-says 1 "'migrate' is Xen's; it is not in this version yet. 'xl help' lists what there is" xl migrate a b
+says 1 "'suspend' is Xen's; it is not in this version yet. 'xl help' lists what there is" xl suspend a
 says 1 "there is no command 'lst'; did you mean 'list'?" xl help lst
 says 0 "Domain-0" xl -vvv -ft list
 says 1 "there is no command '-x'" xl -x list
