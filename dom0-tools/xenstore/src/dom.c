@@ -89,7 +89,7 @@ struct dom *dom_need(unsigned int domid)
 		return d;
 	d = xzalloc(sizeof(*d));
 	d->domid = (uint16_t)domid;
-	d->target = DOM_NONE;
+	d->target = d->was = DOM_NONE;
 	d->born = store_next_gen();
 	memcpy(d->limit, quota_default, sizeof(d->limit));
 	d->features = FEATURES_ALL;

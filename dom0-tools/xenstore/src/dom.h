@@ -49,6 +49,12 @@ struct dom {
 	bool introduced; /* INTRODUCE done, no RELEASE since */
 	bool shutdown; /* @releaseDomain was sent for its shutdown */
 	bool dying;
+	/* of one that moves, see move.h */
+	bool parked; /* its ring is not touched */
+	bool imported; /* a connection was put into it */
+	bool untold; /* watches have not heard of its tree yet */
+	uint16_t was; /* the number that it believes to have, or DOM_NONE */
+	uint64_t gen_shift; /* added to the generations that it is told */
 	uint64_t born; /* generation */
 	uint64_t gfn;
 	uint32_t remote_port;

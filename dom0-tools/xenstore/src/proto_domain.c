@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "domains.h"
+#include "move.h"
 #include "proto.h"
 #include "record.h"
 #include "util.h"
@@ -109,9 +110,11 @@ int req_resume(struct req *r)
 	struct dom *d;
 	int err = served(r, &d);
 
-	if (!err)
-		d->shutdown = false;
-	return err;
+	if (err)
+		return err;
+	d->shutdown = false;
+	move_unpark(d);
+	return 0;
 }
 
 int req_set_target(struct req *r)
