@@ -343,9 +343,521 @@ static void test_refused(void **state)
 	free(m.cl);
 }
 
+/* ---- in the middle of something ---- */
+
+struct stream {
+	char v[65536];
+	size_t len;
+};
+
+static void say(struct stream *s, uint32_t type, uint32_t tx, const void *body, size_t len)
+{
+	struct xsd_sockmsg h = { .type = type, .tx_id = tx, .len = (uint32_t)len };
+
+	h.req_id = (uint32_t)s->len;
+	memcpy(s->v + s->len, &h, sizeof(h));
+	memcpy(s->v + s->len + sizeof(h), body, len);
+	s->len += sizeof(h) + len;
+}
+
+/* Takes up to max bytes out of the ring. */
+static void take(struct client *g, struct stream *to, size_t max)
+{
+	struct xenstore_domain_interface *r = g->ring;
+
+	while (max-- && r->rsp_prod != r->rsp_cons)
+		to->v[to->len++] = r->rsp[MASK_XENSTORE_IDX(r->rsp_cons++)];
+}
+
+static void let_run(struct client *g)
+{
+	ring_event(dom_find(g->domid)->conn);
+	while (conn_run_all())
+		;
+}
+
+/* Sends from *at up to end, and takes up to max bytes of what comes, again and again. */
+static void talk(struct client *g, const struct stream *s, size_t *at, size_t end,
+		 struct stream *to, size_t max)
+{
+	size_t before;
+
+	do {
+		before = *at + to->len;
+		while (*at < end && g->ring->req_prod - g->ring->req_cons < XENSTORE_RING_SIZE) {
+			g->ring->req[MASK_XENSTORE_IDX(g->ring->req_prod)] = s->v[(*at)++];
+			g->ring->req_prod++;
+		}
+		let_run(g);
+		take(g, to, max - to->len);
+		let_run(g);
+	} while (*at + to->len != before);
+}
+
+static struct client *quiet(unsigned int domid)
+{
+	struct client *g = born(domid);
+
+	g->no_drain = true;
+	return g;
+}
+
+/*
+ * The guest says half of s and takes half of what comes, moves, and goes on: the same bytes as
+ * if it had stayed.
+ */
+static void moved_between(const struct stream *s, size_t half, size_t taken,
+			  const struct stream *truth)
+{
+	static struct stream got;
+	struct client *g;
+	size_t at = 0;
+
+	other_host();
+	got.len = 0;
+	g = quiet(3);
+	talk(g, s, &at, half, &got, taken);
+	g = expect_same(g);
+	g = move(g, half % 2 ? 5 : 3);
+	g->no_drain = true;
+	talk(g, s, &at, s->len, &got, sizeof(got.v));
+	if (got.len != truth->len || memcmp(got.v, truth->v, got.len))
+		fail_msg("moved after %zu bytes said and %zu taken: other answers", half, taken);
+	assert_int_equal(at, s->len);
+}
+
+/* Half a request, at each byte. */
+static void test_half_a_request(void **state)
+{
+	static struct stream s, truth;
+	size_t at = 0;
+
+	(void)state;
+	s.len = truth.len = 0;
+	say(&s, XS_WATCH, 0, "w\0token", 8);
+	say(&s, XS_WRITE, 0, "w/a\0one", 7);
+	say(&s, XS_READ, 0, "w/a", 4);
+	say(&s, 99, 0, "?", 1);
+	say(&s, XS_DIRECTORY, 0, "w", 2);
+	say(&s, XS_UNWATCH, 0, "w\0token", 8);
+	say(&s, XS_RM, 0, "w", 2);
+	talk(quiet(3), &s, &at, s.len, &truth, sizeof(truth.v));
+	for (size_t n = 0; n <= s.len; n++)
+		moved_between(&s, n, sizeof(truth.v), &truth);
+	/* nobody takes anything: what came before waits, too */
+	for (size_t n = 0; n <= s.len; n += 7)
+		moved_between(&s, n, 0, &truth);
+}
+
+/* Half a reply, at each byte: the ring holds a bit more than one of them. */
+static void test_half_a_reply(void **state)
+{
+	static struct stream s, truth;
+	size_t at = 0;
+	char big[900];
+
+	(void)state;
+	s.len = truth.len = 0;
+	memset(big, 'x', sizeof(big));
+	memcpy(big, "big", 4);
+	say(&s, XS_WRITE, 0, big, sizeof(big));
+	say(&s, XS_WATCH, 0, "big\0t", 6);
+	for (int i = 0; i < 3; i++)
+		say(&s, XS_READ, 0, "big", 4);
+	say(&s, XS_WRITE, 0, "big\0small", 9);
+	talk(quiet(3), &s, &at, s.len, &truth, sizeof(truth.v));
+	assert_true(truth.len > 2 * XENSTORE_RING_SIZE);
+	/* all of one message, and some of the others */
+	for (size_t n = 0; n <= truth.len; n += n < 1000 ? 1 : 37)
+		moved_between(&s, s.len, n, &truth);
+}
+
+/* Watches that have fired, with events that wait and some that did not fit. */
+static void test_watches(void **state)
+{
+	struct client *g = born(3);
+	char long_token[300];
+	bool found = false;
+
+	(void)state;
+	memset(long_token, 't', sizeof(long_token) - 1);
+	long_token[sizeof(long_token) - 1] = 0;
+	xwatch(g, "data/a", "one\ntoken");
+	xwatch(g, "/local/domain/3/data", "absolute");
+	xwatch(g, "@releaseDomain", "special");
+	xwatch(g, "data/b", long_token);
+	xwatch(g, "/", "");
+	request(g, XS_WATCH, 0, "data\0depth\0001", 13);
+	run(g);
+	g->num_events = 0;
+	g = expect_same(g);
+	expect_events(g, "");
+	/* waiting in the queue */
+	g->no_drain = true;
+	for (int i = 0; i < 5; i++) {
+		xwrite(d0, 0, "/local/domain/3/data/b", i & 1 ? "x" : "y");
+		xwrite(d0, 0, "/local/domain/3/data/c", i & 1 ? "x" : "y");
+	}
+	let_run(g);
+	assert_true(dom_find(3)->conn->out_events > 10);
+	g = expect_same(g);
+	/* more than there is room for: the watch itself is told, once */
+	dom_find(3)->limit[Q_EVENTS] = dom_find(3)->conn->out_events;
+	xwrite(d0, 0, "/local/domain/3/data/a", "x");
+	assert_true(dom_find(3)->conn->overflow);
+	/* there is room where it comes */
+	g = expect_same(g);
+	assert_false(dom_find(3)->conn->overflow);
+	assert_int_equal(dom_find(3)->watches, 6);
+	g->no_drain = false;
+	run(g);
+	assert_true(g->num_events < ARRAY_SIZE(g->events));
+	for (unsigned int i = 0; i < g->num_events; i++)
+		found |= !strcmp(g->events[i][0], "data/a") &&
+			 !strcmp(g->events[i][1], "one\ntoken");
+	assert_true(found);
+	assert_int_equal(dom_find(3)->conn->out_events, 0);
+	assert_false(dom_find(3)->conn->overflow);
+	g->num_events = 0;
+	/* each is where it was */
+	assert_int_equal(request(g, XS_UNWATCH, 0, "data/a\0one\ntoken", 17), 0);
+	assert_int_equal(request(g, XS_UNWATCH, 0, "/\0", 3), 0);
+	assert_int_equal(request(g, XS_UNWATCH, 0, "data\0depth", 11), 0);
+	assert_int_equal(dom_find(3)->watches, 3);
+}
+
+/* Transactions begin again. */
+static void test_transactions(void **state)
+{
+	struct client *g = born(3);
+	uint32_t a, b, c;
+
+	(void)state;
+	a = xstart(g);
+	xwrite(g, a, "data/a", "one");
+	b = xstart(g);
+	c = xstart(g);
+	assert_int_equal(xread(g, b, "data/a"), -ENOENT);
+	g = expect_same(g);
+	g = move(g, 5);
+	assert_int_equal(dom_find(5)->txs, 3);
+	assert_int_equal(xwrite(g, a, "data/b", "two"), -EAGAIN);
+	assert_int_equal(xend(g, a, true), -EAGAIN);
+	assert_int_equal(xend(g, b, true), -EAGAIN);
+	assert_int_equal(xend(g, c, false), 0);
+	assert_int_equal(xend(g, a, true), -ENOENT);
+	assert_int_equal(xread(g, 0, "data/a"), -ENOENT);
+	/* no number is given twice */
+	assert_true(xstart(g) > c);
+	assert_int_equal(CONTROL("check"), 0);
+}
+
+/* One that broke the rules, and one that asked to begin again. */
+static void test_broken_rings(void **state)
+{
+	struct client *g = born(3);
+
+	(void)state;
+	xwatch(g, "w", "t");
+	g->ring->req_prod = g->ring->req_cons + 2000;
+	let_run(g);
+	assert_true(dom_find(3)->conn->failed);
+	g = expect_same(g);
+	g = move(g, 5);
+	assert_true(dom_find(5)->conn->failed);
+	assert_int_equal(g->ring->error, XENSTORE_ERROR_RINGIDX);
+	/* it asks, and is saved before it was heard */
+	g->ring->connection = XENSTORE_RECONNECT;
+	g = move(g, 6);
+	assert_int_equal(g->ring->connection, XENSTORE_CONNECTED);
+	assert_false(dom_find(6)->conn->failed);
+	g->len = 0;
+	g->num_events = 0;
+	assert_int_equal(xwrite(g, 0, "w", "x"), 0);
+	expect_events(g, "");
+}
+
+/* A directory that is read in parts is begun again, by the guest alone. */
+static void test_generations(void **state)
+{
+	struct client *g = born(3);
+	char gen[32];
+
+	(void)state;
+	xwrite(g, 0, "data/a", "one");
+	assert_int_equal(request(g, XS_DIRECTORY_PART, 0, "data\0000", 7), 0);
+	strcpy(gen, g->rep.body);
+	g = move(g, 3);
+	assert_int_equal(request(g, XS_DIRECTORY_PART, 0, "data\0000", 7), 0);
+	assert_string_not_equal(g->rep.body, gen);
+	strcpy(gen, g->rep.body);
+	assert_int_equal(request(g, XS_DIRECTORY_PART, 0, "data\0000", 7), 0);
+	assert_string_equal(g->rep.body, gen);
+	xwrite(g, 0, "data/b", "two");
+	assert_int_equal(request(g, XS_DIRECTORY_PART, 0, "data\0000", 7), 0);
+	assert_string_not_equal(g->rep.body, gen);
+	/* dom0 sees the store's own */
+	assert_int_equal(request(d0, XS_DIRECTORY_PART, 0, "/local/domain/3/data\0000", 23), 0);
+	assert_true(strtoull(d0->rep.body, NULL, 10) <= store_gen());
+}
+
+/* ---- forged files ---- */
+
+static void count(const struct node *n, void *ctx)
+{
+	acct_add(ctx, n, 1);
+}
+
+/* Nodes are what the accounts say, for each domain. */
+static void expect_accounts(void)
+{
+	struct acct a = { 0 };
+
+	tree_walk(store_root, count, &a);
+	for (struct dom *d = dom_first(); d; d = d->next)
+		if (d->domid)
+			assert_int_equal(acct_of(&a, d->domid)->nodes, d->nodes);
+	acct_free(&a);
+}
+
+static void right_sum(char *p, size_t len)
+{
+	uint64_t h[4], body = len - sizeof(h);
+
+	memcpy(h, p, sizeof(h));
+	h[2] = body;
+	h[3] = journal_sum(journal_sum(h[0], h, 24), p + sizeof(h), body);
+	memcpy(p, h, sizeof(h));
+}
+
+/* Puts it into d and takes it out again: not a trace. Returns whether it was taken. */
+static bool try(struct dom *d, const char *p, size_t len)
+{
+	const long nodes = d->nodes, mem = d->mem;
+	struct node *root = store_root;
+	const uint64_t gen = store_gen();
+	struct arrival a;
+	const char *why = move_load(d, p, len, &a);
+
+	if (!why) {
+		expect_accounts();
+		assert_true(d->nodes <= d->limit[Q_NODES]);
+		assert_true(d->watches <= d->limit[Q_WATCHES]);
+		assert_true(d->txs <= d->limit[Q_TRANSACTIONS]);
+		move_undo(d, &a);
+	}
+	assert_ptr_equal(store_root, root);
+	assert_true(move_empty(d));
+	assert_int_equal(d->nodes, nodes);
+	assert_int_equal(d->mem, mem);
+	assert_int_equal(store_gen(), gen);
+	assert_int_equal(d->was, DOM_NONE);
+	assert_int_equal(d->watches + d->txs, 0);
+	assert_false(d->imported || d->untold || d->conn->failed || d->conn->overflow);
+	return !why;
+}
+
+static bool try_file(struct dom *d)
+{
+	size_t len;
+	char *p = slurp(&len);
+	bool taken = try(d, p, len);
+
+	free(p);
+	return taken;
+}
+
+/* Everything that a file can have, in few bytes. */
+static struct client *rich(unsigned int domid)
+{
+	struct client *g = born(domid);
+
+	xwrite(g, 0, "a/b", "one");
+	xperms(g, 0, "a", "n3 r0 b7");
+	xwatch(g, "a", "t");
+	xwatch(g, "/local/domain/3", "u");
+	xstart(g);
+	xstart(g);
+	run(g);
+	g->no_drain = true;
+	g->ring->rsp_cons = g->ring->rsp_prod - XENSTORE_RING_SIZE + 5;
+	xwrite(d0, 0, "/local/domain/3/a/b", "two");
+	ring_put(g, "\5\0", 2);
+	let_run(g);
+	assert_int_equal(dom_find(domid)->conn->out_off, 5);
+	assert_int_equal(dom_find(domid)->conn->in_len, 2);
+	return g;
+}
+
+static void test_forged(void **state)
+{
+	struct client *g = rich(3);
+	unsigned long taken = 0;
+	struct memory m;
+	struct dom *d;
+	size_t len;
+	char *p;
+
+	(void)state;
+	freeze(g, &m);
+	p = slurp(&len);
+	other_host();
+	born(3);
+	xwrite(d0, 0, "/local/domain/3/secret", "x");
+	landing(5, &m);
+	free(m.cl);
+	d = dom_find(5);
+	assert_true(try(d, p, len));
+	/* every length, as it is and with the head made right */
+	for (size_t n = 0; n < len; n++) {
+		char *cut = xmalloc(n);
+
+		memcpy(cut, p, n);
+		assert_false(try(d, cut, n));
+		if (n >= 32)
+			right_sum(cut, n);
+		assert_false(try(d, cut, n));
+		free(cut);
+	}
+	/* a byte more */
+	p = xrealloc(p, len + 1);
+	p[len] = 0;
+	assert_false(try(d, p, len + 1));
+	right_sum(p, len + 1);
+	assert_false(try(d, p, len + 1));
+	right_sum(p, len);
+	/* every bit */
+	for (size_t bit = 0; bit < len * 8; bit++) {
+		p[bit / 8] ^= (char)(1 << bit % 8);
+		if (try(d, p, len))
+			fail_msg("bit %zu of byte %zu: not noticed", bit % 8, bit / 8);
+		if (bit / 8 >= 32) {
+			right_sum(p, len);
+			taken += try(d, p, len);
+		}
+		p[bit / 8] ^= (char)(1 << bit % 8);
+		right_sum(p, len);
+	}
+	print_message("%zu bytes, %lu of %zu wrong bits make another file\n", len, taken, len * 8);
+	/* every byte at its extremes, and words as numbers are */
+	for (size_t n = 32; n + 4 <= len; n++) {
+		static const uint32_t words[] = { 0, 1, 0xff, 0x7fff, 0xffff, 1u << 31, ~0u };
+
+		for (size_t k = 0; k < ARRAY_SIZE(words); k++) {
+			char was[4];
+
+			memcpy(was, p + n, 4);
+			memcpy(p + n, &words[k], 4);
+			right_sum(p, len);
+			try(d, p, len);
+			memcpy(p + n, was, 4);
+		}
+	}
+	right_sum(p, len);
+	assert_true(try(d, p, len));
+	assert_int_equal(xread(d0, 0, "/local/domain/3/secret"), 0);
+	free(p);
+}
+
+/* The limits here hold, whatever they are elsewhere; what fits just so is taken. */
+static void test_quotas(void **state)
+{
+	static const struct {
+		enum quota q;
+		long used;
+		const char *why;
+	} cases[] = {
+		{ Q_NODES, 3, "its tree has more nodes than the domain may have" },
+		{ Q_WATCHES, 2, "it has more watches than the domain may have" },
+		{ Q_TRANSACTIONS, 2, "it has more transactions than the domain may have" },
+		{ Q_OUTSTANDING, 3, "more replies wait in it than the domain may have" },
+		{ Q_EVENTS, 2, "more events wait in it than the domain may have" },
+	};
+	struct client *g = rich(3);
+	struct memory m;
+	struct dom *d;
+	long mem;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		const struct xsd_sockmsg h = { .type = XS_READ, .len = 4 };
+
+		g->ring->req_prod = g->ring->req_cons;
+		dom_find(3)->conn->in_len = 0;
+		ring_put(g, &h, sizeof(h));
+		ring_put(g, "a/b", 4);
+		let_run(g);
+	}
+	d = dom_find(3);
+	freeze(g, &m);
+	assert_int_equal(d->nodes, 3);
+	assert_int_equal(d->conn->out_replies, 3);
+	assert_int_equal(d->conn->out_events, 2);
+	other_host();
+	landing(5, &m);
+	d = dom_find(5);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		long limit = d->limit[cases[i].q];
+
+		d->limit[cases[i].q] = cases[i].used - 1;
+		expect_said("import-domain", 5, cases[i].why);
+		assert_int_equal(d->mem, 0);
+		d->limit[cases[i].q] = cases[i].used;
+		assert_true(try_file(d));
+		d->limit[cases[i].q] = limit;
+	}
+	d->limit[Q_MEMORY] = 1;
+	assert_true(try_file(d));
+	/* a tree beyond what a guest in order can have */
+	free(m.cl);
+	teardown(NULL);
+	setup(NULL);
+	g = born(3);
+	for (int i = 0; i < 8; i++) {
+		char path[16], big[1500];
+
+		memset(big, 'x', sizeof(big) - 1);
+		big[sizeof(big) - 1] = 0;
+		sprintf(path, "n%d", i);
+		assert_int_equal(xwrite(g, 0, path, big), 0);
+	}
+	freeze(g, &m);
+	mem = dom_find(3)->mem;
+	other_host();
+	landing(5, &m);
+	d = dom_find(5);
+	d->limit[Q_MEMORY] = mem - 2 * (long)MSG_MAX - 1;
+	expect_said("import-domain", 5, "it takes more memory than the domain may have");
+	assert_int_equal(d->mem, 0);
+	d->limit[Q_MEMORY]++;
+	expect_said("import-domain", 5, "OK");
+	assert_int_equal(d->mem, mem);
+	free(m.cl);
+	/* nodes of dom0's are counted apart */
+	teardown(NULL);
+	setup(NULL);
+	g = born(3);
+	for (int i = 0; i < 8; i++) {
+		char path[64];
+
+		sprintf(path, "/local/domain/3/n%d", i);
+		xwrite(d0, 0, path, "x");
+		xperms(d0, 0, path, "n0 r3");
+	}
+	freeze(g, &m);
+	other_host();
+	landing(5, &m);
+	dom_find(5)->limit[Q_NODES] = 7;
+	expect_said("import-domain", 5, "its tree has more nodes than the domain may have");
+	dom_find(5)->limit[Q_NODES] = 8;
+	expect_said("import-domain", 5, "OK");
+	free(m.cl);
+}
+
 static int start(void **state)
 {
-	snprintf(dir, sizeof(dir), "/tmp/pavise-move-XXXXXX");
+	snprintf(dir, sizeof(dir), "%s/pavise-move-XXXXXX",
+		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	assert_non_null(mkdtemp(dir));
 	sprintf(file, "%s/guest", dir);
 	return setup(state);
@@ -365,7 +877,7 @@ static int stop(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	/* clang-format off */
 	const struct CMUnitTest tests[] = {
@@ -373,8 +885,18 @@ int main(void)
 		T(test_put_over),
 		T(test_parked),
 		T(test_refused),
+		T(test_half_a_request),
+		T(test_half_a_reply),
+		T(test_watches),
+		T(test_transactions),
+		T(test_broken_rings),
+		T(test_generations),
+		T(test_forged),
+		T(test_quotas),
 	};
 	/* clang-format on */
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
