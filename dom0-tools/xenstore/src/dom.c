@@ -227,7 +227,8 @@ bad:
 	return -EINVAL;
 }
 
-int perms_format(const struct perms *p, char *buf, unsigned int size)
+int perms_format(const struct perms *p, unsigned int domid, unsigned int shown, char *buf,
+		 unsigned int size)
 {
 	static const char letters[] = { 'n', 'r', 'w', 'b' };
 	unsigned int len = 0;
@@ -241,7 +242,9 @@ int perms_format(const struct perms *p, char *buf, unsigned int size)
 		if (i && !alive)
 			continue;
 		n = snprintf(one, sizeof(one), "%c%u", letters[alive ? e->rights & 3 : 0],
-			     alive ? e->domid : 0U) +
+			     !alive	       ? 0U :
+			     e->domid == domid ? shown :
+						 e->domid) +
 		    1;
 		if (len + (unsigned int)n > size)
 			return -E2BIG;

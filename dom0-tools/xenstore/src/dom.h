@@ -100,9 +100,12 @@ unsigned int perms_rights(const struct perms *p, unsigned int domid);
  * Returns 0 and the list, or -EINVAL. The owner must be a domain, the others may also be DOM_ANY.
  */
 int perms_parse(const char *s, unsigned int num, uint64_t gen, struct perms **out);
-/* Appends NUL-terminated strings, entries of dead domains corrected. Returns the length, or -E2BIG.
+/*
+ * Appends NUL-terminated strings, entries of dead domains corrected, and the number `domid` called
+ * `shown`. Returns the length, or -E2BIG.
  */
-int perms_format(const struct perms *p, char *buf, unsigned int size);
+int perms_format(const struct perms *p, unsigned int domid, unsigned int shown, char *buf,
+		 unsigned int size);
 /* A copy with another owner. */
 struct perms *perms_with_owner(const struct perms *p, unsigned int domid, uint64_t gen);
 /* A copy without what belongs to dead domains, stamped gen. */

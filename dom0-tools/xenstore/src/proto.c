@@ -338,7 +338,8 @@ static int req_get_perms(struct req *r)
 			return err;
 		p = n->perms;
 	}
-	len = perms_format(p, r->rep, sizeof(r->rep));
+	len = perms_format(p, r->c->domid, spell_domid_shown(r->c, r->c->domid), r->rep,
+			   sizeof(r->rep));
 	if (len < 0)
 		return len;
 	r->rep_len = (uint32_t)len;
@@ -381,6 +382,8 @@ static int perms_of_body(struct req *r, struct perms **out)
 	if (err)
 		return err;
 	drop_any(r->c, *out);
+	for (unsigned int i = 0; i < (*out)->num; i++)
+		(*out)->p[i].domid = (uint16_t)spell_domid(r->c, (*out)->p[i].domid);
 	/* a guest's list is refused later unless it names the owner of now */
 	if (!conn_priv(r->c) || dom_find((*out)->p[0].domid))
 		return 0;

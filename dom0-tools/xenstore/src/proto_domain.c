@@ -10,6 +10,7 @@
 #include "move.h"
 #include "proto.h"
 #include "record.h"
+#include "spell.h"
 #include "util.h"
 
 /* A domid that a real domain can have. */
@@ -101,6 +102,7 @@ int req_is_introduced(struct req *r)
 
 	if (one_domid(r, &domid))
 		return -EINVAL;
+	domid = spell_domid(r->c, domid);
 	d = dom_find(domid == DOM_FIRST_RESERVED ? r->c->domid : domid);
 	return req_put(r, !domid || (d && d->introduced) ? "T" : "F", 2);
 }

@@ -11,9 +11,55 @@
 
 #define HOMES "/local/domain/"
 
+/* Is this component that number? */
+static bool is_number(const char *p, unsigned int domid)
+{
+	char text[8];
+	size_t n = (size_t)sprintf(text, "%u", domid);
+
+	return !strncmp(p, text, n) && (!p[n] || p[n] == '/');
+}
+
+/* A guest that had another number. dom0 and sockets have none. */
+static bool has_alias(const struct conn *c)
+{
+	return c->ring && c->dom->was != DOM_NONE && c->dom->was != c->domid;
+}
+
+/* Where in an absolute path `domid` stands for the guest itself (spell.h); 0: nowhere. */
+static size_t number_at(const struct conn *c, const char *path, unsigned int domid)
+{
+	const char *p = path + strlen(HOMES);
+
+	if (strncmp(path, HOMES, strlen(HOMES)))
+		return 0;
+	if (is_number(p, domid))
+		return (size_t)(p - path);
+	/* what it serves itself is others', by their numbers */
+	if (is_number(p, c->domid) || is_number(p, c->dom->was))
+		return 0;
+	p = strchr(p, '/');
+	if (!p || strncmp(p, "/backend/", 9))
+		return 0;
+	p = strchr(p + 9, '/');
+	return p && is_number(p + 1, domid) ? (size_t)(p + 1 - path) : 0;
+}
+
+/* The number at that place becomes another. path and buf may be the same: SPELL_MAX bytes. */
+static void put_number(const char *path, size_t at, unsigned int domid, char *buf)
+{
+	char rest[SPELL_MAX];
+
+	strcpy(rest, strchrnul(path + at, '/'));
+	if (buf != path)
+		memcpy(buf, path, at);
+	sprintf(buf + at, "%u", domid);
+	strcat(buf, rest);
+}
+
 int spell_path(const struct conn *c, const char *s, char *buf, bool special)
 {
-	size_t len, free_prefix;
+	size_t len, free_prefix, at;
 	const char *p;
 	int pre = 0;
 
@@ -37,6 +83,13 @@ int spell_path(const struct conn *c, const char *s, char *buf, bool special)
 	strcpy(buf + pre, s);
 	if (!path_valid(buf))
 		return -EINVAL;
+	if (has_alias(c) && !pre) {
+		at = number_at(c, buf, c->dom->was);
+		if (at)
+			put_number(buf, at, c->domid, buf);
+		if (strlen(buf) > XENSTORE_ABS_PATH_MAX)
+			return -EINVAL;
+	}
 	if (!conn_priv(c)) {
 		free_prefix = 0;
 		if (!strncmp(buf, HOMES, strlen(HOMES))) {
@@ -47,4 +100,24 @@ int spell_path(const struct conn *c, const char *s, char *buf, bool special)
 			return -EINVAL;
 	}
 	return 0;
+}
+
+const char *spell_shown(const struct conn *c, const char *path, size_t from, char *buf)
+{
+	size_t at = has_alias(c) ? number_at(c, path, c->domid) : 0;
+
+	if (!at || at < from)
+		return path;
+	put_number(path, at, c->dom->was, buf);
+	return buf;
+}
+
+unsigned int spell_domid(const struct conn *c, unsigned int domid)
+{
+	return has_alias(c) && domid == c->dom->was ? c->domid : domid;
+}
+
+unsigned int spell_domid_shown(const struct conn *c, unsigned int domid)
+{
+	return has_alias(c) && domid == c->domid ? c->dom->was : domid;
 }

@@ -259,10 +259,14 @@ const char *watch_spelled(const struct watch *w)
 /* Path, at or below what is watched, as this client knows it. buf: SPELL_MAX bytes. */
 static const char *shown(const struct watch *w, const char *path, char *buf)
 {
-	if (!w->spelled)
+	size_t len = strlen(w->point->path);
+
+	if (w->skip)
 		return path + w->skip;
+	if (!w->spelled)
+		return spell_shown(w->conn, path, len, buf);
 	strcpy(buf, w->spelled);
-	strcat(buf, path + strlen(w->point->path));
+	strcat(buf, path + len);
 	return buf;
 }
 
