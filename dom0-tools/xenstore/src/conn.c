@@ -62,6 +62,7 @@ void conn_hush(struct conn *c)
 {
 	while (!TAILQ_EMPTY(&c->out))
 		out_drop(c, TAILQ_FIRST(&c->out));
+	c->out_off = 0;
 	c->in_len = 0;
 }
 

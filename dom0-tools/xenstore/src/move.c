@@ -372,9 +372,9 @@ bool move_empty(const struct dom *d)
 {
 	const struct conn *c = d->conn;
 
-	return !c->requests && !c->in_len && TAILQ_EMPTY(&c->out) && LIST_EMPTY(&c->watches) &&
-	       LIST_EMPTY(&c->txs) && !c->failed && c->req_cons == c->req_was &&
-	       c->rsp_prod == c->rsp_was;
+	return !c->requests && !c->in_len && TAILQ_EMPTY(&c->out) && !c->out_off &&
+	       LIST_EMPTY(&c->watches) && LIST_EMPTY(&c->txs) && !c->failed &&
+	       c->req_cons == c->req_was && c->rsp_prod == c->rsp_was;
 }
 
 /* The connection as it was at INTRODUCE. */

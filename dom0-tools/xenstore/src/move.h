@@ -41,7 +41,9 @@
  *
  * The journal: bytes of a file are too many for a record, so an import ends with a checkpoint; when
  * that cannot be written it is undone and refused. A crash before finds nothing of it, one after it
- * all, and what had not been told yet (`untold`) is told then.
+ * all, and what had not been told yet (`untold`) is told then. A second checkpoint follows, for the journal's file
+ * before is to lead to the same, and its log has no import in it. That the domain is parked, and whether the
+ * commands went well, is recorded as of any request.
  */
 #ifndef XS_MOVE_H
 #define XS_MOVE_H

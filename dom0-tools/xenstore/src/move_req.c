@@ -70,6 +70,7 @@ static const char *export(const struct dom *d, const char *file)
 	move_save(d, &b);
 	err = b.len > MOVE_MAX ? -E2BIG : file_write(file, b.p, b.len);
 	buf_free(&b);
+	JOURNAL_POINT();
 	return err ? strerror(-err) : NULL;
 }
 
@@ -109,10 +110,14 @@ static const char *import(struct dom *d, const char *file)
 	free(data);
 	if (why)
 		return why;
+	JOURNAL_POINT();
 	if (journal_on() && record_checkpoint()) {
 		move_undo(d, &a);
 		return "the journal cannot take it; see the log";
 	}
+	/* and again: the file before (journal.h) is to have it, too, for its log does not */
+	if (journal_on())
+		record_checkpoint();
 	move_keep(&a);
 	return NULL;
 }
