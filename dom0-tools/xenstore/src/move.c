@@ -19,6 +19,8 @@
 #define MAGIC 0x3145564f4d535850ull /* "PXSMOVE1" */
 /* The longest list that a message can bring: "n0" and its NUL. */
 #define PERMS_MAX (XENSTORE_PAYLOAD_MAX / 3)
+/* Watches, and transactions: each is held against those before it, also where no quota bounds them. */
+#define LIST_MAX 4096
 /*
  * A watch, a transaction or an event is let in while one byte is left, so a guest in order may be
  * over its memory by one of each.
@@ -166,7 +168,7 @@ static const char *get_watches(struct in *i, struct conn *c)
 
 		if (i->bad)
 			break;
-		if (over(c->dom, Q_WATCHES, c->dom->watches + 1))
+		if (c->dom->watches == LIST_MAX || over(c->dom, Q_WATCHES, c->dom->watches + 1))
 			return "it has more watches than the domain may have";
 		/* as they must have fitted into a message */
 		if (strlen(spelled) + strlen(token) + 2 > XENSTORE_PAYLOAD_MAX || depth < -1 ||
@@ -191,7 +193,7 @@ static const char *get_txs(struct in *i, struct conn *c)
 			break;
 		if (!id || conn_tx_find(c, id))
 			return "a transaction in it has a number that it cannot have";
-		if (over(c->dom, Q_TRANSACTIONS, c->dom->txs + 1))
+		if (c->dom->txs == LIST_MAX || over(c->dom, Q_TRANSACTIONS, c->dom->txs + 1))
 			return "it has more transactions than the domain may have";
 		tx = tx_start(id);
 		tx_expire(tx);

@@ -26,23 +26,35 @@ static bool has_alias(const struct conn *c)
 	return c->ring && c->dom->was != DOM_NONE && c->dom->was != c->domid;
 }
 
+/* Of <number>/backend/TYPE/<number>: the second; NULL: it is no such path. */
+static const char *served(const char *number)
+{
+	const char *p = strchr(number, '/');
+
+	if (!p || strncmp(p, "/backend/", 9))
+		return NULL;
+	p = strchr(p + 9, '/');
+	return p ? p + 1 : NULL;
+}
+
 /* Where in an absolute path `domid` stands for the guest itself (spell.h); 0: nowhere. */
 static size_t number_at(const struct conn *c, const char *path, unsigned int domid)
 {
-	const char *p = path + strlen(HOMES);
+	const char *p = path + strlen(HOMES), *whom;
+	unsigned int was = c->dom->was;
+	bool other;
 
 	if (strncmp(path, HOMES, strlen(HOMES)))
 		return 0;
-	if (is_number(p, domid))
+	whom = served(p);
+	/* nobody serves himself */
+	other = whom && is_number(p, was) && (is_number(whom, was) || is_number(whom, c->domid));
+	if (!other && is_number(p, domid))
 		return (size_t)(p - path);
-	/* what it serves itself is others', by their numbers */
-	if (is_number(p, c->domid) || is_number(p, c->dom->was))
+	/* what it serves is others', by their numbers */
+	if (!other && (is_number(p, was) || is_number(p, c->domid)))
 		return 0;
-	p = strchr(p, '/');
-	if (!p || strncmp(p, "/backend/", 9))
-		return 0;
-	p = strchr(p + 9, '/');
-	return p && is_number(p + 1, domid) ? (size_t)(p + 1 - path) : 0;
+	return whom && is_number(whom, domid) ? (size_t)(whom - path) : 0;
 }
 
 /* The number at that place becomes another. path and buf may be the same: SPELL_MAX bytes. */

@@ -872,7 +872,10 @@ static void model(const char *path, unsigned int was, unsigned int now, bool bac
 	for (char *save, *c = strtok_r(copy, "/", &save); c; c = strtok_r(NULL, "/", &save))
 		v[n++] = c;
 	if (n >= 3 && !strcmp(v[0], "local") && !strcmp(v[1], "domain")) {
-		if (!strcmp(v[2], from_text))
+		if (n >= 6 && !strcmp(v[2], was_text) && !strcmp(v[3], "backend") &&
+		    (!strcmp(v[5], was_text) || !strcmp(v[5], now_text)))
+			at = strcmp(v[5], from_text) ? 0 : 5;
+		else if (!strcmp(v[2], from_text))
 			at = 2;
 		else if (n >= 6 && strcmp(v[2], was_text) && strcmp(v[2], now_text) &&
 			 !strcmp(v[3], "backend") && !strcmp(v[5], from_text))
@@ -1068,9 +1071,17 @@ static void test_alias_events(void **state)
 			 "/local/domain/0/backend/vbd/3/768/state:old");
 	/* what it serves itself is others', by their numbers */
 	assert_int_equal(xwrite(g, 0, "backend/vif/3/0", "theirs"), 0);
+	assert_int_equal(xwrite(g, 0, "backend/vif/7/0", "7's"), 0);
 	assert_int_equal(xread(g, 0, "/local/domain/5/backend/vif/3/0"), 0);
+	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/7/0"), 0);
+	assert_string_equal(g->rep.body, "7's");
+	/* the other may serve it */
+	assert_int_equal(xwrite(other, 0, "backend/vif/5/0", "for you"), 0);
+	assert_int_equal(xperms(other, 0, "backend/vif/5/0", "n3 r5"), 0);
+	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/5/0"), 0);
+	assert_string_equal(g->rep.body, "for you");
 	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/3/0"), 0);
-	assert_string_equal(g->rep.body, "theirs");
+	assert_string_equal(g->rep.body, "for you");
 	expect_same(g);
 }
 
