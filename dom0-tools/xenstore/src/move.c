@@ -299,6 +299,7 @@ static const char *get_tree(struct in *i, const struct dom *d, unsigned int old,
 	at = strlen(path);
 	for (uint32_t k = 0; k < num && !i->bad; k++) {
 		const char *rest = get_str(i), *value;
+		const struct node *n;
 		struct perms *p;
 
 		value = get_data(i, &len);
@@ -314,7 +315,11 @@ static const char *get_tree(struct in *i, const struct dom *d, unsigned int old,
 			perms_put(p);
 			return "a node in it has permissions that it cannot have";
 		}
-		*root = put_over(*root, path, value, len, p, a);
+		n = tree_get(*root, path);
+		if (n && perms_owner(n->perms) != d->domid)
+			perms_put(p);
+		else
+			*root = put_over(*root, path, value, len, p, a);
 	}
 	return NULL;
 }

@@ -31,19 +31,24 @@
  * - say where in the ring one is: the indices must be those of the page that is mapped, or the file
  *   is another guest's, or another moment's.
  *
+ * - change what this host has said itself: a node of the domain's home that is here already and not the
+ *   guest's stays as it is. (Dom0's nodes that come with the file are as forged as the rest: what the
+ *   toolstack goes by, it writes itself, before.)
+ *
  * What arrives: transactions as expired ones (their base stayed behind), so that each request in them is
- * EAGAIN, as is their end, and the guest begins again. Features that its ring was offered. The tree is put over what is
- * there: nodes that only this host has stay. Generations are made anew; the guest is told them shifted by a number that is of this
- * file alone, so that one that it read elsewhere is no one that it reads here, and a directory that
- * is read in parts is begun again and not mixed (others see them as they are). Children are listed
- * by name everywhere, so their order needs no bytes. Others are told of the tree as of so many writes, the guest
- * of nothing. Not carried: limits, most-ever-used figures, holds (XSA-206), nodes that it owns outside its home.
+ * EAGAIN, as is their end, and the guest begins again. The features that its ring was offered. The tree:
+ * what is here and not in the file stays. Generations are made anew, and the guest is told them
+ * shifted by a number that is of this file alone: one that it read elsewhere is none that it reads here,
+ * so a directory that is read in parts is begun again and not mixed (others see them as they
+ * are). Children are listed by name everywhere, so their order needs no bytes. Others hear of the tree as
+ * of so many writes, the guest of nothing. Not carried: limits, the most that was ever used, holds
+ * (XSA-206), nodes that it owns outside its home.
  *
  * The journal: bytes of a file are too many for a record, so an import ends with a checkpoint; when
  * that cannot be written it is undone and refused. A crash before finds nothing of it, one after it
- * all, and what had not been told yet (`untold`) is told then. A second checkpoint follows, for the journal's file
- * before is to lead to the same, and its log has no import in it. That the domain is parked, and whether the
- * commands went well, is recorded as of any request.
+ * all, and what had not been told yet (`untold`) is told then. A second checkpoint follows, for the
+ * journal's file before is to lead to the same, and its log has no import in it. That the domain is
+ * parked, and whether the commands went well, is recorded as of any request.
  */
 #ifndef XS_MOVE_H
 #define XS_MOVE_H
@@ -52,7 +57,7 @@
 #include "conn.h"
 
 #define MOVE_VERSION 1
-/* The longest file. A tree at its quotas is about a third of it. */
+/* The longest file. A guest that uses up its quotas makes half of that. */
 #define MOVE_MAX ((size_t)8 << 20)
 
 /* Appends the file for a domain that has a ring. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "journal.h"
 #include "move.h"
+#include "record.h"
 #include "spell.h"
 #include "support.h"
 
@@ -224,12 +225,15 @@ static void test_put_over(void **state)
 
 	(void)state;
 	xwrite(g, 0, "data/a", "one");
+	xwrite(g, 0, "data/b", "forged");
 	xwatch(g, "data", "mine");
 	expect_events(g, "data:mine");
 	freeze(g, &m);
 	other_host();
 	other = priv_new();
 	xwrite(d0, 0, "/local/domain/5/data/a", "stale");
+	xperms(d0, 0, "/local/domain/5/data/a", "n5");
+	xwrite(d0, 0, "/local/domain/5/data/b", "this host's");
 	xwrite(d0, 0, "/local/domain/5/host", "here");
 	xwatch(other, "/local/domain/5/data/a", "below");
 	xwatch(other, "/local/domain", "above");
@@ -244,6 +248,9 @@ static void test_put_over(void **state)
 	assert_string_equal(g->rep.body, "one");
 	assert_int_equal(xread(d0, 0, "/local/domain/5/host"), 0);
 	assert_string_equal(d0->rep.body, "here");
+	assert_int_equal(xread(d0, 0, "/local/domain/5/data/b"), 0);
+	assert_string_equal(d0->rep.body, "this host's");
+	assert_int_equal(dom_find(5)->nodes, 1);
 	assert_int_equal(xwrite(g, 0, "data/a", "two"), 0);
 	expect_events(g, "data/a:mine");
 }
@@ -855,6 +862,61 @@ static void test_quotas(void **state)
 	free(m.cl);
 }
 
+/* Without a limit there still is one. */
+static void test_no_quotas(void **state)
+{
+	struct client *g = born(3);
+	struct memory m;
+
+	(void)state;
+	memset(dom_find(3)->limit, 0, sizeof(dom_find(3)->limit));
+	for (int i = 0; i < 4097; i++)
+		xstart(g);
+	freeze(g, &m);
+	other_host();
+	landing(5, &m);
+	memset(dom_find(5)->limit, 0, sizeof(dom_find(5)->limit));
+	expect_said("import-domain", 5, "it has more transactions than the domain may have");
+	assert_int_equal(dom_find(5)->txs, 0);
+	free(m.cl);
+}
+
+/* The journal cannot take it: it has not come. */
+static void test_no_room(void **state)
+{
+	struct client *g = rich(3);
+	char journal[96], old[104];
+	struct node *root;
+	struct memory m;
+	struct dom *d;
+
+	(void)state;
+	sprintf(journal, "%s/journal", dir);
+	sprintf(old, "%s.old", journal);
+	freeze(g, &m);
+	other_host();
+	landing(5, &m);
+	d = dom_find(5);
+	record_path(journal);
+	assert_int_equal(record_checkpoint(), 0);
+	record_path("/no/such/journal");
+	root = store_root;
+	expect_said("import-domain", 5, "the journal cannot take it; see the log");
+	assert_true(journal_on());
+	assert_ptr_equal(store_root, root);
+	assert_true(move_empty(d));
+	assert_false(d->imported || d->untold);
+	assert_int_equal(d->mem + d->nodes + d->watches + d->txs, 0);
+	assert_null(tree_get(store_root, "/local/domain/5"));
+	record_path(journal);
+	expect_said("import-domain", 5, "OK");
+	/* both files lead to it */
+	assert_int_equal(access(old, F_OK), 0);
+	record_path(NULL);
+	journal_drop(journal);
+	free(m.cl);
+}
+
 /* ---- another number ---- */
 
 /* What a path is, of strings alone. back: what it is called. */
@@ -1200,6 +1262,8 @@ int main(int argc, char **argv)
 		T(test_generations),
 		T(test_forged),
 		T(test_quotas),
+		T(test_no_quotas),
+		T(test_no_room),
 		T(test_alias_model),
 		T(test_alias_own_nodes),
 		T(test_alias_permissions),
