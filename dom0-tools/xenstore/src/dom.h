@@ -25,6 +25,9 @@
 #define FEATURES_ALL \
 	(FEATURE_RECONNECTION | FEATURE_ERROR | FEATURE_WATCH_DEPTH | FEATURE_DOMID_ANY)
 
+/* Numbers of a guest that moves again and again, by which it is still found; older ones are not. */
+#define BETWEEN_MAX 16
+
 enum quota {
 	Q_NODES, /* nodes owned */
 	Q_NODE_SIZE, /* bytes of one node's value */
@@ -54,6 +57,8 @@ struct dom {
 	bool imported; /* a connection was put into it */
 	bool untold; /* watches have not heard of its tree yet */
 	uint16_t was; /* the number that it believes to have, or DOM_NONE */
+	uint16_t between[BETWEEN_MAX]; /* those that it had since, the oldest first (spell.h) */
+	uint8_t num_between;
 	uint64_t gen_shift; /* added to the generations that it is told */
 	uint64_t born; /* generation */
 	uint64_t gfn;

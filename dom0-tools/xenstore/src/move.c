@@ -2,8 +2,8 @@
 /*
  * A guest's connection and tree as a file, and back. move.h is the contract.
  *
- *	struct head | domid, was, features, req_cons, rsp_prod: u32; failed, why: u8; next_tx: u32
- *		| talk | watches | transactions | nodes
+ *	struct head | domid, was: u32 | numbers in between | features, req_cons, rsp_prod: u32;
+ *		failed, why: u8; next_tx: u32 | talk | watches | transactions | nodes
  *
  * Lists have their number in front, strings and values their length (buf.h).
  */
@@ -117,6 +117,9 @@ void move_save(const struct dom *d, struct buf *b)
 
 	put32(&body, d->domid);
 	put32(&body, d->was == DOM_NONE ? d->domid : d->was);
+	put32(&body, d->num_between);
+	for (unsigned int i = 0; i < d->num_between; i++)
+		put32(&body, d->between[i]);
 	put32(&body, d->features);
 	put_conn(&body, d->conn);
 	put_tree(&body, d);
@@ -341,14 +344,48 @@ static const char *check_quotas(const struct dom *d, struct arrival *a, long oth
 	return NULL;
 }
 
-static const char *get_body(struct in *i, struct dom *d, struct node **root, struct arrival *a)
+static bool can_be(uint32_t domid)
 {
-	uint32_t old = get32(i), was = get32(i);
-	const char *why;
+	return domid && domid < DOM_FIRST_RESERVED;
+}
 
-	if (!i->bad && (!old || old >= DOM_FIRST_RESERVED || !was || was >= DOM_FIRST_RESERVED))
+static void add_between(struct dom *d, uint32_t id)
+{
+	if (d->num_between == BETWEEN_MAX) {
+		d->num_between--;
+		memmove(d->between, d->between + 1, d->num_between * sizeof(*d->between));
+	}
+	d->between[d->num_between++] = (uint16_t)id;
+}
+
+/* What it was called; the number that it has lost now is one of those in between. */
+static const char *get_numbers(struct in *i, struct dom *d, uint32_t old)
+{
+	uint32_t was = get32(i), num = get32(i), id;
+	bool known = old == was || old == d->domid;
+
+	if (!can_be(old) || !can_be(was) || num > BETWEEN_MAX)
 		return "it is of a domain that cannot be";
 	d->was = (uint16_t)was;
+	while (num--) {
+		id = get32(i);
+		if (!can_be(id))
+			return "it is of a domain that cannot be";
+		add_between(d, id);
+		known |= id == old;
+	}
+	if (!known)
+		add_between(d, old);
+	return NULL;
+}
+
+static const char *get_body(struct in *i, struct dom *d, struct node **root, struct arrival *a)
+{
+	uint32_t old = get32(i);
+	const char *why = get_numbers(i, d, old);
+
+	if (why)
+		return why;
 	why = get_conn(i, d);
 	if (!why && !i->bad)
 		why = get_tree(i, d, old, root, a);
@@ -394,6 +431,7 @@ static void empty(struct dom *d, const struct arrival *a)
 	c->why = 0;
 	c->next_tx = 1;
 	d->was = DOM_NONE;
+	d->num_between = 0;
 	d->gen_shift = 0;
 	d->features = a->features;
 	d->imported = d->untold = false;

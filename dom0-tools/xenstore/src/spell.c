@@ -23,7 +23,8 @@ static bool is_number(const char *p, unsigned int domid)
 /* A guest that had another number. dom0 and sockets have none. */
 static bool has_alias(const struct conn *c)
 {
-	return c->ring && c->dom->was != DOM_NONE && c->dom->was != c->domid;
+	return c->ring && c->dom->was != DOM_NONE &&
+	       (c->dom->was != c->domid || c->dom->num_between);
 }
 
 /* Of <number>/backend/TYPE/<number>: the second; NULL: it is no such path. */
@@ -37,24 +38,38 @@ static const char *served(const char *number)
 	return p ? p + 1 : NULL;
 }
 
-/* Where in an absolute path `domid` stands for the guest itself (spell.h); 0: nowhere. */
-static size_t number_at(const struct conn *c, const char *path, unsigned int domid)
+/* Is it one that the guest had between its first number and this one? */
+static bool is_between(const struct dom *d, const char *number)
+{
+	for (unsigned int i = 0; i < d->num_between; i++)
+		if (is_number(number, d->between[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Where in an absolute path `domid` stands for the guest itself (spell.h); 0: nowhere. said: by the
+ * guest, who may mean itself by other numbers, too.
+ */
+static size_t number_at(const struct conn *c, const char *path, unsigned int domid, bool said)
 {
 	const char *p = path + strlen(HOMES), *whom;
 	unsigned int was = c->dom->was;
-	bool other;
+	bool other, between;
 
 	if (strncmp(path, HOMES, strlen(HOMES)))
 		return 0;
 	whom = served(p);
 	/* nobody serves himself */
-	other = whom && is_number(p, was) && (is_number(whom, was) || is_number(whom, c->domid));
+	between = whom && said && is_between(c->dom, whom);
+	other = whom && is_number(p, was) &&
+		(is_number(whom, was) || is_number(whom, c->domid) || between);
 	if (!other && is_number(p, domid))
 		return (size_t)(p - path);
 	/* what it serves is others', by their numbers */
 	if (!other && (is_number(p, was) || is_number(p, c->domid)))
 		return 0;
-	return whom && is_number(whom, domid) ? (size_t)(whom - path) : 0;
+	return whom && (is_number(whom, domid) || between) ? (size_t)(whom - path) : 0;
 }
 
 /* The number at that place becomes another. path and buf may be the same: SPELL_MAX bytes. */
@@ -96,7 +111,7 @@ int spell_path(const struct conn *c, const char *s, char *buf, bool special)
 	if (!path_valid(buf))
 		return -EINVAL;
 	if (has_alias(c) && !pre) {
-		at = number_at(c, buf, c->dom->was);
+		at = number_at(c, buf, c->dom->was, true);
 		if (at)
 			put_number(buf, at, c->domid, buf);
 		if (strlen(buf) > XENSTORE_ABS_PATH_MAX)
@@ -116,7 +131,7 @@ int spell_path(const struct conn *c, const char *s, char *buf, bool special)
 
 const char *spell_shown(const struct conn *c, const char *path, size_t from, char *buf)
 {
-	size_t at = has_alias(c) ? number_at(c, path, c->domid) : 0;
+	size_t at = has_alias(c) ? number_at(c, path, c->domid, false) : 0;
 
 	if (!at || at < from)
 		return path;

@@ -18,9 +18,9 @@
  * and in lists of permissions, WAS stands in place of the number. Listings have real names, for they
  * are made of others' nodes. Values are the guest's and the toolstack's.
  *
- * It is one alias, to the number of the guest's birth, however often it moves: it never learns those in
- * between, and the toolstack must not tell it of one (where it writes a path for the guest to
- * read, WAS is what lasts).
+ * It is one alias, to the number of the guest's birth, however often it moves. Of the numbers in
+ * between it can have learnt where a device came meanwhile, from a path of the second kind that the
+ * toolstack wrote: there they go on to mean the guest as well, the last 16 of them, and only there.
  *
  * When somebody else has the number WAS here, this guest's alias comes first, always: by it one never
  * comes to the other's nodes (but to those that serve it, above), not even where the guest has no such node itself (else it would take a

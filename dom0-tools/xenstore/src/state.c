@@ -74,6 +74,9 @@ static void put_dom(struct buf *b, const struct dom *d)
 	put64(b, (uint64_t)d->nodes);
 	/* from version 2 on */
 	put32(b, d->was);
+	put8(b, d->num_between);
+	for (unsigned int i = 0; i < d->num_between; i++)
+		put32(b, d->between[i]);
 	put64(b, d->gen_shift);
 	end(b, at);
 }
@@ -274,6 +277,13 @@ static void get_dom(struct in *i, struct expected *e)
 	if (i->p == i->end)
 		return;
 	d->was = (uint16_t)get32(i);
+	d->num_between = get8(i);
+	if (d->num_between > BETWEEN_MAX) {
+		d->num_between = 0;
+		i->bad = true;
+	}
+	for (unsigned int k = 0; k < d->num_between; k++)
+		d->between[k] = (uint16_t)get32(i);
 	d->gen_shift = get64(i);
 }
 

@@ -1147,6 +1147,52 @@ static void test_alias_events(void **state)
 	expect_same(g);
 }
 
+/* What serves it is found by each number that it has had, and by nobody else's. */
+static void test_alias_between(void **state)
+{
+	struct client *g = born(3);
+	char path[64], real[64];
+
+	(void)state;
+	for (unsigned int n = 10; n < 30; n++) {
+		if (n > 10) {
+			/* a device that came here: the guest learns the name of the place */
+			sprintf(path, "/local/domain/0/backend/vif/%u/0/state", n - 1);
+			assert_int_equal(xwatch(g, path, "t"), 0);
+		}
+		g = expect_same(g);
+		g = move(g, n);
+		g->num_events = 0;
+		sprintf(real, "/local/domain/0/backend/vif/%u/0/state", n);
+		xwrite(d0, 0, real, "4");
+		sprintf(path, "n0 r%u", n);
+		xperms(d0, 0, real, path);
+		run(g);
+		g->num_events = 0;
+		for (unsigned int k = 9; k <= n; k++) {
+			sprintf(path, "/local/domain/0/backend/vif/%u/0/state", k == 9 ? 3 : k);
+			/* sixteen of them, and the first and the last */
+			assert_int_equal(xread(g, 0, path),
+					 k == 9 || k == n || k + 16 >= n ? 0 : -EACCES);
+			/* its home has the first alone */
+			sprintf(path, "/local/domain/%u", k);
+			if (k > 9 && k < n)
+				assert_int_equal(xpath(g, XS_GET_PERMS, 0, path), -EACCES);
+		}
+		if (n > 10) {
+			xwrite(d0, 0, real, "5");
+			run(g);
+			sprintf(path, "/local/domain/0/backend/vif/%u/0/state", n - 1);
+			/* as it was spelled by then, for each number */
+			assert_true(g->num_events >= 1);
+			assert_string_equal(g->events[0][0], path);
+		}
+		assert_int_equal(request(g, XS_RESET_WATCHES, 0, "", 1), 0);
+		g->num_events = 0;
+	}
+	assert_int_equal(dom_find(29)->num_between, BETWEEN_MAX);
+}
+
 /* It moves again and again: one name, which it was born with. */
 static void test_alias_chain(void **state)
 {
@@ -1269,6 +1315,7 @@ int main(int argc, char **argv)
 		T(test_alias_permissions),
 		T(test_alias_events),
 		T(test_alias_chain),
+		T(test_alias_between),
 		T(test_alias_widens_nothing),
 	};
 	/* clang-format on */
