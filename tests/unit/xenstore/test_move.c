@@ -2,6 +2,8 @@
 /*
  * A guest goes on elsewhere: its connection and tree through a file, in the middle of anything.
  */
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "moving.h"
@@ -440,6 +442,48 @@ static void test_generations(void **state)
 	assert_true(strtoull(d0->rep.body, NULL, 10) <= store_gen());
 }
 
+/* What its ring was offered, and no more, whatever this host offers to others. */
+static void test_features(void **state)
+{
+	struct client *g;
+
+	(void)state;
+	assert_int_equal(request(d0, XS_SET_FEATURE_, 0, "3\0001", 4), 0);
+	g = born(3);
+	assert_int_equal(g->ring->server_features, FEATURE_RECONNECTION);
+	g = move(g, 5);
+	assert_int_equal(g->ring->server_features, FEATURE_RECONNECTION);
+	assert_int_equal(g->ring->connection, XENSTORE_CONNECTED);
+	assert_int_equal(request(g, XS_WATCH, 0, "data\0t\0001", 9), -EINVAL);
+	expect_same(g);
+}
+
+/* The disk is full: no file, not even a part of one, and the guest goes on. */
+static void test_disk_full(void **state)
+{
+	struct rlimit was, small = { .rlim_cur = 100 };
+	struct client *g = born(3);
+	char name[112];
+
+	(void)state;
+	xwrite(g, 0, "data/a", "one");
+	sprintf(name, "%s.new", file);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small.rlim_max = was.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	expect_said("export-domain", 3, "File too large");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(access(file, F_OK), -1);
+	assert_int_equal(access(name, F_OK), -1);
+	assert_int_equal(xread(g, 0, "data/a"), 0);
+	/* what has the name already is replaced, and what a daemon that died left beside it */
+	spill("old", 3);
+	assert_int_equal(symlink("/etc/passwd", name), 0);
+	g = expect_same(g);
+	assert_int_equal(xread(g, 0, "data/a"), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, move_start, move_stop)
 
 int main(int argc, char **argv)
@@ -456,6 +500,8 @@ int main(int argc, char **argv)
 		T(test_transactions),
 		T(test_broken_rings),
 		T(test_generations),
+		T(test_features),
+		T(test_disk_full),
 	};
 	/* clang-format on */
 
