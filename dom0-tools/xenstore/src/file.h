@@ -9,7 +9,8 @@
 #include <stddef.h>
 
 /*
- * All of a regular file that has at most max bytes. *data is the caller's to free. Returns 0, -errno, -EINVAL if it is something else, or -E2BIG.
+ * All of a regular file that has at most max bytes. *data is the caller's to free. Returns 0,
+ * -errno, -EINVAL if it is something else, or -E2BIG.
  */
 int file_read(const char *path, size_t max, char **data, size_t *len);
 

@@ -14,7 +14,7 @@
 /* Is this component that number? */
 static bool is_number(const char *p, unsigned int domid)
 {
-	char text[8];
+	char text[12];
 	size_t n = (size_t)sprintf(text, "%u", domid);
 
 	return !strncmp(p, text, n) && (!p[n] || p[n] == '/');
@@ -62,8 +62,7 @@ static size_t number_at(const struct conn *c, const char *path, unsigned int dom
 	whom = served(p);
 	/* nobody serves himself */
 	between = whom && said && is_between(c->dom, whom);
-	other = whom && is_number(p, was) &&
-		(is_number(whom, was) || is_number(whom, c->domid) || between);
+	other = whom && is_number(p, was) && (is_number(whom, was) || is_number(whom, c->domid));
 	if (!other && is_number(p, domid))
 		return (size_t)(p - path);
 	/* what it serves is others', by their numbers */

@@ -12,10 +12,10 @@
  *	/local/domain/B/backend/TYPE/WAS	what serves it; B is another domain, by its number here
  *
  * or anything below, its number of now is meant (a number further down is not looked at). Nobody serves
- * himself, so B may be WAS, too: who has that number here and serves this guest is found. So it is in a
- * permission list and in IS_DOMAIN_INTRODUCED. Its real names work, too, and relative paths as ever. What
- * it is told has its own spelling: an event's path begins as its watch does; where a watch is above ("/", say),
- * and in lists of permissions, WAS stands in place of the number. Listings have real names, for they
+ * himself, so B may be WAS, too: who has that number here and serves this guest is found. So it is in
+ * a permission list and in IS_DOMAIN_INTRODUCED. Its real names work, too, and relative paths as ever.
+ * What it is told has its own spelling: an event's path begins as its watch does; where a watch is
+ * above ("/", say), and in lists of permissions, WAS stands in place of the number. Listings have real names, for they
  * are made of others' nodes. Values are the guest's and the toolstack's.
  *
  * It is one alias, to the number of the guest's birth, however often it moves. Of the numbers in
@@ -23,8 +23,8 @@
  * toolstack wrote: there they go on to mean the guest as well, the last 16 of them, and only there.
  *
  * When somebody else has the number WAS here, this guest's alias comes first, always: by it one never
- * comes to the other's nodes (but to those that serve it, above), not even where the guest has no such node itself (else it would take a
- * stranger's nodes for its own as soon as one of its own is missing). So it sees all that it saw, and what
+ * comes to the other's nodes (but to those that serve it, above), not even where the guest has no such
+ * node itself (else it would take a stranger's nodes for its own as soon as one of its own is missing). So it sees all that it saw, and what
  * the other lets it read under that name is beyond it: it would take that for its own. The
  * other's entry in a permission list looks as its own does; the one that it sets is its own.
  * No tree is asked for an alias, and no request of a guest's makes one.

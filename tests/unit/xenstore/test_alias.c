@@ -303,6 +303,14 @@ static void test_alias_between(void **state)
 		g->num_events = 0;
 	}
 	assert_int_equal(dom_find(29)->num_between, BETWEEN_MAX);
+	/* with its first number again it still is found by the others, and serves who has one of them */
+	g = move(g, 3);
+	xwrite(d0, 0, "/local/domain/0/backend/vif/3/0/state", "4");
+	xperms(d0, 0, "/local/domain/0/backend/vif/3/0/state", "n0 r3");
+	assert_int_equal(xread(g, 0, "/local/domain/0/backend/vif/28/0/state"), 0);
+	assert_int_equal(xwrite(g, 0, "backend/vif/28/0", "x"), 0);
+	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/28/0"), 0);
+	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/3/0"), -ENOENT);
 }
 
 /* Whatever is asked by an alias comes out as if it was asked by the real name: no right is had by it. */
