@@ -11,7 +11,8 @@
 /* Nothing on its way: a tree with rights of all kinds, in the same domain and in another. */
 static void test_idle(void **state)
 {
-	struct client *g = born(3);
+	struct client *g = born(3), *stranger;
+	struct memory m;
 	struct stat st;
 
 	(void)state;
@@ -26,11 +27,17 @@ static void test_idle(void **state)
 	xperms(d0, 0, "/local/domain/3/theirs", "b7 r3");
 	xwrite(d0, 0, "/local/domain/3/all", "x");
 	xperms(d0, 0, "/local/domain/3/all", "n3 r32757");
-	g = move(g, 5);
+	freeze(g, &m);
 	assert_int_equal(stat(file, &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0600);
-	/* the new number in place of the old one, everybody else is a stranger */
-	guest_new(7);
+	/* the new number in place of the old one, everybody else is a stranger, also who lives already */
+	other_host();
+	stranger = guest_new(7);
+	g = arrive(5, &m);
+	resume(5);
+	assert_int_equal(xread(stranger, 0, "/local/domain/5/theirs"), -EACCES);
+	assert_int_equal(xread(stranger, 0, "/local/domain/5/name"), -EACCES);
+	assert_int_equal(xpath(stranger, XS_DIRECTORY, 0, "/local/domain/5/data"), -EACCES);
 	assert_int_equal(xpath(d0, XS_GET_PERMS, 0, "/local/domain/5/data"), 0);
 	assert_memory_equal(d0->rep.body, "n5\0r0", 6);
 	assert_int_equal(d0->rep.hdr.len, 6);
