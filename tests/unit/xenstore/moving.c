@@ -160,6 +160,7 @@ struct client *rich(unsigned int domid)
 {
 	struct client *g = born(domid);
 
+	guest_new(7);
 	xwrite(g, 0, "a/b", "one");
 	xperms(g, 0, "a", "n3 r0 b7");
 	xwatch(g, "a", "t");

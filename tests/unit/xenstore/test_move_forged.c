@@ -139,6 +139,54 @@ static void test_forged(void **state)
 	free(p);
 }
 
+/* The file with these bytes in the place of those, which it has once. */
+static const char *with(struct dom *d, const char *old, const char *fresh, size_t n)
+{
+	struct arrival a;
+	const char *why;
+	size_t len;
+	char *p = slurp(&len), *at = memmem(p, len, old, n);
+
+	assert_non_null(at);
+	assert_null(memmem(at + 1, len - (size_t)(at + 1 - p), old, n));
+	memcpy(at, fresh, n);
+	right_sum(p, len);
+	why = move_load(d, p, len, &a);
+	if (!why)
+		move_undo(d, &a);
+	free(p);
+	return why;
+}
+
+/* Names of nodes, and rights. */
+static void test_forged_nodes(void **state)
+{
+	static const char path[] = "a node in it has a path that it cannot have";
+	struct memory m;
+	struct dom *d;
+
+	(void)state;
+	freeze(rich(3), &m);
+	other_host();
+	landing(5, &m);
+	free(m.cl);
+	d = dom_find(5);
+	assert_null(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a/c", 8));
+	/* its parent is missing; the home comes twice, or not first; other places; what is no path */
+	assert_string_equal(with(d, "\3\0\0\0/a", "\3\0\0\0/c", 7), path);
+	assert_string_equal(with(d, "\5\0\0\0/a/b", "\5\0\0\0\0\0\0\0", 8),
+			    "it contradicts itself");
+	assert_string_equal(with(d, "\5\0\0\0/a/b", "\5\0\0\0xa/b", 8), path);
+	assert_string_equal(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a/.", 8), path);
+	assert_string_equal(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a//", 8), path);
+	assert_string_equal(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a/\n", 8), path);
+	/* once more, it is the same node */
+	assert_null(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a/a", 8));
+	/* rights that there are not */
+	assert_string_equal(with(d, "\7\0\0\0\3", "\7\0\0\0\4", 5),
+			    "a node in it has permissions that it cannot have");
+}
+
 /* The limits here hold, whatever they are elsewhere; what fits just so is taken. */
 static void test_quotas(void **state)
 {
@@ -307,6 +355,7 @@ int main(int argc, char **argv)
 	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		T(test_forged),
+		T(test_forged_nodes),
 		T(test_quotas),
 		T(test_quota_of_memory),
 		T(test_quota_of_others),
