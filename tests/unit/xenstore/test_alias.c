@@ -311,6 +311,13 @@ static void test_alias_between(void **state)
 	assert_int_equal(xwrite(g, 0, "backend/vif/28/0", "x"), 0);
 	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/28/0"), 0);
 	assert_int_equal(xread(g, 0, "/local/domain/3/backend/vif/3/0"), -ENOENT);
+	/* what the daemon says by itself of the one who has such a number now is of that one */
+	xwrite(d0, 0, "/local/domain/0/backend/vif/28/1", "x");
+	xperms(d0, 0, "/local/domain/0/backend/vif/28/1", "n0 r3");
+	assert_int_equal(xwatch(g, "/local/domain/0/backend/vif", "above"), 0);
+	expect_events(g, "/local/domain/0/backend/vif:above");
+	xwrite(d0, 0, "/local/domain/0/backend/vif/28/1", "y");
+	expect_events(g, "/local/domain/0/backend/vif/28/1:above");
 }
 
 /* Whatever is asked by an alias comes out as if it was asked by the real name: no right is had by it. */

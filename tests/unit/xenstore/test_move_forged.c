@@ -182,6 +182,9 @@ static void test_forged_nodes(void **state)
 	assert_string_equal(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a/\n", 8), path);
 	/* once more, it is the same node */
 	assert_null(with(d, "\5\0\0\0/a/b", "\5\0\0\0/a/a", 8));
+	/* an event that would count as a reply */
+	assert_string_equal(with(d, "\1\26\0\0\0\17", "\0\26\0\0\0\17", 6),
+			    "a message in it is none");
 	/* rights that there are not */
 	assert_string_equal(with(d, "\7\0\0\0\3", "\7\0\0\0\4", 5),
 			    "a node in it has permissions that it cannot have");
