@@ -18,6 +18,7 @@
 #include <lib.h>
 #include <memory.h>
 
+#define FLAGS (XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL | PAVISE_SHADOW_LOGDIRTY_MAYBE)
 #define STEP_FRAMES 1024UL
 #define STEP_WORDS (STEP_FRAMES / 64)
 #define STEP_MERGES 4 /* tables that become large mappings behind one fence */
@@ -69,6 +70,17 @@ static void tell_again(struct domain *d, u64 n, const struct step *s)
 	}
 }
 
+/* The bits of n frames go to the caller's bitmap, or bitmaps. */
+static bool put(struct domain *d, const struct xen_domctl_shadow_op *a, u64 n, const struct step *s)
+{
+	u64 to = a->dirty_bitmap.q + d->log.at / 8;
+
+	if (copy_to_guest(to, s->written, DIV_ROUND_UP(n, 8)))
+		return false;
+	return !(a->mode & PAVISE_SHADOW_LOGDIRTY_MAYBE) ||
+	       !copy_to_guest(to + PAVISE_SHADOW_MAYBE(a->pages), s->maybe, DIV_ROUND_UP(n, 8));
+}
+
 static long tell(struct domain *d, struct xen_domctl_shadow_op *a)
 {
 	bool clean = a->op == XEN_DOMCTL_SHADOW_OP_CLEAN;
@@ -81,12 +93,12 @@ static long tell(struct domain *d, struct xen_domctl_shadow_op *a)
 	n = min(frames_of(d, a->pages) - d->log.at, STEP_FRAMES);
 	looked = look(d, n, how, &s);
 	for (u64 i = 0; i < STEP_WORDS; i++) {
-		s.written[i] |= s.maybe[i];
+		if (!(a->mode & PAVISE_SHADOW_LOGDIRTY_MAYBE))
+			s.written[i] |= s.maybe[i];
 		for (u64 left = s.written[i]; left; left &= left - 1)
 			d->log.told++;
 	}
-	if (a->dirty_bitmap.q &&
-	    copy_to_guest(a->dirty_bitmap.q + d->log.at / 8, s.written, DIV_ROUND_UP(n, 8))) {
+	if (a->dirty_bitmap.q && !put(d, a, n, &s)) {
 		if (clean)
 			tell_again(d, n, &s);
 		return -EFAULT;
@@ -210,7 +222,7 @@ static long check(const struct xen_domctl_shadow_op *a)
 		return arch_log_works() ? 0 : -EOPNOTSUPP;
 	case XEN_DOMCTL_SHADOW_OP_CLEAN:
 	case XEN_DOMCTL_SHADOW_OP_PEEK:
-		return a->mode & ~XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL ? -EINVAL : 0;
+		return a->mode & ~FLAGS ? -EINVAL : 0;
 	case XEN_DOMCTL_SHADOW_OP_ENABLE:
 	case XEN_DOMCTL_SHADOW_OP_ENABLE_TEST:
 	case XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION:

@@ -219,7 +219,7 @@ bool arch_log_works(void);
 #define LOG_FRAMES 512UL /* looked at together, and told of as bits */
 #define LOG_WORDS (LOG_FRAMES / 64)
 #define LOG_CLEAR BIT(0) /* what is told counts as not written from here on */
-#define LOG_SPLIT BIT(1) /* large mappings become small ones first, where there is memory for tables */
+#define LOG_SPLIT BIT(1) /* large mappings become small ones first, if there is memory for tables */
 #define LOG_HELD BIT(2) /* a page that somebody else holds, and so may write, is told as written */
 struct log_bits {
 	u64 written[LOG_WORDS];

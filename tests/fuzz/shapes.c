@@ -202,7 +202,7 @@ static const struct shape shapes[] = {
 	      F(struct xen_domctl_hvmcontext, size, STATE_SIZE)),
 	SHAPE("domctl.u.shadow_op", struct xen_domctl_shadow_op, 1,
 	      F(struct xen_domctl_shadow_op, op, SHADOW_OP),
-	      F(struct xen_domctl_shadow_op, mode, INDEX),
+	      F(struct xen_domctl_shadow_op, mode, SHADOW_MODE),
 	      F(struct xen_domctl_shadow_op, dirty_bitmap, SHADOW_BITMAP),
 	      F(struct xen_domctl_shadow_op, pages, GFN)),
 	SHAPE("domctl.u.pavise_memory", struct pavise_domctl_memory, 1,
@@ -419,6 +419,10 @@ u64 value_of(enum field_kind kind, struct bytes *b)
 
 		n = next_byte(b);
 		return n < 224 ? ops[n & 3] : n & 31;
+	}
+	if (kind == SHADOW_MODE) {
+		n = next_byte(b);
+		return n < 240 ? (n & 1) | (n & 2 ? PAVISE_SHADOW_LOGDIRTY_MAYBE : 0) : n;
 	}
 	if (kind == SHADOW_BITMAP)
 		return next_byte(b) < 192 ? 0 : U(arena_get(STATE_BYTES));

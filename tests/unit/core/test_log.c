@@ -397,6 +397,64 @@ static void others_write_to_a_superpage(void **state)
 	give_memory_back();
 }
 
+/* Where walks write to page tables and set only A: what was read counts as written, or is told apart. */
+static void what_may_be_written(void **state)
+{
+	static u8 both[2 * (PAVISE_SHADOW_MAYBE(ALL))];
+	static const u32 ops[] = { XEN_DOMCTL_SHADOW_OP_PEEK, XEN_DOMCTL_SHADOW_OP_CLEAN };
+	const u8 *second = both + PAVISE_SHADOW_MAYBE(ALL);
+	struct xen_domctl_shadow_op out;
+
+	host_log_kind(false, true);
+	assert_int_equal(log_on(), 0);
+	assert_int_equal(clean(), 0);
+	assert_int_equal(told, 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_true(host_touch(u1, RAM_GFN + 3, false));
+		store(RAM_GFN + 4);
+		host.preempt_every = i & 1;
+		memset(both, 0xff, sizeof(both));
+		assert_int_equal(
+			shadow(1, ops[i / 2], PAVISE_SHADOW_LOGDIRTY_MAYBE, ALL, both, &out), 0);
+		assert_int_equal(out.stats.dirty_count, 1);
+		for (gfn_t gfn = 0; gfn < ALL; gfn++) {
+			assert_int_equal(both[gfn / 8] >> gfn % 8 & 1, gfn == RAM_GFN + 4);
+			assert_int_equal(second[gfn / 8] >> gfn % 8 & 1, gfn == RAM_GFN + 3);
+		}
+	}
+	host.preempt_every = 0;
+	assert_int_equal(clean(), 0);
+	assert_int_equal(told, 0);
+	assert_true(host_touch(u1, RAM_GFN + 3, false));
+	assert_int_equal(clean(), 0);
+	assert_int_equal(told, 1);
+	assert_true(is_told(RAM_GFN + 3));
+	/* The second that faults loses nothing either. */
+	assert_true(host_touch(u1, RAM_GFN + 5, false));
+	store(RAM_GFN + 6);
+	host.fault_start = U(second + RAM_GFN / 8);
+	host.fault_end = U(both) + sizeof(both);
+	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_CLEAN, PAVISE_SHADOW_LOGDIRTY_MAYBE, ALL,
+				both, NULL),
+			 -EFAULT);
+	host.fault_start = host.fault_end = 0;
+	assert_int_equal(clean(), 0);
+	assert_int_equal(told, 2);
+	assert_true(is_told(RAM_GFN + 5) && is_told(RAM_GFN + 6));
+	/* One that is held is not read only. */
+	assert_int_equal(foreign(RAM_GFN + 7, AT), 0);
+	assert_true(host_touch(u1, RAM_GFN + 7, false));
+	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_PEEK,
+				PAVISE_SHADOW_LOGDIRTY_MAYBE | XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL,
+				ALL, both, &out),
+			 0);
+	assert_int_equal(out.stats.dirty_count, 1);
+	assert_false(second[(RAM_GFN + 7) / 8] & BIT((RAM_GFN + 7) % 8));
+	AS(dom0);
+	assert_int_equal(remove_gfn(DOMID_SELF, AT), 0);
+	host_log_kind(false, false);
+}
+
 /* ---- callers ---- */
 
 static void hostile(void **state)
@@ -631,6 +689,7 @@ int main(void)
 		TEST(what_comes_back_together),
 		TEST(others_write),
 		TEST(others_write_to_a_superpage),
+		TEST(what_may_be_written),
 		TEST(hostile),
 		TEST(bitmap_that_faults),
 		TEST(two_callers),

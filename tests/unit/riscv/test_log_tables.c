@@ -100,6 +100,13 @@ static void bits_of_leaves(void **state)
 	assert_log(FAR, 512, LOG_CLEAR, 0, 0);
 	assert_true(touch(FAR + 3, true));
 	assert_log(FAR, 5, 0, 5, 0);
+	assert_log(FAR, 512, LOG_CLEAR, 512, 0);
+	machine_ad(false, true);
+	assert_log(FAR, 9, 0, 0, 9);
+	assert_log(FAR, 512, LOG_CLEAR, 0, 512);
+	assert_log(FAR, 512, LOG_CLEAR, 0, 0);
+	machine_ad(false, false);
+	assert_true(touch(FAR + 3, true));
 	/* The table says what the leaf said, to the moment when it is replaced. */
 	assert_log(FAR, 512, LOG_CLEAR | LOG_SPLIT, 512, 0);
 	assert_int_equal(order_of(FAR), 0);
