@@ -7,7 +7,7 @@
  * CLEAN, PEEK      frames from 0 on, as bits; CLEAN: they count as not written any more, and one fence at the end
  * OFF              large mappings again
  *
- * Each goes in steps of STEP_FRAMES, one operation at a time for a domain: struct domain has how far it is, and its number, which the
+ * Each goes in steps of STEP_FRAMES at most, one operation at a time for a domain: struct domain has how far it is, and its number, which the
  * continuation hands back in ctl_progress. Another caller gets -EBUSY. But OFF ends whatever is under way, so one that
  * nobody goes on with is in nobody's way for ever, and loses no page silently: what it has cleared was part of a log that has ended. Of two
  * that want OFF, either does the next step.
@@ -19,7 +19,7 @@
 #include <memory.h>
 
 #define FLAGS (XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL | PAVISE_SHADOW_LOGDIRTY_MAYBE)
-#define STEP_FRAMES 1024UL
+#define STEP_FRAMES 4096UL
 #define STEP_WORDS (STEP_FRAMES / 64)
 #define STEP_MERGES 4 /* tables that become large mappings behind one fence */
 
@@ -37,14 +37,17 @@ static u64 frames_of(struct domain *d, u64 wanted)
 	return min(wanted, p2m_max_gfn(d) + 1);
 }
 
-/* Looks at n frames from d->log.at on, at most STEP_FRAMES of them and aligned to that. Returns n, or how far nothing is mapped behind them. */
+/*
+ * Looks at n frames from d->log.at on, at most STEP_FRAMES and aligned to that, but stops between two pieces when somebody else wants the hart. Returns how many it
+ * was; more than n: so far nothing is mapped behind them.
+ */
 static u64 look(struct domain *d, u64 n, unsigned int how, struct step *s)
 {
 	struct log_bits bits;
 	u64 done = 0;
 
 	memset(s, 0, sizeof(*s));
-	while (done < n) {
+	do {
 		u64 at = done / 64;
 
 		done += p2m_log(d, d->log.at + done, min(n - done, LOG_FRAMES), how, &bits);
@@ -52,7 +55,7 @@ static u64 look(struct domain *d, u64 n, unsigned int how, struct step *s)
 			s->written[at + i] = bits.written[i];
 			s->maybe[at + i] = bits.maybe[i];
 		}
-	}
+	} while (done < n && !hypercall_preempt_check());
 	return done;
 }
 
@@ -92,6 +95,7 @@ static long tell(struct domain *d, struct xen_domctl_shadow_op *a)
 		how |= LOG_HELD;
 	n = min(frames_of(d, a->pages) - d->log.at, STEP_FRAMES);
 	looked = look(d, n, how, &s);
+	n = min(n, looked);
 	for (u64 i = 0; i < STEP_WORDS; i++) {
 		if (!(a->mode & PAVISE_SHADOW_LOGDIRTY_MAYBE))
 			s.written[i] |= s.maybe[i];

@@ -144,7 +144,7 @@ static void measure(uint32_t domid)
 		shadow(domid, XEN_DOMCTL_SHADOW_OP_CLEAN, 0, "clean");
 	}
 	shadow(domid, XEN_DOMCTL_SHADOW_OP_CLEAN, 0, "clean at once");
-	shadow(domid, XEN_DOMCTL_SHADOW_OP_PEEK, XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL, "peek");
+	shadow(domid, XEN_DOMCTL_SHADOW_OP_PEEK, XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL, "final");
 	shadow(domid, XEN_DOMCTL_SHADOW_OP_OFF, 0, "off");
 }
 

@@ -32,8 +32,8 @@ static void set_bit_of(u64 *bits, unsigned int i)
 
 static void set_all(u64 *bits, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++)
-		set_bit_of(bits, i);
+	for (unsigned int i = 0; i < n; i += 64)
+		bits[i / 64] = n - i < 64 ? BIT(n - i) - 1 : ~0UL;
 }
 
 /* Which of the bits the leaf has. */
@@ -65,29 +65,86 @@ static bool is_lent(struct domain *d, u64 pte)
 	return pg && pg->state == PAGE_HYP && pg->owner == d;
 }
 
-/* Most leaves have nothing to tell: then it is done with a few instructions. Returns the bits of up to 64 frames that were written. */
-static u64 log_word(struct domain *d, u64 *pte, unsigned int n, unsigned int how, u64 *maybe)
+#define GROUP 8U
+
+/* None of so many pages in a row has a mark; held: nor another's reference. */
+static __force_inline bool none_written(const struct page *pg, bool held)
+{
+	u32 marks = 0;
+
+	/* One register for all of them. */
+	__asm__("" : "+r"(pg));
+#pragma GCC unroll 8
+	for (unsigned int i = 0; i < GROUP; i++)
+		marks |= READ_ONCE(pg[i].written);
+	if (marks || !held)
+		return !marks;
+#pragma GCC unroll 8
+	for (unsigned int i = 0; i < GROUP; i++)
+		marks |= READ_ONCE(pg[i].count) ^ 1;
+	return !marks;
+}
+
+/*
+ * Most leaves have nothing to tell, and most of a guest's pages lie in a row, as they came in large extents: a group of such leaves, of RAM that nobody has
+ * written, are seen at once.
+ */
+static __force_inline bool all_quiet(const u64 *pte, u64 logged, bool held)
+{
+	u64 first = READ_ONCE(pte[0]), differ = 0;
+
+#pragma GCC unroll 8
+	for (u64 i = 1; i < GROUP; i++)
+		differ |= (READ_ONCE(pte[i]) - (i << PTE_PPN_SHIFT)) ^ first;
+	differ |= (first & (PTE_V | PTE_RSW | logged)) ^ (PTE_V | (u64)P2M_RAM << PTE_RSW_SHIFT);
+	return !differ && none_written(mfn_to_page_of_ram(pte_mfn(first, 0, 0)), held);
+}
+
+/* Is there something to tell of the frame? */
+static bool log_leaf(struct domain *d, u64 *pte, u64 logged, unsigned int how, bool *maybe)
+{
+	u64 entry = READ_ONCE(*pte), found;
+	struct page *pg;
+
+	if ((entry & (PTE_V | PTE_RSW)) != (PTE_V | (u64)P2M_RAM << PTE_RSW_SHIFT))
+		return entry & PTE_V && is_lent(d, entry);
+	pg = mfn_to_page_of_ram(pte_mfn(entry, 0, 0));
+	found = take(pte, logged, how & LOG_CLEAR);
+	if (others_wrote(pg, how) || found & PTE_D)
+		return true;
+	*maybe = found;
+	return false;
+}
+
+/* The bits of n frames, at most a group. */
+static __noinline u64 log_group(struct domain *d, u64 *pte, unsigned int n, unsigned int how,
+				u64 *maybes)
 {
 	u64 logged = logged_bits(), written = 0;
 
-	for (u64 bit = 1; n; n--, bit <<= 1, pte++) {
-		u64 entry = READ_ONCE(*pte), found;
-		struct page *pg;
+	*maybes = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		bool maybe = false;
 
-		if (unlikely((entry & (PTE_V | PTE_RSW)) !=
-			     (PTE_V | (u64)P2M_RAM << PTE_RSW_SHIFT))) {
-			if (entry & PTE_V && is_lent(d, entry))
-				written |= bit;
+		if (log_leaf(d, &pte[i], logged, how, &maybe))
+			written |= BIT(i);
+		else if (maybe)
+			*maybes |= BIT(i);
+	}
+	return written;
+}
+
+/* The bits of n frames, at most 64. */
+static __force_inline u64 log_word(struct domain *d, u64 *pte, unsigned int n, unsigned int how,
+				   u64 *maybes)
+{
+	u64 logged = logged_bits(), written = 0, maybe;
+
+	for (unsigned int i = 0; i < n; i += GROUP) {
+		if (n - i >= GROUP && all_quiet(&pte[i], logged, how & LOG_HELD))
 			continue;
-		}
-		pg = mfn_to_page_of_ram(pte_mfn(entry, 0, 0));
-		if (likely(!(entry & logged) && !READ_ONCE(pg->written) && !(how & LOG_HELD)))
-			continue;
-		found = take(pte, logged, how & LOG_CLEAR);
-		if (others_wrote(pg, how) || found & PTE_D)
-			written |= bit;
-		else if (found)
-			*maybe |= bit;
+		written |= log_group(d, &pte[i], min(n - i, GROUP), how, &maybe) << i;
+		*maybes |= maybe << i;
 	}
 	return written;
 }
@@ -110,6 +167,10 @@ static void log_large(u64 *pte, unsigned int n, unsigned int how, struct log_bit
 	else if (found)
 		set_all(bits->maybe, n);
 	for (unsigned int i = 0; i < n; i++) {
+		if (i % GROUP == 0 && n - i >= GROUP && none_written(&pg[i], how & LOG_HELD)) {
+			i += GROUP - 1;
+			continue;
+		}
 		if (!others_wrote(&pg[i], how))
 			continue;
 		set_bit_of(bits->written, i);
@@ -136,10 +197,16 @@ static u64 log_region(struct domain *d, gfn_t gfn, unsigned int n, unsigned int 
 	pte = &pte_table(*pte)[p2m_index(gfn, 1)];
 	if (!(*pte & PTE_V) || (pte_is_leaf(*pte) && pte_type(*pte) != P2M_RAM))
 		return n;
-	if (pte_is_leaf(*pte) && (!(how & LOG_SPLIT) || p2m_split(d, pte, 1)))
+	if (pte_is_leaf(*pte) && n == LOG_FRAMES) {
+		/* Before it is split: one bit is to be cleared, and not 512. */
 		log_large(pte, n, how, bits);
-	else
+		if (how & LOG_SPLIT)
+			p2m_split(d, pte, 1);
+	} else if (pte_is_leaf(*pte) && (!(how & LOG_SPLIT) || p2m_split(d, pte, 1))) {
+		log_large(pte, n, how, bits);
+	} else {
 		log_table(d, pte_table(*pte), n, how, bits);
+	}
 	return n;
 }
 
@@ -165,27 +232,28 @@ static void settle(u64 *pte)
 }
 
 /*
- * Makes a leaf of a table of leaves that are settled and say the same. Of 512 mappings that are one already a hart may use either form until it
+ * Makes a leaf, with A and D, of a table of leaves that say the same but for these. Of 512 mappings that are one already a hart may use either form until it
  * is fenced; the table waits for that in p2m_merged.
  */
-static void merge(struct domain *d, u64 *pte, unsigned int level)
+static bool merge(struct domain *d, u64 *pte, unsigned int level)
 {
 	unsigned int shift = PTE_PPN_SHIFT + 9 * (level - 1);
-	u64 *table = pte_table(*pte), first = table[0];
+	u64 *table = pte_table(*pte), leaf = table[0] | PTE_A | PTE_D;
 	struct page *pg;
 
-	if (!(first & PTE_V) || !pte_is_leaf(first) || pte_type(first) != P2M_RAM ||
-	    !IS_ALIGNED(pte_mfn(first, 0, 0), BIT(9 * level)))
-		return;
+	if (!(leaf & PTE_V) || !pte_is_leaf(leaf) || pte_type(leaf) != P2M_RAM ||
+	    !IS_ALIGNED(pte_mfn(leaf, 0, 0), BIT(9 * level)))
+		return false;
 	for (u64 i = 1; i < 512; i++) {
-		if (table[i] != first + (i << shift))
-			return;
+		if ((READ_ONCE(table[i]) | PTE_A | PTE_D) != leaf + (i << shift))
+			return false;
 	}
-	__atomic_store_n(pte, first, __ATOMIC_RELEASE);
+	__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
 	p2m_forget_table(d, table);
 	pg = virt_to_page(table);
 	pg->list.next = d->arch->p2m_merged ? &d->arch->p2m_merged->list : NULL;
 	d->arch->p2m_merged = pg;
+	return true;
 }
 
 /* p2m_lock held */
@@ -198,12 +266,11 @@ static u64 off_region(struct domain *d, gfn_t gfn)
 		return HUGE_FRAMES - (gfn & (HUGE_FRAMES - 1));
 	pte = &pte_table(*top)[p2m_index(gfn, 1)];
 	settle(pte);
-	if (pte_is_table(*pte)) {
+	if (pte_is_table(*pte) && !merge(d, pte, 1)) {
 		u64 *table = pte_table(*pte);
 
 		for (unsigned int i = 0; i < 512; i++)
 			settle(&table[i]);
-		merge(d, pte, 1);
 	}
 	if (p2m_index(gfn, 1) == 511)
 		merge(d, top, 2);
