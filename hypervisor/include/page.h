@@ -206,20 +206,21 @@ static inline void page_put(struct page *pg)
 }
 
 /*
- * Whoever has written to a domain's page by its struct page, and not through a mapping of that domain's, says so behind the last write
- * and while holding the page: the log of what is written (p2m_log()) knows of it by this alone. Others' pages have no mark.
+ * Whoever has written to a domain's own page by its struct page, and not through a mapping of that domain's, says so behind the last write
+ * and while holding the page: the log of what is written (p2m_log()) knows of it by this alone.
  */
 static inline void page_mark_written(struct page *pg)
 {
+	ASSERT(pg->state == PAGE_OWNED);
 	/* Release: who takes the mark copies what was written. */
-	if (pg->state == PAGE_OWNED)
-		__atomic_store_n(&pg->written, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&pg->written, 1, __ATOMIC_RELEASE);
 }
 
-/* page_put() of who may have written to it. */
+/* page_put() of who may have written to it. A page that is lent has no mark: it is no RAM of the domain's. */
 static inline void page_put_written(struct page *pg)
 {
-	page_mark_written(pg);
+	if (pg->state == PAGE_OWNED)
+		page_mark_written(pg);
 	page_put(pg);
 }
 
