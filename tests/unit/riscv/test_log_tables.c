@@ -201,6 +201,32 @@ static void a_gib_and_back(void **state)
 	machine_state.pages_left = -1;
 }
 
+/* A domain that has used up its tables is logged with what it has: by superpages. It gets no more for being logged. */
+static void no_tables_left(void **state)
+{
+	u64 n = 0, most;
+
+	large_ram(2);
+	while (!map(FAR + ((1 + n) << 18), MFN, 0))
+		n++;
+	most = tables();
+	assert_log(FAR, 512, LOG_CLEAR | LOG_SPLIT, 512, 0);
+	assert_log(FAR, 512, LOG_CLEAR | LOG_SPLIT, 0, 0);
+	assert_int_equal(order_of(FAR), LARGE);
+	assert_true(touch(FAR + 8, true));
+	assert_log(FAR, 512, LOG_CLEAR | LOG_SPLIT, 512, 0);
+	assert_int_equal(tables(), most);
+	/* Some are free again. */
+	u1->max_pages += 512;
+	assert_log(FAR, 512, LOG_CLEAR | LOG_SPLIT, 0, 0);
+	assert_int_equal(order_of(FAR), 0);
+	assert_true(touch(FAR + 8, true));
+	assert_log(FAR, 512, LOG_CLEAR | LOG_SPLIT, 1, 0);
+	assert_int_equal(off(FAR, FAR + 512), 1);
+	assert_int_equal(tables(), most);
+	u1->log.on = false;
+}
+
 static void what_does_not_come_back(void **state)
 {
 	struct p2m_entry e;
@@ -309,9 +335,10 @@ static void first_write_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		UP_DOWN(bits_of_leaves),	 UP_DOWN(written_while_it_is_split),
-		UP_DOWN(a_gib_and_back),	 UP_DOWN(what_does_not_come_back),
-		UP_DOWN(fence_before_tables_go), UP_DOWN(first_write_faults),
+		UP_DOWN(bits_of_leaves),	  UP_DOWN(written_while_it_is_split),
+		UP_DOWN(a_gib_and_back),	  UP_DOWN(no_tables_left),
+		UP_DOWN(what_does_not_come_back), UP_DOWN(fence_before_tables_go),
+		UP_DOWN(first_write_faults),
 	};
 
 	return RUN(tests);
