@@ -19,7 +19,7 @@
 #include <memory.h>
 
 #define FLAGS (XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL | PAVISE_SHADOW_LOGDIRTY_MAYBE)
-#define STEP_FRAMES 4096UL
+#define STEP_FRAMES 1024UL
 #define STEP_WORDS (STEP_FRAMES / 64)
 #define STEP_MERGES 4 /* tables that become large mappings behind one fence */
 
