@@ -151,6 +151,8 @@ void advance(u64 ns);
 struct vcpu *run_hart(unsigned int hart);
 /* What kicked harts do, until no more are: in less than a hundred rounds. */
 void run_kicked(void);
+/* A pause of u1 by dom0 that waits for its vCPU 0, which runs; meanwhile another one unpauses: the pause ends, and counts no more. */
+void pause_and_unpause_meanwhile(void);
 
 /* Of all vCPUs only these run; the others are down. */
 void only(unsigned int n, struct vcpu *v[]);

@@ -234,35 +234,12 @@ static void pauses_nest(void **state)
 	assert_true(u1->vcpu[0]->on_queue);
 }
 
-static struct vcpu *pauser_waits_for;
-
-static void unpause_meanwhile(void)
-{
-	unsigned int pauser = host.hart;
-
-	host.hart = (pauser + 1) % NR_HARTS;
-	assert_int_equal(domain_controller_unpause(u1), 0);
-	assert_int_equal(u1->pause_count, 0);
-	run_hart(pauser_waits_for->hart);
-	host.hart = pauser;
-	become(dom0->vcpu[0]);
-}
-
 /* The pauser waits for the vCPU to leave its hart; meanwhile another one unpauses. Nobody waits for ever, and it runs. */
 static void unpaused_while_the_pause_waits(void **state)
 {
-	struct vcpu *v = pauser_waits_for = u1->vcpu[0];
+	struct vcpu *v = u1->vcpu[0];
 
-	for (unsigned int h = 0; h < NR_HARTS; h++)
-		run_hart(h);
-	assert_true(v->running);
-	host.hart = (v->hart + 1) % NR_HARTS;
-	AS(dom0);
-	host.on_relax = unpause_meanwhile;
-	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
-	assert_null(host.on_relax);
-	assert_int_equal(u1->pause_count, 0);
-	assert_int_equal(u1->controller_pauses, 0);
+	pause_and_unpause_meanwhile();
 	assert_true(v->running || v->on_queue);
 }
 

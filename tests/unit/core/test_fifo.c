@@ -642,36 +642,14 @@ static void xsa_342_a_limit_holds_with_fifo(void **state)
 	assert_int_equal(close(5001), -EINVAL);
 }
 
-static struct vcpu *pauser_waits_for;
-
-static void unpause_meanwhile(void)
-{
-	unsigned int pauser = host.hart;
-
-	host.hart = (pauser + 1) % NR_HARTS;
-	assert_int_equal(domain_controller_unpause(u1), 0);
-	run_hart(pauser_waits_for->hart);
-	host.hart = pauser;
-	become(dom0->vcpu[0]);
-}
-
 /* An unpause that comes while a pause waits for a vCPU: the guest runs, and its queues move. */
 static void a_pause_that_was_ended(void **state)
 {
-	struct vcpu *v = pauser_waits_for = u1->vcpu[0];
 	evtchn_port_t a;
 
 	use_fifo(u1);
 	a = ipi(0);
-	for (unsigned int h = 0; h < NR_HARTS; h++)
-		run_hart(h);
-	assert_true(v->running);
-	host.hart = (v->hart + 1) % NR_HARTS;
-	AS(dom0);
-	host.on_relax = unpause_meanwhile;
-	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
-	assert_null(host.on_relax);
-	assert_int_equal(u1->controller_pauses, 0);
+	pause_and_unpause_meanwhile();
 	AS(u1);
 	send(a);
 	assert_int_equal(*word(u1, a), PENDING | LINKED);

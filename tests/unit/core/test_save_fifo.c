@@ -6,10 +6,9 @@
  */
 #include <event_fifo.h>
 
-#include "host.h"
-
 #define STATE_MAX (512 * 1024)
-#define NEW 3
+#include "saved.h"
+
 #define CONTROL_GFN (RAM_GFN + 1)
 #define ARRAY_GFN (RAM_GFN + 8)
 #define BLOCK_SIZE 128 /* one control block of each vCPU in CONTROL_GFN */
@@ -19,64 +18,7 @@
 #define PORTS 8192 /* 8 pages of words */
 #define MANY 6000
 
-static u8 first[STATE_MAX], second[STATE_MAX], stream[STATE_MAX];
-static u8 memory[U_PAGES * PAGE_SIZE];
-
-static long context(domid_t dom, u32 cmd, void *buf, u32 *size)
-{
-	struct xen_domctl op = { .u.hvmcontext.size = *size };
-	long rc;
-
-	set_xen_guest_handle(op.u.hvmcontext.buffer, (uint8_t *)buf);
-	AS(dom0);
-	rc = domctl(dom, cmd, &op);
-	*size = op.u.hvmcontext.size;
-	return rc;
-}
-
-static u32 get(domid_t dom, void *buf)
-{
-	u32 size = STATE_MAX;
-
-	assert_int_equal(context(dom, XEN_DOMCTL_gethvmcontext, buf, &size), 0);
-	return size;
-}
-
-static long set(domid_t dom, void *buf, u32 size)
-{
-	return context(dom, XEN_DOMCTL_sethvmcontext, buf, &size);
-}
-
-static void *body(u8 *s, u32 code, u32 instance)
-{
-	struct hvm_save_descriptor *d = (void *)s;
-
-	while (d->typecode != code || d->instance != instance) {
-		assert_int_not_equal(d->typecode, 0);
-		d = (void *)((u8 *)(d + 1) + d->length);
-	}
-	return d + 1;
-}
-
-#define HEAD(s, code, instance) ((struct hvm_save_descriptor *)body(s, code, instance) - 1)
-
-static void op(domid_t dom, u32 cmd)
-{
-	AS(dom0);
-	assert_int_equal(domctl(dom, cmd, NULL), 0);
-}
-
-static void copy_out(struct domain *d)
-{
-	for (unsigned int i = 0; i < U_PAGES; i++)
-		memcpy(memory + i * PAGE_SIZE, guest_page(d, RAM_GFN + i), PAGE_SIZE);
-}
-
-static void copy_in(struct domain *d)
-{
-	for (unsigned int i = 0; i < U_PAGES; i++)
-		memcpy(guest_page(d, RAM_GFN + i), memory + i * PAGE_SIZE, PAGE_SIZE);
-}
+static u8 stream[STATE_MAX];
 
 static bool has_changed(struct domain *d)
 {

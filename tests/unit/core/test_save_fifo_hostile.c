@@ -6,10 +6,9 @@
  */
 #include <event.h>
 
-#include "host.h"
-
 #define STATE_MAX (64 * 1024)
-#define NEW 3
+#include "saved.h"
+
 #define CONTROL_GFN (RAM_GFN + 1)
 #define ARRAY_GFN (RAM_GFN + 8)
 #define BLOCK_SIZE 128 /* one control block of each vCPU in CONTROL_GFN */
@@ -17,38 +16,7 @@
 #define PENDING (1U << EVTCHN_FIFO_PENDING)
 #define MASKED (1U << EVTCHN_FIFO_MASKED)
 
-static u8 first[STATE_MAX], second[STATE_MAX], stream[STATE_MAX];
-static u8 memory[U_PAGES * PAGE_SIZE];
-
-static long context(domid_t dom, u32 cmd, void *buf, u32 *size)
-{
-	struct xen_domctl op = { .u.hvmcontext.size = *size };
-	long rc;
-
-	set_xen_guest_handle(op.u.hvmcontext.buffer, (uint8_t *)buf);
-	AS(dom0);
-	rc = domctl(dom, cmd, &op);
-	*size = op.u.hvmcontext.size;
-	return rc;
-}
-
-static long set(domid_t dom, void *buf, u32 size)
-{
-	return context(dom, XEN_DOMCTL_sethvmcontext, buf, &size);
-}
-
-static void *body(u8 *s, u32 code, u32 instance)
-{
-	struct hvm_save_descriptor *d = (void *)s;
-
-	while (d->typecode != code || d->instance != instance) {
-		assert_int_not_equal(d->typecode, 0);
-		d = (void *)((u8 *)(d + 1) + d->length);
-	}
-	return d + 1;
-}
-
-#define HEAD(s, code, instance) ((struct hvm_save_descriptor *)body(s, code, instance) - 1)
+static u8 stream[STATE_MAX];
 
 /* What another caller does between two parts of a hypercall, and then that goes on. */
 struct part {
@@ -72,24 +40,6 @@ static void between_end(struct domain *caller, const struct part *p)
 	host.preempt_every = p->every;
 	host.restart_nr = p->nr;
 	memcpy(host.restart_args, p->args, sizeof(p->args));
-}
-
-static void op(domid_t dom, u32 cmd)
-{
-	AS(dom0);
-	assert_int_equal(domctl(dom, cmd, NULL), 0);
-}
-
-static void copy_out(struct domain *d)
-{
-	for (unsigned int i = 0; i < U_PAGES; i++)
-		memcpy(memory + i * PAGE_SIZE, guest_page(d, RAM_GFN + i), PAGE_SIZE);
-}
-
-static void copy_in(struct domain *d)
-{
-	for (unsigned int i = 0; i < U_PAGES; i++)
-		memcpy(guest_page(d, RAM_GFN + i), memory + i * PAGE_SIZE, PAGE_SIZE);
 }
 
 /* Two vCPUs, two pages of words, an event on the first two ports, one in each vCPU's queue 7, and a third port. */
@@ -327,6 +277,19 @@ static void destroy_between(void)
 	between_end(dom0, &p);
 }
 
+/* So many new ports of vCPU 0, an event on each. As the current guest. */
+static void send_ipis(unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct evtchn_bind_ipi b = { 0 };
+		struct evtchn_send s;
+
+		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
+		s.port = b.port;
+		assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
+	}
+}
+
 /* While some of what waited is in the queues, and while nothing is yet. */
 static void it_dies_before_it_moves(void **state)
 {
@@ -336,14 +299,7 @@ static void it_dies_before_it_moves(void **state)
 	small_state();
 	op(1, XEN_DOMCTL_unpausedomain);
 	AS(u1);
-	for (unsigned int i = 0; i < N; i++) {
-		struct evtchn_bind_ipi b = { 0 };
-		struct evtchn_send s;
-
-		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
-		s.port = b.port;
-		assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
-	}
+	send_ipis(N);
 	op(1, XEN_DOMCTL_pausedomain);
 	copy_out(u1);
 	size = STATE_MAX;
@@ -389,14 +345,7 @@ static void in_the_change_to_fifo(void **state)
 	struct domain *d;
 
 	AS(u1);
-	for (unsigned int i = 0; i < N; i++) {
-		struct evtchn_bind_ipi b = { 0 };
-		struct evtchn_send s;
-
-		assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &b), 0);
-		s.port = b.port;
-		assert_int_equal(EVTCHN(EVTCHNOP_send, &s), 0);
-	}
+	send_ipis(N);
 	host.preempt_every = 1;
 	host.between = get_between;
 	assert_int_equal(EVTCHN(EVTCHNOP_init_control, &control), 0);

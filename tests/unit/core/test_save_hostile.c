@@ -5,44 +5,10 @@
  */
 #include <memory.h>
 
-#include "host.h"
-
 #define STATE_MAX (64 * 1024)
-#define NEW 3 /* the domain that gets a state */
+#include "saved.h"
+
 #define PAGES 8
-
-static u8 first[STATE_MAX], second[STATE_MAX];
-
-static long context(domid_t dom, u32 cmd, void *buf, u32 *size)
-{
-	struct xen_domctl op = { .u.hvmcontext.size = *size };
-	long rc;
-
-	set_xen_guest_handle(op.u.hvmcontext.buffer, (uint8_t *)buf);
-	AS(dom0);
-	rc = domctl(dom, cmd, &op);
-	*size = op.u.hvmcontext.size;
-	return rc;
-}
-
-static u32 get(domid_t dom, void *buf)
-{
-	u32 size = STATE_MAX;
-
-	assert_int_equal(context(dom, XEN_DOMCTL_gethvmcontext, buf, &size), 0);
-	return size;
-}
-
-static void *body(u8 *s, u32 code, u32 instance)
-{
-	struct hvm_save_descriptor *d = (void *)s;
-
-	while (d->typecode != code || d->instance != instance) {
-		assert_int_not_equal(d->typecode, 0);
-		d = (void *)((u8 *)(d + 1) + d->length);
-	}
-	return d + 1;
-}
 
 static void pause_u1(void)
 {
@@ -54,12 +20,6 @@ static void unpause_new(void)
 {
 	AS(dom0);
 	assert_int_equal(domctl(NEW, XEN_DOMCTL_unpausedomain, NULL), 0);
-}
-
-static void end_new(void)
-{
-	AS(dom0);
-	assert_int_equal(domctl(NEW, XEN_DOMCTL_destroydomain, NULL), 0);
 }
 
 /* A domain that has u1's state and has not run yet. */

@@ -6,50 +6,11 @@
 #include <event_internal.h>
 #include <grant_internal.h>
 
-#include "host.h"
-
 #define STATE_MAX (64 * 1024)
-#define NEW 3 /* the domain that gets a state */
+#include "saved.h"
+
 #define PAGES 8
 #define SECOND 1000000000ULL
-
-static u8 first[STATE_MAX], second[STATE_MAX];
-
-static long context(domid_t dom, u32 cmd, void *buf, u32 *size)
-{
-	struct xen_domctl op = { .u.hvmcontext.size = *size };
-	long rc;
-
-	set_xen_guest_handle(op.u.hvmcontext.buffer, (uint8_t *)buf);
-	AS(dom0);
-	rc = domctl(dom, cmd, &op);
-	*size = op.u.hvmcontext.size;
-	return rc;
-}
-
-static u32 get(domid_t dom, void *buf)
-{
-	u32 size = STATE_MAX;
-
-	assert_int_equal(context(dom, XEN_DOMCTL_gethvmcontext, buf, &size), 0);
-	return size;
-}
-
-static long set(domid_t dom, void *buf, u32 size)
-{
-	return context(dom, XEN_DOMCTL_sethvmcontext, buf, &size);
-}
-
-static void *body(u8 *s, u32 code, u32 instance)
-{
-	struct hvm_save_descriptor *d = (void *)s;
-
-	while (d->typecode != code || d->instance != instance) {
-		assert_int_not_equal(d->typecode, 0);
-		d = (void *)((u8 *)(d + 1) + d->length);
-	}
-	return d + 1;
-}
 
 /* Records of each type but END; a type that there is none of. */
 static void count(u8 *s, unsigned int n[HVM_SAVE_LENT + 1])
@@ -61,18 +22,6 @@ static void count(u8 *s, unsigned int n[HVM_SAVE_LENT + 1])
 		assert_in_range(d->typecode, 1, HVM_SAVE_LENT);
 		n[d->typecode]++;
 	}
-}
-
-static void end_new(void)
-{
-	AS(dom0);
-	assert_int_equal(domctl(NEW, XEN_DOMCTL_destroydomain, NULL), 0);
-}
-
-static void op(domid_t dom, u32 cmd)
-{
-	AS(dom0);
-	assert_int_equal(domctl(dom, cmd, NULL), 0);
 }
 
 static void shut_down(struct domain *d, unsigned int reason)

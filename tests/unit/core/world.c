@@ -484,3 +484,35 @@ s16 unmap_grant(u32 handle, gfn_t at)
 	assert_int_equal(GNTTAB(GNTTABOP_unmap_grant_ref, &op, 1), 0);
 	return op.status;
 }
+
+/* ---- a pause that is ended while it waits ---- */
+
+static struct vcpu *pauser_waits_for;
+
+static void unpause_meanwhile(void)
+{
+	unsigned int pauser = host.hart;
+
+	host.hart = (pauser + 1) % NR_HARTS;
+	assert_int_equal(domain_controller_unpause(u1), 0);
+	assert_int_equal(u1->pause_count, 0);
+	run_hart(pauser_waits_for->hart);
+	host.hart = pauser;
+	become(dom0->vcpu[0]);
+}
+
+void pause_and_unpause_meanwhile(void)
+{
+	struct vcpu *v = pauser_waits_for = u1->vcpu[0];
+
+	for (unsigned int h = 0; h < NR_HARTS; h++)
+		run_hart(h);
+	assert_true(v->running);
+	host.hart = (v->hart + 1) % NR_HARTS;
+	AS(dom0);
+	host.on_relax = unpause_meanwhile;
+	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
+	assert_null(host.on_relax);
+	assert_int_equal(u1->pause_count, 0);
+	assert_int_equal(u1->controller_pauses, 0);
+}

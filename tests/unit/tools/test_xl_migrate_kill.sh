@@ -118,8 +118,7 @@ check "it runs" wait_for runs s
 says 1 "'s' has not been given to another host" xl migrate --recover -s "$link" s there
 check "no note is left" no_notes
 # The link goes behind GO, and takes nobody along
-KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
-check "it runs there" wait_for runs2 s
+source_gone_behind_go
 says 0 "s: went to there; what was left of it here is gone" xl migrate --recover --force -s "$link" s there
 check "--force does not make two of it" wait_for clean
 xl2 destroy s
@@ -128,8 +127,7 @@ check "no note is left" no_notes
 # It has ended there before it was asked for
 check "create" xl create -q s.cfg
 wait_for runs s
-KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
-check "it runs there" wait_for runs2 s
+source_gone_behind_go
 xl2 destroy s
 settle
 says 0 "s: went to there" xl migrate --recover -s "$link" s there

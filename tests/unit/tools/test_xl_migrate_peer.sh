@@ -124,8 +124,7 @@ xl destroy s
 check "create" xl create -q s.cfg 'on_poweroff="restart"'
 wait_for runs s
 was=$(xl domid s)
-KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
-check "it runs there" wait_for runs2 s
+source_gone_behind_go
 "$out/fake-hv" end "$was"
 sleep 1
 check "one given away has no next life here" [ "$("$out/fake-xl" list | awk '/^s/ { print $2 }')" = "$was" ]
@@ -219,8 +218,7 @@ kept "another of its UUID"
 # --- what came, left and comes again ---
 
 id=$(uuid s)
-KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
-check "it runs there" wait_for runs2 s
+source_gone_behind_go
 xl2 destroy s
 TALK_UUID=$id python3 "$talk" "$link x xl migrate-receive" hello:s >output 2>&1
 check "that it comes from a third host changes nothing" notes
@@ -231,8 +229,7 @@ check "create" xl create -q s.cfg
 wait_for runs s
 
 # Nor does it come back to where something of it is left
-KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
-check "it runs there" wait_for runs2 s
+source_gone_behind_go
 soon "here: 's': domain $(xl domid s) here has its UUID: it is what was left when it went from here (xl migrate --recover)" 1 \
 	"$shared/over" "$out/fake-xl" migrate -s "$link_back" s here
 check "it runs on there" runs2 s

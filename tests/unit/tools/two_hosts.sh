@@ -107,5 +107,10 @@ clean2() {
 # Whoever is asked, or has come, knows nothing any more.
 no_notes() { ! ls "$root"/run/migrate/* "$other"/run/migrate/* 2>/dev/null | grep .; }
 sane2() { ! grep -l 'ERROR: AddressSanitizer\|runtime error' "$other"/log/*.log backend2.log 2>/dev/null; }
+# s runs there, and its source has not heard of it.
+source_gone_behind_go() {
+	KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+	check "it runs there" wait_for runs2 s
+}
 snapshot >before
 snapshot2 >before2
