@@ -12,14 +12,17 @@ cat >xl.conf <<-END
 	oci_dir = "$root/packed"
 END
 cp disk.img image.tar
-# The guest: says what is in "answer", and shows what it was told
+# The guest: says what is in "answer", and shows what it was told. Once "told" is there it has written all that it will: what it wrote
+# later would be left of it, for it writes as dom0.
 cat >hook <<-END
 	cd $root
 	id=\$(xenstore-list /local/domain | sort -n | tail -1)
 	xenstore-ls -p /local/domain/\$id | grep -E '^oci' >rights
 	"$out/fake-xl" list -l \$id >listed 2>&1
-	xenstore-ls /local/domain/\$id/oci >told.new && mv told.new told
+	xenstore-ls /local/domain/\$id/oci >told.new
+	is_told=\$?
 	[ ! -e answer ] || xenstore-write /local/domain/\$id/data/oci "\$(cat answer)"
+	[ \$is_told != 0 ] || mv told.new told
 	exit \$(cat status 2>/dev/null || echo 0)
 END
 run() { xl oci run --name t.boot "$@"; }
@@ -158,9 +161,10 @@ except OSError:
 	wait_for test -S console
 	mkfifo out
 	exec 3<>out
+	rm -f told
 	"$out/fake-xl" oci run --name t.boot image.tar >out 2>said &
 	pid=$!
-	wait_for "$out/fake-xl" domid t.boot && wait_for sh -c "'$out/fake-xl' list t.boot | grep -q -- -b----" && sleep 1
+	wait_for test -e told && wait_for sh -c "'$out/fake-xl' list t.boot | grep -q -- -b----" && sleep 1
 }
 echo 3 >status
 printf 'exit 4' >answer
