@@ -470,10 +470,8 @@ static int find_and_recover(struct xl *xl, const struct options *o)
 	struct given g;
 	int lock, rc;
 
-	if (!given_find(xl, o->guest, &g))
-		return xl_error("'%s' has not been given to another host: there is nothing to "
-				"recover",
-				o->guest);
+	if (given_find(xl, o->guest, &g))
+		return -1;
 	snprintf(number, sizeof(number), "%u", g.domid);
 	lock = domain_lock(xl, number, "recover", &domid);
 	/* Whoever had the lock may have done so already. */

@@ -201,6 +201,13 @@ static int take(struct receiving *r)
 	return go(r);
 }
 
+/* Not every way carries what is said here to whoever is there, as ssh does. What is wrong with a configuration is no error of ours. */
+static void say_why(struct receiving *r, const char *why)
+{
+	migrate_fail(&r->peer, "%s",
+		     *why ? why : "it is not taken; why is on standard error there");
+}
+
 static int receive(struct receiving *r)
 {
 	struct migrate_source h;
@@ -208,12 +215,12 @@ static int receive(struct receiving *r)
 	bool nothing;
 	char *why;
 
-	/* Not every way carries what is said here to whoever is there, as ssh does. */
 	if (read_hello(r, &h) || claim(r, &h)) {
-		migrate_fail(&r->peer, "%s", xl_last_error());
+		say_why(r, xl_last_error());
 		return -1;
 	}
 	MIGRATE_POINT(true, "after", "claim");
+	xl_forget_error();
 	if (!take(r)) {
 		nothing = !incoming_ran(r->xl, &r->note, r->domid);
 		MIGRATE_POINT(true, "after", "mark");
@@ -228,7 +235,7 @@ static int receive(struct receiving *r)
 	xl_unlock_domain(r->lock, domid);
 	incoming_release(&r->note, nothing);
 	if (nothing)
-		migrate_fail(&r->peer, "%s", why);
+		say_why(r, why);
 	else
 		xl_error("%s: what has come of it is still there", r->from);
 	free(why);

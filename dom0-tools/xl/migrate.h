@@ -194,9 +194,10 @@ struct given {
 
 /* Others see all of it or nothing. 0 or -errno. */
 int given_write(const struct given *g);
-/* Is this domain a given one, or @name (or a number) a given one's? The domain with that number may be another by now: false. */
+/* Is this domain a given one? The domain with that number may be another by now: false. */
 bool given_read(struct xl *xl, uint32_t domid, struct given *g);
-bool given_find(struct xl *xl, const char *name, struct given *g);
+/* The given one that is called @name, or was, or has that number. 0, or -1 after a message. */
+int given_find(struct xl *xl, const char *name, struct given *g);
 /* Is this domain one that must not end here of itself either? Needs no xenstore. */
 bool given_away(struct xl *xl, uint32_t domid);
 void given_forget(uint32_t domid);

@@ -141,26 +141,49 @@ bool given_away(struct xl *xl, uint32_t domid)
 	return given_read(xl, domid, &g) && !(g.flags & GIVEN_BACK);
 }
 
-bool given_find(struct xl *xl, const char *name, struct given *g)
+/* Is it of a guest called so, now or before it was given away? 2: now. */
+static int is_of(struct xl *xl, const struct given *g, const char *name)
 {
 	size_t n = strlen(name), end = strlen(MIGRATE_AWAY);
+	char *now = domain_name(xl, g->domid);
+	bool is = now && !strcmp(now, name);
+
+	free(now);
+	if (n > end && !strcmp(name + n - end, MIGRATE_AWAY))
+		n -= end;
+	return is ? 2 : strlen(g->name) == n && !strncmp(g->name, name, n);
+}
+
+int given_find(struct xl *xl, const char *name, struct given *g)
+{
+	int best = 0, nr = 0, is;
 	struct dirent *e;
+	struct given one;
 	uint32_t domid;
-	bool found = false;
 	DIR *d;
 
 	if (domain_numbered(xl, name, &domid) && given_read(xl, domid, g))
-		return true;
-	if (n > end && !strcmp(name + n - end, MIGRATE_AWAY))
-		n -= end;
+		return 0;
 	d = opendir(MIGRATE_DIR);
-	while (d && !found && (e = readdir(d)))
-		found = !strncmp(e->d_name, GIVEN, strlen(GIVEN)) && read_given(e->d_name, g) &&
-			strlen(g->name) == n && !strncmp(g->name, name, n) &&
-			domain_is(xl, g->domid, g->handle);
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, GIVEN, strlen(GIVEN)) || !read_given(e->d_name, &one) ||
+		    !domain_is(xl, one.domid, one.handle))
+			continue;
+		is = is_of(xl, &one, name);
+		nr = is > best ? 1 : nr + (is && is == best);
+		if (is > best)
+			*g = one;
+		best = is > best ? is : best;
+	}
 	if (d)
 		closedir(d);
-	return found;
+	if (nr > 1)
+		return xl_error("%d guests that were called '%s' have been given away: say which "
+				"one by its number (xl list)",
+				nr, name);
+	return nr ? 0 :
+		    xl_error("'%s' has not been given to another host: there is nothing to recover",
+			     name);
 }
 
 void given_forget(uint32_t domid)

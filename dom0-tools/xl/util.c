@@ -33,6 +33,12 @@ const char *xl_last_error(void)
 	return last_error ? last_error : "";
 }
 
+void xl_forget_error(void)
+{
+	free(last_error);
+	last_error = NULL;
+}
+
 int xl_error(const char *fmt, ...)
 {
 	va_list ap;

@@ -54,8 +54,9 @@ struct xl {
 
 /* "xl: text" on stderr. Returns -1. */
 int xl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The last of these texts, until the next one; "": there was none. As it was given: not yet fit for a terminal. */
+/* The last of these texts, until the next one; "": there was none since xl_forget_error(). As it was given: not yet fit for a terminal. */
 const char *xl_last_error(void);
+void xl_forget_error(void);
 char *xl_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A guest's text, fit for a terminal and for one line of a log. The caller frees. */
 char *xl_one_line(const char *text);

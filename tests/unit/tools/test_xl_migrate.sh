@@ -141,6 +141,7 @@ refused "there is this machine" -s "$link" s there
 cp boot_id.there "$other/boot_id"
 check "another of its name there" xl2 create -q s.cfg
 says 1 "a domain called 's' exists already" xl migrate -s "$link" s there
+says 1 "xl: there: it is not taken" xl migrate -s "$link" s there
 check "it goes on here" runs s
 xl2 destroy s
 check "nothing is left there" wait_for clean2
