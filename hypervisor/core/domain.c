@@ -601,7 +601,7 @@ static void release_mapping(struct domain *d, gfn_t gfn, const struct p2m_entry 
 	(void)d;
 	(void)gfn;
 	if (e->type == P2M_FOREIGN)
-		page_put(mfn_to_page(e->mfn));
+		page_put_written(mfn_to_page(e->mfn));
 }
 
 /*

@@ -154,10 +154,12 @@ static __force_inline struct page *unpin(struct grant_table *t, u32 ref, bool re
 	struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	struct page *page = NULL;
 
-	if (readonly)
+	if (readonly) {
 		p->readers--;
-	else
+	} else {
 		p->writers--;
+		page_mark_written(p->page);
+	}
 	if (!p->writers)
 		unmark_entry(e, p->readers ? GTF_writing : GTF_reading | GTF_writing);
 	if (!p->readers && !p->writers) {

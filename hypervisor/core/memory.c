@@ -91,7 +91,7 @@ int memory_unmap_lent(struct domain *d, gfn_t gfn)
 		pg->hides = NULL;
 	spin_unlock(&d->page_lock);
 	if (!rc)
-		page_put(pg);
+		page_put_written(pg);
 	return rc;
 }
 
@@ -397,7 +397,7 @@ static int map_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int a
 	if (rc)
 		page_put(pg);
 	else if (old)
-		page_put(old);
+		page_put_written(old);
 	return rc;
 }
 

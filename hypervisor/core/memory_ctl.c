@@ -53,7 +53,7 @@ static long write_page(struct domain *d, gfn_t gfn, u64 from)
 		return -ENOENT;
 	if (copy_from_guest(page_to_virt(pg), from, PAGE_SIZE))
 		rc = -EFAULT;
-	page_put(pg);
+	page_put_written(pg);
 	return rc;
 }
 

@@ -206,6 +206,45 @@ int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e
 /* Highest gfn that was ever mapped. */
 gfn_t p2m_max_gfn(struct domain *d);
 
+/*
+ * ---- what is written to a domain's RAM (docs/architecture.md, "The dirty log") ----
+ *
+ * The log is a bit of each mapping of RAM that the domain's writes set (D of a leaf), and a mark of each page that others' writes set
+ * (page_mark_written()). A new mapping has it from the start. Nothing is kept elsewhere, so there is no log to switch on here: who clears
+ * the bits has one.
+ */
+/* Whether writes do set it on this machine. */
+bool arch_log_works(void);
+
+#define LOG_FRAMES 512UL /* looked at together, and told of as bits */
+#define LOG_WORDS (LOG_FRAMES / 64)
+#define LOG_CLEAR BIT(0) /* what is told counts as not written from here on */
+#define LOG_SPLIT BIT(1) /* large mappings become small ones first, if there is memory for tables */
+#define LOG_HELD BIT(2) /* a page that somebody else holds, and so may write, is told as written */
+struct log_bits {
+	u64 written[LOG_WORDS];
+	/*
+	 * Not written as far as the bit says, but the machine may have written A and D of page tables there, which sets only the
+	 * mapping's A (AD_WALK_IGNORES_D). All 0 on other machines.
+	 */
+	u64 maybe[LOG_WORDS];
+};
+/*
+ * Looks at n frames (1 to LOG_FRAMES) from gfn on, which is aligned to LOG_FRAMES. Bits of RAM that was written are set in *bits, all
+ * others are 0; a frame where a page is lent to the domain counts as written, as does one in a mapping of 1 GiB. A mapping of
+ * 2 MiB has one bit for all its pages, which is cleared only if n is LOG_FRAMES. Returns how many frames from gfn on have been looked at:
+ * n, or more where nothing is mapped at all. What was cleared is noticed again from the next p2m_flush() on: writes before that may be
+ * in no log, and to pages only that have just been told. Takes the p2m lock.
+ */
+u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struct log_bits *bits);
+/*
+ * The opposite: RAM in the LOG_FRAMES frames from gfn on counts as written, and becomes a large mapping again where it is contiguous; with the
+ * last of a GiB that does as well. Returns how many frames it was, as p2m_log(). p2m_log_off_end() follows after some, with the
+ * fence, and frees the tables. Nobody else is at it for this domain. Take the p2m lock.
+ */
+u64 p2m_log_off(struct domain *d, gfn_t gfn);
+void p2m_log_off_end(struct domain *d);
+
 /* ---- domains and vCPUs ---- */
 
 int arch_domain_init(struct domain *d,

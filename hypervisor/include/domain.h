@@ -121,6 +121,17 @@ struct domain {
 	} state;
 	bool has_run; /* the control domain has let it run once; under lock */
 
+	struct { /* the log of what is written to its RAM: core/dirty_log.c. By who has set busy, which nobody waits for */
+		u8 busy;
+		bool on;
+		bool doing; /* an operation is under way: */
+		u16 ticket; /* its number, which its caller has */
+		u32 op; /* XEN_DOMCTL_SHADOW_OP_* */
+		gfn_t at; /* where it goes on */
+		u32 told; /* frames so far */
+		u32 faults; /* first writes that were exits, since a CLEAN; atomic */
+	} log;
+
 	struct spinlock kill_lock; /* domain_kill(), and each step of core/save.c */
 	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
 	unsigned int teardown_step, released_vcpus;

@@ -48,7 +48,10 @@ struct page {
 	u8 state; /* enum page_state */
 	u8 order; /* free: of the block whose first page this is, 0xff for its other pages; else heap.c's */
 	u8 alloc_ref; /* the allocation's reference is still held */
-	u8 used; /* small objects in it */
+	union {
+		u8 used; /* small objects in it */
+		u8 written; /* owned: page_mark_written() since the log of what is written was last told */
+	};
 };
 
 /* ---- heap ---- */
@@ -200,6 +203,25 @@ static inline void page_put(struct page *pg)
 	ASSERT(READ_ONCE(pg->count));
 	if (!__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL))
 		page_put_last(pg);
+}
+
+/*
+ * Whoever has written to a domain's own page by its struct page, and not through a mapping of that domain's, says so behind the last write
+ * and while holding the page: the log of what is written (p2m_log()) knows of it by this alone.
+ */
+static inline void page_mark_written(struct page *pg)
+{
+	ASSERT(pg->state == PAGE_OWNED);
+	/* Release: who takes the mark copies what was written. */
+	__atomic_store_n(&pg->written, 1, __ATOMIC_RELEASE);
+}
+
+/* page_put() of who may have written to it. A page that is lent has no mark: it is no RAM of the domain's. */
+static inline void page_put_written(struct page *pg)
+{
+	if (pg->state == PAGE_OWNED)
+		page_mark_written(pg);
+	page_put(pg);
 }
 
 /*

@@ -89,6 +89,9 @@ enum field_kind {
 	STATE_RECORDS, /* of XEN_DOMCTL_sethvmcontext */
 	STATE_BUFFER, /* room for such, or for pages */
 	STATE_SIZE, /* of what was made last of these two */
+	SHADOW_OP,
+	SHADOW_MODE,
+	SHADOW_BITMAP, /* mostly none: bits of RAM are beyond what there is room for */
 	LIST_GFNS, /* guest handles */
 	LIST_PORTS,
 	BUFFER,

@@ -200,6 +200,11 @@ static const struct shape shapes[] = {
 	SHAPE("XEN_DOMCTL_sethvmcontext", struct xen_domctl_hvmcontext, 1,
 	      F(struct xen_domctl_hvmcontext, buffer, STATE_RECORDS),
 	      F(struct xen_domctl_hvmcontext, size, STATE_SIZE)),
+	SHAPE("domctl.u.shadow_op", struct xen_domctl_shadow_op, 1,
+	      F(struct xen_domctl_shadow_op, op, SHADOW_OP),
+	      F(struct xen_domctl_shadow_op, mode, SHADOW_MODE),
+	      F(struct xen_domctl_shadow_op, dirty_bitmap, SHADOW_BITMAP),
+	      F(struct xen_domctl_shadow_op, pages, GFN)),
 	SHAPE("domctl.u.pavise_memory", struct pavise_domctl_memory, 1,
 	      F(struct pavise_domctl_memory, op, INDEX),
 	      F(struct pavise_domctl_memory, count, INDEX),
@@ -431,6 +436,20 @@ u64 value_of(enum field_kind kind, struct bytes *b)
 		state_size = STATE_BYTES;
 		return next_byte(b) < 240 ? U(arena_get(STATE_BYTES)) : 0;
 	}
+	if (kind == SHADOW_OP) {
+		static const u32 ops[] = { XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY,
+					   XEN_DOMCTL_SHADOW_OP_CLEAN, XEN_DOMCTL_SHADOW_OP_PEEK,
+					   XEN_DOMCTL_SHADOW_OP_OFF };
+
+		n = next_byte(b);
+		return n < 224 ? ops[n & 3] : n & 31;
+	}
+	if (kind == SHADOW_MODE) {
+		n = next_byte(b);
+		return n < 240 ? (n & 1) | (n & 2 ? PAVISE_SHADOW_LOGDIRTY_MAYBE : 0) : n;
+	}
+	if (kind == SHADOW_BITMAP)
+		return next_byte(b) < 192 ? 0 : U(arena_get(STATE_BYTES));
 	if (kind >= LIST_GFNS || kind == KEY)
 		return kind == WILD ? wild(b) : list(b, kind);
 	if (kind == AREA)

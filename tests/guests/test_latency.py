@@ -42,8 +42,10 @@ def test_steps_between_looks_for_interrupts(host):
     m, slow = host.machine, []
     report(m)
     # The largest that fits: extents of 1 GiB and of 2 MiB, and their way back
-    host.create("big", "start", {"memory": "1280"})
+    domid = host.create("big", "start", {"memory": "1280"})
     slow += check("create", report(m))
+    m.run(f"/images/guests/dom0-log {domid}", 60)
+    slow += check("its dirty log", report(m))
     m.run("xl destroy big", 60)
     slow += check("destroy", report(m))
     host.create("heavy", "heavy", {"memory": "32", "max_event_channels": "131071"})

@@ -66,6 +66,9 @@ struct host {
 	u64 restart_args[5];
 	void (*between)(void); /* called between a hypercall's parts */
 
+	bool log_broken, log_hole; /* host_log_kind() */
+	void (*flushed)(struct domain *d); /* always: p2m_flush() by core/, or by the log */
+
 	/* P2M: so many maps and superpage splits work before -ENOMEM (< 0: all) */
 	long maps_left, splits_left;
 	/* Called once, then cleared: what "another hart" does at that moment. */
@@ -115,6 +118,10 @@ void host_reset(void); /* knobs back to harmless */
 /* All of a domain's P2M. fn must not change it. */
 void host_for_each_leaf(struct domain *d,
 			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));
+/* broken: harts set no D, nor do they fault; hole: their walks set only A (AD_WALK_IGNORES_D). */
+void host_log_kind(bool broken, bool hole);
+/* A hart reads or writes a frame of d's: A and D of its mapping. false: it would fault. */
+bool host_touch(struct domain *d, gfn_t gfn, bool write);
 /* How gfn is mapped; false: not at all. For tests only: core/ has p2m_get_page(). */
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
 void console_clear(void);

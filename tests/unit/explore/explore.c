@@ -131,6 +131,7 @@ static void run_one(const struct actor actors[2], bool others, const struct sche
 	check_scheduler();
 	check_events();
 	check_world();
+	check_log();
 	world_down(NULL);
 	state_restore();
 	__atomic_fetch_add(&figures->runs, 1, __ATOMIC_RELAXED);

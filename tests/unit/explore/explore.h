@@ -37,6 +37,9 @@ extern const unsigned int nr_operations;
 void set_scene(const struct operation *a, const struct operation *b, struct vcpu **va,
 	       struct vcpu **vb);
 
+/* When "clean" has been run: what has changed since it copied will be told. */
+void check_log(void);
+
 /* ---- state.c ---- */
 
 void state_save(void); /* all of core/ and its world, as it is now; one such state at a time */

@@ -6,6 +6,7 @@
 #include <event_fifo.h>
 
 #include "explore.h"
+#include "interleave.h"
 
 #define NR_PAGES 12
 /* u1's: X is granted, and nobody but u1 has a reference; W is mapped by grant, V mapped foreign; Y is there. */
@@ -15,7 +16,7 @@
 #define V (RAM_GFN + 8)
 #define INFO (RAM_GFN + 9) /* vCPU 1's vcpu_info */
 #define EMPTY (RAM_GFN + 64) /* nothing is there */
-#define LENT 0x60000UL /* u1's shared_info is mapped there */
+#define LENT (RAM_GFN + 0x200) /* u1's shared_info is mapped there */
 #define MAPPED 0x50000UL /* u2 has W there */
 #define TO_MAP 0x50001UL /* where u2 maps */
 #define FOREIGN 0x70000UL /* dom0 has V there */
@@ -237,6 +238,101 @@ static void copy_own(void)
 				  .len = 64 };
 
 	GNTTAB(GNTTABOP_copy, &op, 1);
+}
+
+/* ---- the log of writes ---- */
+
+/* What a hart of u1's remembers of Y, and whether it is at a write: a fence waits for that. */
+static bool remembered, at_a_write;
+
+static void fenced(struct domain *d)
+{
+	while (d == u1 && at_a_write)
+		arch_relax();
+	if (d == u1)
+		remembered = false;
+}
+
+static void store(void)
+{
+	u64 *word = guest_page(u1, Y);
+
+	remembered = false;
+	for (unsigned int i = 0; i < 2; i++) {
+		at_a_write = true;
+		if (!remembered)
+			host_touch(u1, Y, true);
+		remembered = true;
+		host_point();
+		++*word;
+		at_a_write = false;
+		host_point();
+	}
+}
+
+/* What is W's is written through the mapping, and that goes. */
+static void store_unmap(void)
+{
+	struct p2m_entry e;
+
+	if (p2m_lookup(u2, MAPPED, &e))
+		++*(u64 *)arch_mfn_to_virt(e.mfn);
+	unmap();
+}
+
+static long shadow(u32 op, u32 mode, void *bitmap)
+{
+	struct xen_domctl c = { .u.shadow_op = { .op = op, .mode = mode, .pages = ~0ULL } };
+
+	set_xen_guest_handle(c.u.shadow_op.dirty_bitmap, bitmap);
+	return domctl(1, XEN_DOMCTL_shadow_op, &c);
+}
+
+/* dom0 copies u1's pages when the log has been told. */
+static u64 copies[NR_PAGES];
+static bool copied;
+
+static bool page_word(gfn_t gfn, u64 *word)
+{
+	struct p2m_entry e;
+
+	if (!p2m_lookup(u1, gfn, &e) || e.type != P2M_RAM)
+		return false;
+	*word = *(u64 *)arch_mfn_to_virt(e.mfn);
+	return true;
+}
+
+static void log_clean(void)
+{
+	copied = !shadow(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL);
+	for (unsigned int i = 0; i < NR_PAGES; i++)
+		page_word(RAM_GFN + i, &copies[i]);
+}
+
+static void log_off(void)
+{
+	shadow(XEN_DOMCTL_SHADOW_OP_OFF, 0, NULL);
+}
+
+void check_log(void)
+{
+	static u8 bitmap[LENT / 8 + 1];
+	u64 word;
+
+	if (!copied || !domain_get(1))
+		return;
+	domain_put(u1);
+	copied = false;
+	AS(dom0);
+	/* It may be off by now. */
+	if (shadow(XEN_DOMCTL_SHADOW_OP_PEEK, XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL, bitmap))
+		return;
+	for (unsigned int i = 0; i < NR_PAGES; i++) {
+		gfn_t gfn = RAM_GFN + i;
+
+		if (page_word(gfn, &word) && word != copies[i] && !(bitmap[gfn / 8] & BIT(gfn % 8)))
+			fail_run("page %u differs from its copy, and is not told", i);
+	}
 }
 
 static void grow_table(void)
@@ -616,6 +712,11 @@ const struct operation operations[] = {
 	{ "copyown", BY_U1, ON_MEMORY, copy_own },
 	{ "grow", BY_U1, ON_MEMORY, grow_table },
 
+	{ "clean", BY_DOM0, ON_MEMORY, log_clean },
+	{ "logoff", BY_DOM0, ON_MEMORY, log_off },
+	{ "store", BY_U1, ON_MEMORY, store },
+	{ "storeunmap", BY_U2, ON_MEMORY, store_unmap },
+
 	{ "alloc", BY_U1, ON_EVENTS, alloc_unbound },
 	{ "bind", BY_U2, ON_EVENTS, bind_interdomain },
 	{ "close", BY_U1, ON_EVENTS, close_own },
@@ -697,6 +798,12 @@ static void set_objects(void)
 	clear_pending(u1);
 	clear_pending(u2);
 	x_page = U(guest_page(u1, X));
+	/* What is copied is seen. */
+	*(u64 *)guest_page(u2, RAM_GFN) = 1;
+	*(u64 *)guest_page(u1, Y) = 2;
+	AS(dom0);
+	assert_int_equal(shadow(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0, NULL), 0);
+	host.flushed = fenced;
 }
 
 static bool is_about_queues(const struct operation *op)

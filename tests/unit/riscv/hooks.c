@@ -19,6 +19,7 @@ struct page *__real_alloc_pages(unsigned int order);
 struct page *__wrap_alloc_pages(unsigned int order);
 struct page *__wrap_alloc_pages(unsigned int order)
 {
+	call(&machine_state.on_alloc);
 	if (machine_state.pages_left >= 0 && machine_state.pages_left-- == 0) {
 		machine_state.pages_left = 0;
 		return NULL;
@@ -82,6 +83,8 @@ void __wrap_p2m_flush(struct domain *d);
 void __wrap_p2m_flush(struct domain *d)
 {
 	call(&host.on_flush);
+	if (host.flushed)
+		host.flushed(d);
 	__real_p2m_flush(d);
 }
 
@@ -97,6 +100,16 @@ int __wrap_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type 
 		return -ENOMEM;
 	}
 	return __real_p2m_map_locked(d, gfn, mfn, type, access);
+}
+
+void host_log_kind(bool broken, bool hole)
+{
+	machine_ad(broken, hole);
+}
+
+bool host_touch(struct domain *d, gfn_t gfn, bool write)
+{
+	return machine_touch(d, gfn << PAGE_SHIFT, write);
 }
 
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)

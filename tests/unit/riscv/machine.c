@@ -125,8 +125,10 @@ bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e)
 			table = table_at(ppn);
 			continue;
 		}
-		/* Writable and not readable is reserved; U, as all is an access of a user's; A and D, or it may fault */
-		if ((pte & 6) == 4 || (pte & 0xd0) != 0xd0 || ppn & ((1UL << (9 * level)) - 1))
+		/* Writable and not readable is reserved; U, as all is an access of a user's. A and D, or it may fault: only a log is a reason */
+		if ((pte & 6) == 4 || !(pte & 0x10) ||
+		    ((pte & 0xc0) != 0xc0 && !d->log.on && !d->log.doing) ||
+		    ppn & ((1UL << (9 * level)) - 1))
 			return false;
 		e->mfn = ppn + (gpa >> 12 & ((1UL << (9 * level)) - 1));
 		e->access = pte >> 1 & 7;
@@ -135,6 +137,34 @@ bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e)
 		return true;
 	}
 	return false;
+}
+
+void machine_ad(bool broken, bool hole)
+{
+	cpu.ad = AD_SETS | (broken ? AD_IGNORES : 0) | (hole ? AD_WALK_IGNORES_D : 0);
+}
+
+bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access)
+{
+	return p2m_log_fault(d, gfn, access);
+}
+
+bool machine_touch(struct domain *d, u64 gpa, bool write)
+{
+	u64 *table = table_at(d->arch->hgatp & ((1UL << 44) - 1)), *pte;
+
+	for (int level = 2;; level--) {
+		pte = &table[gpa >> (12 + 9 * level) & (level == 2 ? 0x7ff : 0x1ff)];
+		if (!(*pte & 1))
+			return false;
+		if (*pte & 0xe)
+			break;
+		table = table_at(*pte >> 10 & ((1UL << 44) - 1));
+	}
+	if (!(*pte & (write ? 4 : 2)))
+		return false;
+	__atomic_fetch_or(pte, write ? 0xc0 : 0x40, __ATOMIC_RELAXED);
+	return true;
 }
 
 u64 machine_tables_counted(struct domain *d)

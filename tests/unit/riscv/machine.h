@@ -19,6 +19,7 @@ struct machine_state {
 	u64 harts;
 	unsigned int fences_of_vmid, vmid; /* of this hart, one VMID: how many; the last one's */
 	void (*on_fence)(void); /* always */
+	void (*on_alloc)(void); /* once: before a page is given */
 	long pages_left; /* so many alloc_pages() work (< 0: all) */
 };
 
@@ -34,6 +35,12 @@ u64 machine_flush_with_vmids(struct domain *d, unsigned int vmid);
 
 /* What hardware finds at a guest physical address of d's: false, and *e is not written, where it would fault. */
 bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e);
+/* A hart reads or writes there: it sets A and D of the leaf. false: it faults. */
+bool machine_touch(struct domain *d, u64 gpa, bool write);
+/* What harts do with A and D: broken: nothing; hole: AD_WALK_IGNORES_D as well. */
+void machine_ad(bool broken, bool hole);
+/* p2m_log_fault() */
+bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access);
 /* Tables below the root that d has, as p2m.c counts them, and as they are found. */
 u64 machine_tables_counted(struct domain *d);
 u64 machine_tables_found(struct domain *d);

@@ -261,9 +261,10 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 }
 
 /*
- * The second stage has a mapping that allows the access: the hart remembered that there was none.
- * (New mappings are not fenced; the specification lets a hart cache their absence.) htval may be 0 instead of the address:
- * then the guest's own tables say what stval stands for.
+ * The second stage has a mapping that allows the access. Either a hart that sets no A and D wants them: it is the first write since the
+ * log was told (mm/p2m_log.c). Or it remembered that there was no mapping. (New ones are not fenced; the specification lets a hart cache their
+ * absence.) htval may be 0 instead of the address: then the guest's own tables say what stval stands for. (That is not the address of a
+ * table, where an access to one has faulted. But only a missing D faults, and a hart that wants it is one that writes to no guest's table.)
  */
 static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
 {
@@ -272,6 +273,10 @@ static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
 
 	if (!htval && !guest_walk(v, stval, false, &gpa))
 		return false;
+	if (p2m_log_fault(v->domain, gpa >> PAGE_SHIFT, access)) {
+		hfence_gvma_current_page(gpa);
+		return true;
+	}
 	if (!p2m_allows(v->domain, gpa >> PAGE_SHIFT, access))
 		return false;
 	hfence_gvma_current();

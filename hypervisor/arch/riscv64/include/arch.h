@@ -124,7 +124,7 @@ struct cpu_features {
 	unsigned int vmid_bits;
 	/*
 	 * AD_*: what some hart does when A or D of a second-stage leaf is clear. From features_probe() on more may come, before the first
-	 * guest runs. Nothing goes by it yet: all leaves have both.
+	 * guest runs. mm/p2m_log.c goes by it.
 	 */
 	u32 ad;
 };
@@ -256,6 +256,11 @@ void mm_enable(void); /* each hart */
 int p2m_init(struct domain *d);
 void p2m_free(struct domain *d);
 /*
+ * A guest-page fault of an access with these rights: sets A and D of the leaf as a hart does that sets them, if it allows the access and has not both
+ * (D only where it allows writes). false: that was not it. The caller fences the address. Takes the p2m lock.
+ */
+bool p2m_log_fault(struct domain *d, gfn_t gfn, unsigned int access);
+/*
  * GPA of a guest virtual address by the guest's own tables; false: no such mapping with these rights.
  */
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa);
@@ -296,6 +301,15 @@ static inline void hfence_gvma_current(void)
 		hfence_gvma_vmid(current()->arch->vmid.nr);
 	else
 		hfence_gvma_all();
+}
+
+/* The same of one guest physical address. */
+static inline void hfence_gvma_current_page(paddr_t gpa)
+{
+	if (unlikely(cpu.vmid_bits))
+		hfence_gvma_page_vmid(gpa, current()->arch->vmid.nr);
+	else
+		hfence_gvma_page(gpa);
 }
 
 /* engine/guest_cpu.c */

@@ -162,6 +162,17 @@
 			 : \
 			 : "r"((unsigned long)(vmid)) \
 			 : "memory")
+/* HFENCE.GVMA rs1, rs2: those of one guest physical address, which the instruction wants in words, under all VMIDs or one. */
+#define hfence_gvma_page(gpa) \
+	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, %0, x0" \
+			 : \
+			 : "r"((unsigned long)(gpa) >> 2) \
+			 : "memory")
+#define hfence_gvma_page_vmid(gpa, vmid) \
+	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, %0, %1" \
+			 : \
+			 : "r"((unsigned long)(gpa) >> 2), "r"((unsigned long)(vmid)) \
+			 : "memory")
 /* HFENCE.VVMA x0, rs2: all guest virtual translations of one ASID under the VMID in hgatp. */
 #define hfence_vvma_asid(asid) \
 	__asm__ volatile(".insn r 0x73, 0, 0x11, x0, x0, %0" \

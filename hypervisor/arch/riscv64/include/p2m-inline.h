@@ -28,6 +28,30 @@ static __force_inline bool pte_is_leaf(u64 pte)
 	return pte & (PTE_R | PTE_W | PTE_X);
 }
 
+/* Of mm/p2m.c, for mm/p2m_log.c. The p2m_lock is held, or nobody uses the domain any more. */
+#define P2M_LEVELS 3
+/* Replaces a leaf by a table of leaves one level down that say the same. -ENOMEM. */
+int p2m_split(struct domain *d, u64 *pte, unsigned int level);
+/* The table is not in the domain's any more: from here on none of its entries is found. */
+void p2m_forget_table(struct domain *d, const u64 *table);
+/* And no hart can reach it. */
+void p2m_table_free(struct domain *d, u64 *table);
+
+static inline bool pte_is_table(u64 pte)
+{
+	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
+}
+
+static inline u64 *pte_table(u64 pte)
+{
+	return arch_mfn_to_virt((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT);
+}
+
+static inline unsigned int p2m_index(gfn_t gfn, unsigned int level)
+{
+	return level == P2M_LEVELS - 1 ? gfn >> 18 & 2047 : gfn >> (9 * level) & 511;
+}
+
 /*
  * p2m_lock held. Neighbours share the last table of 4 KiB leaves, or the last leaf of 2 MiB. Of either it is remembered where it is
  * until the table is freed: while that is there, the entry above it stays what it is. The entry itself is looked at each time. Only

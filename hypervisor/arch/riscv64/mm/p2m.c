@@ -10,7 +10,6 @@
 #define P2M_FUNCTIONS
 #include <p2m-inline.h>
 
-#define LEVELS 3
 #define NAPOT_SIZE (16 * PAGE_SIZE)
 #define GPA_BITS 41
 #define ROOT_ORDER 2
@@ -21,16 +20,6 @@
  */
 #define TABLES_SPARE 512
 #define PAGES_PER_TABLE 256
-
-static unsigned int index_of(gfn_t gfn, unsigned int level)
-{
-	return level == LEVELS - 1 ? gfn >> 18 & 2047 : gfn >> (9 * level) & 511;
-}
-
-static u64 *table_of(u64 pte)
-{
-	return pa_to_va((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT);
-}
 
 /* p2m_lock held. NULL: no memory, or more than the domain may have. */
 static struct page *table_alloc(struct domain *d)
@@ -48,14 +37,18 @@ static struct page *table_alloc(struct domain *d)
 	return pg;
 }
 
-/* p2m_lock held, or nobody uses the domain any more. No hart can reach the table. */
-static void table_free(struct domain *d, u64 *table)
+void p2m_forget_table(struct domain *d, const u64 *table)
 {
-	d->arch->p2m_tables--;
 	if (d->arch->p2m_last_table == table)
 		d->arch->p2m_last_frame = ~0ULL;
 	if (ROUND_DOWN((u64)d->arch->p2m_last_large, PAGE_SIZE) == (u64)table)
 		d->arch->p2m_last_large_frame = ~0ULL;
+}
+
+void p2m_table_free(struct domain *d, u64 *table)
+{
+	d->arch->p2m_tables--;
+	p2m_forget_table(d, table);
 	free_pages(virt_to_page(table), 0);
 }
 
@@ -75,12 +68,12 @@ int p2m_init(struct domain *d)
 
 static void free_tables(struct domain *d, u64 *table, unsigned int level)
 {
-	unsigned int n = level == LEVELS - 1 ? 2048 : 512;
+	unsigned int n = level == P2M_LEVELS - 1 ? 2048 : 512;
 
 	for (unsigned int i = 0; level && i < n; i++) {
 		if (table[i] & PTE_V && !pte_is_leaf(table[i])) {
-			free_tables(d, table_of(table[i]), level - 1);
-			table_free(d, table_of(table[i]));
+			free_tables(d, pte_table(table[i]), level - 1);
+			p2m_table_free(d, pte_table(table[i]));
 			table[i] = 0;
 		}
 	}
@@ -91,8 +84,8 @@ void p2m_free(struct domain *d)
 	if (!d->arch->p2m_root)
 		return;
 	/* One step: p2m_teardown() has left those of the highest frame, at most. */
-	ASSERT(d->arch->p2m_tables < LEVELS);
-	free_tables(d, d->arch->p2m_root, LEVELS - 1);
+	ASSERT(d->arch->p2m_tables < P2M_LEVELS);
+	free_tables(d, d->arch->p2m_root, P2M_LEVELS - 1);
 	free_pages(virt_to_page(d->arch->p2m_root), ROOT_ORDER);
 	d->arch->p2m_root = NULL;
 }
@@ -126,11 +119,6 @@ void p2m_flush(struct domain *d)
 		sbi_remote_fence(RFENCE_HFENCE_GVMA, mask, 0, ~0ULL, 0);
 }
 
-static bool is_table(u64 pte)
-{
-	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
-}
-
 /* p2m_find() where the table is not the last one: walk() to level 0 without its cases. */
 __noinline struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn)
 {
@@ -139,19 +127,19 @@ __noinline struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn)
 	u64 *pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
-		return (struct p2m_place){ &beyond, LEVELS - 1 };
-	pte = &a->p2m_root[index_of(gfn, 2)];
-	if (!is_table(*pte))
+		return (struct p2m_place){ &beyond, P2M_LEVELS - 1 };
+	pte = &a->p2m_root[p2m_index(gfn, 2)];
+	if (!pte_is_table(*pte))
 		return (struct p2m_place){ pte, 2 };
-	pte = &table_of(*pte)[index_of(gfn, 1)];
-	if (!is_table(*pte)) {
+	pte = &pte_table(*pte)[p2m_index(gfn, 1)];
+	if (!pte_is_table(*pte)) {
 		a->p2m_last_large_frame = gfn >> 9;
 		a->p2m_last_large = pte;
 		return (struct p2m_place){ pte, 1 };
 	}
 	a->p2m_last_frame = gfn >> 9;
-	a->p2m_last_table = table_of(*pte);
-	return (struct p2m_place){ &a->p2m_last_table[index_of(gfn, 0)], 0 };
+	a->p2m_last_table = pte_table(*pte);
+	return (struct p2m_place){ &a->p2m_last_table[p2m_index(gfn, 0)], 0 };
 }
 
 /*
@@ -163,8 +151,8 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 {
 	u64 *table = d->arch->p2m_root;
 
-	for (unsigned int l = LEVELS - 1;; l--) {
-		u64 *pte = &table[index_of(gfn, l)];
+	for (unsigned int l = P2M_LEVELS - 1;; l--) {
+		u64 *pte = &table[p2m_index(gfn, l)];
 
 		*found_level = l;
 		if (l == level || (*pte & PTE_V && pte_is_leaf(*pte)))
@@ -180,7 +168,7 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V,
 					 __ATOMIC_RELEASE);
 		}
-		table = table_of(*pte);
+		table = pte_table(*pte);
 	}
 }
 
@@ -191,14 +179,14 @@ static int drop_empty(struct domain *d, u64 *pte)
 
 	if (pte_is_leaf(*pte))
 		return -EEXIST;
-	table = table_of(*pte);
+	table = pte_table(*pte);
 	for (unsigned int i = 0; i < 512; i++) {
 		if (table[i])
 			return -EEXIST;
 	}
 	WRITE_ONCE(*pte, 0);
 	p2m_flush(d);
-	table_free(d, table);
+	p2m_table_free(d, table);
 	return 0;
 }
 
@@ -311,18 +299,20 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 	return rc;
 }
 
-/* p2m_lock held. Replaces a leaf by a table of leaves one level down that say the same. */
-static int split(struct domain *d, u64 *pte, unsigned int level)
+int p2m_split(struct domain *d, u64 *pte, unsigned int level)
 {
+	u64 *table, leaf = READ_ONCE(*pte), last;
 	struct page *pg = table_alloc(d);
-	u64 *table;
 
 	if (!pg)
 		return -ENOMEM;
 	table = page_to_virt(pg);
 	for (unsigned int i = 0; i < 512; i++)
-		table[i] = *pte + ((u64)i << (PTE_PPN_SHIFT + 9 * (level - 1)));
-	__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_RELEASE);
+		table[i] = leaf + ((u64)i << (PTE_PPN_SHIFT + 9 * (level - 1)));
+	last = __atomic_exchange_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_ACQ_REL);
+	/* A hart has set A or D of the leaf meanwhile, and in the table may do so by now. */
+	for (unsigned int i = 0; i < 512 && unlikely(last != leaf); i++)
+		__atomic_fetch_or(&table[i], last & (PTE_A | PTE_D), __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -351,7 +341,7 @@ static int change(struct domain *d, gfn_t gfn, unsigned int types, u64 leaf, str
 	if (!(types & BIT(pte_type(*at.pte))))
 		goto out;
 	for (; at.level; at = p2m_find(d, gfn)) {
-		rc = split(d, at.pte, at.level);
+		rc = p2m_split(d, at.pte, at.level);
 		if (rc)
 			goto out;
 	}
@@ -420,7 +410,7 @@ static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
 	if (found != level || !(old & PTE_V) || pte_is_leaf(old))
 		return;
 	WRITE_ONCE(*pte, 0);
-	table_free(d, table_of(old));
+	p2m_table_free(d, pte_table(old));
 }
 
 /*
