@@ -14,6 +14,7 @@
 #include "dump.h"
 #include "migrate.h"
 #include "pvstream.h"
+#include "rounds.h"
 #include "saving.h"
 #include "suspend.h"
 
@@ -23,7 +24,8 @@
 struct options {
 	const char *command, *config, *guest, *host;
 	uint32_t flags; /* MIGRATE_* */
-	bool recover, force;
+	struct rounds_limits limits;
+	bool recover, force, limited;
 };
 
 struct moving {
@@ -31,6 +33,8 @@ struct moving {
 	struct migrate_peer peer;
 	struct migrate_message m;
 	struct dump d;
+	struct rounds rounds;
+	struct rounds_limits limits;
 	char name[MIGRATE_NAME], boot[40];
 	uint8_t attempt[16];
 	const char *command; /* for messages */
@@ -38,9 +42,52 @@ struct moving {
 	int64_t still; /* since when it stands still; 0: it runs */
 };
 
+/* MiB a second. False after a message. */
+static bool parse_bandwidth(const char *text, uint64_t *bytes)
+{
+	char *end;
+	double mib = strtod(text, &end);
+
+	/* Slower than that the other side takes us for gone between two pieces. */
+	if (end == text || *end || !(mib >= 0.1 && mib <= 1e6)) {
+		xl_error("--max-bandwidth is in MiB a second, 0.1 or more: '%s' is not", text);
+		return false;
+	}
+	*bytes = (uint64_t)(mib * PV_MIB);
+	return true;
+}
+
+static bool parse_downtime(const char *text, unsigned int *ms)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || !n || n > 600000) {
+		xl_error("--downtime is in milliseconds, 1 to 600000: '%s' is not", text);
+		return false;
+	}
+	*ms = n;
+	return true;
+}
+
+/* False after a message. */
+static bool parse_limit(int c, const char *arg, struct options *o)
+{
+	o->limited = true;
+	if (c == 'B')
+		return parse_bandwidth(arg, &o->limits.bandwidth);
+	if (c == 'D')
+		return parse_downtime(arg, &o->limits.downtime);
+	o->limits.cold = true;
+	return true;
+}
+
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
+		{ "max-bandwidth", required_argument, NULL, 'B' },
+		{ "downtime", required_argument, NULL, 'D' },
+		{ "cold", no_argument, NULL, 'O' },
 		{ "recover", no_argument, NULL, 'R' },
 		{ "force", no_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },
@@ -49,6 +96,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int c, n;
 
 	o->command = "ssh";
+	o->limits.downtime = ROUNDS_DOWNTIME;
 	while ((c = getopt_long(argc, argv, "s:C:eph", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
@@ -62,6 +110,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'p':
 			o->flags |= MIGRATE_PAUSED;
+			break;
+		case 'B':
+		case 'D':
+		case 'O':
+			if (!parse_limit(c, optarg, o))
+				return EXIT_USAGE + 1;
 			break;
 		case 'R':
 			o->recover = true;
@@ -77,8 +131,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 	/* Only who does not want to be told can do without a host. */
 	if (n != 2 && !(n == 1 && o->force))
 		return command_usage("migrate", false) + 1;
-	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags))) {
-		xl_error("--force goes with --recover, and -C, -e and -p do not");
+	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags || o->limited))) {
+		xl_error("--force goes with --recover, and -C, -e, -p, --cold, --downtime and "
+			 "--max-bandwidth do not");
 		return EXIT_USAGE + 1;
 	}
 	o->guest = argv[optind];
@@ -155,6 +210,14 @@ static int prepare(struct moving *m)
 	if (rc)
 		return stream_error(m, rc);
 	return migrate_expect(&m->peer, MIGRATE_PREPARED, &m->m) ? -1 : 0;
+}
+
+/* Most of its memory, unless there are to be no rounds. */
+static int send_rounds(struct moving *m)
+{
+	int rc = rounds_run(&m->rounds, &m->s, &m->d, &m->limits);
+
+	return rc ? stream_error(m, rc) : 0;
 }
 
 /* --- up to READY: it stands still, and goes on here if anything fails -------------------------- */
@@ -263,13 +326,16 @@ static int leave(struct moving *m)
 			 m->name, m->peer.who, m->s.domid);
 	/* Else the target is to know it still when it is asked. */
 	if (!rc) {
+		m->d.logged = m->d.slowed = false;
 		given_forget(m->s.domid);
 		migrate_send(&m->peer, MIGRATE_DONE, NULL, 0);
 	}
-	printf("%s: %s on %s; %llu MiB of memory, %.1f MiB sent, it stood still for %.1f s\n",
+	printf("%s: %s on %s; %llu MiB of memory, %.1f MiB sent in %u round%s, it stood still for "
+	       "%.2f s\n",
 	       m->name, m->flags & MIGRATE_PAUSED ? "is, paused," : "runs", m->peer.who,
 	       (unsigned long long)(m->s.pages * PV_PAGE_SIZE / PV_MIB),
-	       (double)m->s.out.bytes / PV_MIB, ms / 1000);
+	       (double)m->s.out.bytes / PV_MIB, m->rounds.nr + 1, m->rounds.nr ? "s" : "",
+	       ms / 1000);
 	return rc;
 }
 
@@ -300,7 +366,7 @@ static int after_go(struct moving *m)
 /* From the open connection on. 0; or 1: it is to go on here; -1: it is not. */
 static int talk(struct moving *m)
 {
-	if (prepare(m) || hand_over(m) || commit(m))
+	if (prepare(m) || send_rounds(m) || hand_over(m) || commit(m))
 		return 1;
 	return after_go(m);
 }
@@ -355,6 +421,7 @@ static int move(struct xl *xl, const struct options *o)
 		abort();
 	m->s.xl = xl;
 	m->flags = o->flags;
+	m->limits = o->limits;
 	m->command = o->command;
 	lock = domain_lock(xl, o->guest, "move", &m->s.domid);
 	name = lock < 0 ? NULL : domain_name(xl, m->s.domid);
@@ -372,6 +439,7 @@ static int move(struct xl *xl, const struct options *o)
 	}
 	free(name);
 	xl_unlock_domain(lock, m->s.domid);
+	rounds_free(&m->rounds);
 	saving_free(&m->s);
 	free(m);
 	return rc;

@@ -25,6 +25,16 @@ struct saving {
 	unsigned int nr_runs;
 	uint64_t pages;
 	uint64_t timebase; /* that HOST has told of */
+	struct rounds *
+		rounds; /* (rounds.h) most of its memory has gone before, while it ran; NULL: all of it is to go with the rest */
+};
+
+/* Pages on their way into the stream, together. */
+struct saving_batch {
+	unsigned int n; /* PV_STREAM_BATCH at most */
+	uint64_t gfn[PV_STREAM_BATCH];
+	uint8_t kind[PV_STREAM_BATCH];
+	uint8_t page[PV_STREAM_BATCH][PV_PAGE_SIZE]; /* of kind PV_PAGE_DATA; else it is anything */
 };
 
 /* --- saving_guest.c -------------------------------------------------------------------------- */
@@ -51,6 +61,9 @@ int saving_add(struct saving *s, const struct pv_stream_node *h, const char *pat
 int saving_write(struct saving *s, int fd);
 int saving_begin(struct saving *s, int fd);
 int saving_rest(struct saving *s, const char *what);
+/* The kinds and the content of b->gfn[], of a guest that may run. As saving_write(). */
+int saving_read(struct saving *s, struct saving_batch *b);
+int saving_put(struct saving *s, const struct saving_batch *b);
 void saving_free(struct saving *s);
 
 #endif /* XL_SAVING_H */

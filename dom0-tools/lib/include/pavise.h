@@ -212,6 +212,32 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
 		    const void *pages);
 
+/* --- dirty_log.c: what is written to a domain's RAM while it runs ------------------------------ */
+
+/* One bit for each guest frame below @frames, which is a multiple of 64. */
+struct pv_log {
+	uint64_t frames;
+	uint64_t *written;
+	uint64_t *maybe; /* only read, or changed by what a hart writes into page tables; not in @written. Who has the page's sum knows */
+};
+/* Zeroed or freed before: *@l is as after pv_log_free(). 0 or -errno. */
+int pv_log_alloc(struct pv *pv, uint64_t frames, struct pv_log *l);
+void pv_log_free(struct pv *pv, struct pv_log *l);
+/*
+ * Nothing of the domain's counts as written from here on. A log that somebody has left on begins anew: the caller has the domain for himself.
+ * -EOPNOTSUPP: this machine does not notice writes.
+ */
+int pv_log_on(struct pv *pv, uint32_t domid);
+/* 0 also if it was off. */
+int pv_log_off(struct pv *pv, uint32_t domid);
+enum pv_log_how {
+	PV_LOG_LOOK, /* nothing changes */
+	PV_LOG_ROUND, /* what is told counts as not written from here on: it is to be copied after this */
+	PV_LOG_LAST, /* the same of a domain at rest; pages that others hold, and so may write, are told as well */
+};
+/* Into @l. -EINVAL: the log is off, or the domain dies. After an error what is in @l is nothing to go by. */
+int pv_log_told(struct pv *pv, uint32_t domid, enum pv_log_how how, struct pv_log *l);
+
 /* --- image.c: the RISC-V Image, or an ELF file ----------------------------------------------- */
 
 #define PV_IMAGE_SEGMENTS 16

@@ -14,10 +14,6 @@
 #include <xen/sched.h>
 #include <xen/version.h>
 
-struct pv {
-	struct fake *f;
-};
-
 int pv_fail(struct pv_err *err, int rc, const char *fmt, ...)
 {
 	va_list ap;
@@ -45,20 +41,14 @@ void pv_close(struct pv *pv)
 	free(pv);
 }
 
-/* Does this call fail by order of the test? Only those that make a guest count. */
-static bool broken(struct pv *pv)
+bool fake_broken(struct pv *pv)
 {
 	return __atomic_add_fetch(&pv->f->calls, 1, __ATOMIC_SEQ_CST) == pv->f->fail_at;
 }
 
 static struct fake_domain *find(struct pv *pv, uint32_t domid)
 {
-	int i;
-
-	for (i = 0; i < FAKE_DOMAINS; i++)
-		if (pv->f->dom[i].used && pv->f->dom[i].domid == domid)
-			return &pv->f->dom[i];
-	return NULL;
+	return fake_find(pv->f, domid);
 }
 
 int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase)
@@ -66,7 +56,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 	int i;
 
 	(void)timebase;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (c->pool >= FAKE_POOLS || !pv->f->pool[c->pool].cpus)
 		return -EINVAL;
@@ -114,6 +104,7 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 		raise(SIGKILL);
 	if (!d)
 		return -ESRCH;
+	fake_writes(d);
 	__atomic_fetch_add(&d->pauses, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&d->flags, XEN_DOMINF_paused, __ATOMIC_SEQ_CST);
 	return 0;
@@ -125,7 +116,7 @@ int pv_domain_unpause(struct pv *pv, uint32_t domid)
 
 	if (!d)
 		return -ESRCH;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	return fake_unpause(d) ? 0 : -EINVAL;
 }
@@ -136,7 +127,7 @@ int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason)
 
 	if (!d)
 		return -ESRCH;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EPERM;
 	d->flags = XEN_DOMINF_shutdown | reason << XEN_DOMINF_shutdownshift;
 	return 0;
@@ -191,7 +182,7 @@ int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
 
 int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib)
 {
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	find(pv, domid)->max_pages = kib / 4;
 	return 0;
@@ -199,7 +190,7 @@ int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib)
 
 int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max)
 {
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	find(pv, domid)->vcpus = max;
 	return 0;
@@ -250,7 +241,7 @@ int pv_vcpu_set_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t 
 {
 	struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (!d || vcpu >= (domid ? d->vcpus : 2))
 		return -ESRCH;
@@ -278,7 +269,7 @@ int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t 
 {
 	struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (!d)
 		return -ESRCH;
@@ -343,7 +334,7 @@ int pv_pool_free_cpus(struct pv *pv, uint64_t *cpus)
 
 int pv_pool_create(struct pv *pv, uint32_t *id)
 {
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	for (*id = 0; *id < FAKE_POOLS; ++*id) {
 		if (pv->f->pool[*id].used)
@@ -371,7 +362,7 @@ int pv_pool_add_cpu(struct pv *pv, uint32_t id, uint32_t cpu)
 	struct fake_pool *p = pool_of(pv, id);
 	uint64_t unused;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	pv_pool_free_cpus(pv, &unused);
 	if (!p || cpu > 1)
@@ -404,7 +395,7 @@ int pv_pool_move(struct pv *pv, uint32_t id, uint32_t domid)
 		return -EPERM;
 	if (!d)
 		return -ESRCH;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (!pool_of(pv, id) || !pool_of(pv, id)->cpus)
 		return -ENOENT;
@@ -480,7 +471,7 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 	struct fake_domain *d = find(pv, domid);
 
 	(void)gfn;
-	if (broken(pv) || pages > pv->f->free_pages || d->pages + pages > d->max_pages)
+	if (fake_broken(pv) || pages > pv->f->free_pages || d->pages + pages > d->max_pages)
 		return -ENOMEM;
 	__atomic_fetch_sub(&pv->f->free_pages, pages, __ATOMIC_SEQ_CST);
 	d->pages += pages;
@@ -494,7 +485,7 @@ void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t
 	void *p;
 
 	(void)domid;
-	if (broken(pv)) {
+	if (fake_broken(pv)) {
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -549,7 +540,7 @@ int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_
 	struct fake_domain *d = find(pv, domid);
 
 	memset(ctx, 0, sizeof(*ctx));
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EFAULT;
 	if (vcpu >= (d->online ? d->online : 1))
 		return -ENODATA;
@@ -587,7 +578,7 @@ int pv_memory_map(struct pv *pv, uint32_t domid, uint64_t *gfn, struct pavise_me
 {
 	struct fake_domain *d = find(pv, domid);
 
-	if (broken(pv) || n < 2 || *gfn)
+	if (fake_broken(pv) || n < 2 || *gfn)
 		return -EFAULT;
 	runs[0] = (struct pavise_memory_run){ .gfn = GUEST_CONSOLE_PFN, .pages = 2 };
 	runs[1] = (struct pavise_memory_run){ .gfn = GUEST_RAM0_BASE >> PV_PAGE_SHIFT,
@@ -602,7 +593,7 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 	uint64_t *page;
 	unsigned int i;
 
-	if (broken(pv) || n > PV_MEMORY_BATCH)
+	if (fake_broken(pv) || n > PV_MEMORY_BATCH)
 		return -EFAULT;
 	for (i = 0; i < n; i++) {
 		page = (uint64_t *)pages + i * 512;
@@ -611,6 +602,8 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 		if (!is_ring(gfns[i]) ||
 		    (gfns[i] == GUEST_XENSTORE_PFN && is_suspended(find(pv, domid))))
 			write_page(page, gfns[i]);
+		if (fake_page(find(pv, domid), gfns[i]))
+			page[1] += *fake_page(find(pv, domid), gfns[i]) & FAKE_VERSION;
 		kind[i] = memcmp(page, zeros, PV_PAGE_SIZE) ? PV_PAGE_DATA : PV_PAGE_ZERO;
 		if (!is_ram(find(pv, domid), gfns[i]) ||
 		    (getenv("FAKE_HOLE") && gfns[i] == GUEST_RAM0_BASE >> PV_PAGE_SHIFT))
@@ -619,31 +612,44 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 	return 0;
 }
 
-/* Nothing is kept: what was read is to be written again. */
+/* Nothing is kept but how often a page had been written: what was read is to be written again. */
+static int take_page(struct fake_domain *d, uint64_t gfn, const uint64_t *given)
+{
+	uint8_t *known = fake_page(d, gfn);
+	uint64_t page[512] = { 0 }, version;
+
+	if (!is_ram(d, gfn))
+		return -ENOENT;
+	if (!is_ring(gfn))
+		write_page(page, gfn);
+	version = given[1] - page[1];
+	page[1] = given[1];
+	if (version > (known ? FAKE_VERSION : 0) || memcmp(page, given, PV_PAGE_SIZE))
+		return -EILSEQ;
+	if (!known || !(*known & FAKE_ARRIVED))
+		__atomic_add_fetch(&d->written, 1, __ATOMIC_SEQ_CST);
+	if (known)
+		*known = FAKE_ARRIVED | version;
+	return 0;
+}
+
 int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
 		    const void *pages)
 {
-	uint64_t page[512];
 	unsigned int i;
+	int rc = 0;
 
-	if (broken(pv) || n > PV_MEMORY_BATCH)
+	if (fake_broken(pv) || n > PV_MEMORY_BATCH)
 		return -EFAULT;
-	for (i = 0; i < n; i++) {
-		if (!is_ram(find(pv, domid), gfns[i]))
-			return -ENOENT;
-		memset(page, 0, sizeof(page));
-		if (!is_ring(gfns[i]))
-			write_page(page, gfns[i]);
-		if (memcmp(page, (const uint8_t *)pages + i * PV_PAGE_SIZE, PV_PAGE_SIZE))
-			return -EILSEQ;
-		__atomic_add_fetch(&find(pv, domid)->written, 1, __ATOMIC_SEQ_CST);
-	}
-	return 0;
+	for (i = 0; i < n && !rc; i++)
+		rc = take_page(find(pv, domid), gfns[i], (const uint64_t *)pages + i * 512);
+	return rc;
 }
 
 struct fake_state {
 	struct hvm_save_descriptor head;
 	struct hvm_riscv_domain domain;
+	uint64_t versions; /* of its pages when it was at rest */
 	struct hvm_save_descriptor end;
 };
 
@@ -652,7 +658,7 @@ int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled)
 {
 	struct fake_domain *d = find(pv, domid);
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EFAULT;
 	if (!cancelled || !is_suspended(d))
 		return -EINVAL;
@@ -676,11 +682,12 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 
 	s.domain.max_vcpus = d->vcpus;
 	s.domain.ticks = ++gets;
+	s.versions = fake_versions(d);
 	if (is_suspended(d)) {
 		s.domain.flags = HVM_DOMAIN_SUSPENDED;
 		s.domain.store_evtchn = s.domain.console_evtchn = 0;
 	}
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EFAULT;
 	if (rc)
 		return -atoi(rc);
@@ -697,14 +704,14 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 	struct fake_domain *d = find(pv, domid);
 	struct fake_state s;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EFAULT;
 	if (size != sizeof(s))
 		return -EINVAL;
 	memcpy(&s, buf, sizeof(s));
 	/* Of the time right behind the pause: the second call, for the first one asks for its size only. */
 	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC ||
-	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2)
+	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2 || s.versions != fake_versions(d))
 		return -EINVAL;
 	if (!(s.domain.flags & HVM_DOMAIN_SUSPENDED))
 		d->ports = 2;
@@ -730,13 +737,13 @@ int pv_param_set(struct pv *pv, uint32_t domid, uint32_t index, uint64_t value)
 	(void)domid;
 	(void)index;
 	(void)value;
-	return broken(pv) ? -EINVAL : 0;
+	return fake_broken(pv) ? -EINVAL : 0;
 }
 
 int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port)
 {
 	(void)remote;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOSPC;
 	*port = ++find(pv, domid)->ports;
 	return 0;
@@ -747,7 +754,7 @@ int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_
 	struct fake_domain *d = find(pv, domid);
 
 	(void)ctx;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	if (!vcpu) {
 		__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);

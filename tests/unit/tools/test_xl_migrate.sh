@@ -272,7 +272,7 @@ while :; do
 	over "$out/fake-hv" 0
 	[ $rc != 0 ] || break
 	{ wait_for runs s && wait_for clean2 && no_notes && [ -s output ]; } >/dev/null || { bad "there, call $call"; break; }
-	[ $call -lt 60 ] || break
+	[ $call -lt 80 ] || break
 done
 check "there: each of $((call - 1)) calls failed, and it went on here" [ $call -gt 20 ]
 check "then it runs there" wait_for runs2 s
@@ -287,7 +287,7 @@ while :; do
 	"$out/fake-hv" 0
 	[ $rc != 0 ] || break
 	{ wait_for runs s && wait_for clean2 && no_notes && [ -s output ]; } >/dev/null || { bad "here, call $call"; break; }
-	[ $call -lt 60 ] || break
+	[ $call -lt 80 ] || break
 done
 check "here: each of $((call - 1)) calls failed, and it went on here" [ $call -gt 20 ]
 check "then it runs there" wait_for runs2 s
