@@ -222,34 +222,6 @@ static int send_rounds(struct moving *m)
 
 /* --- up to READY: it stands still, and goes on here if anything fails -------------------------- */
 
-/* What the target was told of its memory must be so still. */
-static int check_map(struct moving *m)
-{
-	struct pv_stream_run *was = m->s.run;
-	unsigned int nr = m->s.nr_runs;
-	int rc;
-
-	m->s.run = NULL;
-	m->s.nr_runs = 0;
-	m->s.pages = 0;
-	rc = saving_map(&m->s);
-	if (!rc && (nr != m->s.nr_runs || memcmp(was, m->s.run, nr * sizeof(*was))))
-		rc = xl_error("'%s' has been given other memory meanwhile: try again", m->name);
-	free(was);
-	return rc;
-}
-
-/* One that is paused does nothing more, and may have ended before, or by its watchdog. */
-static int check_end(struct moving *m, struct xen_domctl_getdomaininfo *info)
-{
-	if (pv_domain_info(m->s.xl->pv, m->s.domid, info) || info->flags & XEN_DOMINF_dying)
-		return xl_error("'%s' has been destroyed", m->name);
-	if (info->flags & XEN_DOMINF_shutdown && !(m->s.suspended && suspend_done(info)))
-		return xl_error("'%s' has ended (%s) on its way: there is nothing to go on with",
-				m->name, shutdown_reason(domain_reason(info)));
-	return 0;
-}
-
 static int hand_over(struct moving *m)
 {
 	struct xen_domctl_getdomaininfo info;
@@ -262,7 +234,7 @@ static int hand_over(struct moving *m)
 	rc = dump_pause(s->xl, &m->d);
 	if (rc)
 		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
-	if (check_end(m, &info) || saving_state(s) || check_map(m) ||
+	if (saving_goes_on(s, &info) || saving_state(s) || saving_same_map(s) ||
 	    drain_disks(s->xl, s->domid, m->name))
 		return -1;
 	rc = saving_rest(s, "Moving");
@@ -286,7 +258,7 @@ static int commit(struct moving *m)
 {
 	struct xen_domctl_getdomaininfo info;
 	struct given g = { .domid = m->s.domid, .flags = m->d.paused ? GIVEN_PAUSED : 0 };
-	int rc = check_end(m, &info);
+	int rc = saving_goes_on(&m->s, &info);
 
 	if (rc)
 		return rc;
@@ -371,23 +343,11 @@ static int talk(struct moving *m)
 	return after_go(m);
 }
 
-/* One that has suspended itself, be it too late to be waited for, and has not gone. */
-static void let_go_on(struct moving *m)
-{
-	struct xen_domctl_getdomaininfo info;
-	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
-
-	if (!rc && suspend_done(&info))
-		rc = suspend_cancel(m->s.xl, m->s.domid);
-	if (rc)
-		xl_error("'%s' cannot go on: %s", m->name, strerror(-rc));
-}
-
 /* Its lock is held. */
 static int migrate(struct moving *m, const struct options *o)
 {
 	struct saving *s = &m->s;
-	int rc;
+	int rc, err;
 
 	/* First: whoever was killed over it before has left it as it was then, once this is through. */
 	rc = dump_begin(s->xl, s->domid, NULL, false, &m->d);
@@ -398,8 +358,9 @@ static int migrate(struct moving *m, const struct options *o)
 	     migrate_open(&m->peer, o->command, o->host);
 	if (!rc) {
 		rc = talk(m);
-		if (rc > 0 && m->still)
-			let_go_on(m);
+		err = rc > 0 && m->still ? suspend_undo(s->xl, s->domid) : 0;
+		if (err)
+			xl_error("'%s' cannot go on: %s", m->name, strerror(-err));
 	}
 	dump_end(s->xl, &m->d);
 	if (rc > 0 && m->still)

@@ -58,7 +58,6 @@ static void give_back_cap(struct xl *xl, uint32_t domid, uint16_t cap)
 /* The note's lock is held; then it goes. */
 static void undo(struct xl *xl, const struct note *n)
 {
-	struct xen_domctl_getdomaininfo info;
 	bool there = domain_is(xl, n->domid, n->handle);
 	char *given = there ? migrate_bars(xl, n->domid) : NULL;
 
@@ -81,8 +80,8 @@ static void undo(struct xl *xl, const struct note *n)
 				 n->domid, (int)(strrchr(n->part, '.') - n->part), n->part);
 		return;
 	}
-	if (there && !pv_domain_info(xl->pv, n->domid, &info) && suspend_done(&info))
-		suspend_cancel(xl, n->domid);
+	if (there)
+		suspend_undo(xl, n->domid);
 	if (n->guest & GUEST_PAUSED && there)
 		pv_domain_unpause(xl->pv, n->domid);
 	if (!*n->part)

@@ -45,6 +45,10 @@ int saving_check(struct saving *s);
 int saving_map(struct saving *s);
 /* Of one that is paused: what the hypervisor and xenstored hold of it. 0, or -1 after a message. */
 int saving_state(struct saving *s);
+/* One that is paused does nothing more, and may have ended before, or by its watchdog. 0 and *@info, or -1 after a message. */
+int saving_goes_on(struct saving *s, struct xen_domctl_getdomaininfo *info);
+/* What was told of its memory by saving_map() is so still. 0, or -1 after a message. */
+int saving_same_map(struct saving *s);
 
 /* --- saving_config.c, saving.c --------------------------------------------------------------- */
 

@@ -312,3 +312,31 @@ int saving_state(struct saving *s)
 {
 	return s->suspended ? get_suspended(s) : get_whole(s);
 }
+
+/* --- what may have become of it meanwhile ------------------------------------------------------ */
+
+int saving_goes_on(struct saving *s, struct xen_domctl_getdomaininfo *info)
+{
+	if (pv_domain_info(s->xl->pv, s->domid, info) || info->flags & XEN_DOMINF_dying)
+		return xl_error("'%s' has been destroyed", s->guest);
+	if (info->flags & XEN_DOMINF_shutdown && !(s->suspended && suspend_done(info)))
+		return xl_error("'%s' has ended (%s) on its way: there is nothing to go on with",
+				s->guest, shutdown_reason(domain_reason(info)));
+	return 0;
+}
+
+int saving_same_map(struct saving *s)
+{
+	struct pv_stream_run *was = s->run;
+	unsigned int nr = s->nr_runs;
+	int rc;
+
+	s->run = NULL;
+	s->nr_runs = 0;
+	s->pages = 0;
+	rc = saving_map(s);
+	if (!rc && (nr != s->nr_runs || memcmp(was, s->run, nr * sizeof(*was))))
+		rc = xl_error("'%s' has been given other memory meanwhile: try again", s->guest);
+	free(was);
+	return rc;
+}
