@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,18 +46,6 @@ static int parse_options(int argc, char **argv, struct options *o, struct saving
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-static int sync_directory(const char *path)
-{
-	char *copy = strdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	free(copy);
-	rc = fd < 0 || fsync(fd) ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
 /* Whole and on the disk, or not there. */
 static int write_file(struct saving *s, const struct options *o, struct dump *d)
 {
@@ -80,7 +67,7 @@ static int write_file(struct saving *s, const struct options *o, struct dump *d)
 		rc = xl_error("%s: %s", s->file, strerror(errno));
 	if (rc)
 		unlink(d->part);
-	if (!rc && sync_directory(s->file)) {
+	if (!rc && xl_sync_directory(s->file)) {
 		rc = xl_error("%s: %s", s->file, strerror(errno));
 		/* The guest goes on. */
 		unlink(s->file);

@@ -224,6 +224,16 @@ static char *refuse(struct xl *xl, const void *of_kind)
 	return why;
 }
 
+char *device_disk_used(struct xl *xl, const char *path)
+{
+	struct xl_disk d = { .format = IMAGE_RAW, .target = (char *)path };
+	struct disk disk = { .d = &d };
+	char *why = sharing_of_path(path, &disk.sharing) ? NULL : refuse(xl, &disk);
+
+	sharing_free(&disk.sharing);
+	return why;
+}
+
 const struct device_kind device_vbd = {
 	.name = "vbd",
 	.key = "disk",

@@ -75,3 +75,38 @@ int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool 
 			 cfg->name);
 	return 0;
 }
+
+/* From "whole but paused" on. @lock: the domain's, given back. */
+static int let_go(struct xl *xl, struct xl_config *cfg, uint32_t domid, int lock, bool paused,
+		  bool alone)
+{
+	int rc = restoring_attend(xl, cfg, domid, alone);
+
+	if (!rc && !paused) {
+		rc = domain_start(xl, domid);
+		if (rc)
+			xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));
+	}
+	if (rc)
+		domain_destroy(xl, domid);
+	xl_unlock_domain(lock, domid);
+	return rc;
+}
+
+int restoring_run(struct xl *xl, struct xl_config *cfg, struct saved *s, bool paused, bool alone)
+{
+	int lock, domain_lock = -1, rc;
+	uint32_t domid = 0;
+
+	lock = xl_lock();
+	if (lock < 0)
+		return -1;
+	xl_logs_prune(xl, cfg->name);
+	cfg->saved = s;
+	rc = domain_create(xl, cfg, lock, &domid, &domain_lock);
+	/* Its next life is made from its kernel. */
+	cfg->saved = NULL;
+	/* Nor does who goes on in the background keep the file. */
+	saved_close(s);
+	return rc ? rc : let_go(xl, cfg, domid, domain_lock, paused, alone);
+}

@@ -350,16 +350,18 @@ int rounds_run(struct rounds *r, struct saving *s, struct dump *d,
 		if (rc)
 			return rc;
 		r->nr++;
-		report(r, &p, &t);
+		if (!limits->most)
+			report(r, &p, &t);
 		/* Of one that has ended the caller knows what to say. */
-		if (t.ms <= limits->downtime || cpu < 0)
+		if (t.ms <= limits->downtime || cpu < 0 || r->nr == limits->most)
 			return 0;
 		if (r->nr == ROUNDS_MAX)
 			return xl_error("'%s' writes faster than can be sent: after %u rounds it "
 					"would still stand still for %.0f ms, and may for %u "
 					"(--downtime)",
 					s->guest, r->nr, t.ms, limits->downtime);
-		slow_down(r, &p, &t, cpu_time(r) - cpu);
+		if (!limits->most)
+			slow_down(r, &p, &t, cpu_time(r) - cpu);
 		rc = ask_log(r, PV_LOG_ROUND);
 		if (rc)
 			return rc;

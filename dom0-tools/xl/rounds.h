@@ -16,6 +16,8 @@ struct rounds_limits {
 	uint64_t bandwidth; /* bytes a second, while the guest runs; 0: as many as are taken */
 	unsigned int downtime; /* ms: how long the last round may take, as it is guessed before it */
 	bool cold; /* no rounds: the guest stands still for all of its memory */
+	unsigned int
+		most; /* so many rounds, and then what is left, whatever that is: nothing is said of them, and it is not slowed; 0: see ROUNDS_MAX */
 };
 #define ROUNDS_DOWNTIME 300 /* ms, if nobody says otherwise */
 #define ROUNDS_MAX 30 /* then it is given up */

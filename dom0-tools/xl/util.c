@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -167,6 +168,18 @@ void xl_spare_me(void)
 		errno = 0;
 	if (fd >= 0)
 		close(fd);
+}
+
+int xl_sync_directory(const char *path)
+{
+	char *copy = xl_sprintf("%s", path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) ? -errno : 0;
+
+	free(copy);
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }
 
 int xl_mkdir(const char *path)

@@ -125,6 +125,17 @@ const struct command commands[] = {
 	  "-p                      Do not unpause domain after restoring it.\n"
 	  "-e                      Do not wait in the background for the death of the domain.\n"
 	  "ConfigFile              Counts instead of the one in the saved state.\n" },
+	{ "snapshot", cmd_snapshot, "[--memory|--disk] [--copy] <Domain> <Name>",
+	  "Keep what a domain and its disks are at this moment",
+	  "--memory                Its memory alone.\n"
+	  "--disk                  Its disks alone.\n"
+	  "--copy                  Copy disks whose file system cannot share blocks; it stands still meanwhile.\n" },
+	{ "snapshot-list", cmd_snapshot_list, "[--json] [<Domain>]", "List snapshots",
+	  json_option },
+	{ "snapshot-revert", cmd_snapshot_revert, "[-p] <Domain> <Name>",
+	  "Give a domain up, and let it go on from a snapshot",
+	  "-p                      Do not unpause domain after that.\n" },
+	{ "snapshot-delete", cmd_snapshot_delete, "<Domain> <Name>", "Delete a snapshot", NULL },
 	{ "migrate", cmd_migrate, "[options] <Domain> <Host>", "Migrate a domain to another host",
 	  migrate_options },
 	{ "migrate-receive", cmd_migrate_receive, "[-e] [-p] | --ask=UUID",

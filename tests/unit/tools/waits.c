@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* How long a test's xl waits for an answer, and where it is killed (waits.h). Owns the factor for busy machines. */
+#define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,4 +37,21 @@ void test_point(bool target, const char *when, const char *what)
 	dprintf(fd, "%d\n", getpid());
 	close(fd);
 	raise(SIGSTOP);
+}
+
+int test_share(int to, int from)
+{
+	const char *no = getenv("FAKE_NO_SHARE");
+	static int calls;
+	ssize_t n;
+
+	calls++;
+	if (no && (!*no || calls >= atoi(no))) {
+		errno = *no ? ENOSPC : EOPNOTSUPP;
+		return -1;
+	}
+	do
+		n = copy_file_range(from, NULL, to, NULL, 1 << 20, 0);
+	while (n > 0);
+	return n ? -1 : 0;
 }

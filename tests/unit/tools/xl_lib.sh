@@ -109,6 +109,14 @@ wait_for() {
 		sleep 0.05
 	done
 }
+# quiet_disks DIRECTORY: a host's there; nothing is on its way to any of its disks
+quiet_disks() {
+	for n in 0 1 2 3 4 5; do
+		mkdir -p "$1/sysblock/7:$n/queue"
+		echo 1 >"$1/sysblock/7:$n/queue/iostats"
+		echo "       0        0" >"$1/sysblock/7:$n/inflight"
+	done
+}
 snapshot() {
 	xenstore-ls / 2>/dev/null
 	xl info | grep -E 'free_pages'

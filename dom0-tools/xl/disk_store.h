@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where disks lie, and how one becomes two (docs/architecture.md, "Snapshots"). The only store so far: raw files, on a file system whose files can share
+ * blocks until one of them is written (XFS with reflink=1, Btrfs).
+ */
+#ifndef XL_DISK_STORE_H
+#define XL_DISK_STORE_H
+
+#include <stdbool.h>
+
+/*
+ * @to, which must not be there, becomes a file with what @from has, its owner and its mode. It shares blocks with @from; where that
+ * cannot be and @copy is set they are copied, but for holes. Nothing may write to @from. Something half made is
+ * removed. 0 or -errno: -EOPNOTSUPP: they cannot be shared; -EINTR: xl_interrupted.
+ */
+int disk_store_clone(const char *from, const char *to, bool copy);
+/* It, and its name, are on the disk. 0 or -errno. */
+int disk_store_sync(const char *path);
+
+#endif /* XL_DISK_STORE_H */
