@@ -1,45 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xl snapshot: what a guest and its disks are at one moment, while it runs (snapshot.h).
- * Owns that memory and disks are of the same moment, and that a snapshot that fails leaves the guest running and nothing else.
+ * xl snapshot: keeps what a guest and its disks are at one moment, while it runs (taking.h).
+ * Owns its options, and what is said of it.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "device.h"
-#include "disk_store.h"
-#include "migrate.h"
-#include "rounds.h"
-#include "saving.h"
-#include "snapshot.h"
-#include "suspend.h"
-
-/* Its memory is on its way to a file in this dom0: a few rounds bring what is left down to what it writes in a moment. */
-#define DOWNTIME 20
-#define ROUNDS 5
+#include "taking.h"
 
 struct options {
 	const char *guest, *name;
 	bool memory, disks, copy;
-};
-
-struct taking {
-	struct saving s;
-	struct dump d;
-	struct rounds rounds;
-	struct snapshots all;
-	struct snapshot snap;
-	const struct options *o;
-	int fd; /* of its memory's file */
-	char *part; /* what that is called at first */
-	int64_t still, stood; /* since when; ms */
 };
 
 static int parse_options(int argc, char **argv, struct options *o)
@@ -75,202 +49,14 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return 0;
 }
 
-/* --- what is to be in it ----------------------------------------------------------------------- */
-
-/* A disk that the guest can write to. */
-static int note_disk(struct taking *t, const struct xl_disk *d)
-{
-	char *real = realpath(d->target, NULL);
-	struct stat st;
-	int rc;
-
-	if (d->backend || d->script || d->format != IMAGE_RAW)
-		rc = xl_error("disk %s of '%s' is %s: only raw files can have snapshots yet "
-			      "(--memory leaves disks out)",
-			      d->vdev, t->s.guest,
-			      d->backend ? "a driver domain's" :
-			      d->script	 ? "a script's" :
-					   image_format_name(d->format));
-	else if (!real || stat(real, &st))
-		rc = xl_error("disk %s of '%s', %s: %s", d->vdev, t->s.guest, d->target,
-			      strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		rc = xl_error("disk %s of '%s', %s, is a device: only raw files can have snapshots "
-			      "yet (--memory leaves disks out)",
-			      d->vdev, t->s.guest, d->target);
-	else
-		rc = snapshot_add_disk(&t->all, &t->snap, d->vdev, real);
-	free(real);
-	return rc;
-}
-
-static int note_disks(struct taking *t)
-{
-	unsigned int n, i;
-	char **dev = st_list(t->s.xl, &n, XL_PRIVATE "/%u/device/vbd", t->s.domid), *spec;
-	char msg[300] = "";
-	struct xl_disk d;
-	int rc = 0;
-
-	for (i = 0; i < n && !rc; i++) {
-		spec = st_read(t->s.xl, XBT_NULL, XL_SPEC, t->s.domid, "vbd",
-			       (unsigned int)atoi(dev[i]));
-		if (!spec || disk_parse(spec, &d, msg, sizeof(msg))) {
-			rc = xl_error("disk %s of '%s': %s", dev[i], t->s.guest,
-				      spec ? msg : "it is not known what it was made from");
-		} else {
-			if (d.target && !d.readonly && !d.cdrom)
-				rc = note_disk(t, &d);
-			disk_free(&d);
-		}
-		free(spec);
-	}
-	free(dev);
-	return rc;
-}
-
-static int note(struct taking *t)
-{
-	struct xen_domctl_getdomaininfo info;
-
-	if (pv_domain_info(t->s.xl->pv, t->s.domid, &info))
-		return xl_error("'%s' has been destroyed", t->s.guest);
-	uuid_format(info.handle, t->snap.uuid);
-	t->snap.pages = t->s.pages;
-	return (t->o->disks && note_disks(t)) || snapshot_note(&t->snap, t->s.config);
-}
-
-/* --- while it runs ----------------------------------------------------------------------------- */
-
-/* What saving_*() and rounds_*() have returned. */
-static int stream_error(const struct taking *t, int rc)
-{
-	if (rc && *t->s.err.text)
-		return xl_error("snapshot '%s': %s", t->snap.name, t->s.err.text);
-	return rc;
-}
-
-static int begin_memory(struct taking *t)
-{
-	const struct rounds_limits limits = { .downtime = DOWNTIME, .most = ROUNDS };
-	int rc;
-
-	t->fd = open(t->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (t->fd < 0)
-		return xl_error("%s: %s", t->part, strerror(errno));
-	rc = saving_begin(&t->s, t->fd);
-	if (!rc)
-		rc = rounds_run(&t->rounds, &t->s, &t->d, &limits);
-	return stream_error(t, rc);
-}
-
-/* --- the moment -------------------------------------------------------------------------------- */
-
-static int clone_disks(struct taking *t)
-{
-	const struct snapshot_disk *d = t->snap.disk;
-	unsigned int i;
-	int rc;
-
-	for (i = 0; i < t->snap.nr_disks; i++, d++) {
-		rc = disk_store_clone(d->target, d->file, t->o->copy);
-		if (rc == -EOPNOTSUPP)
-			return xl_error(
-				"disk %s, %s: its file system cannot let two files share "
-				"blocks, as XFS can: --copy copies it, and '%s' stands still "
-				"for that; --memory leaves disks out",
-				d->vdev, d->target, t->s.guest);
-		if (rc)
-			return xl_error("disk %s, %s: %s", d->vdev, d->file,
-					rc == -EINTR ? "interrupted" : strerror(-rc));
-	}
-	return 0;
-}
-
-static int stand_still(struct taking *t)
-{
-	struct xen_domctl_getdomaininfo info;
-	struct saving *s = &t->s;
-	int rc;
-
-	t->still = xl_now();
-	if (s->suspended && suspend_guest(s->xl, s->domid, s->guest))
-		return -1;
-	rc = dump_pause(s->xl, &t->d);
-	if (rc)
-		return xl_error("cannot pause '%s': %s", s->guest, strerror(-rc));
-	if (saving_goes_on(s, &info) || (t->o->memory && (saving_state(s) || saving_same_map(s))) ||
-	    drain_disks(s->xl, s->domid, s->guest) || clone_disks(t))
-		return -1;
-	return t->o->memory ? stream_error(t, saving_rest(s, "Saving")) : 0;
-}
-
-/* Whatever became of the snapshot. */
-static int go_on(struct taking *t)
-{
-	int rc = t->s.suspended ? suspend_undo(t->s.xl, t->s.domid) : 0;
-
-	dump_end(t->s.xl, &t->d);
-	t->stood = t->still ? xl_now() - t->still : 0;
-	return rc ? xl_error("'%s' cannot go on: %s", t->s.guest, strerror(-rc)) : 0;
-}
-
-/* --- and behind it ----------------------------------------------------------------------------- */
-
-static int finish(struct taking *t)
-{
-	char *path = snapshot_path(&t->snap, "memory");
-	unsigned int i;
-	int rc = 0;
-
-	if (t->fd >= 0 && (fsync(t->fd) || rename(t->part, path)))
-		rc = xl_error("%s: %s", path, strerror(errno));
-	free(path);
-	for (i = 0; i < t->snap.nr_disks && !rc; i++) {
-		rc = disk_store_sync(t->snap.disk[i].file);
-		if (rc)
-			xl_error("%s: %s", t->snap.disk[i].file, strerror(-rc));
-	}
-	return rc ? -1 : snapshot_end(&t->all, &t->snap);
-}
-
-/* The guest's lock is held, and that of its snapshots. */
-static int take(struct taking *t)
-{
-	struct saving *s = &t->s;
-	char *path;
-	int rc = snapshot_begin(&t->all, &t->snap, t->o->name);
-
-	if (rc)
-		return rc;
-	path = snapshot_path(&t->snap, "memory");
-	/* First: whoever was killed over it before has left it as it was then, once this is through. */
-	rc = dump_begin(s->xl, s->domid, path, false, &t->d);
-	free(path);
-	if (rc) {
-		snapshot_remove(&t->all, &t->snap);
-		return xl_error("'%s' cannot be paused: %s", s->guest, strerror(-rc));
-	}
-	t->part = xl_sprintf("%s", t->d.part);
-	rc = (t->o->memory && (saving_check(s) || saving_map(s))) || saving_config(s, NULL) ||
-	     note(t) || (t->o->memory && begin_memory(t)) || stand_still(t);
-	if (go_on(t))
-		rc = -1;
-	if (!rc)
-		rc = finish(t);
-	if (rc)
-		snapshot_remove(&t->all, &t->snap);
-	return rc ? -1 : 0;
-}
-
 static void say(const struct taking *t)
 {
-	printf("%s: snapshot '%s':", t->s.guest, t->snap.name);
-	if (t->o->memory)
+	printf("%s: snapshot '%s':", t->guest, t->snap.name);
+	if (t->memory)
 		printf(" %llu MiB of memory%s",
-		       (unsigned long long)(t->s.pages * PV_PAGE_SIZE / PV_MIB),
-		       t->o->disks ? "," : ";");
-	if (t->o->disks)
+		       (unsigned long long)(t->snap.pages * PV_PAGE_SIZE / PV_MIB),
+		       t->disks ? "," : ";");
+	if (t->disks)
 		printf(" %u disk%s;", t->snap.nr_disks, t->snap.nr_disks == 1 ? "" : "s");
 	printf(" it stood still for %.2f s\n", (double)t->stood / 1000);
 }
@@ -279,28 +65,22 @@ static void say(const struct taking *t)
 static int snapshot(struct xl *xl, const struct options *o, uint32_t domid)
 {
 	struct taking *t = calloc(1, sizeof(*t));
-	char *name = domain_name(xl, domid);
 	int rc;
 
 	if (!t)
 		abort();
-	t->o = o;
-	t->s.xl = xl;
-	t->s.domid = domid;
-	t->s.guest = name ? name : o->guest;
-	t->fd = -1;
-	rc = snapshots_lock(&t->all, t->s.guest, true) || take(t);
+	t->memory = o->memory;
+	t->disks = o->disks;
+	t->copy = o->copy;
+	rc = taking_begin(t, xl, domid, o->guest, o->name);
+	if (!rc && snapshot_end(&t->all, &t->snap)) {
+		snapshot_remove(&t->all, &t->snap);
+		rc = -1;
+	}
 	if (!rc)
 		say(t);
-	if (t->fd >= 0)
-		close(t->fd);
-	rounds_free(&t->rounds);
-	saving_free(&t->s);
-	snapshot_free(&t->snap);
-	snapshots_unlock(&t->all);
-	free(t->part);
+	taking_end(t);
 	free(t);
-	free(name);
 	return rc;
 }
 

@@ -136,6 +136,11 @@ const struct command commands[] = {
 	  "Give a domain up, and let it go on from a snapshot",
 	  "-p                      Do not unpause domain after that.\n" },
 	{ "snapshot-delete", cmd_snapshot_delete, "<Domain> <Name>", "Delete a snapshot", NULL },
+	{ "clone", cmd_clone, "[options] <Domain> <NewName>",
+	  "Make another domain that goes on as this one does",
+	  "-p                      Do not unpause the new domain.\n"
+	  "--snapshot=NAME         Of what the domain was in that snapshot.\n"
+	  "--copy                  Copy disks whose file system cannot share blocks.\n" },
 	{ "migrate", cmd_migrate, "[options] <Domain> <Host>", "Migrate a domain to another host",
 	  migrate_options },
 	{ "migrate-receive", cmd_migrate_receive, "[-e] [-p] | --ask=UUID",

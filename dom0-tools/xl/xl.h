@@ -437,6 +437,7 @@ int cmd_config_update(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
+int cmd_clone(int argc, char **argv);
 int cmd_snapshot_list(int argc, char **argv);
 int cmd_snapshot_revert(int argc, char **argv);
 int cmd_snapshot_delete(int argc, char **argv);
