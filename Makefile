@@ -170,8 +170,8 @@ config:
 hypervisor: headers config $(libfdt)/libfdt.h
 	@$(MAKE) -C $(top)/hypervisor O=$(BUILD)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) $(common)
 
-tools: headers $(libfdt)/libfdt.h
-	@$(MAKE) -C $(top)/dom0-tools O=$(BUILD)/dom0-tools CROSS_COMPILE=$(CROSS_COMPILE) $(common) \
+tools: headers $(libfdt)/libfdt.h $(programs)/.stamp
+	@$(MAKE) -C $(top)/dom0-tools O=$(BUILD)/dom0-tools CROSS_COMPILE=$(CROSS_COMPILE) $(common) ZSTD=$(programs) \
 		DESTDIR=$(tools_root) all install
 
 $(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
@@ -221,7 +221,7 @@ on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(if $(GUEST),$(guest_tree)) $
 
 ## deb		Debian packages of tools and hypervisor, in build/deb/ (DEB_VERSION=; docs/debian.md)
 .PHONY: deb
-deb: headers config kernel $(libfdt)/libfdt.h
+deb: headers config kernel $(libfdt)/libfdt.h $(programs)/.stamp
 	@$(top)/scripts/make-deb $(BUILD) $(BUILD)/deb
 
 # Made anew each time: the guests of the last run have written to it.

@@ -25,7 +25,7 @@ struct options {
 	const char *command, *config, *guest, *host;
 	uint32_t flags; /* MIGRATE_* */
 	struct rounds_limits limits;
-	bool recover, force, limited;
+	bool recover, force, limited, packed;
 };
 
 struct moving {
@@ -78,7 +78,8 @@ static bool parse_limit(int c, const char *arg, struct options *o)
 		return parse_bandwidth(arg, &o->limits.bandwidth);
 	if (c == 'D')
 		return parse_downtime(arg, &o->limits.downtime);
-	o->limits.cold = true;
+	o->limits.cold |= c == 'O';
+	o->packed |= c == 'Z';
 	return true;
 }
 
@@ -88,6 +89,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "max-bandwidth", required_argument, NULL, 'B' },
 		{ "downtime", required_argument, NULL, 'D' },
 		{ "cold", no_argument, NULL, 'O' },
+		{ "compress", no_argument, NULL, 'Z' },
 		{ "recover", no_argument, NULL, 'R' },
 		{ "force", no_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },
@@ -114,6 +116,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'B':
 		case 'D':
 		case 'O':
+		case 'Z':
 			if (!parse_limit(c, optarg, o))
 				return EXIT_USAGE + 1;
 			break;
@@ -132,8 +135,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if (n != 2 && !(n == 1 && o->force))
 		return command_usage("migrate", false) + 1;
 	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags || o->limited))) {
-		xl_error("--force goes with --recover, and -C, -e, -p, --cold, --downtime and "
-			 "--max-bandwidth do not");
+		xl_error("--force goes with --recover, and -C, -e, -p, --cold, --compress, "
+			 "--downtime and --max-bandwidth do not");
 		return EXIT_USAGE + 1;
 	}
 	o->guest = argv[optind];
@@ -143,8 +146,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 /* --- up to PREPARED: the guest runs ----------------------------------------------------------- */
 
-/* HELLO of the target. */
-static int greet(struct migrate_peer *p, char boot[40])
+/* HELLO of the target: this start of that machine, and the minor version of streams that it reads. */
+static int greet(struct migrate_peer *p, char boot[40], unsigned int *minor)
 {
 	struct migrate_message m;
 	struct migrate_target t;
@@ -160,6 +163,8 @@ static int greet(struct migrate_peer *p, char boot[40])
 		return xl_error("%s: it reads saved guests up to version %u, this is %u", p->who,
 				t.stream_major, PV_STREAM_MAJOR);
 	memcpy(boot, t.boot, sizeof(t.boot));
+	/* Whoever reads newer ones reads all that are older. */
+	*minor = t.stream_major > PV_STREAM_MAJOR ? UINT16_MAX : t.stream_minor;
 	return 0;
 }
 
@@ -195,11 +200,16 @@ static int stream_error(struct moving *m, int rc)
 
 static int prepare(struct moving *m)
 {
+	unsigned int minor;
 	char here[40];
 	int rc;
 
-	if (greet(&m->peer, m->boot) || migrate_boot(here))
+	if (greet(&m->peer, m->boot, &minor) || migrate_boot(here))
 		return -1;
+	if (m->s.packed && minor < PV_STREAM_MINOR_PACKED)
+		return xl_error("%s: it is an older version, and does not know what --compress "
+				"sends",
+				m->peer.who);
 	if (!strcmp(here, m->boot))
 		return xl_error("%s is this machine: a guest cannot be moved to where it is",
 				m->peer.who);
@@ -383,6 +393,7 @@ static int move(struct xl *xl, const struct options *o)
 	m->s.xl = xl;
 	m->flags = o->flags;
 	m->limits = o->limits;
+	m->s.packed = o->packed;
 	m->command = o->command;
 	lock = domain_lock(xl, o->guest, "move", &m->s.domid);
 	name = lock < 0 ? NULL : domain_name(xl, m->s.domid);
@@ -431,10 +442,11 @@ static enum verdict ask(struct migrate_peer *p, const struct given *g)
 {
 	struct migrate_question q;
 	struct migrate_message m;
+	unsigned int minor;
 	char boot[40];
 	int rc;
 
-	if (greet(p, boot))
+	if (greet(p, boot, &minor))
 		return UNKNOWN;
 	memcpy(q.uuid, g->handle, sizeof(q.uuid));
 	memcpy(q.attempt, g->attempt, sizeof(q.attempt));

@@ -33,7 +33,7 @@ struct pass {
 	bool last; /* nothing changes any more, and nobody holds anything up */
 	int64_t began;
 	uint64_t bytes; /* of the stream at its beginning */
-	uint64_t pages; /* that were sent */
+	uint64_t pages, data; /* that were sent; and were no zeros */
 	struct progress progress;
 };
 
@@ -148,7 +148,7 @@ static void pace(struct rounds *r, const struct pass *p)
 
 static int send(struct rounds *r, struct sending *t, struct pass *p)
 {
-	unsigned int n = t->b.n;
+	unsigned int n = t->b.n, i;
 	int rc = n ? saving_read(r->s, &t->b) : 0;
 
 	if (!rc)
@@ -156,6 +156,8 @@ static int send(struct rounds *r, struct sending *t, struct pass *p)
 	if (!rc && t->b.n)
 		rc = saving_put(r->s, &t->b);
 	p->pages += t->b.n;
+	for (i = 0; i < t->b.n; i++)
+		p->data += t->b.kind[i] == PV_PAGE_DATA;
 	t->b.n = 0;
 	progress_add(&p->progress, n * PV_PAGE_SIZE);
 	if (!rc)
@@ -188,7 +190,7 @@ static int send_word(struct rounds *r, struct sending *t, struct pass *p, uint64
 /* What was sent lately counts for more than what was sent before. */
 static void learn(struct rounds *r, const struct pass *p)
 {
-	r->bytes = r->bytes / 2 + (double)(r->s->out.bytes - p->bytes);
+	r->data = r->data / 2 + (double)p->data;
 	r->ms = r->ms / 2 + (double)(xl_now() - p->began);
 	r->like /= 2;
 	r->looked /= 2;
@@ -247,8 +249,7 @@ static int look(struct rounds *r, struct told *t)
 	pages = (double)t->written +
 		(double)t->maybe * (r->looked > 0 ? 1 - r->like / r->looked : 1);
 	/* The log is asked once more, and it takes as long. */
-	t->ms = (double)(xl_now() - began) +
-		(r->bytes > 0 ? pages * (PV_PAGE_SIZE + 8) * r->ms / r->bytes : 0);
+	t->ms = (double)(xl_now() - began) + (r->data > 0 ? pages * r->ms / r->data : 0);
 	return 0;
 }
 

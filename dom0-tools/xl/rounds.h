@@ -30,7 +30,7 @@ struct rounds {
 	uint64_t *sum; /* of each page as it was sent, in the order of s->run; 0: not known. NULL: nobody has asked for them yet */
 	double like,
 		looked; /* of the pages that may have been written so many were not, lately, of so many */
-	double bytes, ms; /* that were sent lately, in so much time */
+	double data, ms; /* pages that were no zeros were sent lately, in so much time */
 	unsigned int nr; /* rounds so far */
 	unsigned int slow; /* per cent that are taken from it; and */
 	unsigned int slow_rounds; /* how many it has not got ahead of */

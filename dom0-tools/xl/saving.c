@@ -162,8 +162,10 @@ int saving_begin(struct saving *s, int fd)
 	if (n < 0)
 		return n;
 	memcpy(&s->timebase, host + offsetof(struct pv_stream_host, timebase), sizeof(s->timebase));
-	rc = pv_stream_begin(&s->out, fd, s->suspended ? PV_STREAM_SUSPENDED : 0, version >> 16,
-			     version & 0xffff, &s->err);
+	rc = pv_stream_begin(&s->out, fd,
+			     (s->suspended ? PV_STREAM_SUSPENDED : 0) |
+				     (s->packed ? PV_STREAM_PACKED : 0),
+			     version >> 16, version & 0xffff, &s->err);
 	s->out.patience = s->patience;
 	s->out.stop = &xl_interrupted;
 	if (!rc)
@@ -211,6 +213,7 @@ int saving_write(struct saving *s, int fd)
 
 void saving_free(struct saving *s)
 {
+	pv_stream_finish(&s->out);
 	free(s->config);
 	free(s->state);
 	free(s->store);

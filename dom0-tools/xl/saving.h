@@ -13,6 +13,7 @@ struct saving {
 	const char *guest, *file; /* as they were given */
 	uint32_t domid;
 	bool suspended; /* by itself (suspend.h); else it is whole */
+	bool packed; /* the caller's: its pages are packed, where that is shorter */
 	struct pv_stream_out out;
 	int patience; /* ms that whoever reads it may take nothing, if its descriptor does not block; 0: as long as it likes */
 	struct pv_err err;

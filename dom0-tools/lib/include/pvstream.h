@@ -21,7 +21,8 @@
 struct pv_err;
 
 #define PV_STREAM_MAJOR 1
-#define PV_STREAM_MINOR 0
+#define PV_STREAM_MINOR 1
+#define PV_STREAM_MINOR_PACKED 1 /* from this one on PV_STREAM_PACKED is known */
 
 /* Types of records. Xen's numbers where the meaning is Xen's. */
 enum pv_record_type {
@@ -34,6 +35,7 @@ enum pv_record_type {
 	PV_REC_CONFIG = 0x101,
 	PV_REC_MEMORY_MAP = 0x102,
 	PV_REC_STORE = 0x103,
+	PV_REC_PAGE_PACKED = 0x106,
 };
 #define PV_REC_OPTIONAL 0x80000000u /* whoever does not know it goes on without it */
 
@@ -60,6 +62,8 @@ struct pv_stream_image_header {
  * devices as new ones.
  */
 #define PV_STREAM_SUSPENDED 1u
+/* There may be PAGE_PACKED: a PAGE_DATA's body as one zstd frame that says how long that is. A reader gets it as a PAGE_DATA. */
+#define PV_STREAM_PACKED 2u
 
 struct pv_stream_domain_header {
 	uint32_t type; /* PV_STREAM_DOMAIN */
@@ -97,6 +101,7 @@ struct pv_stream_pages {
 	uint32_t count, reserved;
 };
 #define PV_STREAM_KIND 60
+#define PV_STREAM_PAGES_MAX (sizeof(struct pv_stream_pages) + PV_STREAM_BATCH * (8 + 4096))
 enum { PV_STREAM_DATA, PV_STREAM_ZERO, PV_STREAM_HOLE };
 
 /* HVM_PARAMS is an array of them, ascending by index. */
@@ -127,13 +132,17 @@ struct pv_stream_out {
 	int fd;
 	uint64_t key, bytes; /* so many have been written */
 	struct pv_stream_end end;
+	void *packer; /* with PV_STREAM_PACKED */
 	/* The caller's, from pv_stream_begin() on: */
 	int patience; /* ms for which a descriptor that does not block may take nothing; 0: as long as it likes */
 	volatile int *
 		stop; /* once it is set no more is written, and the signal that did so ends a wait: -EINTR; or NULL */
 };
 
-/* The two headers. @fd stays the caller's; it blocks, or @o->patience is set. @options: PV_STREAM_SUSPENDED or 0. */
+/*
+ * The two headers. @fd stays the caller's; it blocks, or @o->patience is set. @options: PV_STREAM_*. After an error, too, pv_stream_finish() is
+ * due.
+ */
 int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t options, uint32_t hv_major,
 		    uint32_t hv_minor, struct pv_err *err);
 /* Would pv_stream_next() take a record of this length and content? Not for PAGE_DATA and END. 0 or negative, with a message in @err. */
@@ -145,6 +154,8 @@ int pv_stream_put(struct pv_stream_out *o, uint32_t type, const struct iovec *pi
 int pv_stream_put_pages(struct pv_stream_out *o, const uint64_t *gfns, const uint8_t *kind,
 			unsigned int n, const void *pages, struct pv_err *err);
 int pv_stream_put_end(struct pv_stream_out *o, struct pv_err *err);
+/* Gives back what @o has of memory; also one of zeroes. */
+void pv_stream_finish(struct pv_stream_out *o);
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -161,6 +172,8 @@ struct pv_stream_in {
 	int phase; /* what may come */
 	uint8_t *body;
 	size_t room;
+	void *unpacker; /* with PV_STREAM_PACKED: */
+	uint8_t *unpacked; /* PV_STREAM_PAGES_MAX bytes */
 	struct pv_stream_run *run; /* of MEMORY_MAP, once it was there */
 	unsigned int nr_runs;
 	uint64_t ram; /* pages in it */
@@ -179,6 +192,20 @@ int pv_stream_at_end(struct pv_stream_in *i, struct pv_err *err);
 void pv_stream_close(struct pv_stream_in *i);
 /* What a record is called in messages. */
 const char *pv_stream_name(uint32_t type);
+
+/* --- stream_pack.c: pages as zstd frames ------------------------------------------------------ */
+
+/* NULL: no memory. For pv_stream_finish() and pv_stream_close(), which know what to do with NULL. */
+void *pv_pack_begin(void);
+void pv_pack_end(void *packer);
+void *pv_unpack_begin(void);
+void pv_unpack_end(void *unpacker);
+/* So much room @to needs for @n bytes. */
+size_t pv_pack_bound(size_t n);
+/* How long it has become; 0: not shorter, or it could not be: @to is nothing then. */
+size_t pv_pack(void *packer, const void *from, size_t n, void *to, size_t room);
+/* Exactly one frame, of at most @room bytes. How many; 0: it is none, or longer, or damaged. */
+size_t pv_unpack(void *unpacker, const void *from, size_t n, void *to, size_t room);
 
 /* --- stream_body.c: what is in a record that was handed out ---------------------------------- */
 

@@ -24,7 +24,8 @@ static const uint32_t types[] = { PV_REC_HOST,
 				  PV_REC_STORE,
 				  PV_REC_END,
 				  PV_REC_OPTIONAL | 3,
-				  77 };
+				  77,
+				  PV_REC_PAGE_PACKED };
 
 static bool mapped(const struct pv_stream_in *in, uint64_t gfn)
 {
@@ -61,7 +62,8 @@ static void look_at(const struct pv_stream_in *in, const struct pv_record *r)
 	struct pv_node n;
 	uint32_t at = 0;
 
-	assert(in->room <= PV_STREAM_MAX && r->length <= in->room);
+	assert(in->room <= PV_STREAM_MAX);
+	assert(r->length <= (r->body == in->unpacked ? PV_STREAM_PAGES_MAX : in->room));
 	switch (r->type) {
 	case PV_REC_HOST:
 		assert(h->timebase && sizeof(*h) + h->isa_length == r->length);
@@ -90,7 +92,7 @@ static void make(int fd, const uint8_t *data, size_t size)
 	struct pv_stream_out o;
 	uint32_t type, length;
 
-	assert(!pv_stream_begin(&o, fd, 0, 0, 0, NULL));
+	assert(!pv_stream_begin(&o, fd, PV_STREAM_PACKED, 0, 0, NULL));
 	while (size >= 4) {
 		type = types[data[0] % pv_container_size(types)];
 		/* Zeros behind what there is: a page's worth can be had of a few bytes. */
@@ -113,6 +115,7 @@ static void make(int fd, const uint8_t *data, size_t size)
 		data += 4 + n;
 		size -= 4 + n;
 	}
+	pv_stream_finish(&o);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -61,6 +61,17 @@ back_again s
 FAKE_WRITES=400m,400M,400M,400m,30M says 0 "s: runs on there" xl migrate --max-bandwidth=8 --downtime=100 -s "$link" s there
 back_again s
 
+# --- less is sent ---
+
+# sent: the bytes of the last one's stream, in tenths of a MiB
+sent() { sed -n 's/.* \([0-9]*\)\.\([0-9]\) MiB sent.*/\1\2/p' output; }
+says 0 "s: runs on there" xl migrate -s "$link" s there
+plain=$(sent)
+back_again s
+FAKE_WRITES=300,20 says 0 "s: runs on there" xl migrate --compress -s "$link" s there
+check "packed it is a tenth, if that" [ "$(sent)" -lt $((plain / 10)) ]
+back_again s
+
 # --- no rounds ---
 
 FAKE_WRITES=500 says 0 "sent in 1 round," xl migrate --cold -s "$link" s there
@@ -151,6 +162,7 @@ says 2 "'0' is not" xl migrate --downtime=0 s there
 says 2 "'600001' is not" xl migrate --downtime=600001 s there
 says 2 "--force goes with --recover" xl migrate --recover --downtime=7 s there
 says 2 "--force goes with --recover" xl migrate --recover --cold s there
+says 2 "--force goes with --recover" xl migrate --recover --compress s there
 check "no sanitizer complained there" sane2
 
 end_of_cases
