@@ -75,7 +75,7 @@ struct domain {
 	struct spinlock page_lock;
 	struct list_head page_list;
 	struct list_head dead_pages; /* of a dying domain: given up, but still mapped by others */
-	u64 tot_pages; /* owned frames, until their last reference is dropped */
+	u64 tot_pages; /* owned frames, until their last reference is dropped; without shared_pages */
 	u64 owned_pages; /* on page_list; tot_pages also counts those about to come */
 	u64 max_pages;
 	u64 claimed_pages; /* XENMEM_claim_pages; under the heap lock */
@@ -88,6 +88,22 @@ struct domain {
 		u64 left; /* pages that did not go back, from the first */
 	} extent;
 	unsigned int memory_ops; /* under way on its behalf: memory_op_begin() */
+
+	/* What of its RAM is an image's: image.h */
+	struct image *image; /* NULL: nothing is. Changes under the lock of all images */
+	struct list_head image_peer; /* on image->domains */
+	struct domain *
+		forking; /* another that is becoming its copy, for which it is paused; under that lock */
+	u64 shared_pages; /* frames of RAM that are; under page_lock */
+	u64 shared_tables; /* pages that tables will take when it writes to all of them; under the p2m lock */
+	u64 reserved_pages; /* for both: under the heap lock */
+	struct fork *
+		fork; /* it is becoming another's copy, or has not become it: core/image.c. Never unpaused then */
+	struct domain
+		*heir; /* of a dying one: who gets back what nobody else shares any more; held */
+	u8 image_busy; /* somebody is in a step of it, or reads what is shared; nobody waits for that */
+	bool giving_back; /* under image_busy: it gets its image's pages, and is at: */
+	gfn_t give_at;
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;

@@ -7,6 +7,7 @@
 #include <console.h>
 #include <event.h>
 #include <hypercall.h>
+#include <image.h>
 #include <lib.h>
 #include <sched.h>
 
@@ -277,6 +278,12 @@ static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
 		hfence_gvma_current_page(gpa);
 		return true;
 	}
+	/*
+	 * A store to an image's page, or a load whose walk had to write to a table there and would fault for ever. Other loads fault there seldom: by an
+	 * absence that was remembered.
+	 */
+	if (READ_ONCE(v->domain->image) && !image_unshare(v->domain, gpa >> PAGE_SHIFT))
+		return true;
 	if (!p2m_allows(v->domain, gpa >> PAGE_SHIFT, access))
 		return false;
 	hfence_gvma_current();
