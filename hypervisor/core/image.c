@@ -299,7 +299,8 @@ static int give_back(struct domain *d)
 {
 	int rc;
 
-	if (!memory_op_begin(d))
+	/* A fork that is not whole, and whose parent has gone, is good for nothing any more. */
+	if (READ_ONCE(d->fork) || !memory_op_begin(d))
 		return 0; /* it ends itself */
 	if (get_busy(d)) {
 		rc = give_back_step(d);
