@@ -150,6 +150,17 @@ static struct fork *fork_of(const struct domain *d)
 	return d->forking->fork;
 }
 
+/* From one list to another. Pages that came in one extent follow each other there as well: they go at once. */
+static void move_pages(struct page *pg, unsigned int n, struct list_head *to)
+{
+	for (unsigned int i = 0, end; i < n; i = end) {
+		end = i + 1;
+		while (end < n && pg[end - 1].list.next == &pg[end].list)
+			end++;
+		list_move_run(&pg[i].list, &pg[end - 1].list, to);
+	}
+}
+
 bool image_take(struct domain *d, struct page *pg, unsigned int n)
 {
 	struct fork *f = fork_of(d);
@@ -163,9 +174,8 @@ bool image_take(struct domain *d, struct page *pg, unsigned int n)
 		    !pg[i].alloc_ref)
 			return false;
 	}
+	move_pages(pg, n, &img->pages);
 	for (unsigned int i = 0; i < n; i++) {
-		list_del(&pg[i].list);
-		list_add_tail(&pg[i].list, &img->pages);
 		pg[i].written = 0;
 		pg[i].image = img;
 		pg[i].state = PAGE_SHARED;
@@ -199,7 +209,7 @@ bool image_give(struct domain *d, struct page *pg, unsigned int n)
 {
 	struct image *img = pg->image;
 
-	if (img->heir != d || d->dying)
+	if (img->heir != d)
 		return false;
 	for (unsigned int i = 0; i < n; i++)
 		list_del(&pg[i].list);
@@ -207,7 +217,7 @@ bool image_give(struct domain *d, struct page *pg, unsigned int n)
 	d->shared_pages -= n;
 	d->tot_pages += n;
 	page_make_owned(d, pg, n);
-	heap_unreserve(d, n);
+	d->given += n;
 	return true;
 }
 
@@ -221,7 +231,7 @@ bool image_give_table(struct domain *d, struct page *pg)
 	img->nr_tables--;
 	pg->image = NULL;
 	d->shared_tables--;
-	heap_unreserve(d, 1);
+	d->given++;
 	return true;
 }
 
@@ -229,13 +239,16 @@ bool image_give_table(struct domain *d, struct page *pg)
 static bool free_some(struct image *img)
 {
 	for (unsigned int n = 0; n < FREE_BATCH; n++) {
-		struct list_head *from = list_empty(&img->pages) ? &img->tables : &img->pages;
+		bool table = list_empty(&img->pages);
+		struct list_head *from = table ? &img->tables : &img->pages;
 		struct page *pg;
 
 		if (list_empty(from))
 			return false;
 		pg = list_first(from, struct page, list);
 		list_del(&pg->list);
+		img->nr_pages -= !table;
+		img->nr_tables -= table;
 		free_pages(pg, 0);
 	}
 	return true;
@@ -283,7 +296,9 @@ static int give_back_step(struct domain *d)
 	}
 	if (d->give_at <= p2m_max_gfn(d)) {
 		spin_lock(&d->page_lock);
+		d->given = 0;
 		d->give_at += p2m_take_back(d, d->give_at);
+		heap_unreserve(d, d->given);
 		spin_unlock(&d->page_lock);
 		/* A hart may still know the way to a table that d has had copied. */
 		if (d->give_at > p2m_max_gfn(d))
@@ -431,7 +446,7 @@ static bool may_fork(struct domain *p, struct domain *d)
 {
 	return p != d && !p->is_privileged && !d->is_privileged && !p->fork && !d->fork &&
 	       !d->has_run && READ_ONCE(d->controller_pauses) && !d->tot_pages && !d->image &&
-	       !d->extent.pages && d->max_pages >= p->tot_pages + p->shared_pages;
+	       !d->extent.pages;
 }
 
 /* Both are busy with us. */
@@ -459,6 +474,10 @@ static int fork_begin(struct domain *p, struct domain *d)
 		xfree(f);
 		return rc;
 	}
+	/* The copy may have what the parent may, as in Xen. */
+	spin_lock(&d->page_lock);
+	d->max_pages = max(d->max_pages, READ_ONCE(p->max_pages));
+	spin_unlock(&d->page_lock);
 	domain_hold(p);
 	domain_pause(p);
 	return -ERESTART;
@@ -650,7 +669,7 @@ static int fork_once(struct domain *p, struct domain *d)
 		if (memory_op_begin(d)) {
 			rc = -ERESTART;
 			if (get_busy(d)) {
-				if (p != d && get_busy(p)) {
+				if (get_busy(p)) {
 					rc = fork_step(p, d);
 					put_busy(p);
 				}

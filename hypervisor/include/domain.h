@@ -104,6 +104,7 @@ struct domain {
 	u8 image_busy; /* somebody is in a step of it, or reads what is shared; nobody waits for that */
 	bool giving_back; /* under image_busy: it gets its image's pages, and is at: */
 	gfn_t give_at;
+	u64 given; /* pages and tables in this step, under page_lock */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;

@@ -284,7 +284,7 @@ static u64 take_region(struct domain *d, gfn_t gfn)
 	if (p2m_is_shared(*pte)) {
 		if (image_give(d, mfn_to_page_of_ram(pte_mfn(*pte, 0, 0)), LARGE_FRAMES)) {
 			d->shared_tables--;
-			heap_unreserve(d, 1);
+			d->given++;
 			make_own(pte);
 		}
 		return LOG_FRAMES;
