@@ -20,10 +20,13 @@ static void dump_domain(struct domain *d, unsigned int *lines)
 	unsigned int i;
 
 	(void)lines; /* as many as the control domain has made vCPUs */
-	printk("d%u: refs %u, pages %lu and %lu shared of %lu, ports %d, maps %d, paused %u%s%s%s\n",
-	       d->id, d->refs, d->tot_pages, d->shared_pages, d->max_pages, evtchn_count(d),
-	       grant_count_maps(d), d->pause_count, d->is_shut_down ? ", shut down" : "",
-	       d->dying ? ", dying" : "", d->is_privileged ? ", privileged" : "");
+	printk("d%u: refs %u, pages %lu of %lu, ports %d, maps %d, paused %u%s%s%s\n", d->id,
+	       d->refs, d->tot_pages, d->max_pages, evtchn_count(d), grant_count_maps(d),
+	       d->pause_count, d->is_shut_down ? ", shut down" : "", d->dying ? ", dying" : "",
+	       d->is_privileged ? ", privileged" : "");
+	if (d->shared_pages)
+		printk("  and %lu pages of images; %lu are kept for what it writes\n",
+		       d->shared_pages, d->reserved_pages);
 	domain_for_each_vcpu(d, v, i)
 		printk("  v%u: flags %lx, paused %u, hart %u%s, upcall %d, ran %lu ms\n", v->id,
 		       v->pause_flags, v->pause_count, v->hart, v->running ? " (running)" : "",
