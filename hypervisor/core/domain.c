@@ -446,6 +446,25 @@ int domain_controller_pause(struct domain *d)
 	return 0;
 }
 
+void domain_wait_for_memory(struct domain *d)
+{
+	bool first;
+
+	spin_lock(&d->lock);
+	first = !d->short_of_memory && !d->dying && d->controller_pauses < MAX_CONTROLLER_PAUSES;
+	if (first) {
+		d->short_of_memory = true;
+		d->controller_pauses++;
+		pause_add(d);
+	}
+	spin_unlock(&d->lock);
+	if (!first)
+		return;
+	pr_warn("d%u waits for memory\n", d->id);
+	sleep_all(d);
+	send_guest_global_virq(dom0, VIRQ_ENOMEM);
+}
+
 int domain_controller_unpause(struct domain *d)
 {
 	bool paused, wake = false;
@@ -465,6 +484,9 @@ int domain_controller_unpause(struct domain *d)
 			domain_state_starts(d);
 	}
 	if (paused) {
+		/* The last one, whose ever it was */
+		if (d->controller_pauses == 1)
+			d->short_of_memory = false;
 		d->controller_pauses--;
 		wake = !pause_sub(d);
 	}

@@ -256,7 +256,7 @@ struct page *alloc_reserved(struct domain *d)
 {
 	bool dirty;
 
-	return take(&d->reserved_pages, 0, &dirty);
+	return take(d ? &d->reserved_pages : NULL, 0, &dirty);
 }
 
 struct page *alloc_pages(unsigned int order)

@@ -17,6 +17,11 @@
 #define FREE_BATCH 128
 #define COPY_BATCH 4
 #define GET_TRIES 4
+/*
+ * What is kept for one for which nothing else is: for accesses by others, or in the middle of a hypercall, that cannot wait. A guest's own
+ * store waits for memory instead.
+ */
+#define FLOOR_PAGES 32
 
 static struct spinlock image_lock = SPINLOCK_INIT(LOCK_IMAGE);
 
@@ -44,10 +49,28 @@ static void put_busy(struct domain *d)
 
 /* ---- pages of a domain's own ---- */
 
+static int reserve(struct domain *d, u64 pages)
+{
+	return d->overcommits ? 0 : heap_reserve(d, pages);
+}
+
+static void unreserve(struct domain *d, u64 pages)
+{
+	if (!d->overcommits)
+		heap_unreserve(d, pages);
+}
+
+static struct page *page_for(struct domain *d)
+{
+	struct page *pg = d->overcommits ? alloc_reserved(NULL) : NULL;
+
+	return pg || (d->overcommits && d->at_fault) ? pg : alloc_reserved(d);
+}
+
 struct page *image_copy(struct domain *d, const struct page *shared)
 {
 	/* Its pages may all have been released already: nobody would release this one. */
-	struct page *pg = d->dying ? NULL : alloc_reserved(d);
+	struct page *pg = d->dying ? NULL : page_for(d);
 
 	if (!pg)
 		return NULL;
@@ -60,7 +83,7 @@ struct page *image_copy(struct domain *d, const struct page *shared)
 
 struct page *image_table(struct domain *d)
 {
-	struct page *pg = alloc_reserved(d);
+	struct page *pg = page_for(d);
 
 	/* In this order, so that what is reserved is never too little. */
 	if (pg)
@@ -81,6 +104,24 @@ int image_unshare(struct domain *d, gfn_t gfn)
 	rc = image_unshare_locked(d, gfn);
 	spin_unlock(&d->page_lock);
 	return rc;
+}
+
+int image_fault(struct domain *d, gfn_t gfn)
+{
+	int rc;
+
+	spin_lock(&d->page_lock);
+	d->at_fault = true;
+	rc = image_unshare_locked(d, gfn);
+	d->at_fault = false;
+	/* What could not wait has used some. */
+	if (unlikely(d->overcommits && READ_ONCE(d->reserved_pages) < FLOOR_PAGES))
+		heap_reserve(d, FLOOR_PAGES - d->reserved_pages);
+	spin_unlock(&d->page_lock);
+	if (rc != -ENOMEM)
+		return rc;
+	domain_wait_for_memory(d);
+	return 0;
 }
 
 struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
@@ -108,7 +149,7 @@ bool image_unmapped(struct domain *d, struct page *pg)
 	spin_lock(&d->page_lock);
 	d->shared_pages--;
 	spin_unlock(&d->page_lock);
-	heap_unreserve(d, 1);
+	unreserve(d, 1);
 	return true;
 }
 
@@ -298,7 +339,7 @@ static int give_back_step(struct domain *d)
 		spin_lock(&d->page_lock);
 		d->given = 0;
 		d->give_at += p2m_take_back(d, d->give_at);
-		heap_unreserve(d, d->given);
+		unreserve(d, d->given);
 		spin_unlock(&d->page_lock);
 		/* A hart may still know the way to a table that d has had copied. */
 		if (d->give_at > p2m_max_gfn(d))
@@ -306,6 +347,12 @@ static int give_back_step(struct domain *d)
 	} else if (!free_some(d->image)) {
 		leave_empty(d);
 		d->giving_back = d->image && d->image->heir == d;
+		if (!d->image && d->overcommits) {
+			spin_lock(&d->page_lock);
+			heap_unreserve(d, ~0ULL);
+			d->overcommits = false;
+			spin_unlock(&d->page_lock);
+		}
 	}
 	return -ERESTART;
 }
@@ -450,7 +497,7 @@ static bool may_fork(struct domain *p, struct domain *d)
 }
 
 /* Both are busy with us. */
-static int fork_begin(struct domain *p, struct domain *d)
+static int fork_begin(struct domain *p, struct domain *d, bool overcommit)
 {
 	struct fork *f;
 	int rc;
@@ -468,12 +515,16 @@ static int fork_begin(struct domain *p, struct domain *d)
 		return -ENOMEM;
 	}
 	f->parent = p;
-	rc = join_image(p, d, f);
+	rc = overcommit ? heap_reserve(d, FLOOR_PAGES) : 0;
+	if (!rc)
+		rc = join_image(p, d, f);
 	if (rc) {
+		heap_unreserve(d, ~0ULL);
 		xfree(f->image);
 		xfree(f);
 		return rc;
 	}
+	d->overcommits = overcommit;
 	/* The copy may have what the parent may, as in Xen. */
 	spin_lock(&d->page_lock);
 	d->max_pages = max(d->max_pages, READ_ONCE(p->max_pages));
@@ -558,9 +609,9 @@ static int give_child(struct domain *d, struct fork *f, const struct p2m_shared 
 	int rc = 0;
 
 	if (need > reserved)
-		rc = heap_reserve(d, need - reserved);
+		rc = reserve(d, need - reserved);
 	else
-		heap_unreserve(d, reserved - need);
+		unreserve(d, reserved - need);
 	if (!rc && s->entry)
 		return adopt(d, f->at, s);
 	if (s->entry)
@@ -579,18 +630,18 @@ static int share(struct domain *p, struct domain *d, struct fork *f)
 	f->budget = min(own, LOG_FRAMES);
 	own = f->budget + 1;
 	all = min(all, LOG_FRAMES) + 1;
-	rc = heap_reserve(p, own);
+	rc = reserve(p, own);
 	if (rc)
 		return rc;
-	rc = heap_reserve(d, all);
+	rc = reserve(d, all);
 	if (rc) {
-		heap_unreserve(p, own);
+		unreserve(p, own);
 		return rc;
 	}
 	spin_lock(&p->page_lock);
 	looked = p2m_share(p, f->at, &s);
 	spin_unlock(&p->page_lock);
-	heap_unreserve(p, own - (s.taken + s.taken_tables));
+	unreserve(p, own - (s.taken + s.taken_tables));
 	rc = give_child(d, f, &s, all);
 	if (looked < 0 || rc)
 		return rc ? rc : (int)looked;
@@ -642,13 +693,13 @@ static int copy_held(struct domain *p, struct domain *d, struct fork *f)
 }
 
 /* Both are busy with us, and live. -ERESTART: there is more. */
-static int fork_step(struct domain *p, struct domain *d)
+static int fork_step(struct domain *p, struct domain *d, bool overcommit)
 {
 	struct fork *f = d->fork;
 	int rc;
 
 	if (!f)
-		return fork_begin(p, d);
+		return fork_begin(p, d, overcommit);
 	if (f->parent != p)
 		return -EINVAL;
 	rc = copy_held(p, d, f);
@@ -661,7 +712,7 @@ static int fork_step(struct domain *p, struct domain *d)
 }
 
 /* One step with both kept alive: their ends wait for it. */
-static int fork_once(struct domain *p, struct domain *d)
+static int fork_once(struct domain *p, struct domain *d, bool overcommit)
 {
 	int rc = -EINVAL;
 
@@ -670,7 +721,7 @@ static int fork_once(struct domain *p, struct domain *d)
 			rc = -ERESTART;
 			if (get_busy(d)) {
 				if (get_busy(p)) {
-					rc = fork_step(p, d);
+					rc = fork_step(p, d, overcommit);
 					put_busy(p);
 				}
 				put_busy(d);
@@ -694,7 +745,7 @@ static long fork_domain(const struct xen_mem_sharing_op *a)
 	if (p) {
 		rc = p == d ? -EINVAL : -ERESTART;
 		while (rc == -ERESTART) {
-			rc = fork_once(p, d);
+			rc = fork_once(p, d, a->u.fork.flags);
 			if (rc == -ERESTART && hypercall_preempt_check())
 				break;
 		}
@@ -714,7 +765,7 @@ long memory_sharing_op(u64 cmd, u64 arg, u64 arg3)
 		return -EFAULT;
 	if (a.op != XENMEM_sharing_op_fork)
 		return -EOPNOTSUPP;
-	if (a.u.fork.flags || a.u.fork.pad)
+	if (a.u.fork.flags & ~PAVISE_FORK_NO_RESERVE || a.u.fork.pad)
 		return -EINVAL;
 	rc = fork_domain(&a);
 	if (rc == -ERESTART)

@@ -70,6 +70,7 @@ struct domain {
 	};
 	u32 pause_count; /* all vCPUs stay off harts while > 0; atomic */
 	u32 controller_pauses; /* those of XEN_DOMCTL_pausedomain, counted in pause_count; under lock */
+	bool short_of_memory; /* one of these is for that: domain_wait_for_memory(); under lock */
 
 	/* memory: under page_lock */
 	struct spinlock page_lock;
@@ -105,6 +106,8 @@ struct domain {
 	bool giving_back; /* under image_busy: it gets its image's pages, and is at: */
 	gfn_t give_at;
 	u64 given; /* pages and tables in this step, under page_lock */
+	bool overcommits; /* nothing is reserved for it but a few pages: under image_busy, before it runs or at rest */
+	bool at_fault; /* the page is for a store that can wait; under page_lock */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;
@@ -289,6 +292,11 @@ void domain_unpause(struct domain *d);
 #define MAX_CONTROLLER_PAUSES 255
 int domain_controller_pause(struct domain *d);
 int domain_controller_unpause(struct domain *d);
+/*
+ * A store of d's has found no memory (image_fault()): d is paused as by XEN_DOMCTL_pausedomain, once for all its vCPUs, and the control domain gets
+ * VIRQ_ENOMEM. Nothing if d is dying. Takes d->lock; does not wait.
+ */
+void domain_wait_for_memory(struct domain *d);
 /* d has been given a state and is about to run for the first time: its time goes on. d->lock held. core/save.c */
 void domain_state_starts(struct domain *d);
 void vcpu_pause(struct vcpu *v);

@@ -40,6 +40,11 @@ struct image {
  */
 int image_unshare(struct domain *d, gfn_t gfn);
 int image_unshare_locked(struct domain *d, gfn_t gfn);
+/*
+ * The same for a fault of the current vCPU, which is d's and on its way out. Where there is no memory (nothing is reserved for d) it waits: 0, and
+ * the guest faults again when it goes on (domain_wait_for_memory()). Takes page_lock, d->lock.
+ */
+int image_fault(struct domain *d, gfn_t gfn);
 /* p2m_get_page() where that has found no page that it could hold. Takes page_lock. */
 struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
 

@@ -515,6 +515,63 @@ static void no_memory(void **state)
 	assert_in_range(failed, 5, 40);
 }
 
+/* A copy for which nothing is kept waits with its stores when there is no memory; others' accesses have a few pages left. */
+static void nothing_reserved(void **state)
+{
+	struct evtchn_bind_virq virq = { .virq = VIRQ_ENOMEM };
+	struct xen_mem_sharing_op a = { .op = XENMEM_sharing_op_fork, .domain = 3 };
+	struct domain *c;
+	u64 left;
+
+	fill(1);
+	c = make_child(3, u1);
+	a.u.fork.parent_domain = 1;
+	a.u.fork.flags = PAVISE_FORK_NO_RESERVE;
+	AS(dom0);
+	assert_int_equal(EVTCHN(EVTCHNOP_bind_virq, &virq), 0);
+	assert_int_equal(MEMORY(XENMEM_sharing_op, &a), 0);
+	left = c->reserved_pages;
+	assert_in_range(left, 1, 100);
+	assert_true(u1->reserved_pages >= U_PAGES + 512);
+	check_world();
+	assert_int_equal(image_fault(c, RAM_GFN), 0);
+	assert_false(is_shared(c, RAM_GFN));
+	assert_int_equal(c->reserved_pages, left);
+	take_all_memory();
+	for (gfn_t i = 0; i < 512; i++)
+		store(u1, LARGE_GFN + i, 1);
+	clear_pending(dom0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(image_fault(c, RAM_GFN + 1 + i), 0);
+		assert_true(is_shared(c, RAM_GFN + 1 + i));
+		assert_int_equal(c->controller_pauses, 2);
+		assert_int_equal(pending(dom0, virq.port), i == 0);
+		clear_pending(dom0);
+	}
+	assert_int_equal(image_unshare(c, RAM_GFN + 1), 0);
+	assert_int_equal(c->reserved_pages, left - 1);
+	for (gfn_t i = 0; i < 2 * left; i++)
+		image_unshare(c, LARGE_GFN + i);
+	assert_int_equal(c->reserved_pages, 0);
+	assert_int_equal(image_unshare(c, RAM_GFN + 2), -ENOMEM);
+	check_world();
+	give_memory_back();
+	assert_int_equal(domctl(3, XEN_DOMCTL_unpausedomain, NULL), 0);
+	assert_true(c->short_of_memory);
+	assert_int_equal(domctl(3, XEN_DOMCTL_unpausedomain, NULL), 0);
+	assert_false(c->short_of_memory);
+	assert_int_equal(c->pause_count, 0);
+	assert_int_equal(image_fault(c, RAM_GFN + 2), 0);
+	assert_false(is_shared(c, RAM_GFN + 2));
+	assert_int_equal(c->reserved_pages, left);
+	assert_int_equal(load(c, RAM_GFN + 2), pattern(RAM_GFN + 2));
+	kill_domain(u1);
+	assert_null(c->image);
+	assert_int_equal(c->reserved_pages, 0);
+	assert_false(c->overcommits);
+	check_world();
+}
+
 /* ---- in steps ---- */
 
 static unsigned int steps;
@@ -765,6 +822,7 @@ int main(void)
 		TEST(hostile_callers),
 		TEST(a_fork_that_fails),
 		TEST(no_memory),
+		TEST(nothing_reserved),
 		TEST(ends_in_the_middle),
 		TEST(nobody_comes_between),
 		TEST(fenced_before_it_is_written),
