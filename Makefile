@@ -280,9 +280,9 @@ guest-tests: headers $(libfdt)/libfdt.h
 		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c \
 		$(top)/pvabi/runtime/examples/*.c))" guests
 	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -o $(guest_tests)/dom0-vectors $(top)/tests/guests/dom0/vectors.c
-	@set -e; for p in state suspend log; do \
+	@set -e; for p in state suspend log fork; do \
 		$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -D__XEN_TOOLS__ -I$(include_dir) -I$(top)/dom0-tools/lib/include -o $(guest_tests)/dom0-$$p \
-			$(top)/tests/guests/dom0/$$p.c $(top)/tests/guests/dom0/copy.c $(patsubst %,$(top)/dom0-tools/lib/%.c,state hypercall domctl memory); \
+			$(top)/tests/guests/dom0/$$p.c $(top)/tests/guests/dom0/copy.c $(patsubst %,$(top)/dom0-tools/lib/%.c,state hypercall domctl sysctl memory); \
 	done
 test-guests: all guest-tests hypervisor-latency
 	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)

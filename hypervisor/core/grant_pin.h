@@ -61,6 +61,12 @@ static __force_inline s16 pin_first(struct domain *rd, grant_entry_v1_t *e, stru
 	p->gfn = READ_ONCE(e->frame);
 	p->page = p2m_held ? p2m_get_page_locked(rd, p->gfn, &access) :
 			     p2m_get_page(rd, p->gfn, &access);
+	/* It may be an image's. What others of the batch have is held by now: the lock may go for a moment. */
+	if (unlikely(!p->page) && p2m_held && READ_ONCE(rd->image)) {
+		p2m_unlock(rd);
+		p->page = p2m_get_page(rd, p->gfn, &access);
+		p2m_lock(rd);
+	}
 	if (p->page && (readonly || access & P2M_W)) {
 		p->domid = to;
 		p->writable = access & P2M_W;

@@ -245,6 +245,40 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 u64 p2m_log_off(struct domain *d, gfn_t gfn);
 void p2m_log_off_end(struct domain *d);
 
+/*
+ * ---- images (image.h) ----
+ *
+ * RAM that is an image's is mapped as P2M_RAM without P2M_W, and nobody takes a reference to it. p2m_get_page() makes it the domain's own first
+ * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page, which is nobody's to release. A table
+ * that is an image's is copied before an entry of it is changed.
+ */
+struct p2m_shared {
+	u64 entry; /* the architecture's: what p2m_adopt() maps; 0: nothing */
+	u64 held[LOG_WORDS]; /* frames that the copy needs something of its own for: RAM that stays the domain's, and lent pages */
+	u32 pages; /* that entry maps */
+	u32 tables; /* that will be copied, or made, when the copy writes: 0 or 1 */
+	u32 taken, taken_tables; /* the same of those that have become the image's just now */
+};
+/*
+ * d is paused for good: what is mapped as RAM with all rights in the LOG_FRAMES frames from gfn on, which is aligned to that, becomes its image's
+ * (image_take()) and is read-only; what was so before stays so. *s tells of all of it. Returns how many frames were looked at: LOG_FRAMES, or more
+ * where nothing is mapped; -ENOMEM: perhaps after a part, of which *s tells. p2m_flush() follows before d runs. page_lock is held. Takes the p2m lock.
+ */
+s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s);
+/* Maps that in the copy: -EEXIST, -ENOMEM. Or else it is dropped. Take its p2m lock; the second none. */
+int p2m_adopt(struct domain *d, gfn_t gfn, const struct p2m_shared *s);
+void p2m_drop_shared(const struct p2m_shared *s);
+/*
+ * The page at gfn that is an image's is replaced by image_copy(): at no moment does a hart of d's read the old one when another can have written the new
+ * one. Errors as image_unshare(). page_lock is held. Takes the p2m lock.
+ */
+int p2m_unshare(struct domain *d, gfn_t gfn);
+/*
+ * What image_give() and image_give_table() give of the LOG_FRAMES frames from gfn on is d's own again, with all rights and counted as written. Returns as
+ * p2m_share(). page_lock is held. Takes the p2m lock.
+ */
+u64 p2m_take_back(struct domain *d, gfn_t gfn);
+
 /* ---- domains and vCPUs ---- */
 
 int arch_domain_init(struct domain *d,

@@ -117,6 +117,10 @@ static const struct shape shapes[] = {
 	      F(struct xen_add_to_physmap_batch, errs, BUFFER)),
 	OF_TYPE(struct xen_remove_from_physmap, F(struct xen_remove_from_physmap, domid, DOMID),
 		F(struct xen_remove_from_physmap, gpfn, GFN)),
+	SHAPE("XENMEM_sharing_op", struct xen_mem_sharing_op, 1,
+	      F(struct xen_mem_sharing_op, op, SHARING_OP),
+	      F(struct xen_mem_sharing_op, domain, DOMID),
+	      F(struct xen_mem_sharing_op, u.fork.parent_domain, DOMID)),
 	SHAPE("XENMEM_acquire_resource", struct xen_mem_acquire_resource, 1,
 	      F(struct xen_mem_acquire_resource, domid, DOMID),
 	      F(struct xen_mem_acquire_resource, type, INDEX),
@@ -481,6 +485,8 @@ u64 value_of(enum field_kind kind, struct bytes *b)
 		return n & 7;
 	case INDEX:
 		return n < 160 ? n & 1 : n & 7;
+	case SHARING_OP:
+		return n < 224 ? XENMEM_sharing_op_fork : n & 15;
 	case SPACE:
 		return n < 128 ? n & 1 : n < 224 ? XENMAPSPACE_gmfn_foreign : n & 7;
 	case ORDER:

@@ -2,6 +2,8 @@
 /*
  * The host's P2M: a sorted array of leaves, with the A and D that harts would set.
  */
+#include <image.h>
+
 #include "host.h"
 #include "interleave.h"
 
@@ -29,7 +31,7 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
 		return INVALID_GFN;
 	for (size_t i = 0; i < a->n; i++) {
 		if (mfn >= a->leaf[i].mfn && mfn - a->leaf[i].mfn < BIT(a->leaf[i].order) &&
-		    a->leaf[i].access & P2M_W)
+		    (a->leaf[i].access & P2M_W || mfn_to_page(mfn)->state == PAGE_SHARED))
 			return a->leaf[i].gfn + (mfn - a->leaf[i].mfn);
 	}
 	return INVALID_GFN;
@@ -210,7 +212,7 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	p2m_lock(d);
 	pg = p2m_get_page_locked(d, gfn, access);
 	p2m_unlock(d);
-	return pg;
+	return pg || !READ_ONCE(d->image) ? pg : image_get_page(d, gfn, access);
 }
 
 static int split(struct arch_domain *a, size_t at)
@@ -479,6 +481,171 @@ u64 p2m_log_off(struct domain *d, gfn_t gfn)
 void p2m_log_off_end(struct domain *d)
 {
 	p2m_flush(d);
+}
+
+/* ---- images: leaves without P2M_W, each in a domain's own array ---- */
+
+static bool is_shared(const struct leaf *l)
+{
+	return l->type == P2M_RAM && mfn_to_page(l->mfn)->state == PAGE_SHARED;
+}
+
+int p2m_unshare(struct domain *d, gfn_t gfn)
+{
+	struct arch_domain *a = d->arch;
+	struct p2m_entry e;
+	struct page *pg;
+	size_t at;
+
+	p2m_point(d);
+	if (!p2m_lookup(d, gfn, &e) || !is_shared(&a->leaf[leaf_at(a, gfn)]))
+		return -ENOENT;
+	while (a->leaf[leaf_at(a, gfn)].order) {
+		if (split(a, leaf_at(a, gfn)))
+			return -ENOMEM;
+	}
+	a->holder = arch_hart() + 1; /* over the fence */
+	pg = image_copy(d, mfn_to_page(e.mfn));
+	if (pg) {
+		at = leaf_at(a, gfn);
+		a->leaf[at] = (struct leaf){ gfn, page_to_mfn(pg), 0, P2M_R | P2M_X, P2M_RAM, true,
+					     true };
+		p2m_flush(d);
+		a->leaf[leaf_at(a, gfn)].access = P2M_RWX;
+	}
+	a->holder = 0;
+	host_point();
+	return pg ? 0 : -ENOMEM;
+}
+
+/* What the copy is to map, behind p2m_shared.entry. */
+struct shared_leaves {
+	unsigned int n;
+	struct leaf leaf[LOG_FRAMES];
+};
+
+static bool share_leaf(struct domain *d, struct leaf *l, struct p2m_shared *s)
+{
+	unsigned int n = BIT(l->order);
+	struct page *pg = mfn_to_page(l->mfn);
+	bool written = false;
+
+	if (is_shared(l))
+		return true;
+	for (unsigned int i = 0; i < n; i++)
+		written |= pg[i].written;
+	if (l->access != P2M_RWX || !image_take(d, pg, n))
+		return false;
+	l->access &= ~P2M_W;
+	l->dirty |= written;
+	s->taken += n;
+	return true;
+}
+
+/* The leaves from gfn on. *at: where the first is; what cannot be shared whole is split. */
+static s64 share_region(struct domain *d, gfn_t gfn, struct p2m_shared *s, struct shared_leaves *to)
+{
+	struct arch_domain *a = d->arch;
+
+	for (size_t at = leaf_at(a, gfn); at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES;) {
+		struct leaf *l = &a->leaf[at];
+		gfn_t bit = l->gfn - gfn;
+
+		if (l->order > 9 && l->type == P2M_RAM) {
+			if (split(a, at))
+				return -ENOMEM;
+			at = leaf_at(a, gfn);
+		} else if (l->type == P2M_RAM && share_leaf(d, l, s)) {
+			to->leaf[to->n] = *l;
+			to->leaf[to->n].accessed = to->leaf[to->n].dirty = true;
+			to->n++;
+			s->pages += BIT(l->order);
+			at++;
+		} else if (l->type == P2M_RAM && l->order) {
+			if (split(a, at))
+				return -ENOMEM;
+		} else {
+			if (l->type == P2M_RAM || l->type == P2M_FOREIGN)
+				s->held[bit / 64] |= BIT(bit % 64);
+			at++;
+		}
+	}
+	return LOG_FRAMES;
+}
+
+s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s)
+{
+	struct shared_leaves *to;
+	u64 nothing;
+	s64 looked;
+	size_t at;
+
+	p2m_point(d);
+	memset(s, 0, sizeof(*s));
+	at = leaf_at(d->arch, gfn);
+	nothing = hole(d->arch, gfn, at, LOG_FRAMES);
+	if ((at == d->arch->n || d->arch->leaf[at].gfn >= gfn + LOG_FRAMES) && nothing > LOG_FRAMES)
+		return nothing;
+	to = calloc(1, sizeof(*to));
+	assert_non_null(to);
+	looked = share_region(d, gfn, s, to);
+	if (s->pages && looked > 0)
+		s->entry = U(to);
+	else
+		free(to);
+	host_point();
+	return looked;
+}
+
+int p2m_adopt(struct domain *d, gfn_t gfn, const struct p2m_shared *s)
+{
+	struct shared_leaves *from = (void *)(uintptr_t)s->entry;
+	struct arch_domain *a = d->arch;
+	size_t at;
+
+	p2m_point(d);
+	if (is_taken(a, gfn, 9, &at))
+		return -EEXIST;
+	if (host.maps_left >= 0 && host.maps_left-- == 0) {
+		host.maps_left = 0;
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < from->n; i++)
+		insert(a, at++, &from->leaf[i]);
+	a->max_gfn = max(a->max_gfn, gfn + LOG_FRAMES - 1);
+	free(from);
+	host_point();
+	return 0;
+}
+
+void p2m_drop_shared(const struct p2m_shared *s)
+{
+	free((void *)(uintptr_t)s->entry);
+}
+
+u64 p2m_take_back(struct domain *d, gfn_t gfn)
+{
+	struct arch_domain *a = d->arch;
+	size_t at;
+
+	p2m_point(d);
+	at = leaf_at(a, gfn);
+	if (at == a->n || a->leaf[at].gfn >= gfn + LOG_FRAMES) {
+		u64 looked = hole(a, gfn, at, LOG_FRAMES);
+
+		if (looked > LOG_FRAMES)
+			return looked;
+	}
+	for (; at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES; at++) {
+		struct leaf *l = &a->leaf[at];
+
+		if (!is_shared(l) || !image_give(d, mfn_to_page(l->mfn), BIT(l->order)))
+			continue;
+		l->access = P2M_RWX;
+		l->accessed = l->dirty = true;
+	}
+	host_point();
+	return LOG_FRAMES;
 }
 
 /* ---- domains and vCPUs ---- */

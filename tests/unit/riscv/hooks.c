@@ -134,3 +134,23 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
 	}
 	return INVALID_GFN;
 }
+
+void host_for_each_leaf(struct domain *d,
+			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))
+{
+	struct p2m_entry e;
+	gfn_t gfn = 0;
+	int rc;
+
+	for (;;) {
+		rc = p2m_next(d, &gfn, 512, &e);
+		if (rc == -ENOENT)
+			return;
+		if (rc)
+			continue;
+		/* As hardware finds it; what begins before it has been told already. */
+		assert_true(machine_translate(d, gfn << PAGE_SHIFT, &e));
+		fn(d, gfn, &e);
+		gfn += BIT(e.order);
+	}
+}

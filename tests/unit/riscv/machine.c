@@ -177,10 +177,20 @@ static u64 tables_below(u64 *table, unsigned int level)
 	u64 n = 0;
 
 	for (unsigned int i = 0; level && i < (level == 2 ? 2048 : 512); i++) {
-		if ((table[i] & 0xf) == 1)
+		/* One that is an image's is nobody's own. */
+		if ((table[i] & 0x10f) == 1)
 			n += 1 + tables_below(table_at(table[i] >> 10), level - 1);
 	}
 	return n;
+}
+
+const u64 *machine_shared_table(struct domain *d, gfn_t gfn)
+{
+	u64 pte = d->arch->p2m_root[gfn >> 18];
+
+	if ((pte & 0xf) == 1)
+		pte = table_at(pte >> 10)[gfn >> 9 & 0x1ff];
+	return (pte & 0x10f) == 0x101 ? table_at(pte >> 10) : NULL;
 }
 
 u64 machine_tables_found(struct domain *d)

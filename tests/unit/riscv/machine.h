@@ -42,8 +42,11 @@ void machine_ad(bool broken, bool hole);
 /* p2m_log_fault() */
 bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access);
 /* Tables below the root that d has, as p2m.c counts them, and as they are found. */
+/* Images' tables are not among them. */
 u64 machine_tables_counted(struct domain *d);
 u64 machine_tables_found(struct domain *d);
+/* The table of 4 KiB leaves for gfn, if it is an image's. */
+const u64 *machine_shared_table(struct domain *d, gfn_t gfn);
 /* p2m_lock is not held. */
 bool machine_p2m_is_free(struct domain *d);
 

@@ -71,7 +71,7 @@ static void free_tables(struct domain *d, u64 *table, unsigned int level)
 	unsigned int n = level == P2M_LEVELS - 1 ? 2048 : 512;
 
 	for (unsigned int i = 0; level && i < n; i++) {
-		if (table[i] & PTE_V && !pte_is_leaf(table[i])) {
+		if (pte_is_table(table[i]) && !pte_is_shared_table(table[i])) {
 			free_tables(d, pte_table(table[i]), level - 1);
 			p2m_table_free(d, pte_table(table[i]));
 			table[i] = 0;
@@ -137,17 +137,15 @@ __noinline struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn)
 		a->p2m_last_large = pte;
 		return (struct p2m_place){ pte, 1 };
 	}
+	if (pte_is_shared_table(*pte))
+		return (struct p2m_place){ &pte_table(*pte)[p2m_index(gfn, 0)], 0 };
 	a->p2m_last_frame = gfn >> 9;
 	a->p2m_last_table = pte_table(*pte);
 	return (struct p2m_place){ &a->p2m_last_table[p2m_index(gfn, 0)], 0 };
 }
 
-/*
- * p2m_lock held. The entry for gfn at level, or the leaf or hole above it that ends the walk;
- * *found_level says which. alloc: makes missing tables (NULL: no memory).
- */
-static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
-		 unsigned int *found_level)
+u64 *p2m_walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
+	      unsigned int *found_level)
 {
 	u64 *table = d->arch->p2m_root;
 
@@ -167,17 +165,18 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 				return NULL;
 			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V,
 					 __ATOMIC_RELEASE);
+		} else if (alloc && *pte & PTE_SHARED_TABLE && p2m_own_table(d, pte)) {
+			return NULL;
 		}
 		table = pte_table(*pte);
 	}
 }
 
-/* p2m_lock held. Frees the table that the entry leads to; -EEXIST: something is in it, or the entry is a leaf. */
-static int drop_empty(struct domain *d, u64 *pte)
+int p2m_drop_empty(struct domain *d, u64 *pte)
 {
 	u64 *table;
 
-	if (pte_is_leaf(*pte))
+	if (pte_is_leaf(*pte) || pte_is_shared_table(*pte))
 		return -EEXIST;
 	table = pte_table(*pte);
 	for (unsigned int i = 0; i < 512; i++) {
@@ -194,7 +193,7 @@ static int drop_empty(struct domain *d, u64 *pte)
 static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order, u64 leaf)
 {
 	unsigned int level = order / 9, found;
-	u64 n = BIT(order - 9 * level), *pte = walk(d, gfn, level, true, &found);
+	u64 n = BIT(order - 9 * level), *pte = p2m_walk(d, gfn, level, true, &found);
 
 	if (!pte)
 		return -ENOMEM;
@@ -204,7 +203,7 @@ static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order
 		if (!(pte[i] & PTE_V))
 			continue;
 		/* One empty table may remain of smaller mappings. To look through hundreds would take too long here. */
-		if (n > 1 || drop_empty(d, pte))
+		if (n > 1 || p2m_drop_empty(d, pte))
 			return -EEXIST;
 	}
 	for (u64 i = 0; i < n; i++)
@@ -290,7 +289,7 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 	if (at.level) {
 		rc = *at.pte & PTE_V ? -EEXIST : 0;
 	} else if (order == 9) {
-		rc = drop_empty(d, walk(d, gfn, 1, false, &level));
+		rc = p2m_drop_empty(d, p2m_walk(d, gfn, 1, false, &level));
 	} else {
 		for (u64 i = 0; i < BIT(order) && !rc; i++)
 			rc = at.pte[i] & PTE_V ? -EEXIST : 0;
@@ -302,8 +301,15 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 int p2m_split(struct domain *d, u64 *pte, unsigned int level)
 {
 	u64 *table, leaf = READ_ONCE(*pte), last;
-	struct page *pg = table_alloc(d);
+	struct page *pg;
 
+	/* A write must not fail for the number of tables that the domain has filled otherwise. */
+	if (level == 1 && p2m_is_shared(leaf)) {
+		pg = image_table(d);
+		d->arch->p2m_tables += !!pg;
+	} else {
+		pg = table_alloc(d);
+	}
 	if (!pg)
 		return -ENOMEM;
 	table = page_to_virt(pg);
@@ -328,26 +334,25 @@ static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e
 static int change(struct domain *d, gfn_t gfn, unsigned int types, u64 leaf, struct p2m_entry *old)
 {
 	struct arch_domain *a = d->arch;
-	struct p2m_place at;
 	int rc = -ENOENT;
+	u64 *pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return rc;
 	spin_lock(&a->p2m_lock);
-	at = p2m_find(d, gfn);
-	if (!(*at.pte & PTE_V))
+	pte = p2m_find(d, gfn).pte;
+	if (!(*pte & PTE_V))
 		goto out;
 	rc = -EBUSY;
-	if (!(types & BIT(pte_type(*at.pte))))
+	if (!(types & BIT(pte_type(*pte))))
 		goto out;
-	for (; at.level; at = p2m_find(d, gfn)) {
-		rc = p2m_split(d, at.pte, at.level);
-		if (rc)
-			goto out;
-	}
+	rc = -ENOMEM;
+	pte = p2m_own_entry(d, gfn);
+	if (!pte)
+		goto out;
 	if (old)
-		describe(*at.pte, gfn, 0, old);
-	__atomic_store_n(at.pte, leaf, __ATOMIC_RELEASE);
+		describe(*pte, gfn, 0, old);
+	__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
 	rc = 0;
 out:
 	spin_unlock(&a->p2m_lock);
@@ -405,7 +410,7 @@ struct page *p2m_foreign(struct domain *d, gfn_t gfn)
 static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
 {
 	unsigned int found;
-	u64 *pte = walk(d, gfn, level, false, &found), old = *pte;
+	u64 *pte = p2m_walk(d, gfn, level, false, &found), old = *pte;
 
 	if (found != level || !(old & PTE_V) || pte_is_leaf(old))
 		return;
@@ -432,8 +437,11 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		if (at > a->p2m_max_gfn)
 			return 0;
 		spin_lock(&a->p2m_lock);
-		pte = walk(d, at, 0, false, &level);
-		old = *pte;
+		pte = p2m_walk(d, at, 1, false, &level);
+		/* What is an image's goes at once. */
+		if (pte_is_table(*pte) && !pte_is_shared_table(*pte))
+			pte = p2m_walk(d, at, 0, false, &level);
+		old = pte_is_table(*pte) ? 0 : *pte;
 		WRITE_ONCE(*pte, 0);
 		*gfn = ROUND_DOWN(at, BIT(9 * level)) + BIT(9 * level);
 		if (level == 0 && IS_ALIGNED(*gfn, BIT(9)))
@@ -463,7 +471,7 @@ int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e
 			rc = -ENOENT;
 			break;
 		}
-		pte = walk(d, *gfn, 0, false, &level);
+		pte = p2m_walk(d, *gfn, 0, false, &level);
 		if (*pte & PTE_V) {
 			describe(*pte, *gfn, level, e);
 			rc = 0;

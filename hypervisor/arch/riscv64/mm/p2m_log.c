@@ -178,6 +178,18 @@ static void log_large(u64 *pte, unsigned int n, unsigned int how, struct log_bit
 	}
 }
 
+/*
+ * A table of an image's. Nobody writes to its pages: who does gets one of the domain's own, and a leaf with D. But walks may have set A and D of a guest's
+ * own tables there (AD_WALK_IGNORES_D), and A, which they set of the leaf, is cleared by nobody, as it is other domains', too.
+ */
+static void log_shared_table(const u64 *table, unsigned int n, struct log_bits *bits)
+{
+	for (unsigned int i = 0; i < n && cpu.ad & AD_WALK_IGNORES_D; i++) {
+		if (table[i] & PTE_V && READ_ONCE(table[i]) & PTE_A)
+			set_bit_of(bits->maybe, i);
+	}
+}
+
 /* p2m_lock held */
 static u64 log_region(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how,
 		      struct log_bits *bits)
@@ -200,10 +212,12 @@ static u64 log_region(struct domain *d, gfn_t gfn, unsigned int n, unsigned int 
 	if (pte_is_leaf(*pte) && n == LOG_FRAMES) {
 		/* Before it is split: one bit is to be cleared, and not 512. */
 		log_large(pte, n, how, bits);
-		if (how & LOG_SPLIT)
+		if (how & LOG_SPLIT && !p2m_is_shared(*pte))
 			p2m_split(d, pte, 1);
 	} else if (pte_is_leaf(*pte) && (!(how & LOG_SPLIT) || p2m_split(d, pte, 1))) {
 		log_large(pte, n, how, bits);
+	} else if (pte_is_shared_table(*pte)) {
+		log_shared_table(pte_table(*pte), n, bits);
 	} else {
 		log_table(d, pte_table(*pte), n, how, bits);
 	}
@@ -242,7 +256,7 @@ static bool merge(struct domain *d, u64 *pte, unsigned int level)
 	struct page *pg;
 
 	if (!(leaf & PTE_V) || !pte_is_leaf(leaf) || pte_type(leaf) != P2M_RAM ||
-	    !IS_ALIGNED(pte_mfn(leaf, 0, 0), BIT(9 * level)))
+	    p2m_is_shared(leaf) || !IS_ALIGNED(pte_mfn(leaf, 0, 0), BIT(9 * level)))
 		return false;
 	for (u64 i = 1; i < 512; i++) {
 		if ((READ_ONCE(table[i]) | PTE_A | PTE_D) != leaf + (i << shift))
@@ -266,7 +280,7 @@ static u64 off_region(struct domain *d, gfn_t gfn)
 		return HUGE_FRAMES - (gfn & (HUGE_FRAMES - 1));
 	pte = &pte_table(*top)[p2m_index(gfn, 1)];
 	settle(pte);
-	if (pte_is_table(*pte) && !merge(d, pte, 1)) {
+	if (pte_is_table(*pte) && !pte_is_shared_table(*pte) && !merge(d, pte, 1)) {
 		u64 *table = pte_table(*pte);
 
 		for (unsigned int i = 0; i < 512; i++)
