@@ -7,6 +7,7 @@ import struct
 import sys
 
 HOST, CONFIG, MAP, STATIC_END, PAGES, CONTEXT, PARAMS, STORE = range(8)
+CONNECTION = 11
 ISA = b"rv64imafdc"
 
 
@@ -39,6 +40,8 @@ def main() -> None:
         (out / f"cut-{i}").write_bytes(b"\1" + b"".join(records[:i]) + end)
     no_pages = records[:4] + records[6:]
     (out / "whole").write_bytes(b"\1" + b"".join(no_pages) + end)
+    connected = [*no_pages[:-1], rec(STORE, node(b"backend/vbd/51712/sectors", b"8", 0)), rec(CONNECTION, bytes(8))]
+    (out / "connected").write_bytes(b"\5" + b"".join(connected) + end)
 
 
 main()
