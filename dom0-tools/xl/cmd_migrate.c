@@ -16,6 +16,7 @@
 #include "pvstream.h"
 #include "saving.h"
 #include "suspend.h"
+#include "whole.h"
 
 /* For NAME--migratedaway to be a name, too. */
 #define NAME_MAX_LEN 50
@@ -23,6 +24,7 @@
 struct options {
 	const char *command, *config, *guest, *host;
 	uint32_t flags; /* MIGRATE_* */
+	enum saving_how how;
 	bool recover, force;
 };
 
@@ -49,7 +51,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int c, n;
 
 	o->command = "ssh";
-	while ((c = getopt_long(argc, argv, "s:C:eph", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:C:epWSh", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			o->command = optarg;
@@ -62,6 +64,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'p':
 			o->flags |= MIGRATE_PAUSED;
+			break;
+		case 'W':
+			o->how = SAVING_WHOLE;
+			break;
+		case 'S':
+			o->how = SAVING_SUSPENDED;
 			break;
 		case 'R':
 			o->recover = true;
@@ -77,8 +85,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	/* Only who does not want to be told can do without a host. */
 	if (n != 2 && !(n == 1 && o->force))
 		return command_usage("migrate", false) + 1;
-	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags))) {
-		xl_error("--force goes with --recover, and -C, -e and -p do not");
+	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags || o->how))) {
+		xl_error("--force goes with --recover, and -C, -e, -p, -S and -W do not");
 		return EXIT_USAGE + 1;
 	}
 	o->guest = argv[optind];
@@ -200,7 +208,7 @@ static int hand_over(struct moving *m)
 	if (rc)
 		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
 	if (check_end(m, &info) || saving_state(s) || check_map(m) ||
-	    drain_disks(s->xl, s->domid, m->name))
+	    (s->connected ? drain_flush : drain_disks)(s->xl, s->domid, m->name))
 		return -1;
 	rc = saving_rest(s, "Moving");
 	if (rc)
@@ -305,12 +313,13 @@ static int talk(struct moving *m)
 	return after_go(m);
 }
 
-/* One that has suspended itself, be it too late to be waited for, and has not gone. */
+/* One that was drained, or has suspended itself, be it too late to be waited for, and has not gone. */
 static void let_go_on(struct moving *m)
 {
 	struct xen_domctl_getdomaininfo info;
 	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
 
+	whole_undo(m->s.xl, m->s.domid);
 	if (!rc && suspend_done(&info))
 		rc = suspend_cancel(m->s.xl, m->s.domid);
 	if (rc)
@@ -354,6 +363,7 @@ static int move(struct xl *xl, const struct options *o)
 	if (!m)
 		abort();
 	m->s.xl = xl;
+	m->s.how = o->how;
 	m->flags = o->flags;
 	m->command = o->command;
 	lock = domain_lock(xl, o->guest, "move", &m->s.domid);

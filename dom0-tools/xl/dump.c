@@ -19,6 +19,7 @@
 #include "migrate.h"
 #include "record.h"
 #include "suspend.h"
+#include "whole.h"
 
 #define MAGIC 0x44554d31 /* "DUM1" */
 #define PREFIX "dump."
@@ -38,6 +39,17 @@ static bool read_note(int fd, struct note *n)
 {
 	return pread(fd, n, sizeof(*n), 0) == sizeof(*n) && n->magic == MAGIC &&
 	       memchr(n->part, '\0', sizeof(n->part));
+}
+
+/* Drivers are bound again, if they were taken off its devices. @xl may be without xenstore, which knows of it. */
+static void undo_whole(struct xl *xl, uint32_t domid)
+{
+	struct xl with = { .pv = xl->pv, .xs = xl->xs ? xl->xs : st_open(XENSTORE_MS) };
+
+	if (with.xs)
+		whole_undo(&with, domid);
+	if (!xl->xs)
+		xs_close(with.xs);
 }
 
 /* The note's lock is held; then it goes. */
@@ -62,6 +74,8 @@ static void undo(struct xl *xl, const struct note *n)
 				 n->domid, (int)(strrchr(n->part, '.') - n->part), n->part);
 		return;
 	}
+	if (there)
+		undo_whole(xl, n->domid);
 	if (there && !pv_domain_info(xl->pv, n->domid, &info) && suspend_done(&info))
 		suspend_cancel(xl, n->domid);
 	if (n->guest & GUEST_PAUSED && there)

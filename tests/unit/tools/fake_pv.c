@@ -11,6 +11,7 @@
 
 #include "fake.h"
 
+#include <xen/event_channel.h>
 #include <xen/sched.h>
 #include <xen/version.h>
 
@@ -641,9 +642,12 @@ int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigne
 	return 0;
 }
 
+/* xenstored's port, xenconsoled's, and that of all its back ends */
 struct fake_state {
 	struct hvm_save_descriptor head;
 	struct hvm_riscv_domain domain;
+	struct hvm_save_descriptor ports_head;
+	struct hvm_riscv_port port[3];
 	struct hvm_save_descriptor end;
 };
 
@@ -669,13 +673,19 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 					    .store_pfn = GUEST_XENSTORE_PFN,
 					    .store_evtchn = 1,
 					    .console_pfn = GUEST_CONSOLE_PFN,
-					    .console_evtchn = 2 } };
+					    .console_evtchn = 2 },
+				.ports_head = { HVM_SAVE_PORTS, 0, sizeof(s.port) },
+				.port = { { .port = 1, .state = EVTCHNSTAT_interdomain },
+					  { .port = 2, .state = EVTCHNSTAT_interdomain },
+					  { .port = 3, .state = EVTCHNSTAT_unbound } } };
 	struct fake_domain *d = find(pv, domid);
 	const char *rc = getenv("FAKE_STATE");
 	static uint64_t gets;
 
 	s.domain.max_vcpus = d->vcpus;
 	s.domain.ticks = ++gets;
+	if (__atomic_load_n(&d->bound, __ATOMIC_SEQ_CST))
+		s.port[2].state = EVTCHNSTAT_interdomain;
 	if (is_suspended(d)) {
 		s.domain.flags = HVM_DOMAIN_SUSPENDED;
 		s.domain.store_evtchn = s.domain.console_evtchn = 0;
@@ -704,7 +714,8 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 	memcpy(&s, buf, sizeof(s));
 	/* Of the time right behind the pause: the second call, for the first one asks for its size only. */
 	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC ||
-	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2)
+	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2 ||
+	    s.port[2].state != EVTCHNSTAT_unbound)
 		return -EINVAL;
 	if (!(s.domain.flags & HVM_DOMAIN_SUSPENDED))
 		d->ports = 2;
