@@ -387,7 +387,7 @@ static bool disk_waits(struct xl *xl, const struct device *d, const struct state
 /* --- all of them -------------------------------------------------------------------------------- */
 
 /* Those whose rings have a request that no driver has seen get one, and so lose it again. 0: there is none; 1: there was; -1: */
-static int look_again(struct xl *xl, const struct ends *l, const struct state *s, int64_t end)
+static int look_again(struct xl *xl, const struct ends *l, const struct state *s)
 {
 	struct ends some = { calloc(l->nr + 1, sizeof(*some.d)), 0 };
 	unsigned int i;
@@ -399,7 +399,7 @@ static int look_again(struct xl *xl, const struct ends *l, const struct state *s
 		if (!l->d[i].kind->net && disk_waits(xl, &l->d[i], s))
 			some.d[some.nr++] = l->d[i];
 	if (some.nr)
-		rc = bind_again(xl, &some, end) ? -1 : 1;
+		rc = bind_again(xl, &some, xl_now() + UNDO_MS) ? -1 : 1;
 	free(some.d);
 	return rc;
 }
@@ -422,7 +422,7 @@ int unbind_all(struct xl *xl, uint32_t domid, const char *name, const uint8_t *s
 		else if ((rc = await_ports(xl, domid, end)))
 			why = rc > 0 ? "something in domain 0 still has one of its event channels" :
 				       "the hypervisor does not tell its state";
-		else if ((rc = look_again(xl, &l, &s, end)) < 0)
+		else if ((rc = look_again(xl, &l, &s)) < 0)
 			why = "a disk of it has not come back";
 		else if (rc && xl_now() >= end)
 			why = "a request stays in the ring of one of its disks";
