@@ -14,6 +14,7 @@
 #include "device.h"
 #include "migrate.h"
 #include "offers.h"
+#include "usage.h"
 #include "whole.h"
 
 /* --- may it be ---------------------------------------------------------------------------------- */
@@ -63,6 +64,8 @@ int whole_drain(struct saving *s, const uint8_t *state, uint32_t size)
 	/* First: who is killed behind it has it undone. */
 	if (!st_write(s->xl, XBT_NULL, "1", XL_DRAINED, s->domid))
 		return xl_error("cannot write to xenstore: %s", strerror(errno));
+	/* Their counters go with the drivers. */
+	usage_sample(s->xl, s->domid, false);
 	if (unbind_all(s->xl, s->domid, s->guest, state, size))
 		return -1;
 	MIGRATE_POINT(false, "after", "drain");
