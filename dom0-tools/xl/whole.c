@@ -45,11 +45,35 @@ static bool same(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 	return have == n && wanted == (int)n;
 }
 
-int whole_check_config(const struct saving *s, const struct xl_config *cfg)
+/* What it sends from is what its driver was told once. */
+static int check_mac(const struct saving *s, struct xl_nic *n)
 {
+	char *text = st_read(s->xl, XBT_NULL, "/local/domain/0/backend/vif/%u/%u/mac", s->domid,
+			     n->devid);
+	uint8_t mac[6];
+	int rc = 0;
+
+	if (!text || nic_mac_parse(text, mac) || (n->have_mac && memcmp(mac, n->mac, sizeof(mac))))
+		rc = xl_error(
+			"interface %u of '%s' has the address %s, and this configuration gives it "
+			"another",
+			n->devid, s->guest, text ? text : "?");
+	else
+		memcpy(n->mac, mac, sizeof(mac));
+	free(text);
+	return rc;
+}
+
+int whole_check_config(const struct saving *s, struct xl_config *cfg)
+{
+	int rc = 0, i;
+
 	if (same(s->xl, s->domid, &device_vbd, cfg, cfg->nr_disks) &&
-	    same(s->xl, s->domid, &device_vif, cfg, cfg->nr_nics))
-		return 0;
+	    same(s->xl, s->domid, &device_vif, cfg, cfg->nr_nics)) {
+		for (i = 0; i < cfg->nr_nics && !rc; i++)
+			rc = check_mac(s, &cfg->nic[i]);
+		return rc;
+	}
 	return xl_error(
 		"'%s' has other disks or interfaces than this configuration gives it, and would "
 		"look for its own where it goes on: it can only be saved so if it suspends "

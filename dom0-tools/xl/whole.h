@@ -72,8 +72,11 @@ int unbind_undo(struct xl *xl, uint32_t domid);
 
 /* NULL, or why the guest cannot be saved so; the caller frees. Its lock is held. Nothing is changed by it. */
 char *whole_bars(struct xl *xl, uint32_t domid);
-/* Are these its devices? A configuration that has others would not find them. 0, or -1 after a message. */
-int whole_check_config(const struct saving *s, const struct xl_config *cfg);
+/*
+ * Are these its devices? A configuration that has others would not find them. Addresses that it leaves open become those of its interfaces. 0, or
+ * -1 after a message.
+ */
+int whole_check_config(const struct saving *s, struct xl_config *cfg);
 /* See above. @state: the guest's, of this pause. 0; or -1 after a message, and whole_undo() is due. */
 int whole_drain(struct saving *s, const uint8_t *state, uint32_t size);
 /* Into @s->connection and what will be STORE. 0; or -1 after a message, and whole_undo() is due. */

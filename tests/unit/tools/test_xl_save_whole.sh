@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # save and restore of guests with devices that notice nothing: what they are afterwards, what is undone, and who is refused.
 # Usage: test_xl_save_whole.sh <directory where the tests were built>.
+RINGS=1
 . "$(dirname -- "$0")/xl_lib.sh"
 . "$here/whole_guests.sh"
 
@@ -29,7 +30,7 @@ check "its devices are connected" joined g
 check "and what they and it had written is there" as_marked g
 check "with a generation of its own" [ "$(fe g "" control/generation | wc -c)" = 37 ]
 says 0 "25000,20000" be g "" vif 0/rate-of-all
-says 0 lan be g "" vif 1/vifname
+says 0 lan-g be g "" vif 1/vifname
 says 0 xvdc xenstore-read "/tool/pavise/$(xl domid g)/cdrom/51744"
 check "again" xl save g g2.save
 check "and back" xl restore g2.save
@@ -136,14 +137,14 @@ check "with its devices" joined g
 # --- who is refused ---
 
 says 1 "'g' does not offer to suspend itself" xl save -S g f.save
-sed 's/, "bridge=xenbr0,vifname=lan"//' g.cfg >less.cfg
+sed 's/, "bridge=xenbr0,vifname=lan-g"//' g.cfg >less.cfg
 says 1 "'g' has other disks or interfaces than this configuration gives it" xl save g f.save less.cfg
 check "it runs on" runs g
 check "its own configuration will do" xl save g f.save g.cfg
 wait_for clean
 says 1 "the guest was connected to 2 of its vif=, and the configuration gives it 1" xl restore less.cfg f.save
 check "nothing is left" wait_for clean
-sed "s|^vif.*|vif = [ \"mac=00:16:3e:00:00:01\", \"vifname=lan\", \"\" ]|" g.cfg >more.cfg
+sed "s|^vif.*|vif = [ \"mac=00:16:3e:00:00:01\", \"vifname=lan-g\", \"\" ]|" g.cfg >more.cfg
 says 1 "the configuration gives the guest vif 2, and it was not connected to that" xl restore more.cfg f.save
 check "nothing is left" wait_for clean
 echo 1 >queues
@@ -151,7 +152,7 @@ says 1 "its vif 1 was before, and here that has multi-queue-max-queues 1 instead
 rm queues
 check "nothing is left" wait_for clean
 check "nor with xenstored or the kernel" wait_for nothing_left
-# Sums are right, and what xenstored has written is xenstored's to judge: its own sum, the guest's number, a node's path.
+# Sums are right, and what xenstored has written is xenstored's to judge, which has a sum of its own.
 for at in 24 32 60 400; do
 	check "a connection with another byte $at" python3 "$here/stream_forge.py" f.save forged.save 0x105 $at 64
 	says 1 "xenstored does not take what the guest had of its former one" xl restore forged.save

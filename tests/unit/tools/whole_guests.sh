@@ -14,7 +14,7 @@ make_config() {
 		memory = 16
 		on_reboot = "destroy"
 		disk = [ "format=raw, vdev=xvda, access=rw, target=$sockets/$1.img", "vdev=xvdc, devtype=cdrom, target=" ]
-		vif = [ "mac=00:16:3e:00:00:01,rate=10Mb/s@20ms", "bridge=xenbr0,vifname=lan" ]
+		vif = [ "mac=00:16:3e:00:00:01,rate=10Mb/s@20ms", "bridge=xenbr0,vifname=lan-$1" ]
 	END
 	cp disk.img "$sockets/$1.img"
 }
@@ -61,7 +61,7 @@ joined() {
 	done
 	! ${2-} xenstore-read "/tool/pavise/$id/drained" 2>/dev/null || return 1
 	! ${2-} xenstore-ls "/tool/pavise/$id/lost" 2>/dev/null | grep . || return 1
-	${2-} test -d "$root/net/vif$id.0/brport" && ${2-} test -d "$root/net/lan/brport"
+	${2-} test -d "$root/net/vif$id.0/brport" && ${2-} test -d "$root/net/lan-$1/brport"
 }
 # nothing of what was written for xenstored, or left with the kernel
 nothing_left() { ! ls "$root"/run/leaves.* "$root"/run/comes.* "$root"/sysbackend/devices/* 2>/dev/null | grep .; }
