@@ -187,6 +187,9 @@ void dump_end(struct xl *xl, struct dump *d)
 {
 	char *path = xl_sprintf(RECORD_DIR "/" PREFIX "%u", d->domid);
 
+	/* Whoever has drained it has undone that, or has ended it; but one that is given away is drained as long as it is not known where it is. */
+	if (xl->xs && !given_away(xl, d->domid))
+		whole_undo(xl, d->domid);
 	if (d->paused)
 		pv_domain_unpause(xl->pv, d->domid);
 	if (d->fd >= 0) {
