@@ -36,6 +36,7 @@ enum phase {
 	PAGES,
 	WANT_PARAMS,
 	WANT_STORE,
+	WANT_CONNECTION,
 	WANT_END,
 	OVER
 };
@@ -59,6 +60,7 @@ static const struct kind {
 	{ PV_REC_HVM_PARAMS, "HVM_PARAMS", 0, 256 * sizeof(struct pv_stream_param), WANT_PARAMS,
 	  WANT_STORE },
 	{ PV_REC_STORE, "STORE", 0, 1 << 20, WANT_STORE, WANT_END },
+	{ PV_REC_CONNECTION, "CONNECTION", 8, PV_STREAM_MAX, WANT_CONNECTION, WANT_END },
 	{ PV_REC_END, "END", sizeof(struct pv_stream_end), sizeof(struct pv_stream_end), WANT_END,
 	  OVER },
 };
@@ -71,6 +73,7 @@ static const char *const wanted[] = {
 	[PAGES] = "PAGE_DATA or HVM_CONTEXT",
 	[WANT_PARAMS] = "HVM_PARAMS",
 	[WANT_STORE] = "STORE",
+	[WANT_CONNECTION] = "CONNECTION",
 	[WANT_END] = "END",
 	[OVER] = "nothing",
 };
@@ -380,7 +383,8 @@ int pv_stream_open_peer(struct pv_stream_in *i, int fd, int patience, struct pv_
 			       h->major, h->minor, PV_STREAM_MAJOR, PV_STREAM_MINOR);
 	if (h->sum != sum64(h->key, h, SUMMED(*h)))
 		return header_wrong(err, -EBADMSG, "image", "its sum is wrong: it is damaged");
-	if (!h->major || h->options & ~(PV_STREAM_SUSPENDED | PV_STREAM_PACKED) || h->reserved)
+	if (!h->major || h->options & ~(PV_STREAM_HOW | PV_STREAM_PACKED) ||
+	    (h->options & PV_STREAM_HOW) == PV_STREAM_HOW || h->reserved)
 		return header_wrong(err, -EOPNOTSUPP, "image",
 				    "it asks for what is not known here");
 	i->key = h->key;
@@ -482,6 +486,12 @@ static const char *unpack(struct pv_stream_in *i, struct pv_record *r)
 	return NULL;
 }
 
+static int next_phase(const struct pv_stream_in *i, const struct kind *k)
+{
+	return k->type == PV_REC_STORE && i->image.options & PV_STREAM_CONNECTED ? WANT_CONNECTION :
+										   k->then;
+}
+
 /* One record of any kind: 1, 0 for END, 2 for one that was skipped. */
 static int one(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err)
 {
@@ -520,7 +530,7 @@ static int one(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err)
 	i->end.sums = sum64(i->end.sums, &h.sum, sizeof(h.sum));
 	if (!k)
 		return 2;
-	i->phase = k->then;
+	i->phase = next_phase(i, k);
 	return h.type != PV_REC_END;
 }
 

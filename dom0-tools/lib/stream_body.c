@@ -173,8 +173,17 @@ static bool flags_ok(uint32_t flags)
 	       !(flags & ~(PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE));
 }
 
-static const char *check_store(const struct pv_record *r)
+static bool is_back_ends(const struct pv_node *n)
 {
+	static const char top[] = "backend/";
+
+	return !n->flags && n->path_length > strlen(top) && !memcmp(n->path, top, strlen(top)) &&
+	       !memchr(n->value, 0, n->value_length);
+}
+
+static const char *check_store(const struct pv_stream_in *i, const struct pv_record *r)
+{
+	bool back_ends = i->image.options & PV_STREAM_CONNECTED;
 	struct pv_stream_node h;
 	struct pv_node n;
 	uint32_t at = 0, end;
@@ -191,6 +200,8 @@ static const char *check_store(const struct pv_record *r)
 			return "a node is of no kind that is known";
 		if (!path_ok(n.path, n.path_length))
 			return "a node's path is none";
+		if (back_ends && !is_back_ends(&n))
+			return "a node is none of a back end";
 		if (n.flags == PV_NODE_WATCH && memchr(n.value, 0, n.value_length))
 			return "a watch's token is no text";
 	}
@@ -225,7 +236,7 @@ const char *pv_stream_check(struct pv_stream_in *i, const struct pv_record *r)
 	case PV_REC_HVM_PARAMS:
 		return check_params(r);
 	case PV_REC_STORE:
-		return check_store(r);
+		return check_store(i, r);
 	case PV_REC_END:
 		return check_end(i, r);
 	}

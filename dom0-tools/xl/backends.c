@@ -13,12 +13,11 @@
 #include "events.h"
 #include "image_server.h"
 #include "jsonl.h"
-#include "xl.h"
+#include "whole.h"
 
 #include <xen/io/xenbus.h>
 
 #define REBIND_MS 1000
-#define SYSFS "/sys/bus/xen-backend/devices"
 
 static bool watch_domain(struct xl *xl, const char *what, const char *domid)
 {
@@ -86,8 +85,8 @@ bool backends_any(struct xl *xl, uint32_t domid)
 
 bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 {
-	char *path = xl_sprintf(SYSFS "/%s-%u-%s/driver", kind, domid, devid);
-	bool unbound = !access(SYSFS, F_OK) && access(path, F_OK);
+	char *path = xl_sprintf(XL_SYS_BACKEND "/devices/%s-%u-%s/driver", kind, domid, devid);
+	bool unbound = !access(XL_SYS_BACKEND "/devices", F_OK) && access(path, F_OK);
 
 	free(path);
 	return unbound;
@@ -165,7 +164,7 @@ static void offer_again(struct xl *xl, uint32_t domid, const struct device_kind 
 static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const char *devid,
 			  const char *be)
 {
-	char *error = NULL, *why = NULL;
+	char *error = NULL, *why = NULL, *drained;
 	long state;
 
 	if (backend_domid(be))
@@ -179,7 +178,10 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 		return NULL;
 	if (backend_unbound(kind, domid, devid)) {
 		xl_sleep(REBIND_MS);
-		if (backend_unbound(kind, domid, devid))
+		/* Nor is one lost that was left for a while by who saves the guest. */
+		drained = st_read(xl, XBT_NULL, XL_DRAINED, domid);
+		free(drained);
+		if (!drained && backend_unbound(kind, domid, devid))
 			return xl_sprintf("no driver serves it any more");
 	}
 	if (!strcmp(kind, "vbd") && image_server_cut(xl, be))

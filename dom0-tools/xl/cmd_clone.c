@@ -159,11 +159,15 @@ static int give_disk(struct cloning *c, struct xl_disk *d)
 			d->vdev, c->o->guest, s->name);
 }
 
-/* What two guests cannot both have. */
-static int become_another(struct cloning *c, struct xl_config *cfg)
+/* What two guests cannot both have. One that goes on whole notices nothing, and so keeps using the MACs that it knows. */
+static int become_another(struct cloning *c, struct xl_config *cfg, const struct saved *s)
 {
 	int i, rc = 0;
 
+	if (cfg->nr_nics && s->in.image.options & PV_STREAM_CONNECTED)
+		return xl_error("'%s' has interfaces, and does not suspend itself: it would go on "
+				"with the same MACs",
+				c->o->guest);
 	free(cfg->name);
 	cfg->name = xl_sprintf("%s", c->o->name);
 	cfg->have_uuid = cfg->uuid_chosen = false;
@@ -186,7 +190,8 @@ static int make(struct cloning *c)
 	int rc = saved_open(&s, memory);
 
 	if (!rc) {
-		rc = restoring_config(&cfg, &s, NULL) || make_disks(c) || become_another(c, &cfg);
+		rc = restoring_config(&cfg, &s, NULL) || make_disks(c) ||
+		     become_another(c, &cfg, &s);
 		if (!rc)
 			rc = restoring_run(&c->xl, &cfg, &s, c->o->paused, false);
 		config_free(&cfg);

@@ -17,6 +17,7 @@
 #include "rounds.h"
 #include "saving.h"
 #include "suspend.h"
+#include "whole.h"
 
 /* For NAME--migratedaway to be a name, too. */
 #define NAME_MAX_LEN 50
@@ -25,6 +26,7 @@ struct options {
 	const char *command, *config, *guest, *host;
 	uint32_t flags; /* MIGRATE_* */
 	struct rounds_limits limits;
+	enum saving_how how;
 	bool recover, force, limited, packed;
 };
 
@@ -99,7 +101,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 	o->command = "ssh";
 	o->limits.downtime = ROUNDS_DOWNTIME;
-	while ((c = getopt_long(argc, argv, "s:C:eph", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:C:epWSh", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			o->command = optarg;
@@ -112,6 +114,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'p':
 			o->flags |= MIGRATE_PAUSED;
+			break;
+		case 'W':
+			o->how = SAVING_WHOLE;
+			break;
+		case 'S':
+			o->how = SAVING_SUSPENDED;
 			break;
 		case 'B':
 		case 'D':
@@ -134,8 +142,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 	/* Only who does not want to be told can do without a host. */
 	if (n != 2 && !(n == 1 && o->force))
 		return command_usage("migrate", false) + 1;
-	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags || o->limited))) {
-		xl_error("--force goes with --recover, and -C, -e, -p, --cold, --compress, "
+	if ((o->force && !o->recover) ||
+	    (o->recover && (o->config || o->flags || o->how || o->limited))) {
+		xl_error("--force goes with --recover, and -C, -e, -p, -S, -W, --cold, --compress, "
 			 "--downtime and --max-bandwidth do not");
 		return EXIT_USAGE + 1;
 	}
@@ -245,7 +254,7 @@ static int hand_over(struct moving *m)
 	if (rc)
 		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
 	if (saving_goes_on(s, &info) || saving_state(s) || saving_same_map(s) ||
-	    drain_disks(s->xl, s->domid, m->name))
+	    (s->connected ? drain_flush : drain_disks)(s->xl, s->domid, m->name))
 		return -1;
 	rc = saving_rest(s, "Moving");
 	if (rc)
@@ -357,7 +366,7 @@ static int talk(struct moving *m)
 static int migrate(struct moving *m, const struct options *o)
 {
 	struct saving *s = &m->s;
-	int rc, err;
+	int rc;
 
 	/* First: whoever was killed over it before has left it as it was then, once this is through. */
 	rc = dump_begin(s->xl, s->domid, NULL, false, &m->d);
@@ -368,9 +377,8 @@ static int migrate(struct moving *m, const struct options *o)
 	     migrate_open(&m->peer, o->command, o->host);
 	if (!rc) {
 		rc = talk(m);
-		err = rc > 0 && m->still ? suspend_undo(s->xl, s->domid) : 0;
-		if (err)
-			xl_error("'%s' cannot go on: %s", m->name, strerror(-err));
+		if (rc > 0 && m->still)
+			saving_undo(s);
 	}
 	dump_end(s->xl, &m->d);
 	if (rc > 0 && m->still)
@@ -391,6 +399,7 @@ static int move(struct xl *xl, const struct options *o)
 	if (!m)
 		abort();
 	m->s.xl = xl;
+	m->s.how = o->how;
 	m->flags = o->flags;
 	m->limits = o->limits;
 	m->s.packed = o->packed;

@@ -26,11 +26,12 @@ static int parse_options(int argc, char **argv, struct options *o, struct saving
 {
 	int rc = 0, c;
 
-	while ((c = command_option(argc, argv, "cp", &rc)) != -1) {
+	while ((c = command_option(argc, argv, "cpWS", &rc)) != -1) {
 		if (c == '?')
 			return rc + 1;
 		o->running |= c == 'c';
 		o->paused |= c == 'p';
+		s->how = c == 'W' ? SAVING_WHOLE : c == 'S' ? SAVING_SUSPENDED : s->how;
 	}
 	if (argc - optind < 2 || argc - optind > 3)
 		return command_usage("save", false) + 1;
@@ -98,10 +99,9 @@ static int save_now(struct saving *s, const struct options *o, struct dump *d)
 static int end(struct saving *s, const struct options *o, struct dump *d, int rc)
 {
 	bool stays = rc || o->running || o->paused;
-	int err = s->suspended && stays ? suspend_cancel(s->xl, s->domid) : 0;
 
-	if (err)
-		rc = xl_error("'%s' cannot go on: %s", s->guest, strerror(-err));
+	if (stays && saving_undo(s))
+		rc = -1;
 	/* The file is it now: it must not run on from here. */
 	if (!stays || (!rc && o->paused))
 		d->paused = false;

@@ -19,6 +19,7 @@
 #include "migrate.h"
 #include "record.h"
 #include "suspend.h"
+#include "whole.h"
 
 #define MAGIC 0x44554d32 /* "DUM2" */
 #define PREFIX "dump."
@@ -55,6 +56,17 @@ static void give_back_cap(struct xl *xl, uint32_t domid, uint16_t cap)
 			 cap, strerror(-rc));
 }
 
+/* Drivers are bound again, if they were taken off its devices. @xl may be without xenstore, which knows of it. */
+static void undo_whole(struct xl *xl, uint32_t domid)
+{
+	struct xl with = { .pv = xl->pv, .xs = xl->xs ? xl->xs : st_open(XENSTORE_MS) };
+
+	if (with.xs)
+		whole_undo(&with, domid);
+	if (!xl->xs)
+		xs_close(with.xs);
+}
+
 /* The note's lock is held; then it goes. */
 static void undo(struct xl *xl, const struct note *n)
 {
@@ -80,6 +92,8 @@ static void undo(struct xl *xl, const struct note *n)
 				 n->domid, (int)(strrchr(n->part, '.') - n->part), n->part);
 		return;
 	}
+	if (there)
+		undo_whole(xl, n->domid);
 	if (there)
 		suspend_undo(xl, n->domid);
 	if (n->guest & GUEST_PAUSED && there)
@@ -222,6 +236,9 @@ void dump_end(struct xl *xl, struct dump *d)
 {
 	char *path = xl_sprintf(RECORD_DIR "/" PREFIX "%u", d->domid);
 
+	/* Whoever has drained it has undone that, or has ended it; but one that is given away is drained as long as it is not known where it is. */
+	if (xl->xs && !given_away(xl, d->domid))
+		whole_undo(xl, d->domid);
 	/* First what a user notices. */
 	if (d->paused)
 		pv_domain_unpause(xl->pv, d->domid);

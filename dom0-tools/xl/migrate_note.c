@@ -15,6 +15,7 @@
 
 #include "migrate.h"
 #include "suspend.h"
+#include "whole.h"
 
 #define GIVEN "given."
 #define NEW_GIVEN "new-given."
@@ -210,6 +211,7 @@ int given_take_back(struct xl *xl, struct given *g)
 	}
 	MIGRATE_POINT(false, "after", "back");
 	migrate_rename(xl, g->domid, g->name);
+	whole_undo(xl, g->domid);
 	rc = pv_domain_info(xl->pv, g->domid, &info);
 	if (!rc && suspend_done(&info))
 		rc = suspend_cancel(xl, g->domid);

@@ -12,6 +12,7 @@
 
 #include "next.h"
 #include "restoring.h"
+#include "whole.h"
 
 #define CONSOLE_WAIT_MS 5000
 
@@ -43,8 +44,8 @@ static int check_config(const struct xl_config *cfg, const struct saved *s)
 	const char *file = s->path;
 	bool devices = cfg->nr_disks || cfg->nr_nics;
 
-	/* Only who suspends itself looks for devices when it goes on. */
-	if (devices && !(s->in.image.options & PV_STREAM_SUSPENDED))
+	/* Who suspends itself looks for devices when it goes on; all others go on with what was saved with them. */
+	if (devices && !(s->in.image.options & PV_STREAM_SUSPENDED) && !whole_comes(s))
 		return xl_error("%s: the configuration gives the guest disks or interfaces, and "
 				"none was saved with it",
 				file);

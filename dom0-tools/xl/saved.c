@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "saved.h"
+#include "whole.h"
 
 #include <xen/hvm/params.h>
 
@@ -224,6 +224,7 @@ void saved_close(struct saved *s)
 	}
 	free(s->watch);
 	s->watch = NULL;
+	whole_forget(s);
 }
 
 static bool is_suspended(const struct saved *s)
@@ -445,6 +446,9 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 			rc = put_state(xl, s, g, &r);
 		else if (more && r.type == PV_REC_HVM_PARAMS)
 			rc = take_params(s, g, &r);
+		else if (more && whole_comes(s) &&
+			 (r.type == PV_REC_STORE || r.type == PV_REC_CONNECTION))
+			whole_keep(s, &r);
 		else if (more && r.type == PV_REC_STORE)
 			rc = put_nodes(xl, s, g, &r);
 	}
@@ -452,6 +456,8 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 		rc = wrong(s, &err);
 	if (!rc)
 		rc = make_rings(xl, s, g);
+	if (!rc && whole_comes(s))
+		rc = whole_park(xl, s, g->domid);
 	progress_end(&s->progress);
 	return rc;
 }

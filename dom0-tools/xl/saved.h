@@ -57,6 +57,9 @@ struct saved {
 		char *path, *token;
 	} * watch; /* of the guest, for saved_watch() */
 	unsigned int nr_watches;
+	uint8_t *connection,
+		*offers; /* of one that comes with its devices (whole.h): CONNECTION and STORE */
+	uint32_t connection_size, offers_size;
 };
 
 /* Up to STATIC_DATA_END: what the domain is. After an error, too, saved_close() is due. */

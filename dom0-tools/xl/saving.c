@@ -148,9 +148,13 @@ static int put_store(struct saving *s)
 	unsigned int i;
 	int rc = 0;
 
-	for (i = 0; i < pv_container_size(tops) && !rc; i++)
+	for (i = 0; i < pv_container_size(tops) && !rc && !s->connected; i++)
 		rc = collect(s, tops[i]);
-	return rc ? rc : put(s, PV_REC_STORE, s->store, s->store_size);
+	if (!rc)
+		rc = put(s, PV_REC_STORE, s->store, s->store_size);
+	if (!rc && s->connected)
+		rc = put(s, PV_REC_CONNECTION, s->connection, s->connection_size);
+	return rc;
 }
 
 int saving_begin(struct saving *s, int fd)
@@ -163,7 +167,9 @@ int saving_begin(struct saving *s, int fd)
 		return n;
 	memcpy(&s->timebase, host + offsetof(struct pv_stream_host, timebase), sizeof(s->timebase));
 	rc = pv_stream_begin(&s->out, fd,
-			     (s->suspended ? PV_STREAM_SUSPENDED : 0) |
+			     (s->suspended ? PV_STREAM_SUSPENDED :
+			      s->connected ? PV_STREAM_CONNECTED :
+					     0) |
 				     (s->packed ? PV_STREAM_PACKED : 0),
 			     version >> 16, version & 0xffff, &s->err);
 	s->out.patience = s->patience;
@@ -217,5 +223,6 @@ void saving_free(struct saving *s)
 	free(s->config);
 	free(s->state);
 	free(s->store);
+	free(s->connection);
 	free(s->run);
 }

@@ -12,14 +12,17 @@ struct saving {
 	struct xl *xl;
 	const char *guest, *file; /* as they were given */
 	uint32_t domid;
-	bool suspended; /* by itself (suspend.h); else it is whole */
+	enum saving_how { SAVING_ANY, SAVING_WHOLE, SAVING_SUSPENDED } how; /* it is to be saved */
+	bool suspended; /* by itself (suspend.h); else it is whole, */
+	bool connected; /* with its connection to xenstored and its devices as they are (whole.h), or without devices */
 	bool packed; /* the caller's: its pages are packed, where that is shorter */
 	struct pv_stream_out out;
 	int patience; /* ms that whoever reads it may take nothing, if its descriptor does not block; 0: as long as it likes */
 	struct pv_err err;
 	char *config;
-	uint8_t *state, *store; /* records' bodies; of the latter so far only the watches */
-	uint32_t state_size, store_size;
+	uint8_t *state, *store,
+		*connection; /* records' bodies; of STORE so far only watches, or back ends' nodes */
+	uint32_t state_size, store_size, connection_size;
 	unsigned long watches;
 	struct hvm_riscv_domain domain;
 	struct pv_stream_run *run;
@@ -40,12 +43,19 @@ struct saving_batch {
 
 /* --- saving_guest.c -------------------------------------------------------------------------- */
 
-/* May it be saved, and does it suspend itself (s->suspended)? The domain's lock is held, here and below. 0, or -1 after a message. */
+/*
+ * May it be saved, and how (@s->suspended, @s->connected)? The domain's lock is held, here and below. 0, or -1 after a message.
+ */
 int saving_check(struct saving *s);
 /* The runs of its RAM: s->run, s->nr_runs, s->pages. Once. 0, or -1 after a message. */
 int saving_map(struct saving *s);
-/* Of one that is paused: what the hypervisor and xenstored hold of it. 0, or -1 after a message. */
+/*
+ * Of one that is paused: what the hypervisor and xenstored hold of it. 0, or -1 after a message. In any case saving_undo() is due if it
+ * is to go on here.
+ */
 int saving_state(struct saving *s);
+/* It goes on here as it was, once it is unpaused. 0, or -1 after a message. */
+int saving_undo(struct saving *s);
 /* One that is paused does nothing more, and may have ended before, or by its watchdog. 0 and *@info, or -1 after a message. */
 int saving_goes_on(struct saving *s, struct xen_domctl_getdomaininfo *info);
 /* What was told of its memory by saving_map() is so still. 0, or -1 after a message. */

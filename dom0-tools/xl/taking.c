@@ -146,7 +146,7 @@ static int stand_still(struct taking *t)
 	if (rc)
 		return xl_error("cannot pause '%s': %s", s->guest, strerror(-rc));
 	if (saving_goes_on(s, &info) || (t->memory && (saving_state(s) || saving_same_map(s))) ||
-	    drain_disks(s->xl, s->domid, s->guest) || clone_disks(t))
+	    (s->connected ? drain_flush : drain_disks)(s->xl, s->domid, s->guest) || clone_disks(t))
 		return -1;
 	return t->memory ? stream_error(t, saving_rest(s, "Saving")) : 0;
 }
@@ -154,11 +154,11 @@ static int stand_still(struct taking *t)
 /* Whatever became of the snapshot. */
 static int go_on(struct taking *t)
 {
-	int rc = t->s.suspended ? suspend_undo(t->s.xl, t->s.domid) : 0;
+	int rc = t->memory && t->still ? saving_undo(&t->s) : 0;
 
 	dump_end(t->s.xl, &t->d);
 	t->stood = t->still ? xl_now() - t->still : 0;
-	return rc ? xl_error("'%s' cannot go on: %s", t->s.guest, strerror(-rc)) : 0;
+	return rc;
 }
 
 /* --- and behind it ----------------------------------------------------------------------------- */
@@ -197,6 +197,8 @@ static int take(struct taking *t, const char *name)
 		return xl_error("'%s' cannot be paused: %s", s->guest, strerror(-rc));
 	}
 	t->part = xl_sprintf("%s", t->d.part);
+	/* One that knows of it can be given other addresses where it goes on. */
+	s->how = suspend_offered(s->xl, s->domid) ? SAVING_SUSPENDED : SAVING_ANY;
 	rc = (t->memory && (saving_check(s) || saving_map(s))) || saving_config(s, NULL) ||
 	     note(t) || (t->memory && begin_memory(t)) || stand_still(t);
 	if (go_on(t))

@@ -38,6 +38,8 @@ static const char migrate_options[] =
 	"-C CONFIG               Send CONFIG instead of what the domain was made from.\n"
 	"-e                      Do not wait in the background (on Host) for the death of the domain.\n"
 	"-p                      Do not unpause domain after migrating it.\n"
+	"-W                      As it stands, with its devices, or not at all.\n"
+	"-S                      Have it suspend itself, or not at all.\n"
 	"--max-bandwidth=MIB     Send at most MIB MiB a second while it runs.\n"
 	"--downtime=MS           Stop it once the rest can be sent in MS milliseconds; 300 unless set.\n"
 	"--cold                  Stop it before any of its memory is sent.\n"
@@ -116,10 +118,12 @@ const struct command commands[] = {
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
 	  "-n NUM                  The console's number: 0, or a channel's (xl channel-list).\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
-	{ "save", cmd_save, "[-c|-p] <Domain> <CheckpointFile> [<ConfigFile>]",
+	{ "save", cmd_save, "[-c|-p] [-W|-S] <Domain> <CheckpointFile> [<ConfigFile>]",
 	  "Save a domain state to restore later",
 	  "-c                      Leave domain running after creating the snapshot.\n"
 	  "-p                      Leave domain paused after creating the snapshot.\n"
+	  "-W                      As it stands, with its devices, or not at all.\n"
+	  "-S                      Have it suspend itself, or not at all.\n"
 	  "ConfigFile              Goes into the file, instead of what the domain was made from.\n" },
 	{ "restore", cmd_restore, "[-p] [-e] [<ConfigFile>] <CheckpointFile>",
 	  "Restore a domain from a saved state",

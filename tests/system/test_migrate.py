@@ -117,20 +117,21 @@ def left_behind(m):
     assert not m.run("ls /run/xen/migrate 2>/dev/null; true").strip()
 
 
-@pytest.mark.parametrize("moves", [2, pytest.param(10, marks=pytest.mark.full)])
-def test_there_and_back(hosts, moves):
+@pytest.mark.parametrize("ways", ["WS", pytest.param("WWSSWSWWSW", marks=pytest.mark.full)])
+def test_there_and_back(hosts, ways):
+    """Whole, so that it notices nothing, or suspended by itself; the former is what happens if nobody asks."""
     begin(hosts[0])
     count, sent = goes_on(hosts, hosts[0], 0, 0)
     told = []
-    for n in range(moves):
+    for n, way in enumerate(ways):
         here, there = hosts[n % 2], hosts[1 - n % 2]
         began = time.monotonic()
-        print(here.run(f"xl migrate demo {ADDRESS[1 - n % 2]}", 180))
-        print(f"move {n + 1}: {time.monotonic() - began:.1f} s")
+        print(here.run(f"xl migrate -{way} demo {ADDRESS[1 - n % 2]}", 180))
+        print(f"move {n + 1} (-{way}): {time.monotonic() - began:.1f} s")
         left_behind(here)
         told += ticks(here)
         count, sent = goes_on(hosts, there, count, sent, told)
-    here = hosts[moves % 2]
+    here = hosts[len(ways) % 2]
     here.run("xl shutdown -w demo", 60)
     left_behind(here)
     assert [m.poweroff() for m in hosts] == [0, 0]

@@ -7,7 +7,7 @@
  * - What is read may be anything. A record is handed out only once its place, length, sum and content are right; what is
  *   refused is named in the message: record, type, offset. A reader holds one record, PV_STREAM_MAX bytes, and the memory map.
  * - A stream is whole only once pv_stream_next() has returned 0. Until then nothing of it may run.
- * - HVM_CONTEXT is the hypervisor's to check, CONFIG that of who reads configurations: here they are bytes of a fair length.
+ * - HVM_CONTEXT is the hypervisor's to check, CONNECTION xenstored's, CONFIG that of who reads configurations: here they are bytes of a fair length.
  * - Errors: -EBADMSG damaged or against the format; -ENODATA cut; -EOPNOTSUPP newer or of another kind; else the descriptor's.
  */
 #ifndef PVSTREAM_H
@@ -35,6 +35,7 @@ enum pv_record_type {
 	PV_REC_CONFIG = 0x101,
 	PV_REC_MEMORY_MAP = 0x102,
 	PV_REC_STORE = 0x103,
+	PV_REC_CONNECTION = 0x105,
 	PV_REC_PAGE_PACKED = 0x106,
 };
 #define PV_REC_OPTIONAL 0x80000000u /* whoever does not know it goes on without it */
@@ -62,8 +63,18 @@ struct pv_stream_image_header {
  * devices as new ones.
  */
 #define PV_STREAM_SUSPENDED 1u
-/* There may be PAGE_PACKED: a PAGE_DATA's body as one zstd frame that says how long that is. A reader gets it as a PAGE_DATA. */
-#define PV_STREAM_PACKED 2u
+/*
+ * Never with the above, since version 1.1. It notices nothing: its front ends find their rings, grants and ports as they were. So its connection to
+ * xenstore and its tree come along, as xenstored has them (CONNECTION, behind STORE), and STORE has nodes of its back ends instead: what they
+ * offered it. Such a path is backend/KIND/NUMBER/NODE, and the flags are 0.
+ */
+#define PV_STREAM_CONNECTED 2u
+#define PV_STREAM_HOW (PV_STREAM_SUSPENDED | PV_STREAM_CONNECTED)
+/*
+ * There may be PAGE_PACKED: a PAGE_DATA's body as one zstd frame that says how long that is. A reader gets it as a PAGE_DATA. Since
+ * version 1.1.
+ */
+#define PV_STREAM_PACKED 4u
 
 struct pv_stream_domain_header {
 	uint32_t type; /* PV_STREAM_DOMAIN */

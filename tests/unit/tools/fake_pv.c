@@ -11,6 +11,7 @@
 
 #include "fake.h"
 
+#include <xen/event_channel.h>
 #include <xen/sched.h>
 #include <xen/version.h>
 
@@ -46,6 +47,27 @@ bool fake_broken(struct pv *pv)
 	return __atomic_add_fetch(&pv->f->calls, 1, __ATOMIC_SEQ_CST) == pv->f->fail_at;
 }
 
+/*
+ * A guest's ring with xenstored, where the test wants one that both can see ($RINGS in xl_lib.sh): its page in, or out. False: it
+ * does not. @page: NULL: the guest goes.
+ */
+static bool ring_page(uint32_t domid, void *page, bool out)
+{
+	const char *dir = getenv("XENSTORED_FAKE_DOMAINS");
+	char path[300];
+	int fd;
+
+	if (!dir)
+		return false;
+	snprintf(path, sizeof(path), "%s/%u", dir, domid);
+	if (!page)
+		return !unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if ((out ? write(fd, page, PV_PAGE_SIZE) : read(fd, page, PV_PAGE_SIZE)) != PV_PAGE_SIZE)
+		abort();
+	return !close(fd);
+}
+
 static struct fake_domain *find(struct pv *pv, uint32_t domid)
 {
 	return fake_find(pv->f, domid);
@@ -53,6 +75,7 @@ static struct fake_domain *find(struct pv *pv, uint32_t domid)
 
 int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase)
 {
+	static uint8_t empty[PV_PAGE_SIZE];
 	int i;
 
 	(void)timebase;
@@ -70,6 +93,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 		memset(d, 0, sizeof(*d));
 		d->domid = *domid = c->domid ? c->domid : pv->f->next_domid++;
 		memcpy(d->handle, c->handle, 16);
+		ring_page(d->domid, empty, true);
 		d->pool = c->pool;
 		d->flags = XEN_DOMINF_paused;
 		d->pauses = 1;
@@ -91,6 +115,7 @@ int pv_domain_destroy(struct pv *pv, uint32_t domid)
 		d->flags |= XEN_DOMINF_dying;
 		return 0;
 	}
+	ring_page(domid, NULL, true);
 	__atomic_fetch_add(&pv->f->free_pages, d->pages, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
 	return 0;
@@ -604,6 +629,8 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 			write_page(page, gfns[i]);
 		if (fake_page(find(pv, domid), gfns[i]))
 			page[1] += *fake_page(find(pv, domid), gfns[i]) & FAKE_VERSION;
+		if (gfns[i] == GUEST_XENSTORE_PFN)
+			ring_page(domid, page, false);
 		kind[i] = memcmp(page, zeros, PV_PAGE_SIZE) ? PV_PAGE_DATA : PV_PAGE_ZERO;
 		if (!is_ram(find(pv, domid), gfns[i]) ||
 		    (getenv("FAKE_HOLE") && gfns[i] == GUEST_RAM0_BASE >> PV_PAGE_SHIFT))
@@ -622,10 +649,14 @@ static int take_page(struct fake_domain *d, uint64_t gfn, const uint64_t *given)
 		return -ENOENT;
 	if (!is_ring(gfn))
 		write_page(page, gfn);
-	version = given[1] - page[1];
-	page[1] = given[1];
-	if (version > (known ? FAKE_VERSION : 0) || memcmp(page, given, PV_PAGE_SIZE))
-		return -EILSEQ;
+	if (gfn == GUEST_XENSTORE_PFN && ring_page(d->domid, (void *)given, true)) {
+		version = 0; /* it has what it has */
+	} else {
+		version = given[1] - page[1];
+		page[1] = given[1];
+		if (version > (known ? FAKE_VERSION : 0) || memcmp(page, given, PV_PAGE_SIZE))
+			return -EILSEQ;
+	}
 	if (!known || !(*known & FAKE_ARRIVED))
 		__atomic_add_fetch(&d->written, 1, __ATOMIC_SEQ_CST);
 	if (known)
@@ -646,9 +677,14 @@ int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigne
 	return rc;
 }
 
+/* xenstored's port, xenconsoled's, and that of all its back ends */
+#define FAKE_VERSIONS 999 /* no record of a hypervisor's */
 struct fake_state {
 	struct hvm_save_descriptor head;
 	struct hvm_riscv_domain domain;
+	struct hvm_save_descriptor ports_head;
+	struct hvm_riscv_port port[3];
+	struct hvm_save_descriptor versions_head;
 	uint64_t versions; /* of its pages when it was at rest */
 	struct hvm_save_descriptor end;
 };
@@ -675,7 +711,12 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 					    .store_pfn = GUEST_XENSTORE_PFN,
 					    .store_evtchn = 1,
 					    .console_pfn = GUEST_CONSOLE_PFN,
-					    .console_evtchn = 2 } };
+					    .console_evtchn = 2 },
+				.ports_head = { HVM_SAVE_PORTS, 0, sizeof(s.port) },
+				.port = { { .port = 1, .state = EVTCHNSTAT_interdomain },
+					  { .port = 2, .state = EVTCHNSTAT_interdomain },
+					  { .port = 3, .state = EVTCHNSTAT_unbound } },
+				.versions_head = { FAKE_VERSIONS, 0, sizeof(s.versions) } };
 	struct fake_domain *d = find(pv, domid);
 	const char *rc = getenv("FAKE_STATE");
 	static uint64_t gets;
@@ -683,6 +724,8 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 	s.domain.max_vcpus = d->vcpus;
 	s.domain.ticks = ++gets;
 	s.versions = fake_versions(d);
+	if (__atomic_load_n(&d->bound, __ATOMIC_SEQ_CST))
+		s.port[2].state = EVTCHNSTAT_interdomain;
 	if (is_suspended(d)) {
 		s.domain.flags = HVM_DOMAIN_SUSPENDED;
 		s.domain.store_evtchn = s.domain.console_evtchn = 0;
@@ -711,7 +754,8 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 	memcpy(&s, buf, sizeof(s));
 	/* Of the time right behind the pause: the second call, for the first one asks for its size only. */
 	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC ||
-	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2 || s.versions != fake_versions(d))
+	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2 ||
+	    s.versions != fake_versions(d) || s.port[2].state != EVTCHNSTAT_unbound)
 		return -EINVAL;
 	if (!(s.domain.flags & HVM_DOMAIN_SUSPENDED))
 		d->ports = 2;

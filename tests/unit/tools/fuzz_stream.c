@@ -25,6 +25,7 @@ static const uint32_t types[] = { PV_REC_HOST,
 				  PV_REC_END,
 				  PV_REC_OPTIONAL | 3,
 				  77,
+				  PV_REC_CONNECTION,
 				  PV_REC_PAGE_PACKED };
 
 static bool mapped(const struct pv_stream_in *in, uint64_t gfn)
@@ -81,18 +82,20 @@ static void look_at(const struct pv_stream_in *in, const struct pv_record *r)
 		while (pv_stream_node(r, &at, &n)) {
 			assert(n.path_length && *n.path != '/' && at <= r->length);
 			assert(!memchr(n.path, 0, n.path_length));
+			assert(!(in->image.options & PV_STREAM_CONNECTED) ||
+			       (!n.flags && !strncmp(n.path, "backend/", 8)));
 			assert((const uint8_t *)n.value + n.value_length <= r->body + r->length);
 		}
 		break;
 	}
 }
 
-static void make(int fd, const uint8_t *data, size_t size)
+static void make(int fd, uint32_t options, const uint8_t *data, size_t size)
 {
 	struct pv_stream_out o;
 	uint32_t type, length;
 
-	assert(!pv_stream_begin(&o, fd, PV_STREAM_PACKED, 0, 0, NULL));
+	assert(!pv_stream_begin(&o, fd, options, 0, 0, NULL));
 	while (size >= 4) {
 		type = types[data[0] % pv_container_size(types)];
 		/* Zeros behind what there is: a page's worth can be had of a few bytes. */
@@ -133,7 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(!ftruncate(fd, 0));
 	lseek(fd, 0, SEEK_SET);
 	if (data[0] & 3)
-		make(fd, data + 1, size - 1);
+		make(fd,
+		     (data[0] & 4 ? PV_STREAM_CONNECTED : 0) | (data[0] & 8 ? PV_STREAM_PACKED : 0),
+		     data + 1, size - 1);
 	else
 		assert(write(fd, data + 1, size - 1) == (ssize_t)size - 1);
 	lseek(fd, 0, SEEK_SET);

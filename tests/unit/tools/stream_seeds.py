@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 HOST, CONFIG, MAP, STATIC_END, PAGES, CONTEXT, PARAMS, STORE = range(8)
-PACKED = 11
+CONNECTION, PACKED = 11, 12
 ISA = b"rv64imafdc"
 
 
@@ -43,8 +43,10 @@ def main() -> None:
     for i in range(len(records) + 1):
         (out / f"cut-{i}").write_bytes(b"\1" + b"".join(records[:i]) + end)
     no_pages = records[:4] + records[6:]
-    (out / "packed").write_bytes(b"\1" + b"".join(records[:4]) + rec(PACKED, frame) + b"".join(records[6:]) + end)
+    (out / "packed").write_bytes(b"\x09" + b"".join(records[:4]) + rec(PACKED, frame) + b"".join(records[6:]) + end)
     (out / "whole").write_bytes(b"\1" + b"".join(no_pages) + end)
+    connected = [*no_pages[:-1], rec(STORE, node(b"backend/vbd/51712/sectors", b"8", 0)), rec(CONNECTION, bytes(8))]
+    (out / "connected").write_bytes(b"\5" + b"".join(connected) + end)
 
 
 main()

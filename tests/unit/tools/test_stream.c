@@ -135,6 +135,8 @@ static void put_wrong_end(struct pv_stream_out *o)
 	assert_int_equal(pv_stream_put(o, PV_REC_END, &v, 1, NULL), 0);
 }
 
+static uint32_t options = PV_STREAM_SUSPENDED;
+
 /* All of recs[], then END unless there is one among them. */
 static void put_all(struct stream *s, bool with_end)
 {
@@ -143,7 +145,7 @@ static void put_all(struct stream *s, bool with_end)
 	struct pv_err err = { "" };
 
 	memset(s, 0, sizeof(*s));
-	assert_int_equal(pv_stream_begin(&o, fd, PV_STREAM_SUSPENDED, 4, 17, &err), 0);
+	assert_int_equal(pv_stream_begin(&o, fd, options, 4, 17, &err), 0);
 	for (i = 0; i < nr_recs; i++) {
 		struct iovec v = { recs[i].body, recs[i].length };
 
@@ -740,8 +742,79 @@ static void test_foreign(void **state)
 	put_all(&s, true);
 	memcpy(s.bytes + offsetof(struct pv_stream_image_header, major), &newer, 2);
 	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.text, "image header: version 2.0 is newer than 1.0"));
+	assert_non_null(strstr(err.text, "image header: version 2.0 is newer than 1.1"));
 	free(s.bytes);
+	drop_recs();
+}
+
+/* One that brings its connection along: what its back ends offered is in STORE, CONNECTION is behind that, once. */
+static void test_connected(void **state)
+{
+	static const struct {
+		const char *path, *value;
+		uint32_t flags, length;
+	} bad[] = {
+		{ "data", "", 0, 0 },
+		{ "backend", "", 0, 0 },
+		{ "backend/vbd/51712/sectors", "8", PV_NODE_GUESTS, 1 },
+		{ "backend/vbd/51712/sectors", "8", PV_NODE_WATCH, 1 },
+		{ "backend/vbd/51712/sectors", "8\0000", 0, 3 },
+	};
+	uint8_t body[512];
+	struct pv_err err;
+	struct stream s;
+	uint32_t i, size;
+	int n;
+
+	(void)state;
+	options = PV_STREAM_CONNECTED;
+	good();
+	made_refused(8, true, "a node is none of a back end");
+	good();
+	free(recs[--nr_recs].body);
+	size = 0;
+	add_node(body, &size, "backend/vbd/51712/sectors", "8", 0);
+	add_node(body, &size, "backend/vif/0/feature-sg", "1", 0);
+	add(PV_REC_STORE, body, size);
+	made_refused(9, true, "CONNECTION should be here");
+	add(PV_REC_CONNECTION, "12345678", 8);
+	put_all(&s, true);
+	assert_int_equal(read_all(s.bytes, s.size, &n, &err), 0);
+	assert_int_equal(n, 10);
+	/* Which says both, that it had suspended itself and that it noticed nothing. */
+	free(s.bytes);
+	options = PV_STREAM_OPTIONS;
+	put_all(&s, true);
+	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
+	free(s.bytes);
+	options = PV_STREAM_CONNECTED << 1;
+	put_all(&s, true);
+	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
+	free(s.bytes);
+	options = PV_STREAM_CONNECTED;
+	add(PV_REC_CONNECTION, "12345678", 8);
+	made_refused(10, true, "END should be here");
+	free(recs[--nr_recs].body);
+	recs[9].length = 7;
+	made_refused(9, true, "its length is 7, and 8 to 4194304 is right");
+	for (i = 0; i < pv_container_size(bad); i++) {
+		struct pv_stream_node h = { strlen(bad[i].path), bad[i].length, bad[i].flags };
+
+		while (nr_recs > 8)
+			free(recs[--nr_recs].body);
+		memset(body, 0, sizeof(body));
+		memcpy(body, &h, sizeof(h));
+		memcpy(body + sizeof(h), bad[i].path, h.path_length);
+		memcpy(body + sizeof(h) + h.path_length, bad[i].value, h.value_length);
+		add(PV_REC_STORE, body, (sizeof(h) + h.path_length + h.value_length + 7) & ~7u);
+		made_refused(8, true, "a node is none of a back end");
+	}
+	/* Without the option there is no such record. */
+	options = 0;
+	good();
+	add(PV_REC_CONNECTION, "12345678", 8);
+	made_refused(9, true, "END should be here");
+	options = PV_STREAM_SUSPENDED;
 	drop_recs();
 }
 
@@ -812,14 +885,15 @@ static void test_readable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round),	cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_nodes),	cmocka_unit_test(test_pipe),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_flipped), cmocka_unit_test(test_moved),
-		cmocka_unit_test(test_order),	cmocka_unit_test(test_content),
-		cmocka_unit_test(test_length),	cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_end),	cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_full),	cmocka_unit_test(test_readable),
+		cmocka_unit_test(test_round),	  cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_nodes),	  cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_unknown),	  cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_flipped),	  cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_order),	  cmocka_unit_test(test_content),
+		cmocka_unit_test(test_length),	  cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_end),	  cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_full),	  cmocka_unit_test(test_readable),
+		cmocka_unit_test(test_connected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,11 @@ echo 0 >"$root/ipv4/conf/all/rp_filter"
 sockets=$(mktemp -d) || exit 1
 export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
 export ASAN_OPTIONS=detect_leaks=0
+# With $RINGS guests' rings with xenstored are files, which xl saves and restores as memory; else they are pages of xenstored's alone.
+if [ -n "${RINGS-}" ]; then
+	mkdir "$root/rings"
+	export XENSTORED_FAKE_DOMAINS="$root/rings"
+fi
 PATH=$out/xs:$PATH
 cd "$root" || exit 1
 
