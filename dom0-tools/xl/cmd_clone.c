@@ -18,14 +18,15 @@
 
 struct options {
 	const char *guest, *name, *snapshot;
-	bool paused, copy;
+	bool paused, copy, no_reserve;
 };
 
 struct cloning {
 	struct xl xl;
 	const struct options *o;
-	struct taking *t; /* its snapshots are locked, and t->snap is what it is made from */
-	char **disk; /* its own, in the order of the snapshot's */
+	struct taking *
+		t; /* what it is made from: a guest that runs; or t->snap, whose guest's snapshots are locked */
+	char **disk; /* its own, in the order of t->snap's */
 	unsigned int nr_made;
 };
 
@@ -34,6 +35,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "snapshot", required_argument, NULL, 's' },
 		{ "copy", no_argument, NULL, 'c' },
+		{ "no-reserve", no_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -45,6 +47,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 			return command_usage("clone", c == 'h') + 1;
 		o->paused |= c == 'p';
 		o->copy |= c == 'c';
+		o->no_reserve |= c == 'n';
 		o->snapshot = c == 's' ? optarg : o->snapshot;
 	}
 	if (argc - optind != 2)
@@ -61,22 +64,6 @@ static int parse_options(int argc, char **argv, struct options *o)
 }
 
 /* --- what it is made from ----------------------------------------------------------------------- */
-
-/* A snapshot that nobody sees, for as long as this takes. */
-static int take_one(struct cloning *c)
-{
-	char *name = xl_sprintf("clone-%d", getpid());
-	uint32_t domid = 0;
-	int lock = domain_lock(&c->xl, c->o->guest, "clone", &domid), rc = -1;
-
-	c->t->memory = c->t->disks = true;
-	c->t->copy = c->o->copy;
-	if (lock >= 0)
-		rc = taking_begin(c->t, &c->xl, domid, c->o->guest, name);
-	xl_unlock_domain(lock, domid);
-	free(name);
-	return rc;
-}
 
 static int find_one(struct cloning *c)
 {
@@ -100,15 +87,12 @@ static void drop_disks(struct cloning *c)
 		unlink(c->disk[--c->nr_made]);
 }
 
-/* Of a snapshot that is kept they share blocks with it; else they are its. */
+/* Out of a snapshot; of one that runs there is only its place so far. */
 static int make_disk(struct cloning *c, const struct snapshot_disk *d, const char *path)
 {
-	int rc;
+	int rc = c->o->snapshot ? disk_store_clone(d->file, path, c->o->copy) :
+				  disk_store_make(d->target, path);
 
-	if (!c->o->snapshot)
-		rc = link(d->file, path) ? -errno : 0;
-	else
-		rc = disk_store_clone(d->file, path, c->o->copy);
 	if (!rc)
 		return 0;
 	if (rc == -EOPNOTSUPP)
@@ -123,15 +107,12 @@ static int make_disks(struct cloning *c)
 {
 	const struct snapshot *s = &c->t->snap;
 	unsigned int i;
-	char *copy;
 
 	c->disk = calloc(s->nr_disks + 1, sizeof(*c->disk));
 	if (!c->disk)
 		abort();
 	for (i = 0; i < s->nr_disks; i++) {
-		copy = xl_sprintf("%s", s->disk[i].target);
-		c->disk[i] = xl_sprintf("%s/%s.%s.img", dirname(copy), c->o->name, s->disk[i].vdev);
-		free(copy);
+		c->disk[i] = taking_disk(s->disk[i].target, c->o->name, s->disk[i].vdev);
 		if (make_disk(c, &s->disk[i], c->disk[i]))
 			return -1;
 		c->nr_made++;
@@ -156,7 +137,7 @@ static int give_disk(struct cloning *c, struct xl_disk *d)
 		return 0;
 	}
 	return xl_error("disk %s of '%s' is not in snapshot '%s': two guests would write to it",
-			d->vdev, c->o->guest, s->name);
+			d->vdev, c->o->guest, s->name ? s->name : "");
 }
 
 /* What two guests cannot both have. One that goes on whole notices nothing, and so keeps using the MACs that it knows. */
@@ -181,26 +162,84 @@ static int become_another(struct cloning *c, struct xl_config *cfg, const struct
 	return rc;
 }
 
-/* @c->t->snap is there. */
-static int make(struct cloning *c)
+/* @s is there, or will be. */
+static int make(struct cloning *c, struct saved *s)
 {
-	char *memory = snapshot_path(&c->t->snap, "memory");
 	struct xl_config cfg;
-	struct saved s;
-	int rc = saved_open(&s, memory);
+	int rc = restoring_config(&cfg, s, NULL) || make_disks(c) || become_another(c, &cfg, s);
 
-	if (!rc) {
-		rc = restoring_config(&cfg, &s, NULL) || make_disks(c) ||
-		     become_another(c, &cfg, &s);
-		if (!rc)
-			rc = restoring_run(&c->xl, &cfg, &s, c->o->paused, false);
-		config_free(&cfg);
-	}
-	saved_close(&s);
-	free(memory);
+	if (!rc)
+		rc = restoring_run(&c->xl, &cfg, s, c->o->paused, false);
+	config_free(&cfg);
 	if (rc)
 		drop_disks(c);
 	return rc ? -1 : 0;
+}
+
+static int clone_snapshot(struct cloning *c)
+{
+	char *memory;
+	struct saved s;
+	int rc;
+
+	if (find_one(c))
+		return -1;
+	memory = snapshot_path(&c->t->snap, "memory");
+	rc = saved_open(&s, memory) || make(c, &s) ? -1 : 0;
+	saved_close(&s);
+	free(memory);
+	if (!rc)
+		printf("%s: from snapshot '%s' of '%s'\n", c->o->name, c->o->snapshot, c->o->guest);
+	return rc;
+}
+
+/* The new domain is made as far as it can be without: now is the moment. */
+static int fork_now(struct saved *s, uint32_t child)
+{
+	struct cloning *c = s->ctx;
+	char number[16];
+	uint32_t domid;
+	int lock, rc;
+
+	snprintf(number, sizeof(number), "%u", c->t->s.domid);
+	lock = domain_lock(&c->xl, number, "clone", &domid);
+	if (lock < 0)
+		return -1;
+	rc = domain_is(&c->xl, domid, c->t->handle) ?
+		     taking_fork(c->t, child) :
+		     xl_error("'%s' has been destroyed", c->t->guest);
+	xl_unlock_domain(lock, domid);
+	return rc ? -1 : saved_forked(s, c->t->fd);
+}
+
+static int clone_running(struct cloning *c)
+{
+	struct taking *t = c->t;
+	uint32_t domid = 0;
+	struct saved s;
+	int lock = domain_lock(&c->xl, c->o->guest, "clone", &domid), rc = -1;
+
+	t->clone = c->o->name;
+	t->copy = c->o->copy;
+	t->reserve = !c->o->no_reserve;
+	if (lock >= 0)
+		rc = taking_look(t, &c->xl, domid, c->o->guest);
+	xl_unlock_domain(lock, domid);
+	if (rc)
+		return -1;
+	saved_of_fork(&s, t->guest, t->s.config,
+		      t->s.suspended ? PV_STREAM_SUSPENDED :
+		      t->s.connected ? PV_STREAM_CONNECTED :
+				       0,
+		      t->s.pages);
+	s.fork = fork_now;
+	s.ctx = c;
+	rc = make(c, &s);
+	saved_close(&s);
+	if (!rc)
+		printf("%s: '%s' goes on as it was; it stood still for %.2f s\n", c->o->name,
+		       t->guest, (double)t->stood / 1000);
+	return rc;
 }
 
 static int clone_guest(struct cloning *c)
@@ -211,18 +250,7 @@ static int clone_guest(struct cloning *c)
 
 	if (domain_named(&c->xl, c->o->name, &domid))
 		return xl_error("a domain called '%s' exists already", c->o->name);
-	rc = c->o->snapshot ? find_one(c) : take_one(c);
-	if (!rc) {
-		rc = make(c);
-		/* Its disks have another name by now, or went. */
-		if (!c->o->snapshot && snapshot_remove(&c->t->all, &c->t->snap))
-			rc = -1;
-	}
-	if (!rc && !c->o->snapshot)
-		printf("%s: '%s' goes on as it was; it stood still for %.2f s\n", c->o->name,
-		       c->t->guest, (double)c->t->stood / 1000);
-	else if (!rc)
-		printf("%s: from snapshot '%s' of '%s'\n", c->o->name, c->o->snapshot, c->o->guest);
+	rc = c->o->snapshot ? clone_snapshot(c) : clone_running(c);
 	for (i = 0; c->disk && i < c->t->snap.nr_disks; i++)
 		free(c->disk[i]);
 	free(c->disk);

@@ -63,35 +63,73 @@ static int copy_file(int from, int to, off_t size)
 	return rc;
 }
 
-static int fill(int from, int to, const struct stat *st, bool copy)
+static int fill(int from, int to, off_t size, bool copy)
 {
-	int rc = fchown(to, st->st_uid, st->st_gid) || fchmod(to, st->st_mode & 07777) ? -errno : 0;
+	int rc;
 
-	if (rc || !STORE_SHARE(to, from))
-		return rc;
+	if (!STORE_SHARE(to, from))
+		return 0;
 	rc = errno == EXDEV || errno == EINVAL || errno == ENOTTY || errno == ENOSYS ? -EOPNOTSUPP :
 										       -errno;
-	return rc == -EOPNOTSUPP && copy ? copy_file(from, to, st->st_size) : rc;
+	return rc == -EOPNOTSUPP && copy ? copy_file(from, to, size) : rc;
+}
+
+/* A descriptor, or -errno. */
+static int open_file(const char *path, int flags, struct stat *st)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+	int rc = fd < 0 || fstat(fd, st) ? -errno : S_ISREG(st->st_mode) ? 0 : -EOPNOTSUPP;
+
+	if (rc && fd >= 0)
+		close(fd);
+	return rc ? rc : fd;
+}
+
+int disk_store_make(const char *from, const char *to)
+{
+	struct stat st;
+	int in = open_file(from, O_RDONLY, &st), out, rc;
+
+	if (in < 0)
+		return in;
+	close(in);
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (out < 0)
+		return -errno;
+	rc = fchown(out, st.st_uid, st.st_gid) || fchmod(out, st.st_mode & 07777) ||
+			     ftruncate(out, st.st_size) ?
+		     -errno :
+		     0;
+	close(out);
+	if (rc)
+		unlink(to);
+	return rc;
+}
+
+int disk_store_fill(const char *from, const char *to, bool copy)
+{
+	struct stat st, there;
+	int in = open_file(from, O_RDONLY, &st), out, rc;
+
+	if (in < 0)
+		return in;
+	out = open_file(to, O_WRONLY, &there);
+	rc = out < 0 ? out : fill(in, out, st.st_size, copy);
+	if (out >= 0 && close(out) && !rc)
+		rc = -errno;
+	close(in);
+	return rc;
 }
 
 int disk_store_clone(const char *from, const char *to, bool copy)
 {
-	int in = open(from, O_RDONLY | O_CLOEXEC), out, rc;
-	struct stat st;
+	int rc = disk_store_make(from, to);
 
-	if (in < 0 || fstat(in, &st) || !S_ISREG(st.st_mode)) {
-		rc = in < 0 ? -errno : -EOPNOTSUPP;
-		if (in >= 0)
-			close(in);
+	if (rc)
 		return rc;
-	}
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	rc = out < 0 ? -errno : fill(in, out, &st, copy);
-	if (out >= 0 && close(out) && !rc)
-		rc = -errno;
-	if (rc && out >= 0)
+	rc = disk_store_fill(from, to, copy);
+	if (rc)
 		unlink(to);
-	close(in);
 	return rc;
 }
 

@@ -14,6 +14,10 @@
  * removed. 0 or -errno: -EOPNOTSUPP: they cannot be shared; -EINTR: xl_interrupted.
  */
 int disk_store_clone(const char *from, const char *to, bool copy);
+/* The same into @to, which disk_store_make() has made. */
+int disk_store_fill(const char *from, const char *to, bool copy);
+/* @to, which must not be there, becomes a file as long as @from, with its owner and its mode, and nothing in it. 0 or -errno. */
+int disk_store_make(const char *from, const char *to);
 /* It, and its name, are on the disk. 0 or -errno. */
 int disk_store_sync(const char *path);
 

@@ -208,6 +208,24 @@ int saved_open_stream(struct saved *s, int fd, int patience, const char *from)
 	return read_static(s, patience);
 }
 
+void saved_of_fork(struct saved *s, const char *from, const char *config, uint32_t options,
+		   uint64_t pages)
+{
+	*s = (struct saved){ .path = from, .fd = -1, .config = xl_sprintf("%s", config) };
+	s->in.image.options = options;
+	s->in.ram = pages;
+}
+
+int saved_forked(struct saved *s, int fd)
+{
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->fd < 0 || lseek(s->fd, 0, SEEK_SET))
+		return xl_error("%s: %s", s->path, strerror(errno));
+	free(s->config);
+	s->config = NULL;
+	return read_static(s, 0);
+}
+
 void saved_close(struct saved *s)
 {
 	progress_end(&s->progress);
@@ -239,6 +257,8 @@ int saved_memory(struct xl *xl, const struct saved *s, const struct pv_guest *g)
 	unsigned int i;
 	int rc = 0;
 
+	if (s->fork)
+		return 0;
 	for (i = 0; i < s->in.nr_runs && !rc; i++)
 		rc = pv_populate(xl->pv, g->domid, s->in.run[i].gfn, s->in.run[i].pages);
 	if (rc)
@@ -424,15 +444,28 @@ bool saved_generation(struct xl *xl, xs_transaction_t t, uint32_t domid)
 	return st_write(xl, t, text, "/local/domain/%u/control/generation", domid);
 }
 
+/* What is in the ring of one that lets itself be suspended is of its former connection, here too. */
+static int fork_memory(struct xl *xl, struct saved *s, const struct pv_guest *g)
+{
+	static const uint8_t zeros[PV_PAGE_SIZE];
+	uint64_t gfn = GUEST_XENSTORE_PFN;
+	int rc = s->fork(s, g->domid);
+
+	if (rc || !is_suspended(s))
+		return rc;
+	rc = pv_memory_write(xl->pv, g->domid, &gfn, 1, zeros);
+	return rc ? xl_error("%s: cannot write the guest's memory: %s", s->path, strerror(-rc)) : 0;
+}
+
 int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 {
 	struct pv_err err = { "" };
 	struct pv_record r;
 	int rc = 0, more = 1;
 
-	if (!s->stream)
+	if (!s->stream && !s->fork)
 		progress_begin(&s->progress, "Restoring", s->in.ram * PV_PAGE_SIZE);
-	if (s->has_memory && s->has_memory(s))
+	if ((s->has_memory && s->has_memory(s)) || (s->fork && fork_memory(xl, s, g)))
 		return -1;
 	while (!rc && more) {
 		more = pv_stream_next(&s->in, &r, &err);

@@ -196,7 +196,7 @@ int saving_rest(struct saving *s, const char *what)
 		rc = pv_fail(&s->err, -EINVAL,
 			     "the guest's clock is not the one that the device tree tells of");
 	else
-		rc = s->rounds ? rounds_last(s->rounds) : put_memory(s, &p);
+		rc = s->forked ? 0 : s->rounds ? rounds_last(s->rounds) : put_memory(s, &p);
 	if (!rc)
 		rc = put(s, PV_REC_HVM_CONTEXT, s->state, s->state_size);
 	if (!rc)

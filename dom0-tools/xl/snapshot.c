@@ -346,22 +346,27 @@ int snapshot_begin(struct snapshots *g, struct snapshot *s, const char *name)
 	return rc;
 }
 
+int snapshot_add_file(struct snapshot *s, const char *vdev, const char *target, const char *file)
+{
+	struct snapshot_disk *d;
+
+	if (strpbrk(target, "\t\n") || s->nr_disks == DISKS_MAX)
+		return xl_error("disk %s, %s: such a name cannot be noted, or there are too many",
+				vdev, target);
+	d = new_disk(s, vdev);
+	d->target = xl_sprintf("%s", target);
+	d->file = xl_sprintf("%s", file);
+	return 0;
+}
+
 int snapshot_add_disk(struct snapshots *g, struct snapshot *s, const char *vdev, const char *target)
 {
 	char *copy = xl_sprintf("%s", target), *dir = xl_sprintf("%s/.snapshots", dirname(copy));
-	struct snapshot_disk *d;
-	int rc = 0;
+	char *file = xl_sprintf("%s/%s.%s.%s", dir, g->guest, s->name, vdev);
+	int rc = mkdir(dir, 0700) && errno != EEXIST ? xl_error("%s: %s", dir, strerror(errno)) :
+						       snapshot_add_file(s, vdev, target, file);
 
-	if (strpbrk(target, "\t\n") || s->nr_disks == DISKS_MAX) {
-		rc = xl_error("disk %s, %s: such a name cannot be noted, or there are too many",
-			      vdev, target);
-	} else if (mkdir(dir, 0700) && errno != EEXIST) {
-		rc = xl_error("%s: %s", dir, strerror(errno));
-	} else {
-		d = new_disk(s, vdev);
-		d->target = xl_sprintf("%s", target);
-		d->file = xl_sprintf("%s/%s.%s.%s", dir, g->guest, s->name, vdev);
-	}
+	free(file);
 	free(copy);
 	free(dir);
 	return rc;

@@ -47,6 +47,8 @@ int snapshot_begin(struct snapshots *g, struct snapshot *s, const char *name);
 /* One more disk of it, whose file is still to be made; its directory is. 0, or -1 after a message. */
 int snapshot_add_disk(struct snapshots *g, struct snapshot *s, const char *vdev,
 		      const char *target);
+/* The same, whose @file is somewhere else, of one that is no directory's (zeroes). 0, or -1 after a message. */
+int snapshot_add_file(struct snapshot *s, const char *vdev, const char *target, const char *file);
 /* "about" and "config", before there is any disk's file. 0, or -1 after a message. */
 int snapshot_note(struct snapshot *s, const char *config);
 /* All of it is on the disk: it gets its name. 0, or -1 after a message. */

@@ -6,8 +6,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +24,24 @@
 #define ROUNDS 5
 
 /* --- what is to be in it ----------------------------------------------------------------------- */
+
+char *taking_disk(const char *target, const char *clone, const char *vdev)
+{
+	char *copy = xl_sprintf("%s", target);
+	char *path = xl_sprintf("%s/%s.%s.img", dirname(copy), clone, vdev);
+
+	free(copy);
+	return path;
+}
+
+static int add_clones_disk(struct taking *t, const char *vdev, const char *target)
+{
+	char *path = taking_disk(target, t->clone, vdev);
+	int rc = snapshot_add_file(&t->snap, vdev, target, path);
+
+	free(path);
+	return rc;
+}
 
 /* A disk that the guest can write to. */
 static int note_disk(struct taking *t, const struct xl_disk *d)
@@ -44,6 +64,8 @@ static int note_disk(struct taking *t, const struct xl_disk *d)
 		rc = xl_error("disk %s of '%s', %s, is a device: only raw files can have snapshots "
 			      "yet (--memory leaves disks out)",
 			      d->vdev, t->s.guest, d->target);
+	else if (t->clone)
+		rc = add_clones_disk(t, d->vdev, real);
 	else
 		rc = snapshot_add_disk(&t->all, &t->snap, d->vdev, real);
 	free(real);
@@ -92,7 +114,8 @@ static int note(struct taking *t)
 static int stream_error(const struct taking *t, int rc)
 {
 	if (rc && *t->s.err.text)
-		return xl_error("snapshot '%s': %s", t->snap.name, t->s.err.text);
+		return xl_error("%s '%s': %s", t->clone ? "clone" : "snapshot",
+				t->clone ? t->clone : t->snap.name, t->s.err.text);
 	return rc;
 }
 
@@ -119,7 +142,8 @@ static int clone_disks(struct taking *t)
 	int rc;
 
 	for (i = 0; i < t->snap.nr_disks; i++, d++) {
-		rc = disk_store_clone(d->target, d->file, t->copy);
+		rc = t->clone ? disk_store_fill(d->target, d->file, t->copy) :
+				disk_store_clone(d->target, d->file, t->copy);
 		if (rc == -EOPNOTSUPP)
 			return xl_error(
 				"disk %s, %s: its file system cannot let two files share "
@@ -149,6 +173,21 @@ static int stand_still(struct taking *t)
 	    (s->connected ? drain_flush : drain_disks)(s->xl, s->domid, s->guest) || clone_disks(t))
 		return -1;
 	return t->memory ? stream_error(t, saving_rest(s, "Saving")) : 0;
+}
+
+/* Its memory, at that moment. */
+static int fork_memory(struct taking *t, uint32_t child)
+{
+	int rc = pv_fork(t->s.xl->pv, t->s.domid, child, t->reserve);
+
+	if (rc == -ENOMEM)
+		return xl_error("there is not so much free memory as '%s' and '%s' may write, %llu "
+				"KiB%s",
+				t->guest, t->clone, (unsigned long long)t->s.pages * 2 * 4,
+				t->reserve ? ": --no-reserve does without" : "");
+	return rc ? xl_error("the memory of '%s' cannot become that of '%s', too: %s", t->guest,
+			     t->clone, strerror(-rc)) :
+		    0;
 }
 
 /* Whatever became of the snapshot. */
@@ -221,6 +260,82 @@ int taking_begin(struct taking *t, struct xl *xl, uint32_t domid, const char *gu
 	t->s.guest = t->guest;
 	t->fd = -1;
 	return snapshots_lock(&t->all, t->guest, true) || take(t, name) ? -1 : 0;
+}
+
+/* --- a clone ----------------------------------------------------------------------------------- */
+
+/* Whoever is killed has its number in his note; there is no file. */
+static int note_fork(struct taking *t)
+{
+	int rc = dump_begin(t->s.xl, t->s.domid, XL_RUN_DIR "/clone", false, &t->d);
+
+	return rc ? xl_error("'%s' cannot be paused: %s", t->guest, strerror(-rc)) : 0;
+}
+
+int taking_look(struct taking *t, struct xl *xl, uint32_t domid, const char *guest)
+{
+	struct xen_domctl_getdomaininfo info = { 0 };
+	struct saving *s = &t->s;
+	int rc;
+
+	s->xl = xl;
+	s->domid = domid;
+	t->guest = domain_name(xl, domid);
+	if (!t->guest)
+		t->guest = xl_sprintf("%s", guest);
+	s->guest = t->guest;
+	s->forked = true;
+	t->memory = t->disks = true;
+	t->fd = t->all.lock = -1;
+	rc = note_fork(t);
+	if (rc)
+		return rc;
+	s->how = suspend_offered(xl, domid) ? SAVING_SUSPENDED : SAVING_ANY;
+	rc = pv_domain_info(xl->pv, domid, &info) ? xl_error("'%s' has been destroyed", t->guest) :
+						    0;
+	if (!rc)
+		rc = saving_check(s) || saving_map(s) || saving_config(s, NULL) || note_disks(t) ?
+			     -1 :
+			     0;
+	dump_end(xl, &t->d);
+	memcpy(t->handle, info.handle, sizeof(t->handle));
+	return rc;
+}
+
+/* What taking_look() has found of its disks is so still. */
+static int same_disks(struct taking *t)
+{
+	struct snapshot was = t->snap;
+	unsigned int i;
+	int rc;
+
+	t->snap = (struct snapshot){ 0 };
+	rc = note_disks(t);
+	if (!rc && was.nr_disks != t->snap.nr_disks)
+		rc = 1;
+	for (i = 0; i < was.nr_disks && !rc; i++)
+		rc = strcmp(was.disk[i].target, t->snap.disk[i].target) ||
+		     strcmp(was.disk[i].vdev, t->snap.disk[i].vdev);
+	snapshot_free(&t->snap);
+	t->snap = was;
+	return rc > 0 ? xl_error("'%s' has been given other disks meanwhile: try again", t->guest) :
+			rc;
+}
+
+int taking_fork(struct taking *t, uint32_t child)
+{
+	struct saving *s = &t->s;
+	int rc = note_fork(t);
+
+	if (rc)
+		return rc;
+	t->fd = memfd_create("state", MFD_CLOEXEC);
+	rc = t->fd < 0 ? xl_error("%s", strerror(errno)) : same_disks(t);
+	if (!rc)
+		rc = stream_error(t, saving_begin(s, t->fd));
+	if (!rc)
+		rc = stand_still(t) || fork_memory(t, child) ? -1 : 0;
+	return go_on(t) || rc ? -1 : 0;
 }
 
 void taking_end(struct taking *t)

@@ -145,6 +145,7 @@ const struct command commands[] = {
 	  "Make another domain that goes on as this one does",
 	  "-p                      Do not unpause the new domain.\n"
 	  "--snapshot=NAME         Of what the domain was in that snapshot.\n"
+	  "--no-reserve            Keep no free memory for what the two will write.\n"
 	  "--copy                  Copy disks whose file system cannot share blocks.\n" },
 	{ "migrate", cmd_migrate, "[options] <Domain> <Host>", "Migrate a domain to another host",
 	  migrate_options },

@@ -158,6 +158,11 @@ long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes);
 
 /* Gives @pages of new memory to the guest from @gfn on, in the largest extents that fit. */
 int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages);
+/*
+ * @child, which has never run and has no memory, gets a copy of @parent's, whose pages both share until one of them writes: docs/abi.md, "Forks". @reserve: free memory
+ * is kept for all that either may write (-ENOMEM: there is not so much); else @child waits, paused, when there is none.
+ */
+int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve);
 /* Maps @n consecutive frames of a guest. NULL with errno on failure. */
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n);
 /* The same to read, of which some may be missing: those are not @there and must not be touched. */

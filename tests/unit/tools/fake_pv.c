@@ -503,6 +503,21 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 	return 0;
 }
 
+/* The parent stands still, and the child has nothing yet. */
+int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
+{
+	struct fake_domain *from = find(pv, parent), *to = find(pv, child);
+
+	if (fake_broken(pv) || (reserve && from->pages * 2 > pv->f->free_pages))
+		return -ENOMEM;
+	if (to->pages || to->started || !(from->flags & XEN_DOMINF_paused))
+		return -EINVAL;
+	__atomic_fetch_sub(&pv->f->free_pages, from->pages, __ATOMIC_SEQ_CST);
+	to->pages = to->written = from->pages;
+	memcpy(to->page, from->page, sizeof(to->page));
+	return 0;
+}
+
 static void write_page(uint64_t *page, uint64_t gfn);
 
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n)

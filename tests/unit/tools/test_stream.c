@@ -783,7 +783,7 @@ static void test_connected(void **state)
 	assert_int_equal(n, 10);
 	/* Which says both, that it had suspended itself and that it noticed nothing. */
 	free(s.bytes);
-	options = PV_STREAM_OPTIONS;
+	options = PV_STREAM_HOW;
 	put_all(&s, true);
 	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
 	free(s.bytes);
