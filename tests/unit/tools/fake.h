@@ -118,6 +118,10 @@ static inline uint8_t *fake_page(struct fake_domain *d, uint64_t gfn)
 
 /* fake_pv.c: does this call fail by order of the test? Only those that make a guest count. */
 bool fake_broken(struct pv *pv);
+/* What a page of a guest that has not been written has in it; @page is zeroes. */
+void fake_write_page(uint64_t *page, uint64_t gfn);
+/* The page that xenstored has of this domain's ring: into @page, or @out of it; NULL: it goes. False: there are no such pages. */
+bool fake_ring_page(uint32_t domid, void *page, bool out);
 /* fake_log.c: the guest writes, if it is logged. */
 void fake_writes(struct fake_domain *d);
 /* One number of how often each of its pages has been written. */
