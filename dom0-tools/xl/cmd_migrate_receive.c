@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "migrate.h"
 #include "restoring.h"
 
@@ -180,6 +181,7 @@ static void confirm(struct receiving *r)
 {
 	r->peer.patience = SOURCE_MS;
 	migrate_send(&r->peer, MIGRATE_RUNNING, NULL, 0);
+	announce_guest(r->xl, r->domid);
 	if (!migrate_receive(&r->peer, &r->m) && r->m.type == MIGRATE_DONE)
 		incoming_done(r->note.uuid, r->note.attempt);
 }

@@ -18,11 +18,17 @@ from test_dom0 import ALONE
 ADDRESS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")  # the hosts', the guest's
 CONFIG = "/etc/xen/moves.cfg"
 
-# What it does all the while: it counts on its disk, on one connection to the first host, and on its console; and looks at two clocks.
+# What it does all the while: it counts on its disk, on one connection to the first host, and on its console; writes to its memory; and looks at two clocks.
 PROGRAMS = f"""
 (i=0; while :; do i=$((i+1)); echo $i > /root/count; usleep 50000; done) > /dev/null 2>&1 &
 (i=0; while :; do i=$((i+1)); echo line $i; usleep 50000; done | nc {ADDRESS[0]} 7000) > /dev/null 2>&1 &
 (i=0; while :; do i=$((i+1)); echo "tick $i." > /dev/console; sleep 1; done) > /dev/null 2>&1 &
+(while :; do
+	dd if=/dev/urandom of=/tmp/page bs=64k count=8 2>/dev/null
+	sum=$(sha256sum < /tmp/page)
+	usleep 300000
+	[ "$(sha256sum < /tmp/page)" = "$sum" ] || echo memory >> /root/back
+done) > /dev/null 2>&1 &
 (last=0 day=0; while read now rest < /proc/uptime; do
 	now=${{now%.*}}${{now#*.}} today=$(date +%s)
 	[ $now -ge $last -a $today -ge $day ] || echo $last $now $day $today >> /root/back
@@ -135,6 +141,30 @@ def test_there_and_back(hosts, ways):
     here.run("xl shutdown -w demo", 60)
     left_behind(here)
     assert [m.poweroff() for m in hosts] == [0, 0]
+
+
+def bridge_port(m, mac):
+    """Where m's bridge has last heard that address: the interface's name."""
+    # struct __fdb_entry of the kernel: address, port, whether it is the bridge's own, ...
+    for line in m.run("hexdump -v -e '16/1 \"%02x\" \"\\n\"' /sys/class/net/xenbr0/brforward").split():
+        if line.startswith(mac.replace(":", "")):
+            return m.run(f"for p in /sys/class/net/xenbr0/brif/*; do [ $(($(cat $p/port_no))) != {int(line[12:14], 16)} ] || echo ${{p##*/}}; done").strip()
+    return None
+
+
+def test_neighbours(hosts):
+    """One that says nothing, as it stays paused: the bridges on both sides know where it is now."""
+    here, there = hosts
+    begin(here)
+    with here.guest("demo") as g:
+        mac = g.run("cat /sys/class/net/eth0/address").strip()
+        # Heard at the other end of the link
+        g.run(f"until ping -c 1 -W 1 {ADDRESS[1]} > /dev/null; do sleep 1; done", 60)
+    assert bridge_port(here, mac).startswith("vif") and bridge_port(there, mac).startswith("eth")
+    print(here.run(f"xl migrate -W -p demo {ADDRESS[1]}", 180))
+    assert "p" in there.run("xl list demo").splitlines()[1].split()[4]
+    assert bridge_port(there, mac).startswith("vif") and bridge_port(here, mac).startswith("eth")
+    there.run("xl destroy demo", 60)
 
 
 def test_given_up(hosts):
