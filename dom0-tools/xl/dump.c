@@ -232,16 +232,17 @@ int dump_keep(struct dump *d)
 	return note_guest(d, GUEST_STAYS);
 }
 
-void dump_end(struct xl *xl, struct dump *d)
+int dump_end(struct xl *xl, struct dump *d)
 {
 	char *path = xl_sprintf(RECORD_DIR "/" PREFIX "%u", d->domid);
+	int rc = 0;
 
 	/* Whoever has drained it has undone that, or has ended it; but one that is given away is drained as long as it is not known where it is. */
 	if (xl->xs && !given_away(xl, d->domid))
 		whole_undo(xl, d->domid);
 	/* First what a user notices. */
 	if (d->paused)
-		pv_domain_unpause(xl->pv, d->domid);
+		rc = pv_domain_unpause(xl->pv, d->domid);
 	if (d->slowed)
 		give_back_cap(xl, d->domid, d->cap);
 	if (d->logged)
@@ -252,6 +253,7 @@ void dump_end(struct xl *xl, struct dump *d)
 	}
 	free(path);
 	free(d->part);
+	return rc;
 }
 
 /* Its domain's lock is held. */

@@ -33,7 +33,8 @@ int dump_slow(struct xl *xl, struct dump *d, uint16_t cap);
  * and nobody has two of it. 0 or -EIO.
  */
 int dump_keep(struct dump *d);
-void dump_end(struct xl *xl, struct dump *d);
+/* 0; -errno: it stays paused. */
+int dump_end(struct xl *xl, struct dump *d);
 /* Undoes what the killed have left. */
 void dump_sweep(void);
 

@@ -193,11 +193,10 @@ static int fork_memory(struct taking *t, uint32_t child)
 /* Whatever became of the snapshot. */
 static int go_on(struct taking *t)
 {
-	int rc = t->memory && t->still ? saving_undo(&t->s) : 0;
+	int rc = t->memory && t->still ? saving_undo(&t->s) : 0, err = dump_end(t->s.xl, &t->d);
 
-	dump_end(t->s.xl, &t->d);
 	t->stood = t->still ? xl_now() - t->still : 0;
-	return rc;
+	return err ? xl_error("'%s' cannot be unpaused: %s", t->s.guest, strerror(-err)) : rc;
 }
 
 /* --- and behind it ----------------------------------------------------------------------------- */

@@ -26,14 +26,17 @@ static const char *entry(uint32_t step)
 void fake_writes(struct fake_domain *d)
 {
 	const char *what = entry(d->step);
-	uint64_t first = 2 + d->step * 61 % 200, n, i;
+	uint64_t first = 2, n, i;
 	uint8_t *page = d->page;
 	char *end;
 
 	if (!d->logged || d->flags & XEN_DOMINF_paused)
 		return;
-	d->step++;
 	n = strtoul(what, &end, 10);
+	/* The same ones again only where they are compared with what they were. */
+	if (*end != 'm' && *end != 'M')
+		first += d->step * 61 % 200;
+	d->step++;
 	for (i = first; i < first + n && i < d->pages && i < FAKE_TRACKED; i++) {
 		if (*end != 'm')
 			page[i] = (page[i] & ~FAKE_VERSION) | ((page[i] & FAKE_VERSION) % 15 + 1);

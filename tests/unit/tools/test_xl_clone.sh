@@ -35,30 +35,30 @@ xenstore-write "/local/domain/$(xl domid sleep)/data/count" 7
 
 # --- of one that runs ---
 
-says 0 "other: 'sleep' goes on as it was; it stood still for" xl clone sleep other
-check "both run" wait_for runs other
+says 0 "sleepb: 'sleep' goes on as it was; it stood still for" xl clone sleep sleepb
+check "both run" wait_for runs sleepb
 check "both run" runs sleep
-check "it has devices" wait_for connected other
+check "it has devices" wait_for connected sleepb
 check "the first one's have seen nothing" connected sleep
-check "a UUID of its own" [ "$(uuid other)" != "$(uuid sleep)" ]
-check "MACs of its own" [ "$(node other device/vif/0/mac)" != 00:16:3e:00:00:01 ]
-check "in Xen's range" sh -c "xenstore-read '/local/domain/$(xl domid other)/device/vif/0/mac' | grep -q '^00:16:3e:'"
-check "each" [ "$(node other device/vif/1/mac)" != "$(node sleep device/vif/1/mac)" ]
-check "no interface's name twice" [ "$(xenstore-read "/local/domain/0/backend/vif/$(xl domid other)/0/vifname" 2>/dev/null)" != lan ]
-says 0 "$root/disks/other.xvda.img" xenstore-read "/local/domain/0/backend/vbd/$(xl domid other)/51712/params"
-check "its disk is what that one's was" cmp disks/a.img disks/other.xvda.img
-says 0 "$root/text.img" xenstore-read "/local/domain/0/backend/vbd/$(xl domid other)/51744/params"
-says 0 7 node other data/count
-check "another generation" [ "$(node other control/generation)" != "$(node sleep control/generation 2>/dev/null)" ]
-check "its next life is its own" grep -q 'name = "other"' "run/config-$(xl domid other)"
-check "with its disk" grep -qF "disks/other.xvda.img" "run/config-$(xl domid other)"
+check "a UUID of its own" [ "$(uuid sleepb)" != "$(uuid sleep)" ]
+check "MACs of its own" [ "$(node sleepb device/vif/0/mac)" != 00:16:3e:00:00:01 ]
+check "in Xen's range" sh -c "xenstore-read '/local/domain/$(xl domid sleepb)/device/vif/0/mac' | grep -q '^00:16:3e:'"
+check "each" [ "$(node sleepb device/vif/1/mac)" != "$(node sleep device/vif/1/mac)" ]
+check "no interface's name twice" [ "$(xenstore-read "/local/domain/0/backend/vif/$(xl domid sleepb)/0/vifname" 2>/dev/null)" != lan ]
+says 0 "$root/disks/sleepb.xvda.img" xenstore-read "/local/domain/0/backend/vbd/$(xl domid sleepb)/51712/params"
+check "its disk is what that one's was" cmp disks/a.img disks/sleepb.xvda.img
+says 0 "$root/text.img" xenstore-read "/local/domain/0/backend/vbd/$(xl domid sleepb)/51744/params"
+says 0 7 node sleepb data/count
+check "another generation" [ "$(node sleepb control/generation)" != "$(node sleep control/generation 2>/dev/null)" ]
+check "its next life is its own" grep -q 'name = "sleepb"' "run/config-$(xl domid sleepb)"
+check "with its disk" grep -qF "disks/sleepb.xvda.img" "run/config-$(xl domid sleepb)"
 check "no snapshot is left" [ ! -e snapshots -a ! -e disks/.snapshots ]
-says 1 "a domain called 'other' exists already" xl clone sleep other
-says 0 "third: 'other' goes on as it was" xl clone -p other third
-check "-p, and of a clone" paused third
-xl destroy third
-xl destroy other
-rm disks/other.xvda.img disks/third.xvda.img
+says 1 "a domain called 'sleepb' exists already" xl clone sleep sleepb
+says 0 "sleepc: 'sleepb' goes on as it was" xl clone -p sleepb sleepc
+check "-p, and of a clone" paused sleepc
+xl destroy sleepc
+xl destroy sleepb
+rm disks/sleepb.xvda.img disks/sleepc.xvda.img
 check "one alone" alone
 
 # --- of a snapshot ---
@@ -89,43 +89,43 @@ check "one alone" alone
 
 # --- what fails ---
 
-echo mine >disks/other.xvda.img
-says 1 "disk xvda, $root/disks/other.xvda.img: File exists" xl clone sleep other
-says 0 mine cat disks/other.xvda.img
-rm disks/other.xvda.img
+echo mine >disks/sleepb.xvda.img
+says 1 "disk xvda, $root/disks/sleepb.xvda.img: File exists" xl clone sleep sleepb
+says 0 mine cat disks/sleepb.xvda.img
+rm disks/sleepb.xvda.img
 check "one alone" alone
-FAKE_NO_SHARE='' says 1 "cannot let two files share blocks" xl clone sleep other
+FAKE_NO_SHARE='' says 1 "cannot let two files share blocks" xl clone sleep sleepb
 check "one alone" alone
-FAKE_NO_SHARE=1 says 1 "No space left on device" xl clone sleep other
+FAKE_NO_SHARE=1 says 1 "No space left on device" xl clone sleep sleepb
 check "one alone" alone
 "$out/fake-hv" take 1040000
-says 1 "there is not so much free memory as 'sleep' and 'other' may write" xl clone sleep other
+says 1 "there is not so much free memory as 'sleep' and 'sleepb' may write" xl clone sleep sleepb
 check "one alone" alone
-says 0 "other: 'sleep' goes on" xl clone --no-reserve sleep other
-xl destroy other
-rm disks/other.xvda.img
+says 0 "sleepb: 'sleep' goes on" xl clone --no-reserve sleep sleepb
+xl destroy sleepb
+rm disks/sleepb.xvda.img
 "$out/fake-hv" take -1040000
 check "one alone" alone
 failed=0
 while [ $failed -lt 90 ]; do
 	"$out/fake-hv" $((failed + 1))
-	xl clone sleep other >output 2>&1
+	xl clone sleep sleepb >output 2>&1
 	rc=$?
 	"$out/fake-hv" 0
 	[ $rc != 0 ] || break
 	failed=$((failed + 1))
-	{ [ -s output ] && wait_for alone; } >/dev/null || { bad "call $failed"; break; }
+	{ [ -s output ] && { ! paused sleep || xl unpause sleep; } && wait_for alone; } >/dev/null || { bad "call $failed"; break; }
 done
 check "each of $failed calls failed, and there was one alone" [ $failed -gt 30 ]
-xl destroy other
-rm -f disks/other.xvda.img
+xl destroy sleepb
+rm -f disks/sleepb.xvda.img
 for n in 1 3 5 7 9; do
-	"$out/fake-xl" clone sleep other >said 2>&1 &
+	"$out/fake-xl" clone sleep sleepb >said 2>&1 &
 	p=$!
 	sleep 0.$n
 	kill -TERM $p 2>/dev/null
 	wait $p
-	xl destroy other 2>/dev/null && rm -f disks/other.xvda.img
+	xl destroy sleepb 2>/dev/null && rm -f disks/sleepb.xvda.img
 	check "SIGTERM after 0.$n s: one alone" wait_for alone
 done
 
@@ -133,9 +133,9 @@ done
 
 says 2 "Usage: xl [-v] clone" xl clone sleep
 says 2 "7: a domain's name cannot be a number" xl clone sleep 7
-says 2 "7: a domain's name cannot be a number" xl clone --snapshot=x 7 other
-says 1 "'nobody' is an invalid domain identifier" xl clone nobody other
-says 1 "cannot clone domain 0" xl clone 0 other
+says 2 "7: a domain's name cannot be a number" xl clone --snapshot=x 7 sleepb
+says 1 "'nobody' is an invalid domain identifier" xl clone nobody sleepb
+says 1 "cannot clone domain 0" xl clone 0 sleepb
 xl destroy sleep
 check "nothing is left" wait_for clean
 
