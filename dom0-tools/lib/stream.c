@@ -32,6 +32,7 @@ enum phase {
 	WANT_HOST,
 	WANT_CONFIG,
 	WANT_MAP,
+	WANT_DISKS,
 	WANT_STATIC_END,
 	PAGES,
 	WANT_PARAMS,
@@ -52,10 +53,15 @@ static const struct kind {
 	{ PV_REC_CONFIG, "CONFIG", 1, 256 << 10, WANT_CONFIG, WANT_MAP },
 	{ PV_REC_MEMORY_MAP, "MEMORY_MAP", sizeof(struct pv_stream_run),
 	  PV_STREAM_RUNS * sizeof(struct pv_stream_run), WANT_MAP, WANT_STATIC_END },
+	{ PV_REC_DISKS, "DISKS", sizeof(struct pv_stream_disk) + 8,
+	  PV_STREAM_DISKS_MAX *(sizeof(struct pv_stream_disk) + PV_STREAM_DISK_PATH), WANT_DISKS,
+	  WANT_STATIC_END },
 	{ PV_REC_STATIC_DATA_END, "STATIC_DATA_END", 0, 0, WANT_STATIC_END, PAGES },
 	{ PV_REC_PAGE_DATA, "PAGE_DATA", sizeof(struct pv_stream_pages) + 8, PV_STREAM_PAGES_MAX,
 	  PAGES, PAGES },
 	{ PV_REC_PAGE_PACKED, "PAGE_PACKED", 9, PV_STREAM_PAGES_MAX, PAGES, PAGES },
+	{ PV_REC_DISK, "DISK", sizeof(struct pv_stream_disk_data),
+	  sizeof(struct pv_stream_disk_data) + PV_STREAM_DISK_BYTES, PAGES, PAGES },
 	{ PV_REC_HVM_CONTEXT, "HVM_CONTEXT", 8, PV_STREAM_MAX, PAGES, WANT_PARAMS },
 	{ PV_REC_HVM_PARAMS, "HVM_PARAMS", 0, 256 * sizeof(struct pv_stream_param), WANT_PARAMS,
 	  WANT_STORE },
@@ -69,6 +75,7 @@ static const char *const wanted[] = {
 	[WANT_HOST] = "HOST",
 	[WANT_CONFIG] = "CONFIG",
 	[WANT_MAP] = "MEMORY_MAP",
+	[WANT_DISKS] = "DISKS",
 	[WANT_STATIC_END] = "STATIC_DATA_END",
 	[PAGES] = "PAGE_DATA or HVM_CONTEXT",
 	[WANT_PARAMS] = "HVM_PARAMS",
@@ -383,7 +390,7 @@ int pv_stream_open_peer(struct pv_stream_in *i, int fd, int patience, struct pv_
 			       h->major, h->minor, PV_STREAM_MAJOR, PV_STREAM_MINOR);
 	if (h->sum != sum64(h->key, h, SUMMED(*h)))
 		return header_wrong(err, -EBADMSG, "image", "its sum is wrong: it is damaged");
-	if (!h->major || h->options & ~(PV_STREAM_HOW | PV_STREAM_PACKED) ||
+	if (!h->major || h->options & ~(PV_STREAM_HOW | PV_STREAM_PACKED | PV_STREAM_DISKS) ||
 	    (h->options & PV_STREAM_HOW) == PV_STREAM_HOW || h->reserved)
 		return header_wrong(err, -EOPNOTSUPP, "image",
 				    "it asks for what is not known here");
@@ -488,8 +495,11 @@ static const char *unpack(struct pv_stream_in *i, struct pv_record *r)
 
 static int next_phase(const struct pv_stream_in *i, const struct kind *k)
 {
-	return k->type == PV_REC_STORE && i->image.options & PV_STREAM_CONNECTED ? WANT_CONNECTION :
-										   k->then;
+	if (k->type == PV_REC_STORE && i->image.options & PV_STREAM_CONNECTED)
+		return WANT_CONNECTION;
+	if (k->type == PV_REC_MEMORY_MAP && i->image.options & PV_STREAM_DISKS)
+		return WANT_DISKS;
+	return k->then;
 }
 
 /* One record of any kind: 1, 0 for END, 2 for one that was skipped. */
@@ -565,6 +575,10 @@ void pv_stream_close(struct pv_stream_in *i)
 	i->unpacker = NULL;
 	free(i->unpacked);
 	i->unpacked = NULL;
+	while (i->nr_disks)
+		free(i->disk[--i->nr_disks].path);
+	free(i->disk);
+	i->disk = NULL;
 	free(i->body);
 	free(i->run);
 	i->body = NULL;

@@ -222,6 +222,68 @@ static const char *check_end(const struct pv_stream_in *i, const struct pv_recor
 	return NULL;
 }
 
+/* One more; *@at goes behind it. */
+static const char *take_disk(struct pv_stream_in *i, const struct pv_record *r, uint32_t *at)
+{
+	struct pv_stream_disk d;
+	const char *path;
+
+	if (r->length - *at < sizeof(d))
+		return "it does not end with a disk";
+	memcpy(&d, r->body + *at, sizeof(d));
+	path = (const char *)r->body + *at + sizeof(d);
+	if (d.path_length > PV_STREAM_DISK_PATH ||
+	    r->length - *at - sizeof(d) < ((d.path_length + 7) & ~7u))
+		return "a disk's path is longer than it";
+	if (i->nr_disks == PV_STREAM_DISKS_MAX)
+		return "it has too many disks";
+	if (!d.size || d.size > INT64_MAX || d.reserved || !d.path_length || *path != '/' ||
+	    memchr(path, 0, d.path_length))
+		return "a disk is none";
+	i->disk[i->nr_disks].path = strndup(path, d.path_length);
+	if (!i->disk[i->nr_disks].path)
+		return "out of memory";
+	i->disk[i->nr_disks++].size = d.size;
+	*at += sizeof(d) + ((d.path_length + 7) & ~7u);
+	return NULL;
+}
+
+static const char *check_disks(struct pv_stream_in *i, const struct pv_record *r)
+{
+	const char *why = NULL;
+	uint32_t at = 0;
+
+	i->disk = calloc(PV_STREAM_DISKS_MAX, sizeof(*i->disk));
+	if (!i->disk)
+		return "out of memory";
+	while (!why && at < r->length)
+		why = take_disk(i, r, &at);
+	return why;
+}
+
+static const char *check_disk(const struct pv_stream_in *i, const struct pv_record *r)
+{
+	struct pv_stream_disk_data d;
+	uint32_t n = r->length - sizeof(d);
+
+	memcpy(&d, r->body, sizeof(d));
+	if (d.disk >= i->nr_disks || d.reserved)
+		return "there is no such disk";
+	if (!d.bytes || d.offset > i->disk[d.disk].size ||
+	    d.bytes > i->disk[d.disk].size - d.offset)
+		return "its place is not on the disk";
+	if (n && n != d.bytes)
+		return "its length is not what it says";
+	return NULL;
+}
+
+void pv_stream_disk_data(const struct pv_record *r, struct pv_stream_disk_data *d,
+			 const uint8_t **data)
+{
+	memcpy(d, r->body, sizeof(*d));
+	*data = r->length > sizeof(*d) ? r->body + sizeof(*d) : NULL;
+}
+
 const char *pv_stream_check(struct pv_stream_in *i, const struct pv_record *r)
 {
 	switch (r->type) {
@@ -231,6 +293,10 @@ const char *pv_stream_check(struct pv_stream_in *i, const struct pv_record *r)
 		return check_config(r);
 	case PV_REC_MEMORY_MAP:
 		return check_map(i, r);
+	case PV_REC_DISKS:
+		return check_disks(i, r);
+	case PV_REC_DISK:
+		return check_disk(i, r);
 	case PV_REC_PAGE_DATA:
 		return check_pages(i, r);
 	case PV_REC_HVM_PARAMS:

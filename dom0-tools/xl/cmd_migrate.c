@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "copying.h"
 #include "dump.h"
 #include "migrate.h"
 #include "pvstream.h"
@@ -27,7 +28,7 @@ struct options {
 	uint32_t flags; /* MIGRATE_* */
 	struct rounds_limits limits;
 	enum saving_how how;
-	bool recover, force, limited, packed;
+	bool recover, force, limited, packed, disks;
 };
 
 struct moving {
@@ -37,6 +38,7 @@ struct moving {
 	struct dump d;
 	struct rounds rounds;
 	struct rounds_limits limits;
+	struct copying disks;
 	char name[MIGRATE_NAME], boot[40];
 	uint8_t attempt[16];
 	const char *command; /* for messages */
@@ -82,6 +84,7 @@ static bool parse_limit(int c, const char *arg, struct options *o)
 		return parse_downtime(arg, &o->limits.downtime);
 	o->limits.cold |= c == 'O';
 	o->packed |= c == 'Z';
+	o->disks |= c == 'K';
 	return true;
 }
 
@@ -92,6 +95,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "downtime", required_argument, NULL, 'D' },
 		{ "cold", no_argument, NULL, 'O' },
 		{ "compress", no_argument, NULL, 'Z' },
+		{ "copy-disks", no_argument, NULL, 'K' },
 		{ "recover", no_argument, NULL, 'R' },
 		{ "force", no_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },
@@ -125,6 +129,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'D':
 		case 'O':
 		case 'Z':
+		case 'K':
 			if (!parse_limit(c, optarg, o))
 				return EXIT_USAGE + 1;
 			break;
@@ -145,7 +150,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if ((o->force && !o->recover) ||
 	    (o->recover && (o->config || o->flags || o->how || o->limited))) {
 		xl_error("--force goes with --recover, and -C, -e, -p, -S, -W, --cold, --compress, "
-			 "--downtime and --max-bandwidth do not");
+			 "--copy-disks, --downtime and --max-bandwidth do not");
 		return EXIT_USAGE + 1;
 	}
 	o->guest = argv[optind];
@@ -215,9 +220,9 @@ static int prepare(struct moving *m)
 
 	if (greet(&m->peer, m->boot, &minor) || migrate_boot(here))
 		return -1;
-	if (m->s.packed && minor < PV_STREAM_MINOR_PACKED)
-		return xl_error("%s: it is an older version, and does not know what --compress "
-				"sends",
+	if ((m->s.packed || m->s.disks) && minor < PV_STREAM_MINOR_PACKED)
+		return xl_error("%s: it is an older version, and does not know what --compress and "
+				"--copy-disks send",
 				m->peer.who);
 	if (!strcmp(here, m->boot))
 		return xl_error("%s is this machine: a guest cannot be moved to where it is",
@@ -234,8 +239,10 @@ static int prepare(struct moving *m)
 /* Most of its memory, unless there are to be no rounds. */
 static int send_rounds(struct moving *m)
 {
-	int rc = rounds_run(&m->rounds, &m->s, &m->d, &m->limits);
+	int rc = copying_rounds(&m->disks);
 
+	if (!rc)
+		rc = rounds_run(&m->rounds, &m->s, &m->d, &m->limits);
 	return rc ? stream_error(m, rc) : 0;
 }
 
@@ -256,7 +263,9 @@ static int hand_over(struct moving *m)
 	if (saving_goes_on(s, &info) || saving_state(s) || saving_same_map(s) ||
 	    (s->connected ? drain_flush : drain_disks)(s->xl, s->domid, m->name))
 		return -1;
-	rc = saving_rest(s, "Moving");
+	rc = copying_last(&m->disks);
+	if (!rc)
+		rc = saving_rest(s, "Moving");
 	if (rc)
 		return stream_error(m, rc);
 	return migrate_expect(&m->peer, MIGRATE_READY, &m->m) ? -1 : 0;
@@ -374,6 +383,7 @@ static int migrate(struct moving *m, const struct options *o)
 		return xl_error("'%s' cannot be moved: %s", m->name, strerror(-rc));
 	rc = saving_check(s) || drain_check(s->xl, s->domid, m->name) ||
 	     saving_config(s, o->config) || saving_map(s) ||
+	     (o->disks && copying_begin(&m->disks, s, o->limits.bandwidth, o->limits.cold)) ||
 	     migrate_open(&m->peer, o->command, o->host);
 	if (!rc) {
 		rc = talk(m);
@@ -421,6 +431,7 @@ static int move(struct xl *xl, const struct options *o)
 	free(name);
 	xl_unlock_domain(lock, m->s.domid);
 	rounds_free(&m->rounds);
+	copying_end(&m->disks);
 	saving_free(&m->s);
 	free(m);
 	return rc;

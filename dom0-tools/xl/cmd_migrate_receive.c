@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "announce.h"
+#include "copied.h"
 #include "migrate.h"
 #include "restoring.h"
 
@@ -28,6 +29,7 @@ struct receiving {
 	struct incoming note;
 	struct xl_config cfg;
 	struct saved saved;
+	struct copied copied;
 	uint32_t flags; /* MIGRATE_*, of the command line */
 	uint64_t pages; /* HELLO's */
 	uint32_t domid; /* 0: there is none */
@@ -131,6 +133,7 @@ static int make(struct receiving *r)
 	cfg->incoming = name;
 	cfg->saved = &r->saved;
 	r->saved.has_memory = tell_prepared;
+	r->saved.copied = &r->copied;
 	r->saved.ctx = r;
 	rc = domain_create(r->xl, cfg, lock, &r->domid, &r->lock);
 	/* Whatever comes later is made from its kernel, and under its name. */
@@ -191,7 +194,7 @@ static int take(struct receiving *r)
 {
 	int rc;
 
-	if (read_what_it_is(r) || make(r))
+	if (read_what_it_is(r) || copied_begin(&r->copied, &r->saved, &r->cfg, &r->note) || make(r))
 		return -1;
 	rc = migrate_send(&r->peer, MIGRATE_READY, NULL, 0);
 	r->peer.patience = GO_MS;
@@ -224,6 +227,7 @@ static int receive(struct receiving *r)
 	MIGRATE_POINT(true, "after", "claim");
 	xl_forget_error();
 	if (!take(r)) {
+		copied_end(&r->copied, false);
 		nothing = !incoming_ran(r->xl, &r->note, r->domid);
 		MIGRATE_POINT(true, "after", "mark");
 		xl_unlock_domain(r->lock, r->domid);
@@ -234,6 +238,7 @@ static int receive(struct receiving *r)
 	why = xl_sprintf("%s", xl_last_error());
 	domid = r->domid;
 	nothing = drop(r);
+	copied_end(&r->copied, nothing);
 	xl_unlock_domain(r->lock, domid);
 	incoming_release(&r->note, nothing);
 	if (nothing)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 
 #include "disk_store.h"
@@ -22,6 +23,9 @@
 /* The tests' file systems cannot. */
 #ifndef STORE_SHARE
 #define STORE_SHARE(to, from) ioctl(to, FICLONE, from)
+#endif
+#ifndef STORE_MAP
+#define STORE_MAP(fd, map) ioctl(fd, FS_IOC_FIEMAP, map)
 #endif
 
 /* Bytes @at to @end - 1. 0 or -errno. */
@@ -140,4 +144,144 @@ int disk_store_sync(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return rc ? rc : xl_sync_directory(path);
+}
+
+/* --- what two of them do not share -------------------------------------------------------------- */
+
+#define EXTENTS 256
+
+/* A file's extents, some at a time, in order. */
+struct extents {
+	int fd;
+	off_t size;
+	uint64_t next; /* where the next ones are asked for */
+	unsigned int n, at;
+	bool last;
+	union {
+		struct fiemap map;
+		uint8_t room[sizeof(struct fiemap) + EXTENTS * sizeof(struct fiemap_extent)];
+	};
+};
+
+/* 0 or -errno. */
+static int more_extents(struct extents *x)
+{
+	const struct fiemap_extent *e;
+
+	memset(&x->map, 0, sizeof(x->map));
+	x->map.fm_start = x->next;
+	x->map.fm_length = FIEMAP_MAX_OFFSET - x->next;
+	x->map.fm_flags = FIEMAP_FLAG_SYNC;
+	x->map.fm_extent_count = EXTENTS;
+	if (STORE_MAP(x->fd, &x->map))
+		return -errno;
+	x->n = x->map.fm_mapped_extents;
+	x->at = 0;
+	x->last = !x->n || x->map.fm_extents[x->n - 1].fe_flags & FIEMAP_EXTENT_LAST;
+	if (x->n) {
+		e = &x->map.fm_extents[x->n - 1];
+		x->next = e->fe_logical + e->fe_length;
+	}
+	return 0;
+}
+
+/* What is at one place of a file, and up to where. */
+struct place {
+	uint64_t physical; /* of that byte */
+	uint64_t end;
+	enum { HOLE, THERE, UNSURE } kind;
+};
+
+/* 0 or -errno. */
+static int look_at(struct extents *x, uint64_t offset, struct place *p)
+{
+	const struct fiemap_extent *e;
+	int rc = 0;
+
+	for (;;) {
+		while (x->at < x->n &&
+		       x->map.fm_extents[x->at].fe_logical + x->map.fm_extents[x->at].fe_length <=
+			       offset)
+			x->at++;
+		if (x->at < x->n || x->last)
+			break;
+		rc = more_extents(x);
+		if (rc)
+			return rc;
+	}
+	*p = (struct place){ .end = x->size, .kind = HOLE };
+	if (x->at == x->n)
+		return 0;
+	e = &x->map.fm_extents[x->at];
+	if (e->fe_logical > offset) {
+		p->end = e->fe_logical;
+		return 0;
+	}
+	p->end = e->fe_logical + e->fe_length;
+	if (e->fe_flags & FIEMAP_EXTENT_UNWRITTEN)
+		return 0;
+	p->kind = e->fe_flags & (FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC |
+				 FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_NOT_ALIGNED |
+				 FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_DATA_TAIL) ?
+			  UNSURE :
+			  THERE;
+	p->physical = e->fe_physical + offset - e->fe_logical;
+	return 0;
+}
+
+static bool is_same(const struct place *a, const struct place *b)
+{
+	return a->kind == b->kind && a->kind != UNSURE &&
+	       (a->kind == HOLE || a->physical == b->physical);
+}
+
+static int compare(struct extents *was, struct extents *now,
+		   int (*fn)(int fd, off_t offset, off_t bytes, bool hole, void *ctx), void *ctx)
+{
+	struct place a = { .kind = HOLE }, b;
+	uint64_t at = 0, end;
+	int rc = 0;
+
+	while (!rc && at < (uint64_t)now->size) {
+		rc = look_at(now, at, &b);
+		end = b.end;
+		if (!rc && was) {
+			rc = look_at(was, at, &a);
+			end = a.end < end ? a.end : end;
+		}
+		if (end > (uint64_t)now->size)
+			end = now->size;
+		/* All of it is asked for: then holes are what is not sent. */
+		if (!rc && !(was ? is_same(&a, &b) : b.kind == HOLE))
+			rc = fn(now->fd, at, end - at, b.kind == HOLE, ctx);
+		at = end;
+	}
+	return rc;
+}
+
+int disk_store_delta(const char *was, const char *now,
+		     int (*fn)(int fd, off_t offset, off_t bytes, bool hole, void *ctx), void *ctx)
+{
+	struct extents *x = calloc(2, sizeof(*x));
+	struct stat st;
+	int rc = 0, i;
+
+	if (!x)
+		return -ENOMEM;
+	for (i = 0; i < 2; i++) {
+		x[i].fd = i && !was ? -1 : open_file(i ? was : now, O_RDONLY, &st);
+		if (i && !was)
+			continue;
+		if (x[i].fd < 0)
+			rc = x[i].fd;
+		else
+			x[i].size = st.st_size;
+	}
+	if (!rc)
+		rc = compare(was ? &x[1] : NULL, &x[0], fn, ctx);
+	for (i = 0; i < 2; i++)
+		if (x[i].fd >= 0)
+			close(x[i].fd);
+	free(x);
+	return rc;
 }

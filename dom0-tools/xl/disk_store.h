@@ -7,6 +7,8 @@
 #define XL_DISK_STORE_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 /*
  * @to, which must not be there, becomes a file with what @from has, its owner and its mode. It shares blocks with @from; where that
@@ -18,6 +20,12 @@ int disk_store_clone(const char *from, const char *to, bool copy);
 int disk_store_fill(const char *from, const char *to, bool copy);
 /* @to, which must not be there, becomes a file as long as @from, with its owner and its mode, and nothing in it. 0 or -errno. */
 int disk_store_make(const char *from, const char *to);
+/*
+ * Calls @fn for what is, or may be, other in the file @now than in @was, of which one is a clone of the other and neither is written meanwhile; @was NULL: for all
+ * that is in @now. In ascending order, in pieces of any length; @hole: there are only zeros now. What @fn returns but 0 ends it. 0, @fn's, or -errno.
+ */
+int disk_store_delta(const char *was, const char *now,
+		     int (*fn)(int fd, off_t offset, off_t bytes, bool hole, void *ctx), void *ctx);
 /* It, and its name, are on the disk. 0 or -errno. */
 int disk_store_sync(const char *path);
 

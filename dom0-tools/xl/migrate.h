@@ -227,6 +227,11 @@ struct incoming {
 int incoming_claim(struct incoming *n, const uint8_t uuid[16], bool make, int ms);
 /* @n->phase, attempt, flags and name. 0 or -errno. */
 int incoming_write(struct incoming *n);
+/*
+ * Adds to the note files that have been made for this one: if it does not come, they go, unless others have those names by then. @path: nowhere a line's end.
+ * Once. 0 or -errno.
+ */
+int incoming_disks(struct incoming *n, char *const *path, const int *fd, unsigned int nr);
 /* @forget: the note goes. */
 void incoming_release(struct incoming *n, bool forget);
 

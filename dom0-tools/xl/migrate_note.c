@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -299,6 +300,57 @@ int incoming_write(struct incoming *n)
 	return sync_directory();
 }
 
+int incoming_disks(struct incoming *n, char *const *path, const int *fd, unsigned int nr)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct stat st;
+	unsigned int i;
+	int rc = 0;
+
+	if (!f)
+		abort();
+	for (i = 0; i < nr && !rc; i++) {
+		rc = fstat(fd[i], &st) ? -errno : 0;
+		fprintf(f, "%ju %ju %s\n", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, path[i]);
+	}
+	fclose(f);
+	if (!rc &&
+	    (pwrite(n->fd, text, size, sizeof(struct note)) != (ssize_t)size || fsync(n->fd)))
+		rc = errno ? -errno : -EIO;
+	free(text);
+	return rc;
+}
+
+/* It does not come. A note that was cut names fewer. */
+static void drop_disks(const struct incoming *n)
+{
+	uintmax_t dev, ino;
+	struct stat st, was;
+	char *text, *line, *next;
+	int at;
+
+	if (fstat(n->fd, &was) || was.st_size <= (off_t)sizeof(struct note))
+		return;
+	text = calloc(1, was.st_size - sizeof(struct note) + 1);
+	if (!text)
+		abort();
+	if (pread(n->fd, text, was.st_size - sizeof(struct note), sizeof(struct note)) < 0)
+		*text = '\0';
+	for (line = text; (next = strchr(line, '\n')); line = next + 1) {
+		*next = '\0';
+		at = 0;
+		if (sscanf(line, "%ju %ju %n", &dev, &ino, &at) == 2 && at &&
+		    !lstat(line + at, &st) && st.st_dev == dev && st.st_ino == ino)
+			unlink(line + at);
+	}
+	free(text);
+	/* The next attempt may go on with this note. */
+	if (ftruncate(n->fd, sizeof(struct note)))
+		xl_error("a note of '%s' cannot be made shorter: %s", n->name, strerror(errno));
+}
+
 void incoming_release(struct incoming *n, bool forget)
 {
 	char *path = incoming_path(n->uuid);
@@ -444,6 +496,8 @@ int incoming_settle(struct xl *xl, struct incoming *n)
 		/* One that has heard GO and is not there has run, and ended. */
 		rc = (n->phase == INCOMING_GO || n->phase == INCOMING_RAN) && mark(n);
 	xl_unlock_domain(lock, domid);
+	if (!rc && n->phase == INCOMING_COMES)
+		drop_disks(n);
 	return rc;
 }
 

@@ -132,14 +132,12 @@ static int sift(struct rounds *r, struct sending *t, bool last)
 	return 0;
 }
 
-/* Not faster than it may be. */
-static void pace(struct rounds *r, const struct pass *p)
+void rounds_pace(uint64_t bandwidth, int64_t began, uint64_t bytes)
 {
 	double ms;
 
-	while (r->limits.bandwidth && !p->last && !xl_interrupted) {
-		ms = (double)(r->s->out.bytes - p->bytes) * 1000 / (double)r->limits.bandwidth -
-		     (double)(xl_now() - p->began);
+	while (bandwidth && !xl_interrupted) {
+		ms = (double)bytes * 1000 / (double)bandwidth - (double)(xl_now() - began);
 		if (ms < 1)
 			break;
 		xl_sleep(ms > 500 ? 500 : (int)ms);
@@ -160,8 +158,8 @@ static int send(struct rounds *r, struct sending *t, struct pass *p)
 		p->data += t->b.kind[i] == PV_PAGE_DATA;
 	t->b.n = 0;
 	progress_add(&p->progress, n * PV_PAGE_SIZE);
-	if (!rc)
-		pace(r, p);
+	if (!rc && !p->last)
+		rounds_pace(r->limits.bandwidth, p->began, r->s->out.bytes - p->bytes);
 	return rc;
 }
 

@@ -47,5 +47,7 @@ int rounds_run(struct rounds *r, struct saving *s, struct dump *d,
 /* For saving_rest(): what is left, with the guest at rest and nobody else at its memory but who holds pages of it. As rounds_run(). */
 int rounds_last(struct rounds *r);
 void rounds_free(struct rounds *r);
+/* Waits until so many bytes since @began, xl_now(), are no more than @bandwidth (bytes a second; 0: never). */
+void rounds_pace(uint64_t bandwidth, int64_t began, uint64_t bytes);
 
 #endif /* XL_ROUNDS_H */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "copied.h"
 #include "whole.h"
 
 #include <xen/hvm/params.h>
@@ -444,6 +445,13 @@ bool saved_generation(struct xl *xl, xs_transaction_t t, uint32_t domid)
 	return st_write(xl, t, text, "/local/domain/%u/control/generation", domid);
 }
 
+static int put_disk(struct saved *s, const struct pv_record *r)
+{
+	return s->copied ?
+		       copied_put(s->copied, r) :
+		       xl_error("%s: disks come along only with a guest that is moved", s->path);
+}
+
 /* What is in the ring of one that lets itself be suspended is of its former connection, here too. */
 static int fork_memory(struct xl *xl, struct saved *s, const struct pv_guest *g)
 {
@@ -475,6 +483,8 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 			rc = xl_error("interrupted");
 		else if (more && r.type == PV_REC_PAGE_DATA)
 			rc = put_pages(xl, s, g, &r);
+		else if (more && r.type == PV_REC_DISK)
+			rc = put_disk(s, &r);
 		else if (more && r.type == PV_REC_HVM_CONTEXT)
 			rc = put_state(xl, s, g, &r);
 		else if (more && r.type == PV_REC_HVM_PARAMS)
@@ -485,6 +495,8 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 		else if (more && r.type == PV_REC_STORE)
 			rc = put_nodes(xl, s, g, &r);
 	}
+	if (!rc && s->copied)
+		rc = copied_sync(s->copied);
 	if (!rc && !s->stream && pv_stream_at_end(&s->in, &err))
 		rc = wrong(s, &err);
 	if (!rc)

@@ -55,6 +55,8 @@ struct saved {
 	 * NULL: its memory is in the stream.
 	 */
 	int (*fork)(struct saved *s, uint32_t domid);
+	struct copied
+		*copied; /* (copied.h) where what comes of its disks goes; NULL: none may come */
 	struct pv_stream_in in;
 	struct progress progress;
 	char *config; /* the text, with its NUL */

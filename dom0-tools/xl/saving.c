@@ -170,7 +170,8 @@ int saving_begin(struct saving *s, int fd)
 			     (s->suspended ? PV_STREAM_SUSPENDED :
 			      s->connected ? PV_STREAM_CONNECTED :
 					     0) |
-				     (s->packed ? PV_STREAM_PACKED : 0),
+				     (s->packed ? PV_STREAM_PACKED : 0) |
+				     (s->disks ? PV_STREAM_DISKS : 0),
 			     version >> 16, version & 0xffff, &s->err);
 	s->out.patience = s->patience;
 	s->out.stop = &xl_interrupted;
@@ -180,6 +181,8 @@ int saving_begin(struct saving *s, int fd)
 		rc = put(s, PV_REC_CONFIG, s->config, strlen(s->config));
 	if (!rc)
 		rc = put(s, PV_REC_MEMORY_MAP, s->run, s->nr_runs * sizeof(*s->run));
+	if (!rc && s->disks)
+		rc = put(s, PV_REC_DISKS, s->disks, s->disks_size);
 	if (!rc)
 		rc = put(s, PV_REC_STATIC_DATA_END, NULL, 0);
 	return rc;
@@ -220,6 +223,7 @@ int saving_write(struct saving *s, int fd)
 void saving_free(struct saving *s)
 {
 	pv_stream_finish(&s->out);
+	free(s->disks);
 	free(s->config);
 	free(s->state);
 	free(s->store);

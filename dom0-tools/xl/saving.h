@@ -29,6 +29,8 @@ struct saving {
 	unsigned int nr_runs;
 	uint64_t pages;
 	uint64_t timebase; /* that HOST has told of */
+	uint8_t *disks; /* the body of DISKS, which goes with it; NULL: none go along */
+	uint32_t disks_size;
 	bool forked; /* the caller's: its memory is not in the stream */
 	struct rounds *
 		rounds; /* (rounds.h) most of its memory has gone before, while it ran; NULL: all of it is to go with the rest */

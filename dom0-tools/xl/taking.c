@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device.h"
 #include "disk_store.h"
+#include "written.h"
 #include "migrate.h"
 #include "suspend.h"
 #include "taking.h"
@@ -43,58 +43,19 @@ static int add_clones_disk(struct taking *t, const char *vdev, const char *targe
 	return rc;
 }
 
-/* A disk that the guest can write to. */
-static int note_disk(struct taking *t, const struct xl_disk *d)
+static int add_disk(void *ctx, const char *vdev, const char *target, const char *given)
 {
-	char *real = realpath(d->target, NULL);
-	struct stat st;
-	int rc;
+	struct taking *t = ctx;
 
-	if (d->backend || d->script || d->format != IMAGE_RAW)
-		rc = xl_error("disk %s of '%s' is %s: only raw files can have snapshots yet "
-			      "(--memory leaves disks out)",
-			      d->vdev, t->s.guest,
-			      d->backend ? "a driver domain's" :
-			      d->script	 ? "a script's" :
-					   image_format_name(d->format));
-	else if (!real || stat(real, &st))
-		rc = xl_error("disk %s of '%s', %s: %s", d->vdev, t->s.guest, d->target,
-			      strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		rc = xl_error("disk %s of '%s', %s, is a device: only raw files can have snapshots "
-			      "yet (--memory leaves disks out)",
-			      d->vdev, t->s.guest, d->target);
-	else if (t->clone)
-		rc = add_clones_disk(t, d->vdev, real);
-	else
-		rc = snapshot_add_disk(&t->all, &t->snap, d->vdev, real);
-	free(real);
-	return rc;
+	(void)given;
+	return t->clone ? add_clones_disk(t, vdev, target) :
+			  snapshot_add_disk(&t->all, &t->snap, vdev, target);
 }
 
 static int note_disks(struct taking *t)
 {
-	unsigned int n, i;
-	char **dev = st_list(t->s.xl, &n, XL_PRIVATE "/%u/device/vbd", t->s.domid), *spec;
-	char msg[300] = "";
-	struct xl_disk d;
-	int rc = 0;
-
-	for (i = 0; i < n && !rc; i++) {
-		spec = st_read(t->s.xl, XBT_NULL, XL_SPEC, t->s.domid, "vbd",
-			       (unsigned int)atoi(dev[i]));
-		if (!spec || disk_parse(spec, &d, msg, sizeof(msg))) {
-			rc = xl_error("disk %s of '%s': %s", dev[i], t->s.guest,
-				      spec ? msg : "it is not known what it was made from");
-		} else {
-			if (d.target && !d.readonly && !d.cdrom)
-				rc = note_disk(t, &d);
-			disk_free(&d);
-		}
-		free(spec);
-	}
-	free(dev);
-	return rc;
+	return written_disks(t->s.xl, t->s.domid, t->guest,
+			     "have snapshots yet (--memory leaves disks out)", add_disk, t);
 }
 
 static int note(struct taking *t)

@@ -43,6 +43,7 @@ static const char migrate_options[] =
 	"--max-bandwidth=MIB     Send at most MIB MiB a second while it runs.\n"
 	"--downtime=MS           Stop it once the rest can be sent in MS milliseconds; 300 unless set.\n"
 	"--cold                  Stop it before any of its memory is sent.\n"
+	"--copy-disks            Send its disks, too, which are new files on Host.\n"
 	"--compress              Send less, for links that are slower than packing it.\n"
 	"--recover               Find out what became of a domain that was given to Host and not heard of.\n"
 	"--force                 With it: let it go on here if Host does not say; without Host, do not ask.\n";

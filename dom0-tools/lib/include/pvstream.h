@@ -35,8 +35,10 @@ enum pv_record_type {
 	PV_REC_CONFIG = 0x101,
 	PV_REC_MEMORY_MAP = 0x102,
 	PV_REC_STORE = 0x103,
+	PV_REC_DISK = 0x104,
 	PV_REC_CONNECTION = 0x105,
 	PV_REC_PAGE_PACKED = 0x106,
+	PV_REC_DISKS = 0x107,
 };
 #define PV_REC_OPTIONAL 0x80000000u /* whoever does not know it goes on without it */
 
@@ -75,6 +77,8 @@ struct pv_stream_image_header {
  * version 1.1.
  */
 #define PV_STREAM_PACKED 4u
+/* Disks come along: which ones is in DISKS, behind MEMORY_MAP, and what is on them in DISK, among the pages. Since version 1.1. */
+#define PV_STREAM_DISKS 8u
 
 struct pv_stream_domain_header {
 	uint32_t type; /* PV_STREAM_DOMAIN */
@@ -114,6 +118,21 @@ struct pv_stream_pages {
 #define PV_STREAM_KIND 60
 #define PV_STREAM_PAGES_MAX (sizeof(struct pv_stream_pages) + PV_STREAM_BATCH * (8 + 4096))
 enum { PV_STREAM_DATA, PV_STREAM_ZERO, PV_STREAM_HOLE };
+
+/* DISKS is an array of them, each with its path (absolute, without NUL) behind it, filled up to 8 bytes. */
+struct pv_stream_disk {
+	uint64_t size; /* bytes */
+	uint32_t path_length, reserved;
+};
+#define PV_STREAM_DISKS_MAX 64
+#define PV_STREAM_DISK_PATH 4000
+
+/* DISK: this, and then the bytes; or nothing, and they are zeros. What is never sent is zeros. What comes again counts as it came last. */
+struct pv_stream_disk_data {
+	uint32_t disk, reserved; /* in DISKS, from 0 */
+	uint64_t offset, bytes;
+};
+#define PV_STREAM_DISK_BYTES (1u << 20) /* in one of them at most, but for zeros */
 
 /* HVM_PARAMS is an array of them, ascending by index. */
 struct pv_stream_param {
@@ -188,6 +207,11 @@ struct pv_stream_in {
 	struct pv_stream_run *run; /* of MEMORY_MAP, once it was there */
 	unsigned int nr_runs;
 	uint64_t ram; /* pages in it */
+	struct pv_stream_disk_in {
+		uint64_t size;
+		char *path;
+	} * disk; /* of DISKS */
+	unsigned int nr_disks;
 	struct pv_stream_end end; /* as counted so far */
 	int patience;
 };
@@ -230,6 +254,10 @@ struct pv_node {
 	uint32_t flags;
 };
 bool pv_stream_node(const struct pv_record *r, uint32_t *at, struct pv_node *n);
+
+/* What a DISK says; *@data is its bytes, or NULL. */
+void pv_stream_disk_data(const struct pv_record *r, struct pv_stream_disk_data *d,
+			 const uint8_t **data);
 
 /* The pages of a PAGE_DATA: gfns and kinds, and those of kind DATA one after another. Returns how many. */
 unsigned int pv_stream_pages(const struct pv_record *r, uint64_t gfns[PV_STREAM_BATCH],

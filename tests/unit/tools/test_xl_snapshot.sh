@@ -172,7 +172,7 @@ says 1 "the disks of 'sleep' are not done with what it has written" hasty snapsh
 runs_on "a disk that is not done"
 quiet_disks "$root"
 rm disks/c.img
-says 1 "disk xvdb of 'sleep', $root/disks/c.img: No such file" xl snapshot sleep one
+says 1 "disk xvdb of 'sleep': $root/disks/c.img: No such file" xl snapshot sleep one
 runs_on "no disk"
 disks seventh
 # One call is that which unpauses it.

@@ -19,6 +19,10 @@ void test_point(bool target, const char *when, const char *what);
 /* FICLONE, with which the two share nothing. $FAKE_NO_SHARE=: it cannot; a number: there is no room, from that call on. */
 int test_share(int to, int from);
 #define STORE_SHARE(to, from) test_share(to, from)
+/* FS_IOC_FIEMAP of such files: what is the same in two is at the same place. */
+struct fiemap;
+int test_map(int fd, struct fiemap *map);
+#define STORE_MAP(fd, map) test_map(fd, map)
 #define MIGRATE_POINT(target, when, what) test_point(target, when, what)
 
 #endif
