@@ -26,7 +26,9 @@ static const uint32_t types[] = { PV_REC_HOST,
 				  PV_REC_OPTIONAL | 3,
 				  77,
 				  PV_REC_CONNECTION,
-				  PV_REC_PAGE_PACKED };
+				  PV_REC_PAGE_PACKED,
+				  PV_REC_DISKS,
+				  PV_REC_DISK };
 
 static bool mapped(const struct pv_stream_in *in, uint64_t gfn)
 {
@@ -60,6 +62,8 @@ static void look_at_pages(const struct pv_stream_in *in, const struct pv_record 
 static void look_at(const struct pv_stream_in *in, const struct pv_record *r)
 {
 	const struct pv_stream_host *h = (const void *)r->body;
+	struct pv_stream_disk_data d;
+	const uint8_t *data;
 	struct pv_node n;
 	uint32_t at = 0;
 
@@ -77,6 +81,11 @@ static void look_at(const struct pv_stream_in *in, const struct pv_record *r)
 		break;
 	case PV_REC_PAGE_DATA:
 		look_at_pages(in, r);
+		break;
+	case PV_REC_DISK:
+		pv_stream_disk_data(r, &d, &data);
+		assert(d.disk < in->nr_disks && d.offset + d.bytes <= in->disk[d.disk].size);
+		assert(!data || data + d.bytes == r->body + r->length);
 		break;
 	case PV_REC_STORE:
 		while (pv_stream_node(r, &at, &n)) {
@@ -137,7 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lseek(fd, 0, SEEK_SET);
 	if (data[0] & 3)
 		make(fd,
-		     (data[0] & 4 ? PV_STREAM_CONNECTED : 0) | (data[0] & 8 ? PV_STREAM_PACKED : 0),
+		     (data[0] & 4 ? PV_STREAM_CONNECTED : 0) |
+			     (data[0] & 8 ? PV_STREAM_PACKED : 0) |
+			     (data[0] & 16 ? PV_STREAM_DISKS : 0),
 		     data + 1, size - 1);
 	else
 		assert(write(fd, data + 1, size - 1) == (ssize_t)size - 1);

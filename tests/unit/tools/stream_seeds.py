@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 HOST, CONFIG, MAP, STATIC_END, PAGES, CONTEXT, PARAMS, STORE = range(8)
-CONNECTION, PACKED = 11, 12
+CONNECTION, PACKED, DISKS, DISK = range(11, 15)
 ISA = b"rv64imafdc"
 
 
@@ -44,6 +44,9 @@ def main() -> None:
         (out / f"cut-{i}").write_bytes(b"\1" + b"".join(records[:i]) + end)
     no_pages = records[:4] + records[6:]
     (out / "packed").write_bytes(b"\x09" + b"".join(records[:4]) + rec(PACKED, frame) + b"".join(records[6:]) + end)
+    disks = rec(DISKS, struct.pack("<QII", 512, 2, 0) + b"/a" + bytes(6))
+    disk = rec(DISK, struct.pack("<IIQQ", 0, 0, 100, 8) + bytes(8)) + rec(DISK, struct.pack("<IIQQ", 0, 0, 0, 512))
+    (out / "disks").write_bytes(b"\x11" + b"".join(records[:3]) + disks + records[3] + disk + b"".join(records[6:]) + end)
     (out / "whole").write_bytes(b"\1" + b"".join(no_pages) + end)
     connected = [*no_pages[:-1], rec(STORE, node(b"backend/vbd/51712/sectors", b"8", 0)), rec(CONNECTION, bytes(8))]
     (out / "connected").write_bytes(b"\5" + b"".join(connected) + end)

@@ -15,6 +15,7 @@ on_reboot = "destroy"
 disk = [ "format=raw, vdev=xvda, access=rw, target=$root/disks/a.img", "$root/disks/b.img,raw,xvdb,w", "$shared/sleep.img,raw,xvdc,r" ]
 vif = [ "mac=00:16:3e:00:00:01", "bridge=xenbr0" ]
 END
+# shellcheck disable=SC2034 # two_hosts.sh's
 states='device/vbd/51712/state device/vbd/51728/state device/vif/0/state'
 head -c 3000000 /dev/urandom >disks/a.img
 truncate -s 5000000 disks/a.img
