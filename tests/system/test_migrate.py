@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import time
 
 import pytest
@@ -59,20 +60,50 @@ def log_in(m, other, address):
     m.run(f"until ssh -y {address} xl list > /dev/null 2> /tmp/ssh.log; do sleep 1; done", 60)
 
 
-@pytest.fixture
-def hosts(boot):
-    disk, ports = os.path.join(OUT, "shared.img"), free_ports()
-    shutil.copyfile(os.path.join(BUILD, "demo.img"), disk)
-    both = [boot(smp=1, dom0_cmdline=ALONE, shared=disk, link=link) for link in (ports, ports[::-1])]
+def start(boot, disks, config):
+    """Two hosts with one link, and a guest on the first; config(m): sed's script that makes its configuration from the demo's."""
+    ports = free_ports()
+    both = [boot(smp=1, dom0_cmdline=ALONE, shared=disk, link=link) for disk, link in zip(disks, (ports, ports[::-1]))]
     for m, address in zip(both, ADDRESS):
         m.boot()
         # Nobody answers it here.
         m.run(f"killall udhcpc; ip addr flush dev xenbr0; ip addr add {address}/24 dev xenbr0")
     for m, other, address in zip(both, both[::-1], ADDRESS[1::-1]):
         log_in(m, other, address)
-        m.run(f"sed 's,/images/demo.img,{shared_disk(m)},; s,^memory = .*,memory = 64,' /etc/xen/demo.cfg > {CONFIG}")
+        m.run(f"sed '{config(m)}; s,^memory = .*,memory = 64,' /etc/xen/demo.cfg > {CONFIG}")
     both[0].run(f"xl create -q -w {CONFIG}", 60)
-    yield both
+    return both
+
+
+@pytest.fixture
+def hosts(boot):
+    disk = os.path.join(OUT, "shared.img")
+    shutil.copyfile(os.path.join(BUILD, "demo.img"), disk)
+    return start(boot, (disk, disk), lambda m: f"s,/images/demo.img,{shared_disk(m)},")
+
+
+@pytest.fixture
+def apart(boot):
+    """Hosts that have no disk in common, but each an XFS."""
+    def config(m):
+        m.run(f"mkdir -p /mnt && mount -t xfs {shared_disk(m)} /mnt", 60)
+        return "s,/images/demo.img,/mnt/demo.img,"
+
+    disks = []
+    for n in range(2):
+        disks.append(os.path.join(OUT, f"xfs{n}.img"))
+        with open(disks[-1], "wb") as f:
+            f.truncate(1 << 30)
+        subprocess.run(["/sbin/mkfs.xfs", "-q", "-f", "-m", "reflink=1", disks[-1]], check=True)
+
+    def first(m):
+        line = config(m)
+        if "demo.img" not in m.run("ls /mnt") and not hasattr(first, "done"):
+            m.run("cp /images/demo.img /mnt/demo.img && sync", 120)
+            first.done = True
+        return line
+
+    return start(boot, disks, first)
 
 
 def begin(m):
@@ -164,6 +195,26 @@ def test_neighbours(hosts):
     print(here.run(f"xl migrate -W -p demo {ADDRESS[1]}", 180))
     assert "p" in there.run("xl list demo").splitlines()[1].split()[4]
     assert bridge_port(there, mac).startswith("vif") and bridge_port(here, mac).startswith("eth")
+    there.run("xl destroy demo", 60)
+
+
+def test_disks_go_along(apart):
+    here, there = apart
+    begin(here)
+    count, sent = goes_on(apart, here, 0, 0)
+    # Much is other while the first round is on its way.
+    with here.guest("demo") as g:
+        g.script("(while :; do dd if=/dev/urandom of=/root/more bs=64k count=64 conv=fsync; sleep 1; done) > /dev/null 2>&1 &")
+    print(here.run(f"xl migrate --copy-disks demo {ADDRESS[1]}", 300))
+    left_behind(here)
+    assert here.run("ls -A /mnt").split() == ["demo.img"]
+    goes_on(apart, there, count, sent, ticks(here))
+    there.run("xl shutdown -w demo", 60)
+    # What is on its disk there is all of it.
+    there.run(f"xl create -q -w {CONFIG}", 60)
+    with there.guest("demo") as g:
+        log = g.run("find / -xdev -type f -exec cat {} + > /dev/null; [ \"$(sha256sum < /root/data)\" = \"$(cat /root/sum)\" ] && dmesg", 60)
+    assert not re.search(r"I/O error|EXT4-fs (error|warning)", log), log[-4000:]
     there.run("xl destroy demo", 60)
 
 
