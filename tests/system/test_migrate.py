@@ -61,7 +61,7 @@ def log_in(m, other, address):
 
 
 def start(boot, disks, config):
-    """Two hosts with one link, and a guest on the first; config(m): sed's script that makes its configuration from the demo's."""
+    """Two hosts with one link, and a guest on the first; config(m, whether it is that): sed's script that makes its configuration from the demo's."""
     ports = free_ports()
     both = [boot(smp=1, dom0_cmdline=ALONE, shared=disk, link=link) for disk, link in zip(disks, (ports, ports[::-1]))]
     for m, address in zip(both, ADDRESS):
@@ -70,7 +70,7 @@ def start(boot, disks, config):
         m.run(f"killall udhcpc; ip addr flush dev xenbr0; ip addr add {address}/24 dev xenbr0")
     for m, other, address in zip(both, both[::-1], ADDRESS[1::-1]):
         log_in(m, other, address)
-        m.run(f"sed '{config(m)}; s,^memory = .*,memory = 64,' /etc/xen/demo.cfg > {CONFIG}")
+        m.run(f"sed '{config(m, m is both[0])}; s,^memory = .*,memory = 64,' /etc/xen/demo.cfg > {CONFIG}")
     both[0].run(f"xl create -q -w {CONFIG}", 60)
     return both
 
@@ -79,14 +79,16 @@ def start(boot, disks, config):
 def hosts(boot):
     disk = os.path.join(OUT, "shared.img")
     shutil.copyfile(os.path.join(BUILD, "demo.img"), disk)
-    return start(boot, (disk, disk), lambda m: f"s,/images/demo.img,{shared_disk(m)},")
+    return start(boot, (disk, disk), lambda m, _: f"s,/images/demo.img,{shared_disk(m)},")
 
 
 @pytest.fixture
 def apart(boot):
     """Hosts that have no disk in common, but each an XFS."""
-    def config(m):
+    def config(m, first):
         m.run(f"mkdir -p /mnt && mount -t xfs {shared_disk(m)} /mnt", 60)
+        if first:
+            m.run("cp /images/demo.img /mnt/demo.img && sync", 120)
         return "s,/images/demo.img,/mnt/demo.img,"
 
     disks = []
@@ -96,14 +98,7 @@ def apart(boot):
             f.truncate(1 << 30)
         subprocess.run(["/sbin/mkfs.xfs", "-q", "-f", "-m", "reflink=1", disks[-1]], check=True)
 
-    def first(m):
-        line = config(m)
-        if "demo.img" not in m.run("ls /mnt") and not hasattr(first, "done"):
-            m.run("cp /images/demo.img /mnt/demo.img && sync", 120)
-            first.done = True
-        return line
-
-    return start(boot, disks, first)
+    return start(boot, disks, config)
 
 
 def begin(m):
