@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "disk_store.h"
+#include "next.h"
 #include "restoring.h"
 #include "taking.h"
 
@@ -122,55 +123,128 @@ static int make_disks(struct cloning *c)
 
 /* --- who it is ---------------------------------------------------------------------------------- */
 
-static int give_disk(struct cloning *c, struct xl_disk *d)
+/* The clone's in the place of this one's. NULL: it is not there. */
+static const char *find_disk(const struct cloning *c, const char *vdev)
 {
 	const struct snapshot *s = &c->t->snap;
 	unsigned int i;
 
-	if (!d->target || d->readonly || d->cdrom)
-		return 0;
-	for (i = 0; i < s->nr_disks; i++) {
-		if (strcmp(s->disk[i].vdev, d->vdev))
-			continue;
-		free(d->target);
-		d->target = xl_sprintf("%s", c->disk[i]);
-		return 0;
-	}
-	return xl_error("disk %s of '%s' is not in snapshot '%s': two guests would write to it",
-			d->vdev, c->o->guest, s->name ? s->name : "");
+	for (i = 0; i < s->nr_disks; i++)
+		if (!strcmp(s->disk[i].vdev, vdev))
+			return c->disk[i];
+	return NULL;
 }
 
-/* What two guests cannot both have. One that goes on whole notices nothing, and so keeps using the MACs that it knows. */
-static int become_another(struct cloning *c, struct xl_config *cfg, const struct saved *s)
+/* "disk=[ ... ]", or NULL after a message. */
+static char *disk_list(const struct cloning *c, const struct xl_config *was)
 {
+	char *text = NULL, *spec;
+	const char *path;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
 	int i, rc = 0;
 
-	if (cfg->nr_nics && s->in.image.options & PV_STREAM_CONNECTED)
+	if (!f)
+		abort();
+	fputs("disk=[ ", f);
+	for (i = 0; i < was->nr_disks && !rc; i++) {
+		struct xl_disk d = was->disk[i];
+
+		if (d.target && !d.readonly && !d.cdrom) {
+			path = find_disk(c, d.vdev);
+			rc = path ? 0 :
+				    xl_error("disk %s of '%s' is not in snapshot '%s': two guests "
+					     "would write to it",
+					     d.vdev, c->o->guest,
+					     c->t->snap.name ? c->t->snap.name : "");
+			d.target = (char *)path;
+		}
+		spec = rc ? NULL : disk_format(&d);
+		if (spec)
+			next_put_string(f, spec);
+		fputs(", ", f);
+		free(spec);
+	}
+	fputs("]", f);
+	fclose(f);
+	if (!rc)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* "vif=[ ... ]", or NULL after a message. */
+static char *nic_list(const struct xl_config *was)
+{
+	char *text = NULL, *spec;
+	uint8_t mac[6];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int i, rc = 0;
+
+	if (!f)
+		abort();
+	fputs("vif=[ ", f);
+	for (i = 0; i < was->nr_nics && !rc; i++) {
+		rc = nic_random_mac(mac) ? xl_error("no random numbers") : 0;
+		spec = nic_format_other(&was->nic[i], mac);
+		next_put_string(f, spec);
+		fputs(", ", f);
+		free(spec);
+	}
+	fputs("]", f);
+	fclose(f);
+	if (!rc)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/*
+ * @cfg becomes the clone's: what two guests cannot both have is its own, also in what its next lives are made from. config_free() is due in any case.
+ */
+static int become_another(struct cloning *c, const struct saved *s, const struct xl_config *was,
+			  struct xl_config *cfg)
+{
+	char *args[4] = { NULL }, text[37];
+	uint8_t uuid[16];
+	int i, rc = -1;
+
+	config_init(cfg, stderr);
+	/* One that goes on whole notices nothing, and so keeps using the MACs that it knows. */
+	if (was->nr_nics && s->in.image.options & PV_STREAM_CONNECTED)
 		return xl_error("'%s' has interfaces, and does not suspend itself: it would go on "
 				"with the same MACs",
 				c->o->guest);
-	free(cfg->name);
-	cfg->name = xl_sprintf("%s", c->o->name);
-	cfg->have_uuid = cfg->uuid_chosen = false;
-	for (i = 0; i < cfg->nr_nics && !rc; i++) {
-		cfg->nic[i].have_mac = false;
-		cfg->nic[i].vifname[0] = '\0';
-		rc = nic_random_mac(cfg->nic[i].mac) ? xl_error("no random numbers") : 0;
+	if (uuid_random(uuid))
+		return -1;
+	uuid_format(uuid, text);
+	args[0] = xl_sprintf("name=\"%s\"", c->o->name);
+	args[1] = xl_sprintf("uuid=\"%s\"", text);
+	args[2] = disk_list(c, was);
+	args[3] = args[2] ? nic_list(was) : NULL;
+	if (args[3]) {
+		config_free(cfg);
+		rc = restoring_config_as(cfg, s, args, 4);
 	}
-	for (i = 0; i < cfg->nr_disks && !rc; i++)
-		rc = give_disk(c, &cfg->disk[i]);
+	for (i = 0; i < 4; i++)
+		free(args[i]);
 	return rc;
 }
 
 /* @s is there, or will be. */
 static int make(struct cloning *c, struct saved *s)
 {
-	struct xl_config cfg;
-	int rc = restoring_config(&cfg, s, NULL) || make_disks(c) || become_another(c, &cfg, s);
+	struct xl_config was, cfg;
+	int rc = restoring_config(&was, s, NULL) || make_disks(c);
 
-	if (!rc)
-		rc = restoring_run(&c->xl, &cfg, s, c->o->paused, false);
-	config_free(&cfg);
+	if (!rc) {
+		rc = become_another(c, s, &was, &cfg);
+		if (!rc)
+			rc = restoring_run(&c->xl, &cfg, s, c->o->paused, false);
+		config_free(&cfg);
+	}
+	config_free(&was);
 	if (rc)
 		drop_disks(c);
 	return rc ? -1 : 0;
@@ -197,12 +271,10 @@ static int clone_snapshot(struct cloning *c)
 static int fork_now(struct saved *s, uint32_t child)
 {
 	struct cloning *c = s->ctx;
-	char number[16];
-	uint32_t domid;
-	int lock, rc;
+	uint32_t domid = c->t->s.domid;
+	/* Not by its name: the new one's lock is held, and nobody may be waited for who makes or names guests. */
+	int lock = xl_lock_domain(domid), rc;
 
-	snprintf(number, sizeof(number), "%u", c->t->s.domid);
-	lock = domain_lock(&c->xl, number, "clone", &domid);
 	if (lock < 0)
 		return -1;
 	rc = domain_is(&c->xl, domid, c->t->handle) ?

@@ -371,6 +371,15 @@ static int talk(struct moving *m)
 	return after_go(m);
 }
 
+/* It may have ended meanwhile, which has been said. */
+static bool is_there(const struct moving *m)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	return !pv_domain_info(m->s.xl->pv, m->s.domid, &info) &&
+	       !(info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown));
+}
+
 /* Its lock is held. */
 static int migrate(struct moving *m, const struct options *o)
 {
@@ -391,7 +400,7 @@ static int migrate(struct moving *m, const struct options *o)
 			saving_undo(s);
 	}
 	dump_end(s->xl, &m->d);
-	if (rc > 0 && m->still)
+	if (rc > 0 && m->still && is_there(m))
 		xl_error("'%s' goes on here, after %.1f s", m->name,
 			 (double)(xl_now() - m->still) / 1000);
 	if (m->peer.pid)

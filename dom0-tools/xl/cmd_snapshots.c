@@ -140,6 +140,34 @@ struct reverting {
 	bool paused;
 };
 
+/* What the guest has in its memory of its disks must be of the same moment as they are. */
+static int check_config(const struct reverting *r, const struct saved *s)
+{
+	struct xl_config cfg;
+	int rc = restoring_config(&cfg, s, NULL), i;
+	unsigned int k;
+
+	for (i = 0; !rc && i < cfg.nr_disks; i++) {
+		if (!cfg.disk[i].target || cfg.disk[i].readonly || cfg.disk[i].cdrom)
+			continue;
+		for (k = 0; k < r->snap.nr_disks; k++)
+			if (!strcmp(r->snap.disk[k].vdev, cfg.disk[i].vdev))
+				break;
+		if (k == r->snap.nr_disks)
+			rc = xl_error(
+				"disk %s of '%s' is not in snapshot '%s': put it back to that "
+				"moment yourself, then: xl restore %s",
+				cfg.disk[i].vdev, r->guest, r->snap.name, r->memory);
+	}
+	/* Its kernel is in its memory. */
+	cfg.saved = (struct saved *)s;
+	if (!rc && domain_check(&cfg))
+		rc = -1;
+	cfg.saved = NULL;
+	config_free(&cfg);
+	return rc;
+}
+
 /* All of the stream is read, and nothing done with it. */
 static int check_memory(const struct reverting *r)
 {
@@ -151,6 +179,8 @@ static int check_memory(const struct reverting *r)
 
 	if (!rc && s.in.ram != r->snap.pages)
 		rc = xl_error("%s: it is another guest's memory", r->memory);
+	if (!rc)
+		rc = check_config(r, &s);
 	progress_begin(&p, "Checking", r->snap.pages * PV_PAGE_SIZE);
 	while (!rc && more) {
 		more = pv_stream_next(&s.in, &record, &err);
@@ -168,6 +198,24 @@ static int check_memory(const struct reverting *r)
 	return rc;
 }
 
+/* Nobody's but this guest's (@domid; 0: it is not there), so that none must find that out when it is gone. */
+static int check_owner(struct reverting *r, uint32_t domid)
+{
+	const struct snapshot_disk *d = r->snap.disk;
+	int lock = xl_lock_devices(), rc = lock < 0 ? -1 : 0;
+	unsigned int i;
+	char *why;
+
+	for (i = 0; i < r->snap.nr_disks && !rc; i++) {
+		why = device_disk_used(&r->xl, d[i].target, domid);
+		if (why)
+			rc = xl_error("disk %s, %s: %s", d[i].vdev, d[i].target, why);
+		free(why);
+	}
+	xl_unlock(lock);
+	return rc;
+}
+
 static int check_disks(const struct reverting *r)
 {
 	const struct snapshot_disk *d = r->snap.disk;
@@ -175,8 +223,9 @@ static int check_disks(const struct reverting *r)
 	struct stat st;
 
 	for (i = 0; i < r->snap.nr_disks; i++, d++)
-		if (stat(d->file, &st) || !S_ISREG(st.st_mode))
-			return xl_error("disk %s, %s: it is not there any more", d->vdev, d->file);
+		if (stat(d->file, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != d->size)
+			return xl_error("disk %s, %s: it is not there any more, or not whole",
+					d->vdev, d->file);
 	return 0;
 }
 
@@ -201,13 +250,18 @@ static int check_uuid(struct reverting *r, bool there, uint32_t domid)
 	return rc;
 }
 
-/* @n of them have a new file beside them. */
+static char *new_path(const struct reverting *r, unsigned int i)
+{
+	return xl_sprintf("%s.revert-%d", r->snap.disk[i].target, getpid());
+}
+
+/* The first @n of them have a new file beside them. */
 static void drop_new(const struct reverting *r, unsigned int n)
 {
 	char *new;
 
 	while (n--) {
-		new = xl_sprintf("%s.revert", r->snap.disk[n].target);
+		new = new_path(r, n);
 		unlink(new);
 		free(new);
 	}
@@ -219,23 +273,24 @@ static int make_new(const struct reverting *r)
 	const struct snapshot_disk *d = r->snap.disk;
 	unsigned int i;
 	char *new;
-	int rc;
+	int rc = 0;
 
-	for (i = 0; i < r->snap.nr_disks; i++, d++) {
-		new = xl_sprintf("%s.revert", d->target);
-		unlink(new);
+	for (i = 0; i < r->snap.nr_disks && !rc; i++, d++) {
+		new = new_path(r, i);
 		rc = disk_store_clone(d->file, new, true);
-		if (!rc)
+		if (!rc) {
 			rc = disk_store_sync(new);
-		free(new);
-		if (rc) {
-			xl_error("disk %s, %s.revert: %s", d->vdev, d->target,
-				 rc == -EINTR ? "interrupted" : strerror(-rc));
-			drop_new(r, i + 1);
-			return -1;
+			if (rc)
+				unlink(new);
 		}
+		if (rc)
+			xl_error("disk %s, %s: %s", d->vdev, new,
+				 rc == -EINTR ? "interrupted" : strerror(-rc));
+		free(new);
 	}
-	return 0;
+	if (rc)
+		drop_new(r, i - 1);
+	return rc ? -1 : 0;
 }
 
 /* Somebody else's must not be taken from under him. The guest itself is gone. */
@@ -247,21 +302,35 @@ static int put_in_place(struct reverting *r)
 	unsigned int i;
 
 	for (i = 0; i < r->snap.nr_disks && !rc; i++) {
-		why = device_disk_used(&r->xl, d[i].target);
+		why = device_disk_used(&r->xl, d[i].target, 0);
 		if (why)
 			rc = xl_error("disk %s, %s: %s", d[i].vdev, d[i].target, why);
 		free(why);
 	}
 	for (i = 0; i < r->snap.nr_disks && !rc; i++) {
-		new = xl_sprintf("%s.revert", d[i].target);
-		if (rename(new, d[i].target) || xl_sync_directory(new))
-			rc = xl_error("%s: %s", d[i].target, strerror(errno));
+		new = new_path(r, i);
+		if (rename(new, d[i].target))
+			rc = xl_error("%s: %s; of its disks %u are back: revert once more",
+				      d[i].target, strerror(errno), i);
 		free(new);
 	}
 	xl_unlock(lock);
 	if (rc)
 		drop_new(r, r->snap.nr_disks);
-	return rc;
+	for (i = 0; i < r->snap.nr_disks && !rc; i++) {
+		rc = xl_sync_directory(d[i].target);
+		if (rc)
+			xl_error("%s: %s", d[i].target, strerror(-rc));
+	}
+	return rc ? -1 : 0;
+}
+
+/* From here on there is no way back but this one to its end. */
+static int no_more_interrupted(const struct reverting *r)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	return xl_interrupted ? xl_error("interrupted: '%s' is as it was", r->guest) : 0;
 }
 
 /* The present one, if it is there. */
@@ -271,11 +340,15 @@ static int give_up(struct reverting *r)
 	int lock, rc;
 
 	if (bootloader_end(&r->xl, r->guest) || !domain_named(&r->xl, r->guest, &domid))
-		return check_uuid(r, false, 0);
+		return check_uuid(r, false, 0) || check_owner(r, 0) || no_more_interrupted(r) ? -1 :
+												0;
 	lock = domain_lock(&r->xl, r->guest, "revert", &domid);
 	if (lock < 0)
 		return -1;
-	rc = check_uuid(r, true, domid) || domain_destroy(&r->xl, domid) ? -1 : 0;
+	rc = check_uuid(r, true, domid) || check_owner(r, domid) || no_more_interrupted(r) ||
+			     domain_destroy(&r->xl, domid) ?
+		     -1 :
+		     0;
 	xl_unlock_domain(lock, domid);
 	return rc;
 }

@@ -245,7 +245,9 @@ static int compare(struct extents *was, struct extents *now,
 	while (!rc && at < (uint64_t)now->size) {
 		rc = look_at(now, at, &b);
 		end = b.end;
-		if (!rc && was) {
+		a = (struct place){ .kind = HOLE };
+		/* Behind its end there is nothing. */
+		if (!rc && was && at < (uint64_t)was->size) {
 			rc = look_at(was, at, &a);
 			end = a.end < end ? a.end : end;
 		}

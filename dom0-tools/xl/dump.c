@@ -99,9 +99,10 @@ static void undo(struct xl *xl, const struct note *n)
 	if (n->guest & GUEST_PAUSED && there)
 		pv_domain_unpause(xl->pv, n->domid);
 	if (!*n->part)
-		xl_error("who moved domain %u to another host was killed before it was there: it "
-			 "goes on here",
-			 n->domid);
+		xl_error(
+			"who moved or cloned domain %u was killed before that was done: it goes on "
+			"here",
+			n->domid);
 	else
 		xl_error("who wrote the core or the state of domain %u was killed: %s goes%s",
 			 n->domid, n->part,

@@ -16,21 +16,22 @@
 
 #define CONSOLE_WAIT_MS 5000
 
-static int read_config(struct xl_config *cfg, const struct saved *s, const char *file)
+static int read_config(struct xl_config *cfg, const struct saved *s, const char *file,
+		       char *const *args, int nr)
 {
 	char path[40];
 	size_t n = strlen(s->config);
 	int fd, rc;
 
 	if (file)
-		return config_read(cfg, file, NULL, 0, stderr);
+		return config_read(cfg, file, args, nr, stderr);
 	fd = memfd_create("config", MFD_CLOEXEC);
 	if (fd < 0 || write(fd, s->config, n) != (ssize_t)n) {
 		rc = xl_error("%s: %s", s->path, strerror(errno));
 		config_init(cfg, stderr);
 	} else {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		rc = config_read(cfg, path, NULL, 0, stderr);
+		rc = config_read(cfg, path, args, nr, stderr);
 		if (rc)
 			xl_error("%s: the configuration in it is refused", s->path);
 	}
@@ -62,8 +63,18 @@ static int check_config(const struct xl_config *cfg, const struct saved *s)
 
 int restoring_config(struct xl_config *cfg, const struct saved *s, const char *file)
 {
-	return read_config(cfg, s, file) || next_make_absolute(cfg) || check_config(cfg, s) ? -1 :
-											      0;
+	return read_config(cfg, s, file, NULL, 0) || next_make_absolute(cfg) ||
+			       check_config(cfg, s) ?
+		       -1 :
+		       0;
+}
+
+int restoring_config_as(struct xl_config *cfg, const struct saved *s, char *const *args, int nr)
+{
+	return read_config(cfg, s, NULL, args, nr) || next_make_absolute(cfg) ||
+			       check_config(cfg, s) ?
+		       -1 :
+		       0;
 }
 
 int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool alone)

@@ -9,6 +9,8 @@
 
 /* The configuration in @s, or in @file unless that is NULL. config_free() is due even after an error. 0, or -1 after a message. */
 int restoring_config(struct xl_config *cfg, const struct saved *s, const char *file);
+/* The same of the one in @s, with these settings (key=value) in the place of its own. */
+int restoring_config_as(struct xl_config *cfg, const struct saved *s, char *const *args, int nr);
 /* Whoever acts on its end (unless @alone) and its console, for a guest that is whole and paused. 0, or -1 after a message. */
 int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool alone);
 /*

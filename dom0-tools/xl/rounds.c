@@ -11,11 +11,12 @@
 #include "rounds.h"
 #include "sum.h"
 
-/* 128 GiB of a guest's addresses: dom0 has 8 MiB for their bits, twice. More only of one that has as much. */
+/* 128 GiB of a guest's addresses: dom0 has 8 MiB for their bits, of two kinds. More only of one that has as much. */
 #define FRAMES_MAX (1ull << 25)
 #define FRAMES_EACH 4 /* for each page of its memory */
 /* One that does not get below this share of what was sent, in two rounds running, is slowed: by 20 per cent, then 10 more each round. */
 #define SHRINKS_TO 0.75
+#define LOOK_EACH 32 /* batches: is it still there? */
 #define SLOW_FIRST 20
 #define SLOW_MORE 10
 #define SLOW_MOST 90
@@ -34,6 +35,8 @@ struct pass {
 	int64_t began;
 	uint64_t bytes; /* of the stream at its beginning */
 	uint64_t pages, data; /* that were sent; and were no zeros */
+	unsigned int batches;
+	bool ended; /* the guest has, and there is no more to be sent of it */
 	struct progress progress;
 };
 
@@ -144,6 +147,17 @@ void rounds_pace(uint64_t bandwidth, int64_t began, uint64_t bytes)
 	}
 }
 
+/* Nanoseconds that it had of CPUs so far; negative: it has ended. */
+static double cpu_time(const struct rounds *r)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	if (pv_domain_info(r->s->xl->pv, r->s->domid, &info) ||
+	    info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown))
+		return -1;
+	return (double)info.cpu_time;
+}
+
 static int send(struct rounds *r, struct sending *t, struct pass *p)
 {
 	unsigned int n = t->b.n, i;
@@ -158,6 +172,8 @@ static int send(struct rounds *r, struct sending *t, struct pass *p)
 		p->data += t->b.kind[i] == PV_PAGE_DATA;
 	t->b.n = 0;
 	progress_add(&p->progress, n * PV_PAGE_SIZE);
+	if (!p->last && !(++p->batches % LOOK_EACH))
+		p->ended = cpu_time(r) < 0;
 	if (!rc && !p->last)
 		rounds_pace(r->limits.bandwidth, p->began, r->s->out.bytes - p->bytes);
 	return rc;
@@ -173,7 +189,7 @@ static int send_word(struct rounds *r, struct sending *t, struct pass *p, uint64
 	unsigned int bit;
 	int rc = 0;
 
-	for (; either && !rc; either &= either - 1) {
+	for (; either && !rc && !p->ended; either &= either - 1) {
 		bit = __builtin_ctzll(either);
 		t->b.gfn[t->b.n] = gfn + bit;
 		t->index[t->b.n] = index + bit;
@@ -288,17 +304,6 @@ static void slow_down(struct rounds *r, const struct pass *p, const struct told 
 	fflush(stdout);
 }
 
-/* Nanoseconds that it had of CPUs so far; negative: it has ended. */
-static double cpu_time(const struct rounds *r)
-{
-	struct xen_domctl_getdomaininfo info;
-
-	if (pv_domain_info(r->s->xl->pv, r->s->domid, &info) ||
-	    info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown))
-		return -1;
-	return (double)info.cpu_time;
-}
-
 /* 0: it is on; 1: there cannot be one, which was said; negative with a message in s->err. */
 static int begin_log(struct rounds *r)
 {
@@ -352,7 +357,7 @@ int rounds_run(struct rounds *r, struct saving *s, struct dump *d,
 		if (!limits->most)
 			report(r, &p, &t);
 		/* Of one that has ended the caller knows what to say. */
-		if (t.ms <= limits->downtime || cpu < 0 || r->nr == limits->most)
+		if (t.ms <= limits->downtime || cpu < 0 || p.ended || r->nr == limits->most)
 			return 0;
 		if (r->nr == ROUNDS_MAX)
 			return xl_error("'%s' writes faster than can be sent: after %u rounds it "

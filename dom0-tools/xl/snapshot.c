@@ -149,21 +149,22 @@ static struct snapshot_disk *new_disk(struct snapshot *s, const char *vdev)
 	return d;
 }
 
-/* "VDEV\tTARGET\tFILE" */
+/* "VDEV\tTARGET\tFILE\tBYTES" */
 static bool read_disk(struct snapshot *s, char *text)
 {
 	char *target = strchr(text, '\t'), *file = target ? strchr(target + 1, '\t') : NULL;
+	char *bytes = file ? strchr(file + 1, '\t') : NULL;
 	struct snapshot_disk *d;
 
-	if (!file || s->nr_disks == DISKS_MAX)
+	if (!bytes || s->nr_disks == DISKS_MAX)
 		return false;
-	*target++ = *file++ = '\0';
+	*target++ = *file++ = *bytes++ = '\0';
 	if (strlen(text) >= sizeof(d->vdev) || *target != '/' || *file != '/')
 		return false;
 	d = new_disk(s, text);
 	d->target = xl_sprintf("%s", target);
 	d->file = xl_sprintf("%s", file);
-	return true;
+	return sscanf(bytes, "%" SCNu64, &d->size) == 1;
 }
 
 static bool read_line(struct snapshot *s, char *line)
@@ -240,8 +241,8 @@ int snapshot_note(struct snapshot *s, const char *config)
 	fprintf(f, FIRST_LINE "\nuuid %s\ntime %" PRId64 "\npages %" PRIu64 "\n", s->uuid, s->time,
 		s->pages);
 	for (i = 0; i < s->nr_disks; i++)
-		fprintf(f, "disk %s\t%s\t%s\n", s->disk[i].vdev, s->disk[i].target,
-			s->disk[i].file);
+		fprintf(f, "disk %s\t%s\t%s\t%" PRIu64 "\n", s->disk[i].vdev, s->disk[i].target,
+			s->disk[i].file, s->disk[i].size);
 	fclose(f);
 	rc = write_file(s, "about", text) || write_file(s, "config", config) ? -1 : 0;
 	free(text);
@@ -312,8 +313,12 @@ int snapshots_lock(struct snapshots *g, const char *guest, bool make)
 	if (g->lock < 0)
 		return errno == ENOENT ? xl_error("'%s' has no snapshots", guest) :
 					 xl_error("%s: %s", g->dir, strerror(errno));
-	if (flock(g->lock, LOCK_EX | LOCK_NB) || is_gone(g->lock))
+	if (flock(g->lock, LOCK_EX | LOCK_NB) || is_gone(g->lock)) {
+		/* It is another's, too, to remove. */
+		close(g->lock);
+		g->lock = -1;
 		return xl_error("another xl is busy with the snapshots of '%s'", guest);
+	}
 	sweep(g);
 	return 0;
 }
@@ -349,26 +354,45 @@ int snapshot_begin(struct snapshots *g, struct snapshot *s, const char *name)
 int snapshot_add_file(struct snapshot *s, const char *vdev, const char *target, const char *file)
 {
 	struct snapshot_disk *d;
+	struct stat st;
 
 	if (strpbrk(target, "\t\n") || s->nr_disks == DISKS_MAX)
 		return xl_error("disk %s, %s: such a name cannot be noted, or there are too many",
 				vdev, target);
+	if (stat(target, &st))
+		return xl_error("disk %s, %s: %s", vdev, target, strerror(errno));
 	d = new_disk(s, vdev);
 	d->target = xl_sprintf("%s", target);
 	d->file = xl_sprintf("%s", file);
+	d->size = st.st_size;
 	return 0;
+}
+
+int snapshot_make_room(const char *file)
+{
+	char *copy = xl_sprintf("%s", file), *dir = dirname(copy);
+	int rc = mkdir(dir, 0700) && errno != EEXIST ? xl_error("%s: %s", dir, strerror(errno)) : 0;
+
+	free(copy);
+	return rc;
 }
 
 int snapshot_add_disk(struct snapshots *g, struct snapshot *s, const char *vdev, const char *target)
 {
-	char *copy = xl_sprintf("%s", target), *dir = xl_sprintf("%s/.snapshots", dirname(copy));
-	char *file = xl_sprintf("%s/%s.%s.%s", dir, g->guest, s->name, vdev);
-	int rc = mkdir(dir, 0700) && errno != EEXIST ? xl_error("%s: %s", dir, strerror(errno)) :
-						       snapshot_add_file(s, vdev, target, file);
+	char *copy = xl_sprintf("%s", target);
+	/* No name has a '~'. */
+	char *file = xl_sprintf("%s/.snapshots/%s~%s~%s", dirname(copy), g->guest, s->name, vdev);
+	struct stat st;
+	int rc = snapshot_make_room(file);
 
+	/* One that is another's is not this one's to remove. */
+	if (!rc && !lstat(file, &st))
+		rc = xl_error("%s is there already: of another snapshot_dir, or another host",
+			      file);
+	if (!rc)
+		rc = snapshot_add_file(s, vdev, target, file);
 	free(file);
 	free(copy);
-	free(dir);
 	return rc;
 }
 

@@ -6,7 +6,7 @@
  *	about		lines of a word and what it says, beginning with "Pavise snapshot 1"
  *	config		the guest's configuration then
  *	memory		the stream of xl save (docs/save-format.md); not of one that is of disks only
- * and for each disk a file beside that, DISK'S DIRECTORY/.snapshots/GUEST.NAME.VDEV, since only there can it share blocks with it.
+ * and for each disk a file beside that, DISK'S DIRECTORY/.snapshots/GUEST~NAME~VDEV, since only there can it share blocks with it.
  *
  * It is there once its directory has that name; until then, and when it goes, it is called NAME.part, and whoever has the guest's snapshots
  * for himself the next time removes that with its disks' files. So a kill leaves nothing.
@@ -25,6 +25,7 @@ struct snapshot_disk {
 	char vdev[32];
 	char *target; /* the guest's own */
 	char *file; /* the snapshot of it */
+	uint64_t size; /* bytes */
 };
 
 struct snapshot {
@@ -47,6 +48,8 @@ int snapshot_begin(struct snapshots *g, struct snapshot *s, const char *name);
 /* One more disk of it, whose file is still to be made; its directory is. 0, or -1 after a message. */
 int snapshot_add_disk(struct snapshots *g, struct snapshot *s, const char *vdev,
 		      const char *target);
+/* The directory of such a file, which goes with the last that is in it. 0, or -1 after a message. */
+int snapshot_make_room(const char *file);
 /* The same, whose @file is somewhere else, of one that is no directory's (zeroes). 0, or -1 after a message. */
 int snapshot_add_file(struct snapshot *s, const char *vdev, const char *target, const char *file);
 /* "about" and "config", before there is any disk's file. 0, or -1 after a message. */

@@ -103,6 +103,8 @@ static int clone_disks(struct taking *t)
 	int rc;
 
 	for (i = 0; i < t->snap.nr_disks; i++, d++) {
+		if (!t->clone && snapshot_make_room(d->file))
+			return -1;
 		rc = t->clone ? disk_store_fill(d->target, d->file, t->copy) :
 				disk_store_clone(d->target, d->file, t->copy);
 		if (rc == -EOPNOTSUPP)
@@ -179,6 +181,16 @@ static int finish(struct taking *t)
 	return rc ? -1 : 0;
 }
 
+/* What is left of one that was given to another host is not what it is there. */
+static int not_given(const struct taking *t)
+{
+	char *bars = migrate_bars(t->s.xl, t->s.domid);
+	int rc = bars ? xl_error("'%s': %s", t->guest, bars) : 0;
+
+	free(bars);
+	return rc;
+}
+
 static int take(struct taking *t, const char *name)
 {
 	struct saving *s = &t->s;
@@ -196,9 +208,10 @@ static int take(struct taking *t, const char *name)
 		return xl_error("'%s' cannot be paused: %s", s->guest, strerror(-rc));
 	}
 	t->part = xl_sprintf("%s", t->d.part);
+	rc = not_given(t);
 	/* One that knows of it can be given other addresses where it goes on. */
 	s->how = suspend_offered(s->xl, s->domid) ? SAVING_SUSPENDED : SAVING_ANY;
-	rc = (t->memory && (saving_check(s) || saving_map(s))) || saving_config(s, NULL) ||
+	rc = rc || (t->memory && (saving_check(s) || saving_map(s))) || saving_config(s, NULL) ||
 	     note(t) || (t->memory && begin_memory(t)) || stand_still(t);
 	if (go_on(t))
 		rc = -1;
@@ -224,10 +237,9 @@ int taking_begin(struct taking *t, struct xl *xl, uint32_t domid, const char *gu
 
 /* --- a clone ----------------------------------------------------------------------------------- */
 
-/* Whoever is killed has its number in his note; there is no file. */
 static int note_fork(struct taking *t)
 {
-	int rc = dump_begin(t->s.xl, t->s.domid, XL_RUN_DIR "/clone", false, &t->d);
+	int rc = dump_begin(t->s.xl, t->s.domid, NULL, false, &t->d);
 
 	return rc ? xl_error("'%s' cannot be paused: %s", t->guest, strerror(-rc)) : 0;
 }
@@ -290,7 +302,7 @@ int taking_fork(struct taking *t, uint32_t child)
 	if (rc)
 		return rc;
 	t->fd = memfd_create("state", MFD_CLOEXEC);
-	rc = t->fd < 0 ? xl_error("%s", strerror(errno)) : same_disks(t);
+	rc = t->fd < 0 ? xl_error("%s", strerror(errno)) : not_given(t) || same_disks(t);
 	if (!rc)
 		rc = stream_error(t, saving_begin(s, t->fd));
 	if (!rc)

@@ -222,8 +222,11 @@ extern const struct device_kind device_vbd, device_vif;
 /* The image is there and of a kind that can be a disk; message by config_error(). */
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d);
 int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d);
-/* Why nobody else may write to this raw file now, a sentence's end; NULL: nobody has it. xl_lock_devices() is held. The caller frees. */
-char *device_disk_used(struct xl *xl, const char *path);
+/*
+ * Why nobody else may write to this raw file now, a sentence's end; NULL: nobody has it, but for @except (0: none). xl_lock_devices() is held. The
+ * caller frees.
+ */
+char *device_disk_used(struct xl *xl, const char *path, uint32_t except);
 /* A guest's CD drives, with or without a medium: /tool/pavise/<domid>/cdrom/<number>. */
 #define XL_CDROM XL_PRIVATE "/%u/cdrom"
 /* The script is there; message by config_error(). */

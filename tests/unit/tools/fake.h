@@ -124,6 +124,8 @@ void fake_write_page(uint64_t *page, uint64_t gfn);
 bool fake_ring_page(uint32_t domid, void *page, bool out);
 /* fake_log.c: the guest writes, if it is logged. */
 void fake_writes(struct fake_domain *d);
+/* And when that page was read, if it is one of those that write all the while. */
+void fake_busy(struct fake_domain *d, uint64_t gfn);
 /* One number of how often each of its pages has been written. */
 uint64_t fake_versions(const struct fake_domain *d);
 

@@ -5,7 +5,8 @@
  * $FAKE_WRITES says what it does while it is logged, as numbers of pages: the first between the log's beginning and the first look at it, the
  * next up to the second look, and so on, the last again and again. With an M behind it the log tells only that they may have been
  * written, with an m they have not been, either. What it writes just before it is paused is one more of them.
- * $FAKE_NO_LOG: this machine cannot tell.
+ * $FAKE_BUSY: besides, it writes to a page or two each time that somebody reads of its memory, and each time that it was told of what it has
+ * written. $FAKE_NO_LOG: this machine cannot tell.
  */
 #include <errno.h>
 #include <string.h>
@@ -42,6 +43,27 @@ void fake_writes(struct fake_domain *d)
 			page[i] = (page[i] & ~FAKE_VERSION) | ((page[i] & FAKE_VERSION) % 15 + 1);
 		page[i] |= *end == 'm' || *end == 'M' ? FAKE_MAYBE : FAKE_WRITTEN;
 	}
+}
+
+static void write_one(struct fake_domain *d, uint64_t i)
+{
+	if (i >= d->pages)
+		return;
+	d->page[i] = (d->page[i] & ~FAKE_VERSION) | ((d->page[i] & FAKE_VERSION) % 15 + 1);
+	d->page[i] |= FAKE_WRITTEN;
+}
+
+void fake_busy(struct fake_domain *d, uint64_t gfn)
+{
+	static unsigned int calls;
+	const uint8_t *page = fake_page(d, gfn);
+
+	if (!d->logged || d->flags & XEN_DOMINF_paused || !getenv("FAKE_BUSY") || ++calls % 3)
+		return;
+	/* One that has just been read, and one that will be, or was long ago. */
+	if (page && page >= d->page + 2)
+		write_one(d, page - d->page);
+	write_one(d, 2 + calls * 37 % 4000);
 }
 
 uint64_t fake_versions(const struct fake_domain *d)
@@ -126,5 +148,6 @@ int pv_log_told(struct pv *pv, uint32_t domid, enum pv_log_how how, struct pv_lo
 	for (gfn = first; gfn < first + d->pages - 2 && fake_page(d, gfn); gfn++)
 		tell(l, d, gfn, how != PV_LOG_LOOK, false);
 	l->written[(GUEST_CONSOLE_PFN + 2) / 64] |= 1ull << (GUEST_CONSOLE_PFN + 2) % 64;
+	fake_busy(d, first + 7);
 	return 0;
 }

@@ -73,6 +73,7 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 		    (getenv("FAKE_HOLE") && gfns[i] == GUEST_RAM0_BASE >> PV_PAGE_SHIFT))
 			kind[i] = PV_PAGE_HOLE;
 	}
+	fake_busy(fake_find(pv->f, domid), gfns[n / 2]);
 	return 0;
 }
 

@@ -69,7 +69,7 @@ for n in one two; do
 	says 0 "$n: from snapshot 'kept' of 'sleep'" xl clone --snapshot=kept sleep $n
 	check "it runs" wait_for runs $n
 	check "with its devices" wait_for connected $n
-	check "its disk is the snapshot's" cmp disks/.snapshots/sleep.kept.xvda disks/$n.xvda.img
+	check "its disk is the snapshot's" cmp disks/.snapshots/sleep~kept~xvda disks/$n.xvda.img
 done
 check "two of them" [ "$(uuid one)" != "$(uuid two)" ]
 xl destroy one

@@ -18,6 +18,11 @@ back() {
 	check "nothing is left there" wait_for clean2
 	check "no note is left" no_notes
 }
+back_again() {
+	check "it runs there" wait_for runs2 "$1"
+	says 0 "$1: runs on here" over "$out/fake-xl" migrate -s "$link_back" "$1" here
+	check "it is back" wait_for runs "$1"
+}
 # stays "what": it runs here as before, and nothing is left there
 stays() {
 	check "$1: it goes on here" wait_for runs s
@@ -47,11 +52,14 @@ for n in 1 62 63 64 65 127 128 129 255 256 257; do
 	FAKE_WRITES=$n says 0 "s: runs on there" xl migrate --downtime=60000 -s "$link" s there
 	FAKE_WRITES=$n says 0 "s: runs on here" over "$out/fake-xl" migrate --downtime=60000 -s "$link_back" s here
 done
-back_again() {
-	check "it runs there" wait_for runs2 "$1"
-	says 0 "$1: runs on here" over "$out/fake-xl" migrate -s "$link_back" "$1" here
-	check "it is back" wait_for runs "$1"
-}
+
+# One that writes between all that is done with its memory
+for n in 1 2 3; do
+	FAKE_BUSY=1 FAKE_WRITES=500,200,100,50 says 0 "s: runs on there" xl migrate --max-bandwidth=8 --downtime=30 -s "$link" s there
+	back_again s
+done
+FAKE_BUSY=1 FAKE_WRITES=400m,400M,30 says 0 "s: runs on there" xl migrate --max-bandwidth=8 --downtime=30 -s "$link" s there
+back_again s
 
 # --- machines on which what is read may have been written ---
 

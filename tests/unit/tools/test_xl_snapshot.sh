@@ -50,8 +50,8 @@ FAKE_WRITES=300,20 says 0 "sleep: snapshot 'one': 16 MiB of memory, 2 disks; it 
 check "it runs on" runs sleep
 check "its devices have seen nothing" connected
 check "it is not logged" sh -c "! '$out/fake-hv' logged '$(xl domid sleep)'"
-check "both disks are there" cmp "disks/a b.img" "disks/.snapshots/sleep.one.xvda"
-check "both disks are there" cmp disks/c.img disks/.snapshots/sleep.one.xvdb
+check "both disks are there" cmp "disks/a b.img" "disks/.snapshots/sleep~one~xvda"
+check "both disks are there" cmp disks/c.img disks/.snapshots/sleep~one~xvdb
 check "and none that it cannot write" [ "$(ls disks/.snapshots | wc -l)" = 2 ]
 check "it is whole" [ "$(ls snapshots/sleep/one | tr '\n' ' ')" = "about config memory " ]
 check "and nobody else's" [ "$(stat -c %a snapshots/sleep snapshots/sleep/one snapshots/sleep/one/memory | tr '\n' ' ')" = "700 700 600 " ]
@@ -61,7 +61,7 @@ disks second
 says 0 "sleep: snapshot 'two': 2 disks; it stood still for" xl snapshot --disk sleep two
 disks third
 says 0 "sleep: snapshot 'three': 16 MiB of memory; it stood still for" xl snapshot --memory sleep three
-check "no disk is in that" [ ! -e disks/.snapshots/sleep.three.xvda ]
+check "no disk is in that" [ ! -e disks/.snapshots/sleep~three~xvda ]
 says 0 "sleep                    one " xl snapshot-list
 check "all are there" [ "$(xl snapshot-list | awk '{ printf "%s,%s,%s ", $2, $5, $6 }')" = "Snapshot,Disks, one,16,2 three,16,0 two,-,2 " ]
 says 0 "" xl snapshot-list other
@@ -101,6 +101,23 @@ check "its devices are connected" wait_for connected
 disks fifth
 old=$(xl domid sleep)
 says 1 "'sleep' has no snapshot 'four'" xl snapshot-revert sleep four
+says 1 "disk xvda of 'sleep' is not in snapshot 'three': put it back to that moment yourself, then: xl restore $root/snapshots/sleep/three/memory" xl snapshot-revert sleep three
+same "memory alone"
+mv text.img no-text.img
+says 1 "$root/text.img: No such file or directory" xl snapshot-revert sleep one
+same "a disk that it reads"
+mv no-text.img text.img
+truncate -s 4096 disks/.snapshots/sleep~one~xvdb
+says 1 "xvdb: it is not there any more, or not whole" xl snapshot-revert sleep one
+same "half a disk"
+truncate -s 1048576 disks/.snapshots/sleep~one~xvdb
+check "a disk less" xl block-detach sleep xvdb
+sed 's/name = "sleep"/name = "reader"/; s/^disk.*//; s/^vif.*//' sleep.cfg >reader.cfg
+check "another has it" xl create -q reader.cfg "disk=[\"$root/disks/c.img,raw,xvda,w\"]"
+says 1 "in use by domain 'reader'" xl snapshot-revert sleep one
+same "a disk that is another's now"
+xl destroy reader
+check "a disk more" xl block-attach sleep "$root/disks/c.img,raw,xvdb,w"
 says 1 "'other' has no snapshots" xl snapshot-revert other one
 says 1 "'other' has no snapshots" xl snapshot-delete other one
 says 2 "7: a domain's name cannot be a number" xl snapshot-revert 7 one
@@ -114,10 +131,10 @@ for at in 10 2000 20000 100000; do
 	same "cut at $at"
 done
 cp whole snapshots/sleep/one/memory
-mv disks/.snapshots/sleep.one.xvdb away
-says 1 "disk xvdb, $root/disks/.snapshots/sleep.one.xvdb: it is not there any more" xl snapshot-revert sleep one
+mv disks/.snapshots/sleep~one~xvdb away
+says 1 "disk xvdb, $root/disks/.snapshots/sleep~one~xvdb: it is not there any more" xl snapshot-revert sleep one
 same "no disk"
-mv away disks/.snapshots/sleep.one.xvdb
+mv away disks/.snapshots/sleep~one~xvdb
 FAKE_NO_SHARE=2 says 1 "No space left on device" xl snapshot-revert sleep one
 same "no room"
 cp snapshots/sleep/one/about about
@@ -163,9 +180,9 @@ runs_on "no room"
 disks sixth
 dd if=/dev/urandom of=disks/c.img bs=4096 seek=300 count=7 conv=notrunc 2>/dev/null
 FAKE_NO_SHARE='' says 0 "2 disks; it stood still" xl snapshot --copy sleep one
-check "a copy" cmp "disks/a b.img" "disks/.snapshots/sleep.one.xvda"
-check "with its holes" [ "$(stat -c %b disks/.snapshots/sleep.one.xvdb)" -le "$(stat -c %b disks/c.img)" ]
-check "and what is between them" cmp disks/c.img disks/.snapshots/sleep.one.xvdb
+check "a copy" cmp "disks/a b.img" "disks/.snapshots/sleep~one~xvda"
+check "with its holes" [ "$(stat -c %b disks/.snapshots/sleep~one~xvdb)" -le "$(stat -c %b disks/c.img)" ]
+check "and what is between them" cmp disks/c.img disks/.snapshots/sleep~one~xvdb
 check "delete" xl snapshot-delete sleep one
 for n in 0 1 2 3 4 5; do echo "       0        3" >"sysblock/7:$n/inflight"; done
 says 1 "the disks of 'sleep' are not done with what it has written" hasty snapshot sleep one
@@ -238,7 +255,7 @@ wait_for runs a
 says 1 "'a' has disks or interfaces, and does not offer to suspend itself" xl snapshot a one
 runs_on "one that does not suspend itself"
 says 0 "a: snapshot 'one': 1 disk;" xl snapshot --disk a one
-check "its disk" cmp a.img .snapshots/a.one.xvda
+check "its disk" cmp a.img .snapshots/a~one~xvda
 check "delete" xl snapshot-delete a one
 check "the directory goes with the last" [ ! -e .snapshots ]
 xl destroy a
