@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "migrate.h"
 #include "offers.h"
 #include "whole.h"
 
@@ -76,7 +77,7 @@ static int write_file(const char *path, const uint8_t *body, uint32_t size)
 
 static int give_connection(struct xl *xl, const struct saved *s, uint32_t domid)
 {
-	char *path = xl_sprintf(XL_STORE_DIR "/comes.%u", domid), *args = NULL, *said = NULL;
+	char *path = xl_sprintf(XL_COMES, domid), *args = NULL, *said = NULL;
 	int rc = write_file(path, s->connection, s->connection_size);
 
 	if (!rc) {
@@ -88,6 +89,7 @@ static int give_connection(struct xl *xl, const struct saved *s, uint32_t domid)
 		rc = xl_error(
 			"%s: xenstored does not take what the guest had of its former one: %s",
 			s->path, said ? said : strerror(errno));
+	MIGRATE_POINT(true, "after", "import");
 	unlink(path);
 	free(said);
 	free(args);

@@ -216,6 +216,16 @@ int drain_flush(struct xl *xl, uint32_t domid, const char *name)
 	return rc;
 }
 
+/* Others may read from it as well, and without end. */
+static bool only_read(struct xl *xl, const char *be)
+{
+	char *mode = st_read(xl, XBT_NULL, "%s/mode", be);
+	bool yes = mode && !strcmp(mode, "r");
+
+	free(mode);
+	return yes;
+}
+
 bool drain_idle(struct xl *xl, uint32_t domid, int64_t end)
 {
 	unsigned int n, i;
@@ -225,7 +235,7 @@ bool drain_idle(struct xl *xl, uint32_t domid, int64_t end)
 
 	for (;;) {
 		for (i = 0, busy = false; i < n; i++)
-			busy |= in_flight(xl, be[i]) > 0;
+			busy |= in_flight(xl, be[i]) > 0 && !only_read(xl, be[i]);
 		if (!busy || xl_now() >= end || xl_interrupted)
 			break;
 		xl_sleep_since(begin);

@@ -720,6 +720,7 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
 	next_forget(domid);
+	whole_clean(domid);
 	driver_forget_numbers(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }

@@ -281,7 +281,7 @@ int drain_check(struct xl *xl, uint32_t domid, const char *name);
 int drain_disks(struct xl *xl, uint32_t domid, const char *name);
 /* Of one whose drivers are off its devices (whole.h): what it has written is on its disks. 0, or -1 after a message. */
 int drain_flush(struct xl *xl, uint32_t domid, const char *name);
-/* Has the kernel nothing on its way to its disks, as far as it counts that? Waits for it, up to xl_now() = @end. */
+/* Has the kernel nothing on its way to its disks that it can write to, as far as it counts that? Waits for it, up to xl_now() = @end. */
 bool drain_idle(struct xl *xl, uint32_t domid, int64_t end);
 
 #endif /* XL_MIGRATE_H */

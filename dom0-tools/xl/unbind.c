@@ -225,7 +225,7 @@ static int connect_again(struct xl *xl, const struct device *d, int64_t end)
 	return -1;
 }
 
-/* Those that have no driver. 0, or -1 after a message: not all have come back. */
+/* Those that have no driver, or were left half way to it. 0, or -1 after a message: not all have come back. */
 static int bind_again(struct xl *xl, const struct ends *l, int64_t end)
 {
 	bool *was = calloc(l->nr + 1, sizeof(*was));
@@ -235,7 +235,8 @@ static int bind_again(struct xl *xl, const struct ends *l, int64_t end)
 	if (!was)
 		abort();
 	for (i = 0; i < l->nr; i++) {
-		was[i] = is_bound(&l->d[i]);
+		was[i] = is_bound(&l->d[i]) &&
+			 st_read_long(xl, "%s/state", l->d[i].be) == XenbusStateConnected;
 		/* What the script has made for the interface that has gone. */
 		if (!was[i] && l->d[i].kind->net)
 			run_script(xl, &l->d[i], l->d[i].kind->stop);

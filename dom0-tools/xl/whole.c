@@ -122,14 +122,9 @@ static int read_file(struct saving *s, const char *path)
 	return rc;
 }
 
-static char *file_of(uint32_t domid)
-{
-	return xl_sprintf(XL_STORE_DIR "/leaves.%u", domid);
-}
-
 static int export(struct saving *s)
 {
-	char *path = file_of(s->domid), number[16], *args = NULL, *said;
+	char *path = xl_sprintf(XL_LEAVES, s->domid), number[16], *args = NULL, *said;
 	size_t n = snprintf(number, sizeof(number), "%u", s->domid) + 1;
 	int rc;
 
@@ -190,7 +185,7 @@ int whole_store(struct saving *s)
 
 int whole_undo(struct xl *xl, uint32_t domid)
 {
-	char *drained = st_read(xl, XBT_NULL, XL_DRAINED, domid), *path;
+	char *drained = st_read(xl, XBT_NULL, XL_DRAINED, domid);
 	int rc;
 
 	if (!drained)
@@ -203,8 +198,16 @@ int whole_undo(struct xl *xl, uint32_t domid)
 			      strerror(errno));
 	/* What has not come back is lost from now on. */
 	st_remove(xl, XBT_NULL, XL_DRAINED, domid);
-	path = file_of(domid);
-	unlink(path);
-	free(path);
+	whole_clean(domid);
 	return rc;
+}
+
+void whole_clean(uint32_t domid)
+{
+	char *leaves = xl_sprintf(XL_LEAVES, domid), *comes = xl_sprintf(XL_COMES, domid);
+
+	unlink(leaves);
+	unlink(comes);
+	free(leaves);
+	free(comes);
 }

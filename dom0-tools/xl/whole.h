@@ -46,6 +46,8 @@
 #ifndef XL_STORE_DIR
 #define XL_STORE_DIR "/run/xenstored"
 #endif
+#define XL_LEAVES XL_STORE_DIR "/leaves.%u"
+#define XL_COMES XL_STORE_DIR "/comes.%u"
 
 /* So long the slowest of its devices is waited for. */
 #ifndef DRAIN_MS
@@ -86,6 +88,8 @@ int whole_store(struct saving *s);
  * lock is held. 0, or -1 after a message: a device of it is lost.
  */
 int whole_undo(struct xl *xl, uint32_t domid);
+/* Files for xenstored that the killed have left of a domain that goes. */
+void whole_clean(uint32_t domid);
 
 /* --- arrival.c: where it comes to --------------------------------------------------------------- */
 

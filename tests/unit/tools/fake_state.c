@@ -162,7 +162,7 @@ int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size
 	s.domain.max_vcpus = d->vcpus;
 	s.domain.ticks = ++gets;
 	s.versions = fake_versions(d);
-	if (__atomic_load_n(&d->bound, __ATOMIC_SEQ_CST))
+	if (__atomic_load_n(&d->bound, __ATOMIC_SEQ_CST) && !is_suspended(d))
 		s.port[2].state = EVTCHNSTAT_interdomain;
 	if (is_suspended(d)) {
 		s.domain.flags = HVM_DOMAIN_SUSPENDED;

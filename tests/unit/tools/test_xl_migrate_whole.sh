@@ -79,7 +79,7 @@ ends() {
 }
 for point in "got PREPARED" "after drain" "after export" "got READY" "before note" "after note" "before GO"; do ends here "source $point"; done
 for point in "after GO" "got RUNNING" "before DONE"; do ends there "source $point"; done
-for point in "after PREPARED" "before READY" "after READY" "got GO"; do ends here "target $point"; done
+for point in "after PREPARED" "after import" "before READY" "after READY" "got GO"; do ends here "target $point"; done
 for point in "after note" "after mark" "got DONE"; do ends there "target $point"; done
 KILL_AT="source after note" "$out/fake-xl" migrate -s "$link" g there >said 2>&1
 settle

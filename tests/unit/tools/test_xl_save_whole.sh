@@ -115,6 +115,20 @@ check "the file is taken away, and it is let go on" xl unpause g
 check "it runs" runs g
 check "with its devices" joined g
 check "as it was" as_marked g
+# on_its_way READS WRITES: of each disk that there may be
+on_its_way() {
+	for n in 0 1 2 3 4 5; do
+		mkdir -p "sysblock/7:$n/queue"
+		echo 1 >"sysblock/7:$n/queue/iostats"
+		echo "       $1        $2" >"sysblock/7:$n/inflight"
+	done
+}
+on_its_way 0 1
+says 1 "'g' goes on: its disks are not done with what it has written" hasty save g f.save
+check "it does" runs g
+check "with its devices" joined g
+check "and there is no file" no_file f.save
+on_its_way 0 0
 check "create" xl create -q busy.cfg
 check "one with a port that domain 0 does not let go of" wait_for joined busy
 says 1 "'busy' goes on: something in domain 0 still has one of its event channels" hasty save busy f.save
