@@ -444,10 +444,13 @@ int unbind_undo(struct xl *xl, uint32_t domid)
 	list_ends(xl, domid, &l);
 	for (i = 0; i < l.nr; i++)
 		bound += is_bound(&l.d[i]);
-	/* A driver that was taken off with a request on its way has the port until that is done, and none other can have it. */
-	drain_idle(xl, domid, end);
+	/*
+	 * A driver that was taken off with a request on its way has the port until that is done, and none other can have it. However slow that
+	 * is, and whoever is tired of waiting: bound too early it is a disk less.
+	 */
+	drain_idle(xl, domid, end - UNDO_MS / 3);
 	if (l.nr && !bound)
-		await_ports(xl, domid, xl_now() + DRAIN_MS);
+		await_ports(xl, domid, end - UNDO_MS / 3);
 	rc = bind_again(xl, &l, end);
 	free_ends(&l);
 	return rc;
