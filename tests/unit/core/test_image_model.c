@@ -9,7 +9,6 @@
 #include "forks.h"
 #include "invariants.h"
 
-#define LARGE_GFN 0x40000UL
 #define LARGES 2
 #define PER_LARGE 12 /* frames of each that are looked at */
 #define FRAMES (U_PAGES + LARGES * PER_LARGE)

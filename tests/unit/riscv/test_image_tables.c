@@ -6,7 +6,6 @@
 #include "invariants.h"
 #include "machine.h"
 
-#define LARGE_GFN 0x40000UL
 #define IN_LARGE 300 /* a frame of it */
 #define FAR (1UL << 28) /* nothing is there */
 
