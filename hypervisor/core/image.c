@@ -17,6 +17,7 @@
 #define FREE_BATCH 128
 #define COPY_BATCH 4
 #define GET_TRIES 4
+#define FORK_FLAGS (PAVISE_FORK_NO_RESERVE | PAVISE_FORK_PARENT_NO_RESERVE)
 /*
  * What is kept for one for which nothing else is: for accesses by others, or in the middle of a hypercall, that cannot wait. A guest's own
  * store waits for memory instead.
@@ -64,7 +65,27 @@ static struct page *page_for(struct domain *d)
 {
 	struct page *pg = d->overcommits ? alloc_reserved(NULL) : NULL;
 
-	return pg || (d->overcommits && d->at_fault) ? pg : alloc_reserved(d);
+	if (pg || (d->overcommits && d->at_fault && READ_ONCE(d->reserved_pages) <= FLOOR_PAGES))
+		return pg;
+	return alloc_reserved(d);
+}
+
+/* Nothing more is reserved for it, and what it has less than the floor. -ENOMEM. */
+static int overcommit(struct domain *d)
+{
+	u64 has = READ_ONCE(d->reserved_pages);
+	int rc = has < FLOOR_PAGES ? heap_reserve(d, FLOOR_PAGES - has) : 0;
+
+	if (!rc)
+		d->overcommits = true;
+	return rc;
+}
+
+/* It shares nothing any more. */
+static void ends_sharing(struct domain *d)
+{
+	heap_unreserve(d, ~0ULL);
+	d->overcommits = false;
 }
 
 struct page *image_copy(struct domain *d, const struct page *shared)
@@ -349,8 +370,7 @@ static int give_back_step(struct domain *d)
 		d->giving_back = d->image && d->image->heir == d;
 		if (!d->image && d->overcommits) {
 			spin_lock(&d->page_lock);
-			heap_unreserve(d, ~0ULL);
-			d->overcommits = false;
+			ends_sharing(d);
 			spin_unlock(&d->page_lock);
 		}
 	}
@@ -497,7 +517,7 @@ static bool may_fork(struct domain *p, struct domain *d)
 }
 
 /* Both are busy with us. */
-static int fork_begin(struct domain *p, struct domain *d, bool overcommit)
+static int fork_begin(struct domain *p, struct domain *d, u16 flags)
 {
 	struct fork *f;
 	int rc;
@@ -515,23 +535,25 @@ static int fork_begin(struct domain *p, struct domain *d, bool overcommit)
 		return -ENOMEM;
 	}
 	f->parent = p;
-	rc = overcommit ? heap_reserve(d, FLOOR_PAGES) : 0;
-	if (!rc)
-		rc = join_image(p, d, f);
+	rc = join_image(p, d, f);
 	if (rc) {
-		heap_unreserve(d, ~0ULL);
 		xfree(f->image);
 		xfree(f);
 		return rc;
 	}
-	d->overcommits = overcommit;
 	/* The copy may have what the parent may, as in Xen. */
 	spin_lock(&d->page_lock);
 	d->max_pages = max(d->max_pages, READ_ONCE(p->max_pages));
 	spin_unlock(&d->page_lock);
 	domain_hold(p);
 	domain_pause(p);
-	return -ERESTART;
+	if (flags & PAVISE_FORK_NO_RESERVE)
+		rc = overcommit(d);
+	if (!rc && flags & PAVISE_FORK_PARENT_NO_RESERVE)
+		rc = overcommit(p);
+	if (rc)
+		fork_end(d, true);
+	return rc ? rc : -ERESTART;
 }
 
 /* image_lock held. Those who use an image that has got nothing use the one below it instead. */
@@ -551,6 +573,8 @@ static void dissolve(struct image *img)
 			list_add(&d->image_peer, &base->domains);
 		}
 		WRITE_ONCE(d->image, base);
+		if (!base)
+			ends_sharing(d);
 	}
 }
 
@@ -693,13 +717,13 @@ static int copy_held(struct domain *p, struct domain *d, struct fork *f)
 }
 
 /* Both are busy with us, and live. -ERESTART: there is more. */
-static int fork_step(struct domain *p, struct domain *d, bool overcommit)
+static int fork_step(struct domain *p, struct domain *d, u16 flags)
 {
 	struct fork *f = d->fork;
 	int rc;
 
 	if (!f)
-		return fork_begin(p, d, overcommit);
+		return fork_begin(p, d, flags);
 	if (f->parent != p)
 		return -EINVAL;
 	rc = copy_held(p, d, f);
@@ -712,7 +736,7 @@ static int fork_step(struct domain *p, struct domain *d, bool overcommit)
 }
 
 /* One step with both kept alive: their ends wait for it. */
-static int fork_once(struct domain *p, struct domain *d, bool overcommit)
+static int fork_once(struct domain *p, struct domain *d, u16 flags)
 {
 	int rc = -EINVAL;
 
@@ -721,7 +745,7 @@ static int fork_once(struct domain *p, struct domain *d, bool overcommit)
 			rc = -ERESTART;
 			if (get_busy(d)) {
 				if (get_busy(p)) {
-					rc = fork_step(p, d, overcommit);
+					rc = fork_step(p, d, flags);
 					put_busy(p);
 				}
 				put_busy(d);
@@ -765,7 +789,7 @@ long memory_sharing_op(u64 cmd, u64 arg, u64 arg3)
 		return -EFAULT;
 	if (a.op != XENMEM_sharing_op_fork)
 		return -EOPNOTSUPP;
-	if (a.u.fork.flags & ~PAVISE_FORK_NO_RESERVE || a.u.fork.pad)
+	if (a.u.fork.flags & ~FORK_FLAGS || a.u.fork.pad)
 		return -EINVAL;
 	rc = fork_domain(&a);
 	if (rc == -ERESTART)

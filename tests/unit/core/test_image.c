@@ -404,7 +404,7 @@ static void hostile_callers(void **state)
 			assert_int_equal(MEMORY(XENMEM_sharing_op, &a), -EOPNOTSUPP);
 	}
 	a.op = XENMEM_sharing_op_fork;
-	a.u.fork.flags = XENMEM_FORK_RESET_MEMORY;
+	a.u.fork.flags = PAVISE_FORK_NO_RESERVE | XENMEM_FORK_RESET_MEMORY;
 	assert_int_equal(MEMORY(XENMEM_sharing_op, &a), -EINVAL);
 	a.u.fork.flags = 0;
 	a.u.fork.pad = 1;
@@ -547,6 +547,50 @@ static void nothing_reserved(void **state)
 	check_world();
 }
 
+/* For neither: a snapshot is given up, and its domain goes on with all of its memory. */
+static void nothing_reserved_for_the_parent(void **state)
+{
+	struct xen_mem_sharing_op a = { .op = XENMEM_sharing_op_fork, .domain = 3 };
+	struct domain *c;
+
+	for (unsigned int first = 0; first < 2; first++) {
+		fill(1);
+		/* It has pages from an earlier one. */
+		if (first)
+			must_fork(4, u1);
+		c = make_child(3, u1);
+		a.u.fork.parent_domain = 1;
+		a.u.fork.flags = PAVISE_FORK_NO_RESERVE | PAVISE_FORK_PARENT_NO_RESERVE;
+		AS(dom0);
+		assert_int_equal(MEMORY(XENMEM_sharing_op, &a), 0);
+		assert_true(u1->overcommits);
+		check_world();
+		take_all_memory();
+		for (unsigned int i = 0; !u1->short_of_memory; i++) {
+			gfn_t gfn = i < 512 ? LARGE_GFN + i : RAM_GFN + i - 512;
+
+			assert_true(i < 512 + U_PAGES);
+			assert_int_equal(image_fault(u1, gfn), 0);
+			/* What was kept is used, but for the last pages. */
+			assert_int_equal(is_shared(u1, gfn), u1->short_of_memory);
+			assert_true(!u1->short_of_memory || (first ? i > 400 : i == 0));
+		}
+		assert_int_equal(u1->controller_pauses, 1);
+		give_memory_back();
+		kill_domain(c);
+		if (!first) {
+			assert_null(u1->image);
+			assert_false(u1->overcommits);
+			assert_int_equal(u1->reserved_pages, 0);
+		}
+		assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), 0);
+		store(u1, RAM_GFN + 63, 1);
+		check_world();
+		assert_int_equal(world_down(state), 0);
+		assert_int_equal(world_up(state), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +606,7 @@ int main(void)
 		TEST(a_fork_that_fails),
 		TEST(no_memory),
 		TEST(nothing_reserved),
+		TEST(nothing_reserved_for_the_parent),
 	};
 
 	return RUN(tests);
