@@ -99,7 +99,7 @@ struct domain {
 	u64 shared_tables; /* pages that tables will take when it writes to all of them; under the p2m lock */
 	u64 reserved_pages; /* for both: under the heap lock */
 	struct fork *
-		fork; /* it is becoming another's copy, or has not become it: core/image.c. Never unpaused then */
+		fork; /* it is becoming another's copy, or has not become it: core/image_fork.c. Never unpaused then */
 	struct domain
 		*heir; /* of a dying one: who gets back what nobody else shares any more; held */
 	u8 image_busy; /* somebody is in a step of it, or reads what is shared; nobody waits for that */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory images: the frozen RAM of a domain that was forked, which it and its copies map read-only until they write (docs/architecture.md,
- * "Images"). core/image.c; the tables are the architecture's (arch-api.h, "images"), which calls what is under "for the architecture".
+ * "Images"). core/image.c, core/image_fork.c; the tables are the architecture's (arch-api.h, "images"), which calls what is under "for the architecture".
  */
 #ifndef PAVISE_IMAGE_H
 #define PAVISE_IMAGE_H
