@@ -253,6 +253,7 @@ int image_give_back_step(struct domain *d)
 		d->give_at += p2m_take_back(d, d->give_at);
 		unreserve(d, d->given);
 		spin_unlock(&d->page_lock);
+		p2m_log_off_end(d);
 		/* A hart may still know the way to a table that d has had copied. */
 		if (d->give_at > p2m_max_gfn(d))
 			p2m_flush(d);

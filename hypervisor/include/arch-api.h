@@ -240,7 +240,7 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 /*
  * The opposite: RAM in the LOG_FRAMES frames from gfn on counts as written, and becomes a large mapping again where it is contiguous; with the
  * last of a GiB that does as well. Returns how many frames it was, as p2m_log(). p2m_log_off_end() follows after some, with the
- * fence, and frees the tables. Nobody else is at it for this domain. Take the p2m lock.
+ * fence, and frees the tables. Take the p2m lock.
  */
 u64 p2m_log_off(struct domain *d, gfn_t gfn);
 void p2m_log_off_end(struct domain *d);
@@ -274,8 +274,8 @@ void p2m_drop_shared(const struct p2m_shared *s);
  */
 int p2m_unshare(struct domain *d, gfn_t gfn);
 /*
- * What image_give() and image_give_table() give of the LOG_FRAMES frames from gfn on is d's own again, with all rights and counted as written. Returns as
- * p2m_share(). page_lock is held. Takes the p2m lock.
+ * What image_give() and image_give_table() give of the LOG_FRAMES frames from gfn on is d's own again, with all rights and counted as written, in large mappings
+ * where it is contiguous: p2m_log_off_end() follows. Returns as p2m_share(). page_lock is held. Takes the p2m lock.
  */
 u64 p2m_take_back(struct domain *d, gfn_t gfn);
 

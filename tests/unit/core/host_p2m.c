@@ -437,10 +437,12 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 static void merge(struct arch_domain *a, gfn_t gfn, unsigned int order)
 {
 	size_t at = leaf_at(a, gfn);
-	struct leaf first = a->leaf[at];
+	struct leaf first;
 
-	if (at + 512 > a->n || first.gfn != gfn || first.type != P2M_RAM ||
-	    !IS_ALIGNED(first.mfn, BIT(order)))
+	if (at + 512 > a->n)
+		return;
+	first = a->leaf[at];
+	if (first.gfn != gfn || first.type != P2M_RAM || !IS_ALIGNED(first.mfn, BIT(order)))
 		return;
 	for (unsigned int i = 0; i < 512; i++) {
 		const struct leaf *l = &a->leaf[at + i];
@@ -643,6 +645,11 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 			continue;
 		l->access = P2M_RWX;
 		l->accessed = l->dirty = true;
+	}
+	if (!d->log.on && !d->log.doing) {
+		merge(a, gfn, 9);
+		if (IS_ALIGNED(gfn + LOG_FRAMES, BIT(18)))
+			merge(a, gfn + LOG_FRAMES - BIT(18), 18);
 	}
 	host_point();
 	return LOG_FRAMES;

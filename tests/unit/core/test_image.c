@@ -147,6 +147,11 @@ static void held_pages_are_copied(void **state)
 	assert_int_equal(load(u1, RAM_GFN + 5), pattern(RAM_GFN + 5));
 	store(u1, RAM_GFN + 5, 1);
 	assert_int_equal(load(c, RAM_GFN + 5), pattern(RAM_GFN + 5));
+	/* What was split for the page that was held is whole again. */
+	assert_int_equal(order_at(u1, LARGE_GFN), 0);
+	kill_domain(c);
+	assert_int_equal(order_at(u1, LARGE_GFN), 9);
+	check_world();
 	AS(u2);
 	assert_int_equal(unmap_grant(handle, AT), GNTST_okay);
 }

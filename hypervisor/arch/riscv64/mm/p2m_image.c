@@ -307,12 +307,27 @@ static u64 take_region(struct domain *d, gfn_t gfn)
 	return LOG_FRAMES;
 }
 
+/* p2m_lock held. What was split for the fork is whole again, but where D is asked for. */
+static void merge_region(struct domain *d, gfn_t gfn)
+{
+	u64 *top = &d->arch->p2m_root[p2m_index(gfn, 2)], *pte;
+
+	if (!pte_is_table(*top) || d->log.on || d->log.doing)
+		return;
+	pte = &pte_table(*top)[p2m_index(gfn, 1)];
+	if (pte_is_table(*pte) && !pte_is_shared_table(*pte))
+		p2m_merge(d, pte, 1);
+	if (p2m_index(gfn, 1) == 511)
+		p2m_merge(d, top, 2);
+}
+
 u64 p2m_take_back(struct domain *d, gfn_t gfn)
 {
 	u64 looked;
 
 	p2m_lock(d);
 	looked = take_region(d, gfn);
+	merge_region(d, gfn);
 	p2m_unlock(d);
 	return looked;
 }
