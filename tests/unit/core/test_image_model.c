@@ -358,7 +358,7 @@ static void each_has_its_own(void **state)
 			alive += models[i].d != NULL;
 		for (u32 i = rnd(40); i; i--)
 			something();
-		if (alive < 2 || rnd(2))
+		if (alive < 2 || rnd(3))
 			be_forked();
 		else
 			die();
