@@ -114,22 +114,19 @@ struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	return pg;
 }
 
-bool image_unmapped(struct domain *d, struct page *pg)
+void image_unmapped(struct domain *d)
 {
-	/* Neither a page that is mapped no more can become an image's, nor can d get it back. */
-	if (pg->state != PAGE_SHARED)
-		return false;
 	spin_lock(&d->page_lock);
 	d->shared_pages--;
-	spin_unlock(&d->page_lock);
 	unreserve(d, 1);
-	return true;
+	spin_unlock(&d->page_lock);
 }
 
-int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg)
+int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg, bool *shared)
 {
 	struct p2m_entry e;
 
+	*shared = false;
 	if (READ_ONCE(d->image)) {
 		gfn_t at = gfn;
 
@@ -137,10 +134,10 @@ int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg)
 		if (!get_busy(d))
 			return -ERESTART;
 
-		if (!p2m_next(d, &at, 1, &e) && at == gfn && e.type == P2M_RAM) {
+		if (!p2m_next(d, &at, 1, &e) && at == gfn && e.shared) {
 			*pg = mfn_to_page(e.mfn);
-			if ((*pg)->state == PAGE_SHARED)
-				return 0;
+			*shared = true;
+			return 0;
 		}
 		put_busy(d);
 	}
@@ -148,12 +145,14 @@ int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg)
 	return 0;
 }
 
-void image_read_end(struct domain *d, struct page *pg)
+void image_read_end(struct domain *d, struct page *pg, bool shared)
 {
-	if (pg->state == PAGE_SHARED)
+	if (shared) {
+		ASSERT(pg->state == PAGE_SHARED);
 		put_busy(d);
-	else
+	} else {
 		page_put(pg);
+	}
 }
 
 /* ---- a domain's again ---- */

@@ -138,6 +138,7 @@ struct p2m_entry {
 	enum p2m_type type;
 	unsigned int access; /* P2M_R etc. */
 	unsigned int order; /* of the leaf that maps it */
+	bool shared; /* it was an image's (image.h) when the entry was looked at; by now the page may be anybody's */
 };
 
 /*
@@ -249,7 +250,7 @@ void p2m_log_off_end(struct domain *d);
  * ---- images (image.h) ----
  *
  * RAM that is an image's is mapped as P2M_RAM without P2M_W, and nobody takes a reference to it. p2m_get_page() makes it the domain's own first
- * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page, which is nobody's to release. A table
+ * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page (p2m_entry.shared), which is nobody's to release. A table
  * that is an image's is copied before an entry of it is changed.
  */
 struct p2m_shared {

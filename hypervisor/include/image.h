@@ -49,14 +49,14 @@ int image_fault(struct domain *d, gfn_t gfn);
 struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
 
 /*
- * A page of RAM to be read only, for who called memory_op_begin(): *pg may be an image's, which stays what it is until image_read_end().
- * NULL: no RAM. -ERESTART: not now, another hart is at d's image. Takes page_lock.
+ * A page of RAM to be read only, for who called memory_op_begin(): *shared: it is an image's, which stays what it is until image_read_end();
+ * else it is held. *pg NULL: no RAM. -ERESTART: not now, another hart is at d's image. Takes page_lock.
  */
-int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg);
-void image_read_end(struct domain *d, struct page *pg);
+int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg, bool *shared);
+void image_read_end(struct domain *d, struct page *pg, bool shared);
 
-/* A page that was d's RAM is mapped no more: if it is an image's, that is all (true); else the allocation's reference is to be dropped. */
-bool image_unmapped(struct domain *d, struct page *pg);
+/* A page that was d's RAM and an image's (p2m_entry.shared) is mapped no more. For who called memory_op_begin(). Takes page_lock. */
+void image_unmapped(struct domain *d);
 
 /* A step of the end of d's part in images, when nothing of it is mapped any more: -ERESTART while there is more. kill_lock held. */
 int image_leave(struct domain *d);

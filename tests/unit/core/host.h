@@ -73,6 +73,7 @@ struct host {
 	long maps_left, splits_left;
 	/* Called once, then cleared: what "another hart" does at that moment. */
 	void (*before_map)(void), (*before_unmap)(void), (*before_get)(void), (*after_get)(void);
+	void (*after_unmap)(void), (*after_next)(void); /* p2m_unmap(), p2m_next() */
 	void (*on_flush)(void); /* p2m_flush() by core/ */
 	void (*on_scrub)(void), (*on_relax)(void), (*on_kick)(void);
 	/*

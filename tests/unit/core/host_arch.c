@@ -389,6 +389,7 @@ void host_reset(void)
 	host.copies_left = host.maps_left = host.splits_left = -1;
 	host.between = host.before_map = host.before_unmap = host.before_get = host.after_get =
 		NULL;
+	host.after_unmap = host.after_next = NULL;
 	host.on_scrub = host.on_relax = host.on_kick = NULL;
 	host.point = host.relax = NULL;
 	host.on_print = NULL;

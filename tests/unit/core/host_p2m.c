@@ -165,9 +165,16 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 	return is_taken(d->arch, gfn, order, &at) ? -EEXIST : 0;
 }
 
+/* An image's page. */
+static bool is_shared(const struct leaf *l)
+{
+	return l->type == P2M_RAM && mfn_to_page(l->mfn)->state == PAGE_SHARED;
+}
+
 static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)
 {
-	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order };
+	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order,
+				 is_shared(l) };
 }
 
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
@@ -264,6 +271,7 @@ int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry 
 		cut(d->arch, at);
 		host_point();
 	}
+	call(&host.after_unmap);
 	return rc;
 }
 
@@ -336,6 +344,8 @@ int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e
 	}
 	*gfn = max(*gfn, a->leaf[at].gfn);
 	describe(&a->leaf[at], *gfn, e);
+	call(&host.after_next);
+	host_point();
 	return 0;
 }
 
@@ -486,11 +496,6 @@ void p2m_log_off_end(struct domain *d)
 }
 
 /* ---- images: leaves without P2M_W, each in a domain's own array ---- */
-
-static bool is_shared(const struct leaf *l)
-{
-	return l->type == P2M_RAM && mfn_to_page(l->mfn)->state == PAGE_SHARED;
-}
 
 int p2m_unshare(struct domain *d, gfn_t gfn)
 {

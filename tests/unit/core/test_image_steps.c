@@ -167,6 +167,93 @@ static void fenced_before_it_is_written(void **state)
 	assert_true(host_touch(u1, LARGE_GFN + 5, true));
 }
 
+/* ---- another hart comes between a look and what follows it ---- */
+
+static mfn_t given_up;
+
+static mfn_t mfn_at(struct domain *d, gfn_t gfn)
+{
+	struct p2m_entry e;
+
+	assert_true(p2m_lookup(d, gfn, &e));
+	return e.mfn;
+}
+
+/* u2 populates until it has that page. */
+static void u2_gets(mfn_t mfn)
+{
+	gfn_t gfn = HOLE;
+
+	u2->max_pages = RAM_PAGES;
+	AS(u2);
+	do {
+		assert_int_equal(populate(DOMID_SELF, ++gfn, 0), 1);
+	} while (mfn_at(u2, gfn) != mfn);
+}
+
+static void last_one_goes(void)
+{
+	AS(dom0);
+	assert_int_equal(domctl(3, XEN_DOMCTL_destroydomain, NULL), 0);
+	assert_null(u1->image);
+	u2_gets(given_up);
+	AS(u1);
+}
+
+/* What nobody else sees is freed with the image, and somebody else's before the hart that has unmapped it goes on. */
+static void given_up_as_all_comes_back(void **state)
+{
+	struct page *pg;
+
+	fill(1);
+	must_fork(3, u1);
+	given_up = mfn_at(u1, RAM_GFN + 1);
+	pg = mfn_to_page(given_up);
+	host.after_unmap = last_one_goes;
+	AS(u1);
+	assert_int_equal(decrease(DOMID_SELF, RAM_GFN + 1, 0), 1);
+	assert_null(host.after_unmap);
+	assert_int_equal(pg->state, PAGE_OWNED);
+	assert_ptr_equal(pg->owner, u2);
+	assert_int_equal(pg->count, 1);
+	assert_true(pg->alloc_ref);
+	assert_int_equal(u1->shared_pages + u1->reserved_pages, 0);
+	check_world();
+}
+
+static void it_becomes_anothers(void)
+{
+	AS(u1);
+	assert_int_equal(decrease(DOMID_SELF, RAM_GFN + 1, 0), 1);
+	u2_gets(given_up);
+	must_fork(4, u2);
+	assert_int_equal(mfn_to_page(given_up)->state, PAGE_SHARED);
+	AS(dom0);
+}
+
+/* A page of its own that is read goes, and becomes another image's. */
+static void read_as_it_goes(void **state)
+{
+	static u8 page[PAGE_SIZE] __aligned(8);
+	u64 gfn = RAM_GFN + 1;
+	u8 kind = 77;
+	struct xen_domctl c = { .u.pavise_memory = { .op = PAVISE_MEMORY_read,
+						     .count = 1,
+						     .gfns = U(&gfn),
+						     .pages = U(page),
+						     .kinds = U(&kind) } };
+
+	fill(1);
+	must_fork(3, u1);
+	store(u1, gfn, 1);
+	given_up = mfn_at(u1, gfn);
+	host.after_next = it_becomes_anothers;
+	assert_int_equal(domctl(1, PAVISE_DOMCTL_memory, &c), 0);
+	assert_null(host.after_next);
+	assert_int_equal(kind, PAVISE_MEMORY_hole);
+	check_world();
+}
+
 /* ---- the log ---- */
 
 static u8 bitmap[(RAM_GFN + U_PAGES) / 8 + 64];
@@ -252,8 +339,12 @@ static void a_fork_of_a_logged_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ends_in_the_middle),	   TEST(nobody_comes_between),
-		TEST(fenced_before_it_is_written), TEST(a_log_of_a_fork),
+		TEST(ends_in_the_middle),
+		TEST(nobody_comes_between),
+		TEST(fenced_before_it_is_written),
+		TEST(given_up_as_all_comes_back),
+		TEST(read_as_it_goes),
+		TEST(a_log_of_a_fork),
 		TEST(a_fork_of_a_logged_one),
 	};
 

@@ -726,10 +726,6 @@ const struct operation operations[] = {
 	{ "queuefrom0", BY_DOM0, ON_QUEUES, send_queued },
 	{ "queuecarry", BY_DOM0, ON_QUEUES, carry_queues },
 
-	{ "imgfork", BY_DOM0, ON_IMAGES | CUT_UP, fork_again },
-	{ "imgdestroy", BY_DOM0, ON_IMAGES | CUT_UP, destroy_copy },
-	{ "imgread", BY_DOM0, ON_IMAGES, read_u1 },
-	{ "imgforeign", BY_DOM0, ON_IMAGES, map_foreign },
 	{ "imgstore", BY_U1, ON_IMAGES, store_shared },
 	{ "imgload", BY_U1, ON_IMAGES, load_shared },
 	{ "imggive", BY_U1, ON_IMAGES, give_x },
@@ -738,6 +734,11 @@ const struct operation operations[] = {
 	{ "imgmap", BY_U2, ON_IMAGES, map_unmap },
 	{ "imgcopyto", BY_U2, ON_IMAGES, copy_to },
 	{ "imgcopyfrom", BY_U2, ON_IMAGES, copy_from },
+	{ "imgread", BY_DOM0, ON_IMAGES, read_u1 },
+	{ "imgforeign", BY_DOM0, ON_IMAGES, map_foreign },
+	/* Last, as the longest: of a pair the shorter one is interrupted first. */
+	{ "imgfork", BY_DOM0, ON_IMAGES | CUT_UP, fork_again },
+	{ "imgdestroy", BY_DOM0, ON_IMAGES | CUT_UP, destroy_copy },
 
 	{ "pause", BY_DOM0, ON_SCHED, pause_u1 },
 	{ "unpause", BY_DOM0, ON_SCHED, unpause_u1 },

@@ -322,12 +322,14 @@ int p2m_split(struct domain *d, u64 *pte, unsigned int level)
 	return 0;
 }
 
+/* p2m_lock held, or nobody uses the domain any more. */
 static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e)
 {
 	e->mfn = pte_mfn(pte, gfn, level);
 	e->type = pte_type(pte);
 	e->access = pte_access(pte);
 	e->order = 9 * level;
+	e->shared = p2m_is_shared(pte);
 }
 
 /* p2m_unmap() and p2m_replace(): leaf is what comes, 0: nothing. */
