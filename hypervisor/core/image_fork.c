@@ -35,21 +35,26 @@ static void move_pages(struct page *pg, unsigned int n, struct list_head *to)
 	}
 }
 
-bool image_take(struct domain *d, struct page *pg, unsigned int n)
+bool image_take(struct domain *d, struct page *pg, unsigned int n, bool *written)
 {
 	struct fork *f = fork_of(d);
 	struct image *img = f->image;
 
 	if (!img || n > f->budget)
 		return false;
-	/* Under the p2m lock nobody gets a reference to what has only the allocation's. */
+	/*
+	 * Under the p2m lock nobody gets a reference to what has only the allocation's. Acquire: who has just let go of one has marked the page
+	 * before, so the mark is not looked at sooner.
+	 */
 	for (unsigned int i = 0; i < n; i++) {
-		if (READ_ONCE(pg[i].count) != 1 || pg[i].state != PAGE_OWNED || pg[i].owner != d ||
-		    !pg[i].alloc_ref)
+		if (__atomic_load_n(&pg[i].count, __ATOMIC_ACQUIRE) != 1 ||
+		    pg[i].state != PAGE_OWNED || pg[i].owner != d || !pg[i].alloc_ref)
 			return false;
 	}
 	move_pages(pg, n, &img->pages);
+	*written = false;
 	for (unsigned int i = 0; i < n; i++) {
+		*written |= pg[i].written;
 		pg[i].written = 0;
 		pg[i].image = img;
 		pg[i].state = PAGE_SHARED;

@@ -65,9 +65,9 @@ int image_leave(struct domain *d);
 
 /*
  * d is being forked: n pages of its RAM in a row, mapped as such, become the image's, all or none. false: they stay d's own, as somebody holds one, or as
- * the image may not grow.
+ * the image may not grow. *written: one had page_mark_written()'s mark, which is gone; the log's bit of the mapping is to say it.
  */
-bool image_take(struct domain *d, struct page *pg, unsigned int n);
+bool image_take(struct domain *d, struct page *pg, unsigned int n, bool *written);
 /* The same for a table of d's, which maps nothing but pages of images. */
 bool image_take_table(struct domain *d, struct page *pg);
 /* A copy of an image's page, which is d's own. NULL: no memory, or d is dying. */

@@ -535,13 +535,11 @@ static bool share_leaf(struct domain *d, struct leaf *l, struct p2m_shared *s)
 {
 	unsigned int n = BIT(l->order);
 	struct page *pg = mfn_to_page(l->mfn);
-	bool written = false;
+	bool written;
 
 	if (is_shared(l))
 		return true;
-	for (unsigned int i = 0; i < n; i++)
-		written |= pg[i].written;
-	if (l->access != P2M_RWX || !image_take(d, pg, n))
+	if (l->access != P2M_RWX || !image_take(d, pg, n, &written))
 		return false;
 	l->access &= ~P2M_W;
 	l->dirty |= written;
@@ -595,7 +593,9 @@ s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s)
 		return nothing;
 	to = calloc(1, sizeof(*to));
 	assert_non_null(to);
+	d->arch->holder = arch_hart() + 1; /* image_take() has points */
 	looked = share_region(d, gfn, s, to);
+	d->arch->holder = 0;
 	if (s->pages && looked > 0)
 		s->entry = U(to);
 	else
@@ -643,6 +643,7 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 		if (looked > LOG_FRAMES)
 			return looked;
 	}
+	a->holder = arch_hart() + 1; /* image_give() has points */
 	for (; at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES; at++) {
 		struct leaf *l = &a->leaf[at];
 
@@ -656,6 +657,7 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 		if (IS_ALIGNED(gfn + LOG_FRAMES, BIT(18)))
 			merge(a, gfn + LOG_FRAMES - BIT(18), 18);
 	}
+	a->holder = 0;
 	host_point();
 	return LOG_FRAMES;
 }

@@ -129,4 +129,5 @@ void set_images(void)
 	AS(dom0);
 	assert_int_equal(fork_u1(COPY), 0);
 	assert_int_equal(mfn_to_page(arch_virt_to_mfn(guest_page(u1, Y)))->state, PAGE_SHARED);
+	log_clean_before();
 }

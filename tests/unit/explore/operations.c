@@ -270,7 +270,7 @@ static long shadow(u32 op, u32 mode, void *bitmap)
 
 /* dom0 copies u1's pages when the log has been told. */
 static u64 copies[NR_PAGES];
-static bool copied;
+static bool copied, copied_before; /* in this run; before each */
 
 static bool page_word(gfn_t gfn, u64 *word)
 {
@@ -289,6 +289,13 @@ static void log_clean(void)
 		page_word(RAM_GFN + i, &copies[i]);
 }
 
+void log_clean_before(void)
+{
+	log_clean();
+	assert_true(copied);
+	copied_before = true;
+}
+
 static void log_off(void)
 {
 	shadow(XEN_DOMCTL_SHADOW_OP_OFF, 0, NULL);
@@ -299,7 +306,7 @@ void check_log(void)
 	static u8 bitmap[LENT / 8 + 1];
 	u64 word;
 
-	if (!copied || !domain_get(1))
+	if (!(copied || copied_before) || !domain_get(1))
 		return;
 	domain_put(u1);
 	copied = false;
@@ -731,6 +738,7 @@ const struct operation operations[] = {
 	{ "imggive", BY_U1, ON_IMAGES, give_x },
 	{ "imgarea", BY_U1, ON_IMAGES, register_info },
 	{ "imgcopy", BY_U2, ON_IMAGES, store_copy },
+	{ "imgunmap", BY_U2, ON_IMAGES, store_unmap },
 	{ "imgmap", BY_U2, ON_IMAGES, map_unmap },
 	{ "imgcopyto", BY_U2, ON_IMAGES, copy_to },
 	{ "imgcopyfrom", BY_U2, ON_IMAGES, copy_from },

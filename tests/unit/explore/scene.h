@@ -32,6 +32,9 @@
 /* What a hart of u1's remembers of Y, and whether it is at an access: a fence waits for that. */
 extern bool remembered, at_a_write;
 
+/* The log is told, and dom0 has copied what u1 has: what differs from it behind the operations is told again, or the run fails. */
+void log_clean_before(void);
+
 /* ---- images.c ---- */
 
 /* u1 has a copy, and what was not held is both's. */

@@ -105,11 +105,11 @@ static void make_read_only(u64 *pte, bool written)
 static bool share_leaf(struct domain *d, u64 *pte, struct p2m_shared *s)
 {
 	struct page *pg = mfn_to_page_of_ram(pte_mfn(*pte, 0, 0));
-	bool written = pg->written;
+	bool written;
 
 	if (pg->state == PAGE_SHARED)
 		return true;
-	if (pte_access(*pte) != P2M_RWX || !image_take(d, pg, 1))
+	if (pte_access(*pte) != P2M_RWX || !image_take(d, pg, 1, &written))
 		return false;
 	make_read_only(pte, written);
 	s->taken++;
@@ -120,14 +120,10 @@ static bool share_leaf(struct domain *d, u64 *pte, struct p2m_shared *s)
 static bool share_large(struct domain *d, u64 *pte, struct p2m_shared *s)
 {
 	struct page *pg = mfn_to_page_of_ram(pte_mfn(*pte, 0, 0));
-	bool written = false;
+	bool written;
 
 	if (pg->state != PAGE_SHARED) {
-		if (pte_access(*pte) != P2M_RWX)
-			return false;
-		for (u64 i = 0; i < LARGE_FRAMES; i++)
-			written |= pg[i].written;
-		if (!image_take(d, pg, LARGE_FRAMES))
+		if (pte_access(*pte) != P2M_RWX || !image_take(d, pg, LARGE_FRAMES, &written))
 			return false;
 		make_read_only(pte, written);
 		d->shared_tables++;
