@@ -16,6 +16,13 @@
 #define COPY_BATCH 4
 #define FORK_FLAGS (PAVISE_FORK_NO_RESERVE | PAVISE_FORK_PARENT_NO_RESERVE)
 
+static bool unsafe_allowed;
+
+void image_allow_unsafe_forks(bool allowed)
+{
+	unsafe_allowed = allowed;
+}
+
 /* ---- becoming an image's ---- */
 
 /* Of the parent, as a step of it is under way: that is all that is asked. */
@@ -422,6 +429,8 @@ long memory_sharing_op(u64 cmd, u64 arg, u64 arg3)
 		return -EOPNOTSUPP;
 	if (a.u.fork.flags & ~FORK_FLAGS || a.u.fork.pad)
 		return -EINVAL;
+	if (!arch_forks_are_safe() && !unsafe_allowed)
+		return -EOPNOTSUPP;
 	rc = fork_domain(&a);
 	if (rc == -ERESTART)
 		return hypercall_continue(__HYPERVISOR_memory_op, cmd, arg, 0, 0, 0);

@@ -253,6 +253,8 @@ void p2m_log_off_end(struct domain *d);
  * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page (p2m_entry.shared), which is nobody's to release. A table
  * that is an image's is copied before an entry of it is changed.
  */
+/* Whether a mapping without P2M_W keeps a guest's harts from writing, by walks of its own tables as well (AD_WALK_IGNORES_W). */
+bool arch_forks_are_safe(void);
 struct p2m_shared {
 	u64 entry; /* the architecture's: what p2m_adopt() maps; 0: nothing */
 	u64 held[LOG_WORDS]; /* frames that the copy needs something of its own for: RAM that stays the domain's, and lent pages */

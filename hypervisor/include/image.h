@@ -61,6 +61,9 @@ void image_unmapped(struct domain *d);
 /* A step of the end of d's part in images, when nothing of it is mapped any more: -ERESTART while there is more. kill_lock held. */
 int image_leave(struct domain *d);
 
+/* Boot: forks even where they are not safe (option fork=unsafe; arch_forks_are_safe()). Else they are -EOPNOTSUPP there. */
+void image_allow_unsafe_forks(bool allowed);
+
 /* ---- for the architecture, under d's page_lock and p2m lock where not noted ---- */
 
 /*

@@ -31,7 +31,7 @@ def check(what, rows):
 @pytest.fixture(scope="module")
 def host(disk):
     hypervisor = os.path.join(BUILD, "latency", "hypervisor", "pavise")
-    h = Host(1, disk, icount=True, hypervisor=hypervisor, name="latency")
+    h = Host(1, disk, icount=True, hypervisor=hypervisor, name="latency", cmdline="fork=unsafe")
     yield h
     h.machine.poweroff()
     h.machine.kill()

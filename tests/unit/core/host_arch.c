@@ -383,7 +383,7 @@ void host_reset(void)
 	host.hart = 0;
 	host.preempt_every = host.preempt_calls = host.restarts = host.relaxed = 0;
 	host.time_step = 0;
-	host.log_broken = host.log_hole = false;
+	host.log_broken = host.log_hole = host.walks_write = false;
 	host.flushed = NULL;
 	host.fault_start = host.fault_end = 0;
 	host.copies_left = host.maps_left = host.splits_left = -1;

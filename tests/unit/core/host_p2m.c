@@ -367,6 +367,16 @@ void host_log_kind(bool broken, bool hole)
 	host.log_hole = hole;
 }
 
+bool arch_forks_are_safe(void)
+{
+	return !host.walks_write;
+}
+
+void host_walks_write(bool write)
+{
+	host.walks_write = write;
+}
+
 bool host_touch(struct domain *d, gfn_t gfn, bool write)
 {
 	struct arch_domain *a = d->arch;

@@ -452,6 +452,28 @@ static void a_fork_that_fails(void **state)
 	assert_int_equal(u1->reserved_pages, 0);
 }
 
+/* Where walks of a guest's tables write to read-only memory, a copy could change what its parent has. */
+static void refused_where_it_is_not_safe(void **state)
+{
+	fill(0);
+	make_child(3, u1);
+	AS(dom0);
+	host_walks_write(true);
+	assert_int_equal(fork_domain(3, 1), -EOPNOTSUPP);
+	assert_null(u1->image);
+	AS(u1);
+	assert_int_equal(fork_domain(3, 1), -EPERM);
+	AS(dom0);
+	image_allow_unsafe_forks(true);
+	assert_int_equal(fork_domain(3, 1), 0);
+	image_allow_unsafe_forks(false);
+	make_child(4, u1);
+	assert_int_equal(fork_domain(4, 1), -EOPNOTSUPP);
+	host_walks_write(false);
+	assert_int_equal(fork_domain(4, 1), 0);
+	check_world();
+}
+
 /* With each number of free pages it is done or not begun, and what is done lasts. */
 static void no_memory(void **state)
 {
@@ -609,6 +631,7 @@ int main(void)
 		TEST(many_of_one),
 		TEST(hostile_callers),
 		TEST(a_fork_that_fails),
+		TEST(refused_where_it_is_not_safe),
 		TEST(no_memory),
 		TEST(nothing_reserved),
 		TEST(nothing_reserved_for_the_parent),

@@ -122,6 +122,11 @@ void host_log_kind(bool broken, bool hole)
 	machine_ad(broken, hole);
 }
 
+void host_walks_write(bool write)
+{
+	machine_walks_write(write);
+}
+
 bool host_touch(struct domain *d, gfn_t gfn, bool write)
 {
 	return machine_touch(d, gfn << PAGE_SHIFT, write);

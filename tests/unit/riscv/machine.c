@@ -144,6 +144,11 @@ void machine_ad(bool broken, bool hole)
 	cpu.ad = AD_SETS | (broken ? AD_IGNORES : 0) | (hole ? AD_WALK_IGNORES_D : 0);
 }
 
+void machine_walks_write(bool write)
+{
+	cpu.ad = write ? cpu.ad | AD_WALK_IGNORES_W : cpu.ad & ~(u32)AD_WALK_IGNORES_W;
+}
+
 bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access)
 {
 	return p2m_log_fault(d, gfn, access);

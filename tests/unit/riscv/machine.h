@@ -39,6 +39,8 @@ bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e);
 bool machine_touch(struct domain *d, u64 gpa, bool write);
 /* What harts do with A and D: broken: nothing; hole: AD_WALK_IGNORES_D as well. */
 void machine_ad(bool broken, bool hole);
+/* AD_WALK_IGNORES_W */
+void machine_walks_write(bool write);
 /* p2m_log_fault() */
 bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access);
 /* Tables below the root that d has, as p2m.c counts them, and as they are found. */

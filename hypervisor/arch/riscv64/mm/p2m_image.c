@@ -14,6 +14,11 @@
 _Static_assert(LOG_FRAMES == LARGE_FRAMES,
 	       "what is looked at together is one table, or one leaf above it");
 
+bool arch_forks_are_safe(void)
+{
+	return !(READ_ONCE(cpu.ad) & AD_WALK_IGNORES_W);
+}
+
 static u64 pte_to_table(const struct page *pg)
 {
 	return page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V;
