@@ -154,6 +154,12 @@ bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access)
 	return p2m_log_fault(d, gfn, access);
 }
 
+bool machine_fault(struct domain *d, gfn_t gfn, unsigned int access, bool may_wait)
+{
+	csr_write(CSR_HTVAL, gfn << (PAGE_SHIFT - 2));
+	return p2m_fault(d->vcpu[0], 0, access, may_wait);
+}
+
 bool machine_touch(struct domain *d, u64 gpa, bool write)
 {
 	u64 *table = table_at(d->arch->hgatp & ((1UL << 44) - 1)), *pte;

@@ -43,6 +43,8 @@ void machine_ad(bool broken, bool hole);
 void machine_walks_write(bool write);
 /* p2m_log_fault() */
 bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access);
+/* p2m_fault() of d's vCPU 0, with htval */
+bool machine_fault(struct domain *d, gfn_t gfn, unsigned int access, bool may_wait);
 /* Tables below the root that d has, as p2m.c counts them, and as they are found. */
 /* Images' tables are not among them. */
 u64 machine_tables_counted(struct domain *d);

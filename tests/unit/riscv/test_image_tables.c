@@ -294,6 +294,39 @@ static void svade(void **state)
 	c->log.on = false;
 }
 
+/* What cannot be copied is not tried again and again: not by a hypercall, which would never get on. */
+static void faults(void **state)
+{
+	/* There is RAM: a load that has remembered that there was none */
+	store(c, RAM_GFN + 3, 1);
+	machine_state.fences_here = 0;
+	assert_true(machine_fault(c, RAM_GFN + 3, P2M_R, false));
+	assert_true(machine_fault(c, RAM_GFN + 3, P2M_W, false));
+	assert_int_equal(machine_state.fences_here, 2);
+	assert_false(machine_fault(c, FAR, P2M_R, false));
+	/* A load that faults wants to write to a table. */
+	for (unsigned int wait = 0; wait < 2; wait++) {
+		assert_true(machine_fault(c, RAM_GFN + 4 + wait, P2M_R, wait));
+		assert_false(is_shared(c, RAM_GFN + 4 + wait));
+	}
+	/* One that dies gets no copy. */
+	c->dying = DOMDYING_DYING;
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_R, false));
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_W, false));
+	c->dying = DOMDYING_ALIVE;
+	/* No memory */
+	c->overcommits = true;
+	heap_unreserve(c, ~0ULL);
+	take_all_memory();
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_R, false));
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_W, false));
+	assert_true(is_shared(c, RAM_GFN + 6));
+	give_memory_back();
+	assert_true(machine_fault(c, RAM_GFN + 6, P2M_W, false));
+	assert_false(is_shared(c, RAM_GFN + 6));
+	check_world();
+}
+
 /* While its log is on a domain keeps its tables, for the sake of D, and gives pages only. */
 static void a_logged_one_keeps_its_tables(void **state)
 {
@@ -328,6 +361,7 @@ int main(void)
 		UP_DOWN(no_tables_left),
 		UP_DOWN(logged),
 		UP_DOWN(svade),
+		UP_DOWN(faults),
 		UP_DOWN(a_logged_one_keeps_its_tables),
 	};
 
