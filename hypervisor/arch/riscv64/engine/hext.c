@@ -149,7 +149,7 @@ static void fence_stale(u32 fences, u32 nr)
 	if (fences & VMID_VVMA)
 		hfence_vvma_all();
 	if (fences & VMID_FENCE_I)
-		__asm__ volatile("fence.i" : : : "memory");
+		fence_i();
 }
 
 static __force_inline void load(struct vcpu *v, bool vmids)
@@ -205,7 +205,7 @@ static __force_inline void load(struct vcpu *v, bool vmids)
 	 */
 	hfence_gvma_all();
 	hfence_vvma_all();
-	__asm__ volatile("fence.i" : : : "memory");
+	fence_i();
 }
 
 static __noinline void load_with_vmid(struct vcpu *v)

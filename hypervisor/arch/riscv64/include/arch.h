@@ -256,6 +256,11 @@ void mm_enable(void); /* each hart */
 int p2m_init(struct domain *d);
 void p2m_free(struct domain *d);
 /*
+ * What has been written to memory is what the domain's harts fetch, from their next instruction on: no stale line of that memory is in their way. As p2m_flush(),
+ * but before it is mapped.
+ */
+void p2m_fence_i(struct domain *d);
+/*
  * A guest-page fault of an access with these rights: sets A and D of the leaf as a hart does that sets them, if it allows the access and has not both
  * (D only where it allows writes). false: that was not it. The caller fences the address. Takes the p2m lock.
  */

@@ -90,20 +90,20 @@ void p2m_free(struct domain *d)
 	d->arch->p2m_root = NULL;
 }
 
-void p2m_flush(struct domain *d)
+/*
+ * A vCPU that is loaded later is fenced then (hext_load), with VMIDs because it is marked; the order is memory write, mark, fence, look. The one that runs
+ * here is the caller's to fence, whatever else happens. Returns the harts that run the domain: they are to be fenced.
+ */
+static __force_inline u64 mark_stale(struct domain *d, u32 fences)
 {
 	u64 mask = 0;
 	struct vcpu *v;
 	unsigned int i;
 
-	/*
-	 * A vCPU that is loaded later flushes then (hext_load), with VMIDs because it is marked; the order is table write, mark,
-	 * fence, look. The one that runs here is fenced below whatever else happens.
-	 */
 	if (unlikely(cpu.vmid_bits)) {
 		domain_for_each_vcpu(d, v, i) {
 			if (v != current())
-				vmid_mark(&v->arch->vmid, VMID_GVMA);
+				vmid_mark(&v->arch->vmid, fences);
 		}
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -111,12 +111,31 @@ void p2m_flush(struct domain *d)
 		if (READ_ONCE(v->running))
 			mask |= BIT(READ_ONCE(v->hart));
 	}
+	return mask;
+}
+
+void p2m_flush(struct domain *d)
+{
+	u64 mask = mark_stale(d, VMID_GVMA);
+
 	if (mask == BIT(arch_hart())) {
 		hfence_gvma_current();
 		return;
 	}
 	if (mask)
 		sbi_remote_fence(RFENCE_HFENCE_GVMA, mask, 0, ~0ULL, 0);
+}
+
+void p2m_fence_i(struct domain *d)
+{
+	u64 mask = mark_stale(d, VMID_FENCE_I);
+
+	if (mask == BIT(arch_hart())) {
+		fence_i();
+		return;
+	}
+	if (mask)
+		sbi_remote_fence(RFENCE_FENCE_I, mask, 0, ~0ULL, 0);
 }
 
 /* p2m_find() where the table is not the last one: walk() to level 0 without its cases. */

@@ -74,6 +74,8 @@ static int unshare(struct domain *d, gfn_t gfn)
 	pg = image_copy(d, mfn_to_page_of_ram(pte_mfn(*pte, 0, 0)));
 	if (!pg)
 		return -ENOMEM;
+	/* The guest knows of no copy, so it has no reason to fence what it executes there. */
+	p2m_fence_i(d);
 	leaf = pte_leaf(page_to_mfn(pg), P2M_RAM, P2M_RWX);
 	__atomic_store_n(pte, leaf & ~PTE_W, __ATOMIC_RELEASE);
 	p2m_flush(d);
