@@ -101,15 +101,21 @@ struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 {
 	struct page *pg = NULL;
 
-	/* It may become an image's again between the two, by a fork: not often. */
+	/*
+	 * Between two looks it may become an image's (again), by a fork, and the last of the image may come back: not often. Where there was no image before
+	 * a look nor is one behind it, the look was right.
+	 */
 	for (unsigned int i = 0; i < GET_TRIES && !pg; i++) {
-		int rc = image_unshare(d, gfn);
+		bool may_share = READ_ONCE(d->image);
+		int rc = may_share ? image_unshare(d, gfn) : 0;
 
 		if (rc && rc != -ENOENT)
 			return NULL;
 		p2m_lock(d);
 		pg = p2m_get_page_locked(d, gfn, access);
 		p2m_unlock(d);
+		if (!may_share && !READ_ONCE(d->image))
+			break;
 	}
 	return pg;
 }

@@ -45,7 +45,7 @@ int image_unshare_locked(struct domain *d, gfn_t gfn);
  * the guest faults again when it goes on (domain_wait_for_memory()). Takes page_lock, d->lock.
  */
 int image_fault(struct domain *d, gfn_t gfn);
-/* p2m_get_page() where that has found no page that it could hold. Takes page_lock. */
+/* p2m_get_page() where that has found no page that it could hold: it looks again, as there may have been an image then. Takes page_lock. */
 struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
 
 /*

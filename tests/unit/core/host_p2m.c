@@ -219,7 +219,7 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	p2m_lock(d);
 	pg = p2m_get_page_locked(d, gfn, access);
 	p2m_unlock(d);
-	return pg || !READ_ONCE(d->image) ? pg : image_get_page(d, gfn, access);
+	return pg ? pg : image_get_page(d, gfn, access);
 }
 
 static int split(struct arch_domain *a, size_t at)

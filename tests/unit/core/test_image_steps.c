@@ -221,6 +221,56 @@ static void given_up_as_all_comes_back(void **state)
 	check_world();
 }
 
+static void child_ends(void)
+{
+	destroy_child();
+	assert_null(u1->image);
+}
+
+/* The page was shared at the first look, and there is no image any more at the second. */
+static void found_as_all_comes_back(void **state)
+{
+	unsigned int access = 0;
+	struct page *pg;
+
+	fill(1);
+	must_fork(3, u1);
+	host.after_get = child_ends;
+	pg = p2m_get_page(u1, RAM_GFN + 1, &access);
+	assert_null(host.after_get);
+	assert_non_null(pg);
+	assert_int_equal(access, P2M_RWX);
+	page_put(pg);
+	check_world();
+}
+
+/* A copy takes its time, with a fence: there is a look for something more urgent behind each. */
+static void one_copy_in_a_batch(void **state)
+{
+	struct gnttab_map_grant_ref map[4];
+
+	fill(1);
+	must_fork(3, u1);
+	for (unsigned int i = 0; i < 4; i++) {
+		grant_access(u1, 10 + i, 2, RAM_GFN + 10 + i, 0);
+		map[i] = (struct gnttab_map_grant_ref){ .host_addr = (AT + i) << PAGE_SHIFT,
+							.flags = GNTMAP_host_map,
+							.ref = 10 + i,
+							.dom = 1 };
+	}
+	AS(u2);
+	host.preempt_every = 1;
+	host.restarts = 0;
+	assert_int_equal(GNTTAB(GNTTABOP_map_grant_ref, map, 4), 0);
+	host.preempt_every = 0;
+	assert_int_equal(host.restarts, 3);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(map[i].status, GNTST_okay);
+		assert_int_equal(unmap_grant(map[i].handle, AT + i), GNTST_okay);
+	}
+	check_world();
+}
+
 static void it_becomes_anothers(void)
 {
 	AS(u1);
@@ -343,6 +393,8 @@ int main(void)
 		TEST(nobody_comes_between),
 		TEST(fenced_before_it_is_written),
 		TEST(given_up_as_all_comes_back),
+		TEST(found_as_all_comes_back),
+		TEST(one_copy_in_a_batch),
 		TEST(read_as_it_goes),
 		TEST(a_log_of_a_fork),
 		TEST(a_fork_of_a_logged_one),

@@ -188,9 +188,7 @@ static __force_inline struct page *p2m_get_page_inline(struct domain *d, gfn_t g
 	p2m_lock_inline(d);
 	pg = p2m_get_page_locked_inline(d, gfn, access);
 	p2m_unlock_inline(d);
-	if (unlikely(!pg) && READ_ONCE(d->image))
-		return image_get_page(d, gfn, access);
-	return pg;
+	return likely(pg) ? pg : image_get_page(d, gfn, access);
 }
 
 /* For the file that includes this. */
