@@ -60,17 +60,12 @@ static u64 look(struct domain *d, u64 n, unsigned int how, struct step *s)
 }
 
 /* The caller has not been told of them: they are written still. */
-static void tell_again(struct domain *d, u64 n, const struct step *s)
+static void tell_again(struct domain *d, u64 n, struct step *s)
 {
-	for (u64 i = 0; i < n; i++) {
-		struct page *pg;
-
-		if (!((s->written[i / 64] | s->maybe[i / 64]) & BIT(i % 64)))
-			continue;
-		pg = p2m_get_page(d, d->log.at + i, NULL);
-		if (pg)
-			page_put_written(pg);
-	}
+	for (u64 i = 0; i < STEP_WORDS; i++)
+		s->written[i] |= s->maybe[i];
+	for (u64 i = 0; i < n; i += LOG_FRAMES)
+		p2m_log_again(d, d->log.at + i, min(n - i, LOG_FRAMES), &s->written[i / 64]);
 }
 
 /* The bits of n frames go to the caller's bitmap, or bitmaps. */

@@ -239,6 +239,11 @@ struct log_bits {
  */
 u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struct log_bits *bits);
 /*
+ * Of n frames from gfn on, those whose bits are set, and that are mapped as RAM, count as written again: nobody was told of them. What p2m_log() has not
+ * cleared needs none. Takes the p2m lock.
+ */
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits);
+/*
  * The opposite: RAM in the LOG_FRAMES frames from gfn on counts as written, and becomes a large mapping again where it is contiguous; with the
  * last of a GiB that does as well. Returns how many frames it was, as p2m_log(). p2m_log_off_end() follows after some, with the
  * fence, and frees the tables. Take the p2m lock.

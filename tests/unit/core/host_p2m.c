@@ -453,6 +453,21 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 	return n;
 }
 
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits)
+{
+	struct arch_domain *a = d->arch;
+
+	p2m_point(d);
+	for (unsigned int i = 0; i < n; i++) {
+		size_t at = leaf_at(a, gfn + i);
+
+		if (bits[i / 64] & BIT(i % 64) && at < a->n && a->leaf[at].gfn <= gfn + i &&
+		    a->leaf[at].type == P2M_RAM)
+			a->leaf[at].dirty = true;
+	}
+	host_point();
+}
+
 /* 512 leaves become one, if they are one but for their size. */
 static void merge(struct arch_domain *a, gfn_t gfn, unsigned int order)
 {

@@ -386,6 +386,33 @@ static void a_fork_of_a_logged_one(void **state)
 	check_world();
 }
 
+/* What a log that fails has not told of what is shared is told by the next, and is nobody's copy for that. */
+static void a_log_that_fails(void **state)
+{
+	struct xen_domctl op = { .u.shadow_op = { .op = XEN_DOMCTL_SHADOW_OP_CLEAN,
+						  .pages = RAM_GFN + U_PAGES } };
+
+	fill(1);
+	shadow(1, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0);
+	store(u1, RAM_GFN + 3, 1);
+	store(u1, LARGE_GFN + 3, 1);
+	must_fork(3, u1);
+	store(u1, RAM_GFN + 4, 1);
+	AS(dom0);
+	set_xen_guest_handle(op.u.shadow_op.dirty_bitmap, bitmap);
+	host.fault_start = U(bitmap) + RAM_GFN / 8;
+	host.fault_end = host.fault_start + 1;
+	assert_int_equal(domctl(1, XEN_DOMCTL_shadow_op, &op), -EFAULT);
+	host.fault_end = host.fault_start = 0;
+	assert_true(is_shared(u1, RAM_GFN + 3));
+	/* The other one has been told before. */
+	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 2);
+	assert_true(bitmap[(RAM_GFN + 3) / 8] & BIT((RAM_GFN + 3) % 8));
+	assert_int_equal(u1->tot_pages, 1);
+	shadow(1, XEN_DOMCTL_SHADOW_OP_OFF, 0);
+	check_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +425,7 @@ int main(void)
 		TEST(read_as_it_goes),
 		TEST(a_log_of_a_fork),
 		TEST(a_fork_of_a_logged_one),
+		TEST(a_log_that_fails),
 	};
 
 	return RUN(tests);

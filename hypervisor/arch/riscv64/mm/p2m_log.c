@@ -235,6 +235,24 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 	return looked;
 }
 
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits)
+{
+	p2m_lock(d);
+	for (unsigned int i = 0; i < n; i++) {
+		struct p2m_place at;
+
+		if (!(bits[i / 64] & BIT(i % 64)))
+			continue;
+		at = p2m_find(d, gfn + i);
+		/* Nothing was cleared in an image's table, which is nobody's p2m_last_table. */
+		if (!at.level && (gfn + i) >> 9 != d->arch->p2m_last_frame)
+			break;
+		if (pte_is_ram(*at.pte))
+			__atomic_fetch_or(at.pte, PTE_A | PTE_D, __ATOMIC_RELAXED);
+	}
+	p2m_unlock(d);
+}
+
 /* ---- off ---- */
 
 /* A leaf as it is born. */
