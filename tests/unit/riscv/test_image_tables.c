@@ -301,6 +301,28 @@ static void svade(void **state)
 	c->log.on = false;
 }
 
+/* A guest's tables are read where they are: nothing is copied for that. */
+static void walk_of_shared_tables(void **state)
+{
+	struct domain *q;
+	u64 gpa = 0;
+
+	/* Sv39: the first GiB is that of its RAM. */
+	store(u1, RAM_GFN + 10, RAM_GFN << 10 | 0xcf);
+	q = must_fork(4, u1);
+	AS(q);
+	assert_true(machine_walk(q->vcpu[0], 8UL << 60 | (RAM_GFN + 10), 0x1238, true, &gpa));
+	assert_int_equal(gpa, (RAM_GFN << PAGE_SHIFT) + 0x1238);
+	/* In a large leaf: 7 is V, R and W at frame 0, so its first GiB is what is mapped there. */
+	assert_true(
+		machine_walk(q->vcpu[0], 8UL << 60 | (LARGE_GFN + IN_LARGE), 0x1238, true, &gpa));
+	assert_int_equal(gpa, 0x1238);
+	assert_true(is_shared(q, RAM_GFN + 10));
+	assert_true(is_shared(q, LARGE_GFN + IN_LARGE));
+	assert_int_equal(q->tot_pages, 0);
+	check_world();
+}
+
 /* What cannot be copied is not tried again and again: not by a hypercall, which would never get on. */
 static void faults(void **state)
 {
@@ -369,6 +391,7 @@ int main(void)
 		UP_DOWN(logged),
 		UP_DOWN(svade),
 		UP_DOWN(faults),
+		UP_DOWN(walk_of_shared_tables),
 		UP_DOWN(a_logged_one_keeps_its_tables),
 	};
 

@@ -509,16 +509,24 @@ gfn_t p2m_max_gfn(struct domain *d)
 	return d->arch->p2m_max_gfn;
 }
 
-/* A 64-bit word of guest physical memory, RAM only; false if there is none. */
+/*
+ * A 64-bit word of guest physical memory, RAM only; false if there is none. Read under the lock, without a reference: what is mapped as RAM stays what it is
+ * until whoever unmaps it has had the lock, and an image's page is not copied for that.
+ */
 static bool read_guest_phys(struct domain *d, paddr_t gpa, u64 *v)
 {
-	struct page *pg = p2m_get_page(d, gpa >> PAGE_SHIFT, NULL);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct p2m_place at;
+	bool there;
 
-	if (!pg)
-		return false;
-	*v = READ_ONCE(*(u64 *)((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK & ~7UL)));
-	page_put(pg);
-	return true;
+	p2m_lock(d);
+	at = p2m_find(d, gfn);
+	there = pte_is_ram(*at.pte);
+	if (there)
+		*v = READ_ONCE(*(u64 *)((char *)arch_mfn_to_virt(pte_mfn(*at.pte, gfn, at.level)) +
+					(gpa & ~PAGE_MASK & ~7UL)));
+	p2m_unlock(d);
+	return there;
 }
 
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)
