@@ -146,7 +146,6 @@ static long step(struct domain *d, struct xen_domctl_shadow_op *a, bool *more)
 /* The last step is done, or one has failed. */
 static void finish(struct domain *d, struct xen_domctl_shadow_op *a)
 {
-	d->log.doing = false;
 	/* Behind a failed CLEAN, too: what was told before is copied by nobody before this. */
 	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY || a->op == XEN_DOMCTL_SHADOW_OP_CLEAN)
 		p2m_flush(d);
@@ -160,6 +159,7 @@ static void finish(struct domain *d, struct xen_domctl_shadow_op *a)
 				__atomic_exchange_n(&d->log.faults, 0, __ATOMIC_RELAXED) :
 				READ_ONCE(d->log.faults);
 	}
+	d->log.doing = false;
 }
 
 /* d->log.busy is ours. Whether what is under way is this caller's, or it may begin: 0; 1: there is nothing to do. */
@@ -179,7 +179,12 @@ static long admit(struct domain *d, const struct xen_domctl_shadow_op *a)
 		return -EINVAL;
 	if (off)
 		d->log.on = false;
-	d->log.doing = true;
+	/* What a fork will map is in no log: is_new() (image_fork.c) is the other half. */
+	spin_lock(&d->lock);
+	d->log.doing = !d->fork;
+	spin_unlock(&d->lock);
+	if (!d->log.doing)
+		return -EINVAL;
 	d->log.op = a->op;
 	d->log.ticket++;
 	d->log.at = 0;

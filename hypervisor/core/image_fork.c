@@ -120,17 +120,11 @@ static void stand_between(struct domain *p, struct domain *d, struct image *img)
 	WRITE_ONCE(d->image, img);
 }
 
-/* Joins d to p: -EBUSY, if another fork of p is under way. */
-static int join_image(struct domain *p, struct domain *d, struct fork *f)
+/* image_lock held. Returns whether p's image is as deep as can be: then f's is not needed. */
+static bool join(struct domain *p, struct domain *d, struct fork *f)
 {
-	bool deep;
+	bool deep = p->image && p->image->depth >= IMAGE_DEPTH_MAX;
 
-	spin_lock(&image_lock);
-	if (p->forking) {
-		spin_unlock(&image_lock);
-		return -EBUSY;
-	}
-	deep = p->image && p->image->depth >= IMAGE_DEPTH_MAX;
 	if (!deep) {
 		stand_between(p, d, f->image);
 	} else {
@@ -140,19 +134,42 @@ static int join_image(struct domain *p, struct domain *d, struct fork *f)
 	}
 	WRITE_ONCE(d->fork, f);
 	p->forking = d;
+	return deep;
+}
+
+/* d->lock held. With d->fork set it stays so: who unpauses it, or begins a log, looks at that under the lock. */
+static bool is_new(const struct domain *d)
+{
+	return !d->has_run && d->controller_pauses && !d->log.on && !d->log.doing;
+}
+
+/* Joins d to p: -EBUSY, if another fork of p is under way; -EINVAL: d runs by now, or is logged. */
+static int join_image(struct domain *p, struct domain *d, struct fork *f)
+{
+	bool deep = false;
+	int rc = 0;
+
+	spin_lock(&d->lock);
+	spin_lock(&image_lock);
+	if (!is_new(d))
+		rc = -EINVAL;
+	else if (p->forking)
+		rc = -EBUSY;
+	else
+		deep = join(p, d, f);
 	spin_unlock(&image_lock);
+	spin_unlock(&d->lock);
 	if (deep) {
 		xfree(f->image);
 		f->image = NULL;
 	}
-	return 0;
+	return rc;
 }
 
 static bool may_fork(struct domain *p, struct domain *d)
 {
 	return p != d && !p->is_privileged && !d->is_privileged && !p->fork && !d->fork &&
-	       !d->has_run && READ_ONCE(d->controller_pauses) && !d->tot_pages && !d->image &&
-	       !d->extent.pages;
+	       !d->tot_pages && !d->image && !d->extent.pages;
 }
 
 /* Both are busy with us. */

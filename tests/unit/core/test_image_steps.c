@@ -413,6 +413,30 @@ static void a_log_that_fails(void **state)
 	check_world();
 }
 
+static void log_the_child(void)
+{
+	struct xen_domctl op = { .u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY };
+
+	assert_int_equal(domctl(3, XEN_DOMCTL_shadow_op, &op), -EINVAL);
+}
+
+/* What it maps comes from the parent, and no log of its own would tell of that. */
+static void no_log_of_a_copy_to_be(void **state)
+{
+	struct domain *c;
+
+	fill(1);
+	c = make_child(3, u1);
+	shadow(3, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0);
+	assert_int_equal(fork_domain(3, 1), -EINVAL);
+	shadow(3, XEN_DOMCTL_SHADOW_OP_OFF, 0);
+	assert_int_equal(fork_with(log_the_child, 2), 0);
+	assert_false(c->log.on || c->log.doing);
+	shadow(3, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0);
+	shadow(3, XEN_DOMCTL_SHADOW_OP_OFF, 0);
+	check_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +450,7 @@ int main(void)
 		TEST(a_log_of_a_fork),
 		TEST(a_fork_of_a_logged_one),
 		TEST(a_log_that_fails),
+		TEST(no_log_of_a_copy_to_be),
 	};
 
 	return RUN(tests);

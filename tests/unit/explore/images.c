@@ -11,6 +11,7 @@
 static u64 originals[NR_PAGES]; /* what u1 had in each page when it was forked */
 static bool copy_stored; /* the copy has written to Y */
 static bool published; /* u1 has, and others know it */
+static bool started; /* the one that is to become a copy has begun to run before */
 #define NEW_WORD 0x1234
 
 static long fork_u1(domid_t id)
@@ -23,7 +24,16 @@ static long fork_u1(domid_t id)
 
 void fork_again(void)
 {
-	fork_u1(TO_BE_COPY);
+	if (!fork_u1(TO_BE_COPY) && started)
+		fail_run("what has begun to run has become a copy");
+}
+
+void start_new(void)
+{
+	struct domain *d = domain_get(TO_BE_COPY);
+
+	started = !domctl(TO_BE_COPY, XEN_DOMCTL_unpausedomain, NULL) && !d->image;
+	domain_put(d);
 }
 
 static bool image_store(struct domain *d, gfn_t gfn)
@@ -111,7 +121,7 @@ void check_images(void)
 		if (p2m_lookup(d, gfn, &e) && *(u64 *)arch_mfn_to_virt(e.mfn) != want)
 			fail_run("page %u of the copy has changed", i);
 	}
-	copy_stored = published = false;
+	copy_stored = published = started = false;
 	if (d)
 		domain_put(d);
 }

@@ -744,6 +744,7 @@ const struct operation operations[] = {
 	{ "imgcopyfrom", BY_U2, ON_IMAGES, copy_from },
 	{ "imgread", BY_DOM0, ON_IMAGES, read_u1 },
 	{ "imgforeign", BY_DOM0, ON_IMAGES, map_foreign },
+	{ "imgstart", BY_DOM0, ON_IMAGES, start_new },
 	/* Last, as the longest: of a pair the shorter one is interrupted first. */
 	{ "imgfork", BY_DOM0, ON_IMAGES | CUT_UP, fork_again },
 	{ "imgdestroy", BY_DOM0, ON_IMAGES | CUT_UP, destroy_copy },

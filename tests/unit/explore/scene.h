@@ -39,8 +39,9 @@ void log_clean_before(void);
 
 /* u1 has a copy, and what was not held is both's. */
 void set_images(void);
-/* Operations: the second fork; stores of u1's and of its copy's; another hart's loads of what u1 stores to */
+/* Operations: the second fork; what is to become that runs; stores of u1's and of its copy's; another hart's loads of what u1 stores to */
 void fork_again(void);
+void start_new(void);
 void store_shared(void);
 void store_copy(void);
 void load_shared(void);
