@@ -18,8 +18,10 @@ struct spinlock image_lock = SPINLOCK_INIT(LOCK_IMAGE);
 static struct page *page_for(struct domain *d)
 {
 	struct page *pg = d->overcommits ? alloc_reserved(NULL) : NULL;
+	/* Nobody else writes this hart's number. */
+	bool can_wait = READ_ONCE(d->fault_hart) == arch_hart() + 1;
 
-	if (pg || (d->overcommits && d->at_fault && READ_ONCE(d->reserved_pages) <= FLOOR_PAGES))
+	if (pg || (d->overcommits && can_wait && READ_ONCE(d->reserved_pages) <= FLOOR_PAGES))
 		return pg;
 	return alloc_reserved(d);
 }
@@ -32,6 +34,20 @@ int image_overcommit(struct domain *d)
 	if (!rc)
 		d->overcommits = true;
 	return rc;
+}
+
+void image_commit(struct domain *d)
+{
+	u64 needs, has;
+
+	spin_lock(&d->page_lock);
+	needs = d->shared_pages + READ_ONCE(d->shared_tables);
+	has = READ_ONCE(d->reserved_pages);
+	if (has > needs)
+		heap_unreserve(d, has - needs);
+	if (has >= needs || !heap_reserve(d, needs - has))
+		d->overcommits = false;
+	spin_unlock(&d->page_lock);
 }
 
 void image_ends_sharing(struct domain *d)
@@ -84,9 +100,9 @@ int image_fault(struct domain *d, gfn_t gfn)
 	int rc;
 
 	spin_lock(&d->page_lock);
-	d->at_fault = true;
+	WRITE_ONCE(d->fault_hart, arch_hart() + 1);
 	rc = image_unshare_locked(d, gfn);
-	d->at_fault = false;
+	WRITE_ONCE(d->fault_hart, 0);
 	/* What could not wait has used some. */
 	if (unlikely(d->overcommits && READ_ONCE(d->reserved_pages) < FLOOR_PAGES))
 		heap_reserve(d, FLOOR_PAGES - d->reserved_pages);

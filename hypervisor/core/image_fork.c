@@ -197,6 +197,8 @@ static int fork_begin(struct domain *p, struct domain *d, u16 flags)
 		xfree(f);
 		return rc;
 	}
+	/* What it was to get comes from p. */
+	heap_claim(d, 0);
 	/* The copy may have what the parent may, as in Xen. */
 	spin_lock(&d->page_lock);
 	d->max_pages = max(d->max_pages, READ_ONCE(p->max_pages));
@@ -205,8 +207,10 @@ static int fork_begin(struct domain *p, struct domain *d, u16 flags)
 	domain_pause(p);
 	if (flags & PAVISE_FORK_NO_RESERVE)
 		rc = image_overcommit(d);
-	if (!rc && flags & PAVISE_FORK_PARENT_NO_RESERVE)
+	if (!rc && flags & PAVISE_FORK_PARENT_NO_RESERVE && !p->overcommits) {
 		rc = image_overcommit(p);
+		f->overcommits = !rc;
+	}
 	if (rc)
 		image_fork_end(d, true);
 	return rc ? rc : -ERESTART;
@@ -242,6 +246,9 @@ void image_fork_end(struct domain *d, bool failed)
 	bool empty;
 
 	p2m_flush(p);
+	/* The parent is left as it was. */
+	if (failed && f->overcommits)
+		image_commit(p);
 	spin_lock(&image_lock);
 	empty = img && list_empty(&img->pages) && list_empty(&img->tables);
 	if (empty)
@@ -306,8 +313,9 @@ static int share(struct domain *p, struct domain *d, struct fork *f)
 	s64 looked;
 	int rc;
 
-	f->budget = min(own, LOG_FRAMES);
-	own = f->budget + 1;
+	/* Without an image of this fork's nothing is taken. */
+	f->budget = f->image ? min(own, LOG_FRAMES) : 0;
+	own = f->image ? f->budget + 1 : 0;
 	all = min(all, LOG_FRAMES) + 1;
 	rc = reserve(p, own);
 	if (rc)

@@ -15,6 +15,7 @@ struct fork {
 	struct domain *parent; /* held, paused; NULL: it has failed */
 	struct image *
 		image; /* the new one; NULL: the parent's is as deep as can be, and what it has written since is copied */
+	bool overcommits; /* so does the parent, since this one */
 	gfn_t at;
 	u64 budget; /* of this step: pages that may become the image's */
 	gfn_t held_at; /* of what is to be copied still: */
@@ -51,6 +52,8 @@ static inline void unreserve(struct domain *d, u64 pages)
 
 /* Nothing more is reserved for it, and what it has less than the floor. -ENOMEM. */
 int image_overcommit(struct domain *d);
+/* The opposite: all that it may write to is reserved, if there is so much. It does not run. Takes page_lock. */
+void image_commit(struct domain *d);
 /* It shares nothing any more. */
 void image_ends_sharing(struct domain *d);
 /* image.c has what it does. d->image_busy is ours. */

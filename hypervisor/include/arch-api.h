@@ -273,7 +273,7 @@ struct p2m_shared {
  * where nothing is mapped; -ENOMEM: perhaps after a part, of which *s tells. p2m_flush() follows before d runs. page_lock is held. Takes the p2m lock.
  */
 s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s);
-/* Maps that in the copy: -EEXIST, -ENOMEM. Or else it is dropped. Take its p2m lock; the second none. */
+/* Maps that in the copy: -EEXIST (something is mapped in these LOG_FRAMES), -ENOMEM. Or else it is dropped. Take its p2m lock; the second none. */
 int p2m_adopt(struct domain *d, gfn_t gfn, const struct p2m_shared *s);
 void p2m_drop_shared(const struct p2m_shared *s);
 /*

@@ -107,7 +107,7 @@ struct domain {
 	gfn_t give_at;
 	u64 given; /* pages and tables in this step, under page_lock */
 	bool overcommits; /* nothing is reserved for it but a few pages: under image_busy, before it runs or at rest */
-	bool at_fault; /* the page is for a store that can wait; under page_lock */
+	u32 fault_hart; /* the hart + 1 whose page is for a store that can wait, 0: none; set under page_lock */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;

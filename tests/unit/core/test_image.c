@@ -452,6 +452,29 @@ static void a_fork_that_fails(void **state)
 	assert_int_equal(u1->reserved_pages, 0);
 }
 
+/* The parent, which shares with another one, has everything reserved as before. And what the copy had claimed is nobody's. */
+static void a_fork_that_fails_leaves_what_was_reserved(void **state)
+{
+	struct xen_mem_sharing_op a = { .op = XENMEM_sharing_op_fork, .domain = 3 };
+	struct domain *c;
+
+	fill(1);
+	must_fork(4, u1);
+	store(u1, RAM_GFN + 1, 1);
+	c = make_child(3, u1);
+	assert_int_equal(add(3, XENMAPSPACE_shared_info, 0, LARGE_GFN + 5), 0);
+	assert_int_equal(heap_claim(c, 10), 0);
+	a.u.fork.parent_domain = 1;
+	a.u.fork.flags = PAVISE_FORK_NO_RESERVE | PAVISE_FORK_PARENT_NO_RESERVE;
+	AS(dom0);
+	assert_int_equal(MEMORY(XENMEM_sharing_op, &a), -EEXIST);
+	assert_false(u1->overcommits);
+	assert_int_equal(c->claimed_pages, 0);
+	check_world();
+	kill_domain(c);
+	check_world();
+}
+
 /* Where walks of a guest's tables write to read-only memory, a copy could change what its parent has. */
 static void refused_where_it_is_not_safe(void **state)
 {
@@ -550,7 +573,10 @@ static void nothing_reserved(void **state)
 		assert_int_equal(pending(dom0, virq.port), i == 0);
 		clear_pending(dom0);
 	}
+	/* For who cannot wait, also while another hart is at a fault. */
+	c->fault_hart = 77;
 	assert_int_equal(image_unshare(c, RAM_GFN + 1), 0);
+	c->fault_hart = 0;
 	assert_int_equal(c->reserved_pages, left - 1);
 	for (gfn_t i = 0; i < 2 * left; i++)
 		image_unshare(c, LARGE_GFN + i);
@@ -631,6 +657,7 @@ int main(void)
 		TEST(many_of_one),
 		TEST(hostile_callers),
 		TEST(a_fork_that_fails),
+		TEST(a_fork_that_fails_leaves_what_was_reserved),
 		TEST(refused_where_it_is_not_safe),
 		TEST(no_memory),
 		TEST(nothing_reserved),
