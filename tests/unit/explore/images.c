@@ -60,7 +60,7 @@ void store_shared(void)
 /* Another hart of u1's, with what it remembers of Y until it is fenced. */
 void load_shared(void)
 {
-	struct p2m_entry e;
+	struct p2m_entry e = { 0 };
 
 	remembered = false;
 	for (unsigned int i = 0; i < 3; i++) {
