@@ -149,8 +149,6 @@ static void finish(struct domain *d, struct xen_domctl_shadow_op *a)
 	/* Behind a failed CLEAN, too: what was told before is copied by nobody before this. */
 	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY || a->op == XEN_DOMCTL_SHADOW_OP_CLEAN)
 		p2m_flush(d);
-	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY)
-		d->log.on = true;
 	if (a->op == XEN_DOMCTL_SHADOW_OP_CLEAN || a->op == XEN_DOMCTL_SHADOW_OP_PEEK) {
 		a->pages = frames_of(d, a->pages);
 		a->stats.dirty_count = d->log.told;
@@ -159,7 +157,12 @@ static void finish(struct domain *d, struct xen_domctl_shadow_op *a)
 				__atomic_exchange_n(&d->log.faults, 0, __ATOMIC_RELAXED) :
 				READ_ONCE(d->log.faults);
 	}
+	/* In one step, as is_new() sees it. */
+	spin_lock(&d->lock);
+	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY)
+		d->log.on = true;
 	d->log.doing = false;
+	spin_unlock(&d->lock);
 }
 
 /* d->log.busy is ours. Whether what is under way is this caller's, or it may begin: 0; 1: there is nothing to do. */
@@ -177,10 +180,10 @@ static long admit(struct domain *d, const struct xen_domctl_shadow_op *a)
 		return 1;
 	if (!off && d->log.on == (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY))
 		return -EINVAL;
-	if (off)
-		d->log.on = false;
 	/* What a fork will map is in no log: is_new() (image_fork.c) is the other half. */
 	spin_lock(&d->lock);
+	if (off)
+		d->log.on = false;
 	d->log.doing = !d->fork;
 	spin_unlock(&d->lock);
 	if (!d->log.doing)

@@ -143,7 +143,7 @@ struct domain {
 
 	struct { /* the log of what is written to its RAM: core/dirty_log.c. By who has set busy, which nobody waits for */
 		u8 busy;
-		bool on;
+		bool on; /* changes under lock as well, as the next */
 		bool doing; /* an operation is under way: */
 		u16 ticket; /* its number, which its caller has */
 		u32 op; /* XEN_DOMCTL_SHADOW_OP_* */
