@@ -60,17 +60,12 @@ static u64 look(struct domain *d, u64 n, unsigned int how, struct step *s)
 }
 
 /* The caller has not been told of them: they are written still. */
-static void tell_again(struct domain *d, u64 n, const struct step *s)
+static void tell_again(struct domain *d, u64 n, struct step *s)
 {
-	for (u64 i = 0; i < n; i++) {
-		struct page *pg;
-
-		if (!((s->written[i / 64] | s->maybe[i / 64]) & BIT(i % 64)))
-			continue;
-		pg = p2m_get_page(d, d->log.at + i, NULL);
-		if (pg)
-			page_put_written(pg);
-	}
+	for (u64 i = 0; i < STEP_WORDS; i++)
+		s->written[i] |= s->maybe[i];
+	for (u64 i = 0; i < n; i += LOG_FRAMES)
+		p2m_log_again(d, d->log.at + i, min(n - i, LOG_FRAMES), &s->written[i / 64]);
 }
 
 /* The bits of n frames go to the caller's bitmap, or bitmaps. */
@@ -151,12 +146,9 @@ static long step(struct domain *d, struct xen_domctl_shadow_op *a, bool *more)
 /* The last step is done, or one has failed. */
 static void finish(struct domain *d, struct xen_domctl_shadow_op *a)
 {
-	d->log.doing = false;
 	/* Behind a failed CLEAN, too: what was told before is copied by nobody before this. */
 	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY || a->op == XEN_DOMCTL_SHADOW_OP_CLEAN)
 		p2m_flush(d);
-	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY)
-		d->log.on = true;
 	if (a->op == XEN_DOMCTL_SHADOW_OP_CLEAN || a->op == XEN_DOMCTL_SHADOW_OP_PEEK) {
 		a->pages = frames_of(d, a->pages);
 		a->stats.dirty_count = d->log.told;
@@ -165,6 +157,12 @@ static void finish(struct domain *d, struct xen_domctl_shadow_op *a)
 				__atomic_exchange_n(&d->log.faults, 0, __ATOMIC_RELAXED) :
 				READ_ONCE(d->log.faults);
 	}
+	/* In one step, as is_new() sees it. */
+	spin_lock(&d->lock);
+	if (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY)
+		d->log.on = true;
+	d->log.doing = false;
+	spin_unlock(&d->lock);
 }
 
 /* d->log.busy is ours. Whether what is under way is this caller's, or it may begin: 0; 1: there is nothing to do. */
@@ -182,9 +180,14 @@ static long admit(struct domain *d, const struct xen_domctl_shadow_op *a)
 		return 1;
 	if (!off && d->log.on == (a->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY))
 		return -EINVAL;
+	/* What a fork will map is in no log: is_new() (image_fork.c) is the other half. */
+	spin_lock(&d->lock);
 	if (off)
 		d->log.on = false;
-	d->log.doing = true;
+	d->log.doing = !d->fork;
+	spin_unlock(&d->lock);
+	if (!d->log.doing)
+		return -EINVAL;
 	d->log.op = a->op;
 	d->log.ticket++;
 	d->log.at = 0;

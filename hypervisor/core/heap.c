@@ -121,12 +121,18 @@ static int choose_block(unsigned int order, unsigned int *o)
 	return -1;
 }
 
-/* heap_lock held. All claims but this (NULL: none) leave so many pages, and this one is used up. */
+/* heap_lock held. All claims but this (NULL: none) leave so many pages. */
+static bool claim_allows(const u64 *claim, u64 n)
+{
+	return n <= nr_free - nr_claimed + (claim ? *claim : 0);
+}
+
+/* The same, and this one is used up. */
 static bool use_claim(u64 *claim, u64 n)
 {
 	u64 own = claim ? *claim : 0;
 
-	if (n > nr_free - nr_claimed + own)
+	if (!claim_allows(claim, n))
 		return false;
 	own = min(own, n);
 	if (own)
@@ -254,9 +260,22 @@ struct page *alloc_pages_for(struct domain *d, unsigned int order)
 
 struct page *alloc_reserved(struct domain *d)
 {
-	bool dirty;
+	u64 *claim = d ? &d->reserved_pages : NULL;
+	struct page *pg;
+	bool dirty, there;
 
-	return take(d ? &d->reserved_pages : NULL, 0, &dirty);
+	for (;;) {
+		pg = take(claim, 0, &dirty);
+		if (pg)
+			return pg;
+		/* What other harts scrub is free, and in no list: a batch of each. They wait for nobody but the heap lock. */
+		spin_lock(&heap_lock);
+		there = claim_allows(claim, 1);
+		spin_unlock(&heap_lock);
+		if (!there)
+			return NULL;
+		arch_relax();
+	}
 }
 
 struct page *alloc_pages(unsigned int order)

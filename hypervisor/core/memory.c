@@ -124,9 +124,14 @@ static int decrease(struct domain *d, gfn_t gfn)
 	struct p2m_entry e;
 	int rc = p2m_unmap(d, gfn, BIT(P2M_RAM), &e);
 
-	if (!rc && !d->direct_mapped && !image_unmapped(d, mfn_to_page(e.mfn)))
+	if (rc || d->direct_mapped)
+		return rc;
+	/* An image's page is not looked at: behind the unmapping it may have been freed, and be anybody's. */
+	if (e.shared)
+		image_unmapped(d);
+	else
 		page_release_alloc(mfn_to_page(e.mfn));
-	return rc;
+	return 0;
 }
 
 /* Clean memory for an extent, 64 KiB at a time; -ERESTART: not yet. */

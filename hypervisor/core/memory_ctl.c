@@ -33,16 +33,17 @@ static bool is_zero(const u64 *page)
 static long read_page(struct domain *d, gfn_t gfn, u64 to, u8 *kind)
 {
 	struct page *pg;
+	bool shared;
 	long rc;
 
 	*kind = PAVISE_MEMORY_hole;
-	rc = image_read_begin(d, gfn, &pg);
+	rc = image_read_begin(d, gfn, &pg, &shared);
 	if (rc || !pg)
 		return rc;
 	*kind = is_zero(page_to_virt(pg)) ? PAVISE_MEMORY_zero : PAVISE_MEMORY_data;
 	if (*kind == PAVISE_MEMORY_data && copy_to_guest(to, page_to_virt(pg), PAGE_SIZE))
 		rc = -EFAULT;
-	image_read_end(d, pg);
+	image_read_end(d, pg, shared);
 	return rc;
 }
 

@@ -183,9 +183,9 @@ int extent_step(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
 	if (d->dying) {
 		rc = -EINVAL;
 	} else if (!e->pages) {
-		/* Not the first piece: another one has carried it to its end. */
+		/* Not the first piece: another one has carried it to its end. (By now it may be an image's, without W.) */
 		if (piece)
-			rc = p2m_allows(d, gfn, P2M_RWX) ? 0 : -EINVAL;
+			rc = p2m_allows(d, gfn, P2M_R | P2M_X) ? 0 : -EINVAL;
 		else
 			rc = extent_begin(d, gfn, order);
 	} else if (e->dropping) {

@@ -138,6 +138,7 @@ struct p2m_entry {
 	enum p2m_type type;
 	unsigned int access; /* P2M_R etc. */
 	unsigned int order; /* of the leaf that maps it */
+	bool shared; /* it was an image's (image.h) when the entry was looked at; by now the page may be anybody's */
 };
 
 /*
@@ -238,9 +239,14 @@ struct log_bits {
  */
 u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struct log_bits *bits);
 /*
+ * Of n frames from gfn on, those whose bits are set, and that are mapped as RAM, count as written again: nobody was told of them. What p2m_log() has not
+ * cleared needs none. Takes the p2m lock.
+ */
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits);
+/*
  * The opposite: RAM in the LOG_FRAMES frames from gfn on counts as written, and becomes a large mapping again where it is contiguous; with the
  * last of a GiB that does as well. Returns how many frames it was, as p2m_log(). p2m_log_off_end() follows after some, with the
- * fence, and frees the tables. Nobody else is at it for this domain. Take the p2m lock.
+ * fence, and frees the tables. Take the p2m lock.
  */
 u64 p2m_log_off(struct domain *d, gfn_t gfn);
 void p2m_log_off_end(struct domain *d);
@@ -249,9 +255,11 @@ void p2m_log_off_end(struct domain *d);
  * ---- images (image.h) ----
  *
  * RAM that is an image's is mapped as P2M_RAM without P2M_W, and nobody takes a reference to it. p2m_get_page() makes it the domain's own first
- * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page, which is nobody's to release. A table
+ * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page (p2m_entry.shared), which is nobody's to release. A table
  * that is an image's is copied before an entry of it is changed.
  */
+/* Whether a mapping without P2M_W keeps a guest's harts from writing, by walks of its own tables as well (AD_WALK_IGNORES_W). */
+bool arch_forks_are_safe(void);
 struct p2m_shared {
 	u64 entry; /* the architecture's: what p2m_adopt() maps; 0: nothing */
 	u64 held[LOG_WORDS]; /* frames that the copy needs something of its own for: RAM that stays the domain's, and lent pages */
@@ -265,7 +273,7 @@ struct p2m_shared {
  * where nothing is mapped; -ENOMEM: perhaps after a part, of which *s tells. p2m_flush() follows before d runs. page_lock is held. Takes the p2m lock.
  */
 s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s);
-/* Maps that in the copy: -EEXIST, -ENOMEM. Or else it is dropped. Take its p2m lock; the second none. */
+/* Maps that in the copy: -EEXIST (something is mapped in these LOG_FRAMES), -ENOMEM. Or else it is dropped. Take its p2m lock; the second none. */
 int p2m_adopt(struct domain *d, gfn_t gfn, const struct p2m_shared *s);
 void p2m_drop_shared(const struct p2m_shared *s);
 /*
@@ -274,8 +282,8 @@ void p2m_drop_shared(const struct p2m_shared *s);
  */
 int p2m_unshare(struct domain *d, gfn_t gfn);
 /*
- * What image_give() and image_give_table() give of the LOG_FRAMES frames from gfn on is d's own again, with all rights and counted as written. Returns as
- * p2m_share(). page_lock is held. Takes the p2m lock.
+ * What image_give() and image_give_table() give of the LOG_FRAMES frames from gfn on is d's own again, with all rights and counted as written, in large mappings
+ * where it is contiguous: p2m_log_off_end() follows. Returns as p2m_share(). page_lock is held. Takes the p2m lock.
  */
 u64 p2m_take_back(struct domain *d, gfn_t gfn);
 

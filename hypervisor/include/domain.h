@@ -99,7 +99,7 @@ struct domain {
 	u64 shared_tables; /* pages that tables will take when it writes to all of them; under the p2m lock */
 	u64 reserved_pages; /* for both: under the heap lock */
 	struct fork *
-		fork; /* it is becoming another's copy, or has not become it: core/image.c. Never unpaused then */
+		fork; /* it is becoming another's copy, or has not become it: core/image_fork.c. Never unpaused then */
 	struct domain
 		*heir; /* of a dying one: who gets back what nobody else shares any more; held */
 	u8 image_busy; /* somebody is in a step of it, or reads what is shared; nobody waits for that */
@@ -107,7 +107,7 @@ struct domain {
 	gfn_t give_at;
 	u64 given; /* pages and tables in this step, under page_lock */
 	bool overcommits; /* nothing is reserved for it but a few pages: under image_busy, before it runs or at rest */
-	bool at_fault; /* the page is for a store that can wait; under page_lock */
+	u32 fault_hart; /* the hart + 1 whose page is for a store that can wait, 0: none; set under page_lock */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;
@@ -143,7 +143,7 @@ struct domain {
 
 	struct { /* the log of what is written to its RAM: core/dirty_log.c. By who has set busy, which nobody waits for */
 		u8 busy;
-		bool on;
+		bool on; /* changes under lock as well, as the next */
 		bool doing; /* an operation is under way: */
 		u16 ticket; /* its number, which its caller has */
 		u32 op; /* XEN_DOMCTL_SHADOW_OP_* */

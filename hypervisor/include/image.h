@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory images: the frozen RAM of a domain that was forked, which it and its copies map read-only until they write (docs/architecture.md,
- * "Images"). core/image.c; the tables are the architecture's (arch-api.h, "images"), which calls what is under "for the architecture".
+ * "Images"). core/image.c, core/image_fork.c; the tables are the architecture's (arch-api.h, "images"), which calls what is under "for the architecture".
  */
 #ifndef PAVISE_IMAGE_H
 #define PAVISE_IMAGE_H
@@ -45,29 +45,32 @@ int image_unshare_locked(struct domain *d, gfn_t gfn);
  * the guest faults again when it goes on (domain_wait_for_memory()). Takes page_lock, d->lock.
  */
 int image_fault(struct domain *d, gfn_t gfn);
-/* p2m_get_page() where that has found no page that it could hold. Takes page_lock. */
+/* p2m_get_page() where that has found no page that it could hold: it looks again, as there may have been an image then. Takes page_lock. */
 struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
 
 /*
- * A page of RAM to be read only, for who called memory_op_begin(): *pg may be an image's, which stays what it is until image_read_end().
- * NULL: no RAM. -ERESTART: not now, another hart is at d's image. Takes page_lock.
+ * A page of RAM to be read only, for who called memory_op_begin(): *shared: it is an image's, which stays what it is until image_read_end();
+ * else it is held. *pg NULL: no RAM. -ERESTART: not now, another hart is at d's image. Takes page_lock.
  */
-int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg);
-void image_read_end(struct domain *d, struct page *pg);
+int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg, bool *shared);
+void image_read_end(struct domain *d, struct page *pg, bool shared);
 
-/* A page that was d's RAM is mapped no more: if it is an image's, that is all (true); else the allocation's reference is to be dropped. */
-bool image_unmapped(struct domain *d, struct page *pg);
+/* A page that was d's RAM and an image's (p2m_entry.shared) is mapped no more. For who called memory_op_begin(). Takes page_lock. */
+void image_unmapped(struct domain *d);
 
 /* A step of the end of d's part in images, when nothing of it is mapped any more: -ERESTART while there is more. kill_lock held. */
 int image_leave(struct domain *d);
+
+/* Boot: forks even where they are not safe (option fork=unsafe; arch_forks_are_safe()). Else they are -EOPNOTSUPP there. */
+void image_allow_unsafe_forks(bool allowed);
 
 /* ---- for the architecture, under d's page_lock and p2m lock where not noted ---- */
 
 /*
  * d is being forked: n pages of its RAM in a row, mapped as such, become the image's, all or none. false: they stay d's own, as somebody holds one, or as
- * the image may not grow.
+ * the image may not grow. *written: one had page_mark_written()'s mark, which is gone; the log's bit of the mapping is to say it.
  */
-bool image_take(struct domain *d, struct page *pg, unsigned int n);
+bool image_take(struct domain *d, struct page *pg, unsigned int n, bool *written);
 /* The same for a table of d's, which maps nothing but pages of images. */
 bool image_take_table(struct domain *d, struct page *pg);
 /* A copy of an image's page, which is d's own. NULL: no memory, or d is dying. */

@@ -77,7 +77,10 @@ int heap_claim(struct domain *d, u64 pages);
  */
 int heap_reserve(struct domain *d, u64 pages);
 void heap_unreserve(struct domain *d, u64 pages);
-/* One of these, or, if d has none (NULL: for nobody), one that nobody has claimed; not zeroed: the caller writes all of it. PAGE_HYP. NULL: there is none. */
+/*
+ * One of these, or, if d has none (NULL: for nobody), one that nobody has claimed; not zeroed: the caller writes all of it. PAGE_HYP. NULL: there is none.
+ * Where all that is free is being scrubbed it waits for that, a batch of 16 blocks.
+ */
 struct page *alloc_reserved(struct domain *d);
 
 #define HEAP_SMALL_ORDER 4 /* a block of this size is scrubbed at once where it is asked for */

@@ -160,10 +160,11 @@ struct pavise_memory_run {
 #define PAVISE_SHADOW_MAYBE(pages) (((pages) + 63) / 64 * 8)
 
 /*
- * XENMEM_sharing_op_fork: a flag of ours. No free memory is kept for what the copy will write: more copies than there is memory for, and a copy that writes
+ * XENMEM_sharing_op_fork: flags of ours. No free memory is kept for what the copy, or the parent, will write: more copies than there is memory for, and who writes
  * when there is none waits, paused, until somebody lets it go on (VIRQ_ENOMEM).
  */
 #define PAVISE_FORK_NO_RESERVE (1u << 15)
+#define PAVISE_FORK_PARENT_NO_RESERVE (1u << 14)
 
 #endif /* __XEN__ || __XEN_TOOLS__ */
 #endif /* !__ASSEMBLY__ */

@@ -60,4 +60,30 @@ static inline bool is_shared(struct domain *d, gfn_t gfn)
 	       mfn_to_page(e.mfn)->state == PAGE_SHARED;
 }
 
+#define LARGE_GFN 0x40000UL /* u1 has superpages here: the first frames of a GiB */
+
+static inline void give_large(unsigned int n)
+{
+	u1->max_pages = U_PAGES + 3 * 512 + 64;
+	AS(u1);
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(populate(DOMID_SELF, LARGE_GFN + i * 512, 9), 1);
+	AS(dom0);
+}
+
+static inline u64 pattern(gfn_t gfn)
+{
+	return gfn * 0x9e3779b97f4a7c15;
+}
+
+/* u1's memory has its pattern everywhere. */
+static inline void fill(unsigned int larges)
+{
+	give_large(larges);
+	for (gfn_t i = 0; i < U_PAGES; i++)
+		store(u1, RAM_GFN + i, pattern(RAM_GFN + i));
+	for (gfn_t i = 0; i < larges * 512; i++)
+		store(u1, LARGE_GFN + i, pattern(LARGE_GFN + i));
+}
+
 #endif

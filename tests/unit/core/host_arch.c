@@ -383,12 +383,13 @@ void host_reset(void)
 	host.hart = 0;
 	host.preempt_every = host.preempt_calls = host.restarts = host.relaxed = 0;
 	host.time_step = 0;
-	host.log_broken = host.log_hole = false;
+	host.log_broken = host.log_hole = host.walks_write = false;
 	host.flushed = NULL;
 	host.fault_start = host.fault_end = 0;
 	host.copies_left = host.maps_left = host.splits_left = -1;
 	host.between = host.before_map = host.before_unmap = host.before_get = host.after_get =
 		NULL;
+	host.after_unmap = host.after_next = NULL;
 	host.on_scrub = host.on_relax = host.on_kick = NULL;
 	host.point = host.relax = NULL;
 	host.on_print = NULL;

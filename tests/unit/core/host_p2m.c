@@ -165,9 +165,16 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 	return is_taken(d->arch, gfn, order, &at) ? -EEXIST : 0;
 }
 
+/* An image's page. */
+static bool is_shared(const struct leaf *l)
+{
+	return l->type == P2M_RAM && mfn_to_page(l->mfn)->state == PAGE_SHARED;
+}
+
 static void describe(const struct leaf *l, gfn_t gfn, struct p2m_entry *e)
 {
-	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order };
+	*e = (struct p2m_entry){ l->mfn + (gfn - l->gfn), l->type, l->access, l->order,
+				 is_shared(l) };
 }
 
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
@@ -212,7 +219,7 @@ struct page *p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	p2m_lock(d);
 	pg = p2m_get_page_locked(d, gfn, access);
 	p2m_unlock(d);
-	return pg || !READ_ONCE(d->image) ? pg : image_get_page(d, gfn, access);
+	return pg ? pg : image_get_page(d, gfn, access);
 }
 
 static int split(struct arch_domain *a, size_t at)
@@ -264,6 +271,7 @@ int p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry 
 		cut(d->arch, at);
 		host_point();
 	}
+	call(&host.after_unmap);
 	return rc;
 }
 
@@ -336,6 +344,8 @@ int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e
 	}
 	*gfn = max(*gfn, a->leaf[at].gfn);
 	describe(&a->leaf[at], *gfn, e);
+	call(&host.after_next);
+	host_point();
 	return 0;
 }
 
@@ -355,6 +365,16 @@ void host_log_kind(bool broken, bool hole)
 {
 	host.log_broken = broken;
 	host.log_hole = hole;
+}
+
+bool arch_forks_are_safe(void)
+{
+	return !host.walks_write;
+}
+
+void host_walks_write(bool write)
+{
+	host.walks_write = write;
 }
 
 bool host_touch(struct domain *d, gfn_t gfn, bool write)
@@ -433,14 +453,31 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 	return n;
 }
 
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits)
+{
+	struct arch_domain *a = d->arch;
+
+	p2m_point(d);
+	for (unsigned int i = 0; i < n; i++) {
+		size_t at = leaf_at(a, gfn + i);
+
+		if (bits[i / 64] & BIT(i % 64) && at < a->n && a->leaf[at].gfn <= gfn + i &&
+		    a->leaf[at].type == P2M_RAM)
+			a->leaf[at].dirty = true;
+	}
+	host_point();
+}
+
 /* 512 leaves become one, if they are one but for their size. */
 static void merge(struct arch_domain *a, gfn_t gfn, unsigned int order)
 {
 	size_t at = leaf_at(a, gfn);
-	struct leaf first = a->leaf[at];
+	struct leaf first;
 
-	if (at + 512 > a->n || first.gfn != gfn || first.type != P2M_RAM ||
-	    !IS_ALIGNED(first.mfn, BIT(order)))
+	if (at + 512 > a->n)
+		return;
+	first = a->leaf[at];
+	if (first.gfn != gfn || first.type != P2M_RAM || !IS_ALIGNED(first.mfn, BIT(order)))
 		return;
 	for (unsigned int i = 0; i < 512; i++) {
 		const struct leaf *l = &a->leaf[at + i];
@@ -485,11 +522,6 @@ void p2m_log_off_end(struct domain *d)
 
 /* ---- images: leaves without P2M_W, each in a domain's own array ---- */
 
-static bool is_shared(const struct leaf *l)
-{
-	return l->type == P2M_RAM && mfn_to_page(l->mfn)->state == PAGE_SHARED;
-}
-
 int p2m_unshare(struct domain *d, gfn_t gfn)
 {
 	struct arch_domain *a = d->arch;
@@ -528,13 +560,11 @@ static bool share_leaf(struct domain *d, struct leaf *l, struct p2m_shared *s)
 {
 	unsigned int n = BIT(l->order);
 	struct page *pg = mfn_to_page(l->mfn);
-	bool written = false;
+	bool written;
 
 	if (is_shared(l))
 		return true;
-	for (unsigned int i = 0; i < n; i++)
-		written |= pg[i].written;
-	if (l->access != P2M_RWX || !image_take(d, pg, n))
+	if (l->access != P2M_RWX || !image_take(d, pg, n, &written))
 		return false;
 	l->access &= ~P2M_W;
 	l->dirty |= written;
@@ -588,7 +618,9 @@ s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s)
 		return nothing;
 	to = calloc(1, sizeof(*to));
 	assert_non_null(to);
+	d->arch->holder = arch_hart() + 1; /* image_take() has points */
 	looked = share_region(d, gfn, s, to);
+	d->arch->holder = 0;
 	if (s->pages && looked > 0)
 		s->entry = U(to);
 	else
@@ -636,6 +668,7 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 		if (looked > LOG_FRAMES)
 			return looked;
 	}
+	a->holder = arch_hart() + 1; /* image_give() has points */
 	for (; at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES; at++) {
 		struct leaf *l = &a->leaf[at];
 
@@ -644,6 +677,12 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 		l->access = P2M_RWX;
 		l->accessed = l->dirty = true;
 	}
+	if (!d->log.on && !d->log.doing) {
+		merge(a, gfn, 9);
+		if (IS_ALIGNED(gfn + LOG_FRAMES, BIT(18)))
+			merge(a, gfn + LOG_FRAMES - BIT(18), 18);
+	}
+	a->holder = 0;
 	host_point();
 	return LOG_FRAMES;
 }

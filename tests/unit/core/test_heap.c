@@ -402,6 +402,40 @@ static void pages_that_are_reserved(void **state)
 	free_pages(pg2, 0);
 }
 
+static struct page *spare, *got;
+
+static void give_spare(void)
+{
+	free_pages(spare, 0);
+}
+
+static void take_reserved(void)
+{
+	host.on_relax = give_spare;
+	got = alloc_reserved(u1);
+	host.on_relax = NULL;
+}
+
+/* All that is free is being scrubbed by another hart, and so in no list: what is reserved is waited for, and nothing else. */
+static void reserved_while_it_is_scrubbed(void **state)
+{
+	struct page *dirty = alloc_pages(0);
+
+	spare = alloc_pages(0);
+	take_all_memory();
+	free_pages(dirty, 0);
+	assert_int_equal(heap_reserve(u1, 1), 0);
+	assert_null(alloc_reserved(u2));
+	host.on_scrub = take_reserved;
+	assert_true(heap_scrub(1));
+	assert_null(host.on_scrub);
+	assert_ptr_equal(got, spare);
+	assert_int_equal(u1->reserved_pages, 0);
+	assert_int_equal(dirty->state, PAGE_FREE);
+	free_pages(got, 0);
+	give_memory_back();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +457,7 @@ int main(void)
 		TEST(pages_by_guest_frame),
 		TEST(large_blocks_are_not_scrubbed_at_once),
 		TEST(dying_during_an_allocation),
+		TEST(reserved_while_it_is_scrubbed),
 		TEST(pages_that_are_reserved),
 	};
 

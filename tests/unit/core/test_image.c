@@ -8,35 +8,10 @@
 #include "forks.h"
 #include "invariants.h"
 
-#define LARGE_GFN 0x40000UL /* u1 has superpages here: the first frames of a GiB */
 #define AT 0x1c000UL /* what others map of it */
 
 void check_failed(void)
 {
-}
-
-static void give_large(unsigned int n)
-{
-	u1->max_pages = U_PAGES + 3 * 512 + 64;
-	AS(u1);
-	for (unsigned int i = 0; i < n; i++)
-		assert_int_equal(populate(DOMID_SELF, LARGE_GFN + i * 512, 9), 1);
-	AS(dom0);
-}
-
-static u64 pattern(gfn_t gfn)
-{
-	return gfn * 0x9e3779b97f4a7c15;
-}
-
-/* u1's memory has its pattern everywhere. */
-static void fill(unsigned int larges)
-{
-	give_large(larges);
-	for (gfn_t i = 0; i < U_PAGES; i++)
-		store(u1, RAM_GFN + i, pattern(RAM_GFN + i));
-	for (gfn_t i = 0; i < larges * 512; i++)
-		store(u1, LARGE_GFN + i, pattern(LARGE_GFN + i));
 }
 
 static unsigned int order_at(struct domain *d, gfn_t gfn)
@@ -70,6 +45,7 @@ static void both_go_on_by_themselves(void **state)
 		assert_int_equal(d->tot_pages, 0);
 		assert_int_equal(d->shared_pages, all);
 		assert_in_range(d->reserved_pages, all, all + 4);
+		AS(dom0);
 		assert_int_equal(info(d->id).shr_pages, all);
 		assert_int_equal(info(d->id).tot_pages, 0);
 		AS(d);
@@ -172,6 +148,11 @@ static void held_pages_are_copied(void **state)
 	assert_int_equal(load(u1, RAM_GFN + 5), pattern(RAM_GFN + 5));
 	store(u1, RAM_GFN + 5, 1);
 	assert_int_equal(load(c, RAM_GFN + 5), pattern(RAM_GFN + 5));
+	/* What was split for the page that was held is whole again. */
+	assert_int_equal(order_at(u1, LARGE_GFN), 0);
+	kill_domain(c);
+	assert_int_equal(order_at(u1, LARGE_GFN), 9);
+	check_world();
 	AS(u2);
 	assert_int_equal(unmap_grant(handle, AT), GNTST_okay);
 }
@@ -320,6 +301,7 @@ static void balloon(void **state)
 	assert_int_equal(c->tot_pages, 0);
 	assert_int_equal(c->shared_pages, all - 2);
 	check_world();
+	AS(c);
 	assert_int_equal(populate(DOMID_SELF, RAM_GFN + 1, 0), 1);
 	assert_int_equal(load(c, RAM_GFN + 1), 0);
 	assert_int_equal(populate(DOMID_SELF, HOLE + 0x8000, 0), 1);
@@ -429,7 +411,7 @@ static void hostile_callers(void **state)
 			assert_int_equal(MEMORY(XENMEM_sharing_op, &a), -EOPNOTSUPP);
 	}
 	a.op = XENMEM_sharing_op_fork;
-	a.u.fork.flags = XENMEM_FORK_RESET_MEMORY;
+	a.u.fork.flags = PAVISE_FORK_NO_RESERVE | XENMEM_FORK_RESET_MEMORY;
 	assert_int_equal(MEMORY(XENMEM_sharing_op, &a), -EINVAL);
 	a.u.fork.flags = 0;
 	a.u.fork.pad = 1;
@@ -470,6 +452,51 @@ static void a_fork_that_fails(void **state)
 	assert_int_equal(load(u1, RAM_GFN), pattern(RAM_GFN));
 	assert_int_equal(heap_claimed_pages(), 0);
 	assert_int_equal(u1->reserved_pages, 0);
+}
+
+/* The parent, which shares with another one, has everything reserved as before. And what the copy had claimed is nobody's. */
+static void a_fork_that_fails_leaves_what_was_reserved(void **state)
+{
+	struct xen_mem_sharing_op a = { .op = XENMEM_sharing_op_fork, .domain = 3 };
+	struct domain *c;
+
+	fill(1);
+	must_fork(4, u1);
+	store(u1, RAM_GFN + 1, 1);
+	c = make_child(3, u1);
+	assert_int_equal(add(3, XENMAPSPACE_shared_info, 0, LARGE_GFN + 5), 0);
+	assert_int_equal(heap_claim(c, 10), 0);
+	a.u.fork.parent_domain = 1;
+	a.u.fork.flags = PAVISE_FORK_NO_RESERVE | PAVISE_FORK_PARENT_NO_RESERVE;
+	AS(dom0);
+	assert_int_equal(MEMORY(XENMEM_sharing_op, &a), -EEXIST);
+	assert_false(u1->overcommits);
+	assert_int_equal(c->claimed_pages, 0);
+	check_world();
+	kill_domain(c);
+	check_world();
+}
+
+/* Where walks of a guest's tables write to read-only memory, a copy could change what its parent has. */
+static void refused_where_it_is_not_safe(void **state)
+{
+	fill(0);
+	make_child(3, u1);
+	AS(dom0);
+	host_walks_write(true);
+	assert_int_equal(fork_domain(3, 1), -EOPNOTSUPP);
+	assert_null(u1->image);
+	AS(u1);
+	assert_int_equal(fork_domain(3, 1), -EPERM);
+	AS(dom0);
+	image_allow_unsafe_forks(true);
+	assert_int_equal(fork_domain(3, 1), 0);
+	image_allow_unsafe_forks(false);
+	make_child(4, u1);
+	assert_int_equal(fork_domain(4, 1), -EOPNOTSUPP);
+	host_walks_write(false);
+	assert_int_equal(fork_domain(4, 1), 0);
+	check_world();
 }
 
 /* With each number of free pages it is done or not begun, and what is done lasts. */
@@ -548,7 +575,10 @@ static void nothing_reserved(void **state)
 		assert_int_equal(pending(dom0, virq.port), i == 0);
 		clear_pending(dom0);
 	}
+	/* For who cannot wait, also while another hart is at a fault. */
+	c->fault_hart = 77;
 	assert_int_equal(image_unshare(c, RAM_GFN + 1), 0);
+	c->fault_hart = 0;
 	assert_int_equal(c->reserved_pages, left - 1);
 	for (gfn_t i = 0; i < 2 * left; i++)
 		image_unshare(c, LARGE_GFN + i);
@@ -572,240 +602,48 @@ static void nothing_reserved(void **state)
 	check_world();
 }
 
-/* ---- in steps ---- */
-
-static unsigned int steps;
-static void (*at_step)(void);
-
-/* Another hart, between two steps of a fork. */
-static void meanwhile(void)
+/* For neither: a snapshot is given up, and its domain goes on with all of its memory. */
+static void nothing_reserved_for_the_parent(void **state)
 {
-	unsigned int nr = host.restart_nr, every = host.preempt_every;
-	void (*between)(void) = host.between;
-	u64 saved[5];
+	struct xen_mem_sharing_op a = { .op = XENMEM_sharing_op_fork, .domain = 3 };
+	struct domain *c;
 
-	if (steps--)
-		return;
-	memcpy(saved, host.restart_args, sizeof(saved));
-	host.between = NULL;
-	host.preempt_every = 0;
-	at_step();
-	AS(dom0);
-	host.between = between;
-	host.preempt_every = every;
-	host.restart_nr = nr;
-	memcpy(host.restart_args, saved, sizeof(saved));
-}
-
-static long fork_with(void (*what)(void), unsigned int step)
-{
-	long rc;
-
-	AS(dom0);
-	steps = step;
-	at_step = what;
-	host.preempt_every = 1;
-	host.between = meanwhile;
-	rc = fork_domain(3, 1);
-	host.between = NULL;
-	host.preempt_every = 0;
-	return rc;
-}
-
-static void destroy_child(void)
-{
-	domctl(3, XEN_DOMCTL_destroydomain, NULL);
-}
-
-static void destroy_parent(void)
-{
-	domctl(1, XEN_DOMCTL_destroydomain, NULL);
-}
-
-static void fork_too(void)
-{
-	assert_int_equal(fork_domain(4, 1), -EBUSY);
-	assert_int_equal(fork_domain(4, 3), -EINVAL);
-	assert_int_equal(fork_domain(3, 2), -EINVAL);
-}
-
-/* The parent stands still, and what others write to it is not seen by its copy. */
-static void write_to_parent(void)
-{
-	assert_true(READ_ONCE(u1->pause_count) > 0);
-	assert_int_equal(domctl(3, XEN_DOMCTL_unpausedomain, NULL), -EINVAL);
-	for (gfn_t gfn = LARGE_GFN; gfn < LARGE_GFN + 1024; gfn += 512) {
-		if (is_shared(u1, gfn))
-			store(u1, gfn, 77);
-	}
-}
-
-/* Whoever ends in the middle, the other one has its memory. */
-static void ends_in_the_middle(void **state)
-{
-	static void (*const what[])(void) = { destroy_child, destroy_parent, fork_too };
-
-	for (unsigned int i = 0; i < 16 * ARRAY_SIZE(what); i++) {
-		/* The first frames of that GiB, and the last steps: the RAM and the end, where each hole in a table is a step */
-		unsigned int w = i / 16, step = i % 16 < 8 ? i % 16 : 248 + i % 16;
-		struct domain *c;
-		long rc;
-
-		fill(2);
-		grant_access(u1, 9, 2, LARGE_GFN + 9, 0);
-		AS(u2);
-		assert_int_equal(map_grant(1, 9, AT, 0, NULL), GNTST_okay);
+	for (unsigned int first = 0; first < 2; first++) {
+		fill(1);
+		/* It has pages from an earlier one. */
+		if (first)
+			must_fork(4, u1);
 		c = make_child(3, u1);
-		make_child(4, u1);
-		/* Both might go: held, to be looked at */
-		domain_hold(c);
-		domain_hold(u1);
-		rc = fork_with(what[w], step);
-		if (what[w] == fork_too)
-			assert_int_equal(rc, 0);
-		assert_int_equal(c->image_busy + u1->image_busy, 0);
-		if (!u1->dying)
-			assert_int_equal(u1->pause_count, 0);
-		if (!u1->dying && c->dying) {
-			assert_int_equal(u1->tot_pages, U_PAGES + 2 * 512);
-			assert_null(u1->image);
+		a.u.fork.parent_domain = 1;
+		a.u.fork.flags = PAVISE_FORK_NO_RESERVE | PAVISE_FORK_PARENT_NO_RESERVE;
+		AS(dom0);
+		assert_int_equal(MEMORY(XENMEM_sharing_op, &a), 0);
+		assert_true(u1->overcommits);
+		check_world();
+		take_all_memory();
+		for (unsigned int i = 0; !u1->short_of_memory; i++) {
+			gfn_t gfn = i < 512 ? LARGE_GFN + i : RAM_GFN + i - 512;
+
+			assert_true(i < 512 + U_PAGES);
+			assert_int_equal(image_fault(u1, gfn), 0);
+			/* What was kept is used, but for the last pages. */
+			assert_int_equal(is_shared(u1, gfn), u1->short_of_memory);
+			assert_true(!u1->short_of_memory || (first ? i > 400 : i == 0));
 		}
-		if (!c->dying && !rc)
-			assert_int_equal(load(c, LARGE_GFN + 1000), pattern(LARGE_GFN + 1000));
-		if (!c->dying && !u1->dying)
-			check_world();
-		domain_put(c);
-		domain_put(u1);
-		assert_int_equal(world_down(state), 0);
-		assert_int_equal(world_up(state), 0);
-	}
-}
-
-static void nobody_comes_between(void **state)
-{
-	for (unsigned int step = 0; step < 8; step++) {
-		struct domain *c;
-
-		fill(2);
-		c = make_child(3, u1);
-		assert_int_equal(fork_with(write_to_parent, step), 0);
-		for (gfn_t i = 0; i < 1024; i++)
-			assert_int_equal(load(c, LARGE_GFN + i), pattern(LARGE_GFN + i));
-		assert_int_equal(load(c, RAM_GFN), pattern(RAM_GFN));
-		assert_int_equal(u1->pause_count, 0);
+		assert_int_equal(u1->controller_pauses, 1);
+		give_memory_back();
+		kill_domain(c);
+		if (!first) {
+			assert_null(u1->image);
+			assert_false(u1->overcommits);
+			assert_int_equal(u1->reserved_pages, 0);
+		}
+		assert_int_equal(domctl(1, XEN_DOMCTL_unpausedomain, NULL), 0);
+		store(u1, RAM_GFN + 63, 1);
 		check_world();
 		assert_int_equal(world_down(state), 0);
 		assert_int_equal(world_up(state), 0);
 	}
-}
-
-/* A fence comes between the new page and the right to write to it. */
-static mfn_t old_mfn;
-
-static void see_the_copy(void)
-{
-	struct p2m_entry e;
-
-	assert_true(p2m_lookup(u1, LARGE_GFN + 5, &e));
-	assert_int_not_equal(e.mfn, old_mfn);
-	assert_int_equal(e.access, P2M_R | P2M_X);
-	assert_int_equal(*(u64 *)arch_mfn_to_virt(e.mfn), pattern(LARGE_GFN + 5));
-}
-
-static void fenced_before_it_is_written(void **state)
-{
-	struct p2m_entry e;
-
-	fill(1);
-	must_fork(3, u1);
-	assert_true(p2m_lookup(u1, LARGE_GFN + 5, &e));
-	old_mfn = e.mfn;
-	host.on_flush = see_the_copy;
-	assert_int_equal(image_unshare(u1, LARGE_GFN + 5), 0);
-	assert_null(host.on_flush);
-	assert_true(host_touch(u1, LARGE_GFN + 5, true));
-}
-
-/* ---- the log ---- */
-
-static u8 bitmap[(RAM_GFN + U_PAGES) / 8 + 64];
-
-static u32 shadow(domid_t dom, u32 op, u32 mode)
-{
-	struct xen_domctl c = { .u.shadow_op = {
-					.op = op, .mode = mode, .pages = RAM_GFN + U_PAGES } };
-
-	memset(bitmap, 0, sizeof(bitmap));
-	set_xen_guest_handle(c.u.shadow_op.dirty_bitmap,
-			     op == XEN_DOMCTL_SHADOW_OP_CLEAN ? bitmap : NULL);
-	assert_int_equal(domctl(dom, XEN_DOMCTL_shadow_op, &c), 0);
-	return c.u.shadow_op.stats.dirty_count;
-}
-
-static void a_log_of_a_fork(void **state)
-{
-	struct domain *c;
-
-	fill(1);
-	c = must_fork(3, u1);
-	for (unsigned int i = 0; i < 2; i++) {
-		domid_t id = i ? 3 : 1;
-
-		shadow(id, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0);
-		assert_int_equal(shadow(id, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 0);
-	}
-	store(u1, LARGE_GFN + 3, 1);
-	store(u1, RAM_GFN + 3, 1);
-	store(c, RAM_GFN + 4, 1);
-	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 2);
-	assert_true(bitmap[(LARGE_GFN + 3) / 8] & BIT((LARGE_GFN + 3) % 8));
-	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_CLEAN, XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL),
-			 0);
-	assert_int_equal(shadow(3, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 1);
-	assert_true(bitmap[(RAM_GFN + 4) / 8] & BIT((RAM_GFN + 4) % 8));
-	assert_true(is_shared(c, LARGE_GFN + 3));
-	for (unsigned int i = 0; i < 2; i++)
-		shadow(i ? 3 : 1, XEN_DOMCTL_SHADOW_OP_OFF, 0);
-	check_world();
-	assert_int_equal(load(c, LARGE_GFN + 3), pattern(LARGE_GFN + 3));
-	kill_domain(c);
-	check_world();
-}
-
-static void a_fork_of_a_logged_one(void **state)
-{
-	struct domain *c;
-
-	fill(1);
-	shadow(1, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0);
-	store(u1, RAM_GFN + 3, 1);
-	store(u1, LARGE_GFN + 3, 1);
-	/* Another's write, which only the page's mark tells of */
-	AS(u2);
-	grant_access(u1, 9, 2, RAM_GFN + 9, 0);
-	{
-		u32 handle;
-
-		assert_int_equal(map_grant(1, 9, AT, 0, &handle), GNTST_okay);
-		*(u64 *)guest_page(u2, AT) = 9;
-		assert_int_equal(unmap_grant(handle, AT), GNTST_okay);
-	}
-	c = must_fork(3, u1);
-	assert_true(is_shared(u1, RAM_GFN + 9));
-	assert_int_equal(load(c, RAM_GFN + 9), 9);
-	store(u1, RAM_GFN + 5, 1);
-	store(c, RAM_GFN + 6, 1);
-	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 4);
-	assert_true(bitmap[(RAM_GFN + 9) / 8] & BIT((RAM_GFN + 9) % 8));
-	assert_true(bitmap[(LARGE_GFN + 3) / 8] & BIT((LARGE_GFN + 3) % 8));
-	assert_int_equal(shadow(1, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 0);
-	/* The copy has no log. */
-	shadow(3, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0);
-	assert_int_equal(shadow(3, XEN_DOMCTL_SHADOW_OP_CLEAN, 0), 0);
-	kill_domain(c);
-	check_world();
-	shadow(1, XEN_DOMCTL_SHADOW_OP_OFF, 0);
-	check_world();
 }
 
 int main(void)
@@ -821,13 +659,11 @@ int main(void)
 		TEST(many_of_one),
 		TEST(hostile_callers),
 		TEST(a_fork_that_fails),
+		TEST(a_fork_that_fails_leaves_what_was_reserved),
+		TEST(refused_where_it_is_not_safe),
 		TEST(no_memory),
 		TEST(nothing_reserved),
-		TEST(ends_in_the_middle),
-		TEST(nobody_comes_between),
-		TEST(fenced_before_it_is_written),
-		TEST(a_log_of_a_fork),
-		TEST(a_fork_of_a_logged_one),
+		TEST(nothing_reserved_for_the_parent),
 	};
 
 	return RUN(tests);

@@ -9,7 +9,6 @@
 #include "forks.h"
 #include "invariants.h"
 
-#define LARGE_GFN 0x40000UL
 #define LARGES 2
 #define PER_LARGE 12 /* frames of each that are looked at */
 #define FRAMES (U_PAGES + LARGES * PER_LARGE)
@@ -359,7 +358,7 @@ static void each_has_its_own(void **state)
 			alive += models[i].d != NULL;
 		for (u32 i = rnd(40); i; i--)
 			something();
-		if (alive < 2 || rnd(2))
+		if (alive < 2 || rnd(3))
 			be_forked();
 		else
 			die();

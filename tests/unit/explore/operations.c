@@ -4,32 +4,10 @@
  * which all of that is there already.
  */
 #include <event_fifo.h>
-#include <image.h>
 
 #include "explore.h"
 #include "interleave.h"
-
-#define NR_PAGES 12
-/* u1's: X is granted, and nobody but u1 has a reference; W is mapped by grant, V mapped foreign; Y is there. */
-#define X (RAM_GFN + 5)
-#define Y (RAM_GFN + 6)
-#define W (RAM_GFN + 7)
-#define V (RAM_GFN + 8)
-#define INFO (RAM_GFN + 9) /* vCPU 1's vcpu_info */
-#define EMPTY (RAM_GFN + 64) /* nothing is there */
-#define LENT (RAM_GFN + 0x200) /* u1's shared_info is mapped there */
-#define MAPPED 0x50000UL /* u2 has W there */
-#define TO_MAP 0x50001UL /* where u2 maps */
-#define FOREIGN 0x70000UL /* dom0 has V there */
-#define REF 8 /* u1's grant of X to u2, not in use */
-#define REF_USED 9 /* of W to u2, mapped */
-#define REF_OWN 10 /* X to u1 itself */
-#define PIRQ 5
-#define PIRQ_BOUND 6
-#define OTHER 3 /* a domain that has never run, in scenes of queues */
-#define COPY 4 /* a fork of u1, in scenes of images */
-#define TO_BE_COPY 5 /* a domain without memory, there */
-#define OTHER_POOL 3 /* a CPU pool, with the last hart */
+#include "scene.h"
 
 static u32 handle; /* u2's, of MAPPED */
 static evtchn_port_t port_1, port_2; /* connected, u1's and u2's */
@@ -245,8 +223,7 @@ static void copy_own(void)
 
 /* ---- the log of writes ---- */
 
-/* What a hart of u1's remembers of Y, and whether it is at a write: a fence waits for that. */
-static bool remembered, at_a_write;
+bool remembered, at_a_write;
 
 static void fenced(struct domain *d)
 {
@@ -293,7 +270,7 @@ static long shadow(u32 op, u32 mode, void *bitmap)
 
 /* dom0 copies u1's pages when the log has been told. */
 static u64 copies[NR_PAGES];
-static bool copied;
+static bool copied, copied_before; /* in this run; before each */
 
 static bool page_word(gfn_t gfn, u64 *word)
 {
@@ -312,6 +289,13 @@ static void log_clean(void)
 		page_word(RAM_GFN + i, &copies[i]);
 }
 
+void log_clean_before(void)
+{
+	log_clean();
+	assert_true(copied);
+	copied_before = true;
+}
+
 static void log_off(void)
 {
 	shadow(XEN_DOMCTL_SHADOW_OP_OFF, 0, NULL);
@@ -322,7 +306,7 @@ void check_log(void)
 	static u8 bitmap[LENT / 8 + 1];
 	u64 word;
 
-	if (!copied || !domain_get(1))
+	if (!(copied || copied_before) || !domain_get(1))
 		return;
 	domain_put(u1);
 	copied = false;
@@ -336,116 +320,6 @@ void check_log(void)
 		if (page_word(gfn, &word) && word != copies[i] && !(bitmap[gfn / 8] & BIT(gfn % 8)))
 			fail_run("page %u differs from its copy, and is not told", i);
 	}
-}
-
-/* ---- images ---- */
-
-static u64 originals[NR_PAGES]; /* what u1 had in each page when it was forked */
-static bool copy_stored; /* the copy has written to Y */
-static bool published; /* u1 has, and others know it */
-#define NEW_WORD 0x1234
-
-static long fork_u1(domid_t id)
-{
-	struct xen_mem_sharing_op a = { .op = XENMEM_sharing_op_fork, .domain = id };
-
-	a.u.fork.parent_domain = 1;
-	return MEMORY(XENMEM_sharing_op, &a);
-}
-
-static void fork_again(void)
-{
-	fork_u1(TO_BE_COPY);
-}
-
-static bool image_store(struct domain *d, gfn_t gfn)
-{
-	struct p2m_entry e;
-
-	while (!host_touch(d, gfn, true)) {
-		if (image_unshare(d, gfn) && !host_touch(d, gfn, true))
-			return false;
-	}
-	if (!p2m_lookup(d, gfn, &e))
-		return false;
-	*(u64 *)arch_mfn_to_virt(e.mfn) = NEW_WORD;
-	return true;
-}
-
-static void store_shared(void)
-{
-	host_point();
-	published = image_store(u1, Y);
-	host_point();
-}
-
-/* Another hart of u1's, with what it remembers of Y until it is fenced. */
-static void load_shared(void)
-{
-	struct p2m_entry e;
-
-	remembered = false;
-	for (unsigned int i = 0; i < 3; i++) {
-		bool was_published = published;
-
-		host_point();
-		at_a_write = true;
-		if (!remembered && !p2m_lookup(u1, Y, &e))
-			break;
-		remembered = true;
-		host_point();
-		if (was_published && *(u64 *)arch_mfn_to_virt(e.mfn) != NEW_WORD)
-			fail_run("a hart reads what was there before another one's write");
-		at_a_write = false;
-		host_point();
-	}
-	at_a_write = false;
-}
-
-static void store_copy(void)
-{
-	struct domain *d = domain_get(COPY);
-
-	if (!d)
-		return;
-	copy_stored = image_store(d, Y);
-	domain_put(d);
-}
-
-static void destroy_copy(void)
-{
-	domctl(COPY, XEN_DOMCTL_destroydomain, NULL);
-}
-
-static void read_u1(void)
-{
-	static u8 pages[2 * PAGE_SIZE] __aligned(8);
-	u64 gfns[2] = { Y, RAM_GFN + 4 };
-	u8 kinds[2];
-	struct xen_domctl c = { .u.pavise_memory = { .op = PAVISE_MEMORY_read,
-						     .count = 2,
-						     .gfns = U(gfns),
-						     .pages = U(pages),
-						     .kinds = U(kinds) } };
-
-	domctl(1, PAVISE_DOMCTL_memory, &c);
-}
-
-void check_images(void)
-{
-	struct domain *d = domain_get(COPY);
-	struct p2m_entry e;
-
-	for (unsigned int i = 0; d && !d->dying && i < NR_PAGES; i++) {
-		gfn_t gfn = RAM_GFN + i;
-		u64 want = copy_stored && gfn == Y ? NEW_WORD : originals[i];
-
-		if (p2m_lookup(d, gfn, &e) && *(u64 *)arch_mfn_to_virt(e.mfn) != want)
-			fail_run("page %u of the copy has changed", i);
-	}
-	copy_stored = published = false;
-	if (d)
-		domain_put(d);
 }
 
 static void grow_table(void)
@@ -859,18 +733,21 @@ const struct operation operations[] = {
 	{ "queuefrom0", BY_DOM0, ON_QUEUES, send_queued },
 	{ "queuecarry", BY_DOM0, ON_QUEUES, carry_queues },
 
-	{ "imgfork", BY_DOM0, ON_IMAGES | CUT_UP, fork_again },
-	{ "imgdestroy", BY_DOM0, ON_IMAGES | CUT_UP, destroy_copy },
-	{ "imgread", BY_DOM0, ON_IMAGES, read_u1 },
-	{ "imgforeign", BY_DOM0, ON_IMAGES, map_foreign },
 	{ "imgstore", BY_U1, ON_IMAGES, store_shared },
 	{ "imgload", BY_U1, ON_IMAGES, load_shared },
 	{ "imggive", BY_U1, ON_IMAGES, give_x },
 	{ "imgarea", BY_U1, ON_IMAGES, register_info },
 	{ "imgcopy", BY_U2, ON_IMAGES, store_copy },
+	{ "imgunmap", BY_U2, ON_IMAGES, store_unmap },
 	{ "imgmap", BY_U2, ON_IMAGES, map_unmap },
 	{ "imgcopyto", BY_U2, ON_IMAGES, copy_to },
 	{ "imgcopyfrom", BY_U2, ON_IMAGES, copy_from },
+	{ "imgread", BY_DOM0, ON_IMAGES, read_u1 },
+	{ "imgforeign", BY_DOM0, ON_IMAGES, map_foreign },
+	{ "imgstart", BY_DOM0, ON_IMAGES, start_new },
+	/* Last, as the longest: of a pair the shorter one is interrupted first. */
+	{ "imgfork", BY_DOM0, ON_IMAGES | CUT_UP, fork_again },
+	{ "imgdestroy", BY_DOM0, ON_IMAGES | CUT_UP, destroy_copy },
 
 	{ "pause", BY_DOM0, ON_SCHED, pause_u1 },
 	{ "unpause", BY_DOM0, ON_SCHED, unpause_u1 },
@@ -940,22 +817,6 @@ static bool is_about_queues(const struct operation *op)
 static bool is_about_images(const struct operation *op)
 {
 	return op->about & ON_IMAGES && !(op->about & ON_ALL);
-}
-
-/* u1 has a copy, and what was not held is both's. */
-static void set_images(void)
-{
-	struct domain *d = make_paused_domain(TO_BE_COPY, 1, 0);
-
-	AS(u1);
-	for (unsigned int i = 0; i < NR_PAGES; i++)
-		originals[i] = *(u64 *)guest_page(u1, RAM_GFN + i);
-	d->max_pages = u1->max_pages;
-	d = make_paused_domain(COPY, 1, 0);
-	d->max_pages = u1->max_pages;
-	AS(dom0);
-	assert_int_equal(fork_u1(COPY), 0);
-	assert_int_equal(mfn_to_page(arch_virt_to_mfn(guest_page(u1, Y)))->state, PAGE_SHARED);
 }
 
 /* Both vCPUs have theirs; the masked port has an event. What is carried has no ports that lead to u2. */

@@ -46,8 +46,23 @@ int __real_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m
 int __wrap_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old);
 int __wrap_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
 {
+	int rc;
+
 	call(&host.before_unmap);
-	return __real_p2m_unmap(d, gfn, types, old);
+	rc = __real_p2m_unmap(d, gfn, types, old);
+	call(&host.after_unmap);
+	return rc;
+}
+
+int __real_p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e);
+int __wrap_p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e);
+int __wrap_p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e)
+{
+	int rc = __real_p2m_next(d, gfn, max, e);
+
+	if (!rc)
+		call(&host.after_next);
+	return rc;
 }
 
 struct page *__real_p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
@@ -105,6 +120,11 @@ int __wrap_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type 
 void host_log_kind(bool broken, bool hole)
 {
 	machine_ad(broken, hole);
+}
+
+void host_walks_write(bool write)
+{
+	machine_walks_write(write);
 }
 
 bool host_touch(struct domain *d, gfn_t gfn, bool write)

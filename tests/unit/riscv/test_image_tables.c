@@ -6,7 +6,6 @@
 #include "invariants.h"
 #include "machine.h"
 
-#define LARGE_GFN 0x40000UL
 #define IN_LARGE 300 /* a frame of it */
 #define FAR (1UL << 28) /* nothing is there */
 
@@ -105,9 +104,14 @@ static void no_right_yet(void)
 {
 	struct p2m_entry e;
 
-	fences++;
 	assert_true(machine_translate(c, (RAM_GFN + 3) << PAGE_SHIFT, &e));
 	assert_int_equal(e.access, P2M_R | P2M_X);
+	/* First that of instructions: what is executed there was written before. */
+	if (!fences++) {
+		assert_int_equal(machine_state.harts_i, BIT(2));
+		assert_int_equal(e.mfn, old_mfn);
+		return;
+	}
 	assert_int_not_equal(e.mfn, old_mfn);
 	assert_int_equal(*(u64 *)arch_mfn_to_virt(e.mfn), 103);
 	/* Nor can another hart go past it. */
@@ -120,14 +124,16 @@ static void fence_before_the_right_to_write(void **state)
 
 	assert_true(machine_translate(c, (RAM_GFN + 3) << PAGE_SHIFT, &e));
 	old_mfn = e.mfn;
-	fences = 0;
+	fences = machine_state.fences_there = 0;
 	c->vcpu[0]->running = true;
 	c->vcpu[0]->hart = 2;
 	machine_state.on_fence = no_right_yet;
 	assert_int_equal(image_unshare(c, RAM_GFN + 3), 0);
 	machine_state.on_fence = NULL;
 	c->vcpu[0]->running = false;
-	assert_int_equal(fences, 1);
+	assert_int_equal(fences, 2);
+	assert_int_equal(machine_state.fences_i_there, 1);
+	assert_int_equal(machine_state.fences_there, 1);
 	assert_int_equal(machine_state.harts, BIT(2));
 	assert_true(machine_translate(c, (RAM_GFN + 3) << PAGE_SHIFT, &e));
 	assert_int_equal(e.access, P2M_RWX);
@@ -157,7 +163,7 @@ static void nothing_is_mapped_in_it(void **state)
 	assert_int_equal(p2m_make_room(u1, RAM_GFN, LARGE), -EEXIST);
 	assert_int_equal(p2m_map(u1, ROUND_UP(hole, 8), RAM_BASE_MFN, 3, P2M_SPECIAL, P2M_RW), 0);
 	assert_false(p2m_allows(c, hole + 1, 0));
-	assert_false(p2m_allows(q, ROUND_UP(hole, 8), 0));
+	assert_false(p2m_allows(q, ROUND_UP(hole, 8) + 1, 0));
 	for (unsigned int i = 0; i < 3; i++) {
 		struct domain *d = i ? i == 1 ? c : q : u1;
 
@@ -295,6 +301,61 @@ static void svade(void **state)
 	c->log.on = false;
 }
 
+/* A guest's tables are read where they are: nothing is copied for that. */
+static void walk_of_shared_tables(void **state)
+{
+	struct domain *q;
+	u64 gpa = 0;
+
+	/* Sv39: the first GiB is that of its RAM. */
+	store(u1, RAM_GFN + 10, RAM_GFN << 10 | 0xcf);
+	q = must_fork(4, u1);
+	AS(q);
+	assert_true(machine_walk(q->vcpu[0], 8UL << 60 | (RAM_GFN + 10), 0x1238, true, &gpa));
+	assert_int_equal(gpa, (RAM_GFN << PAGE_SHIFT) + 0x1238);
+	/* In a large leaf: 7 is V, R and W at frame 0, so its first GiB is what is mapped there. */
+	assert_true(
+		machine_walk(q->vcpu[0], 8UL << 60 | (LARGE_GFN + IN_LARGE), 0x1238, true, &gpa));
+	assert_int_equal(gpa, 0x1238);
+	assert_true(is_shared(q, RAM_GFN + 10));
+	assert_true(is_shared(q, LARGE_GFN + IN_LARGE));
+	assert_int_equal(q->tot_pages, 0);
+	check_world();
+}
+
+/* What cannot be copied is not tried again and again: not by a hypercall, which would never get on. */
+static void faults(void **state)
+{
+	/* There is RAM: a load that has remembered that there was none */
+	store(c, RAM_GFN + 3, 1);
+	machine_state.fences_here = 0;
+	assert_true(machine_fault(c, RAM_GFN + 3, P2M_R, false));
+	assert_true(machine_fault(c, RAM_GFN + 3, P2M_W, false));
+	assert_int_equal(machine_state.fences_here, 2);
+	assert_false(machine_fault(c, FAR, P2M_R, false));
+	/* A load that faults wants to write to a table. */
+	for (unsigned int wait = 0; wait < 2; wait++) {
+		assert_true(machine_fault(c, RAM_GFN + 4 + wait, P2M_R, wait));
+		assert_false(is_shared(c, RAM_GFN + 4 + wait));
+	}
+	/* One that dies gets no copy. */
+	c->dying = DOMDYING_DYING;
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_R, false));
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_W, false));
+	c->dying = DOMDYING_ALIVE;
+	/* No memory */
+	c->overcommits = true;
+	heap_unreserve(c, ~0ULL);
+	take_all_memory();
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_R, false));
+	assert_false(machine_fault(c, RAM_GFN + 6, P2M_W, false));
+	assert_true(is_shared(c, RAM_GFN + 6));
+	give_memory_back();
+	assert_true(machine_fault(c, RAM_GFN + 6, P2M_W, false));
+	assert_false(is_shared(c, RAM_GFN + 6));
+	check_world();
+}
+
 /* While its log is on a domain keeps its tables, for the sake of D, and gives pages only. */
 static void a_logged_one_keeps_its_tables(void **state)
 {
@@ -329,6 +390,8 @@ int main(void)
 		UP_DOWN(no_tables_left),
 		UP_DOWN(logged),
 		UP_DOWN(svade),
+		UP_DOWN(faults),
+		UP_DOWN(walk_of_shared_tables),
 		UP_DOWN(a_logged_one_keeps_its_tables),
 	};
 

@@ -138,6 +138,9 @@
 #define __CSR_STR(x) #x
 #define CSR_STR(x) __CSR_STR(x)
 
+/* What this hart has written, or has been told of, is what it fetches. */
+#define fence_i() __asm__ volatile("fence.i" : : : "memory")
+
 #define csr_read(csr) \
 	({ \
 		unsigned long _v; \

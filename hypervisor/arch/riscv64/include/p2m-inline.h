@@ -49,6 +49,8 @@ u64 *p2m_walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc, unsig
 int p2m_drop_empty(struct domain *d, u64 *pte);
 /* The entry at level 0 for a frame that is mapped, in a table of the domain's own: what is above is split, or copied. NULL: no memory. */
 u64 *p2m_own_entry(struct domain *d, gfn_t gfn);
+/* mm/p2m_log.c: a leaf instead of a table whose leaves are one but for their size, which p2m_log_off_end() frees. Whether it is so. */
+bool p2m_merge(struct domain *d, u64 *pte, unsigned int level);
 /* Copies the table of an image's that the entry leads to. -ENOMEM. */
 int p2m_own_table(struct domain *d, u64 *pte);
 
@@ -186,9 +188,7 @@ static __force_inline struct page *p2m_get_page_inline(struct domain *d, gfn_t g
 	p2m_lock_inline(d);
 	pg = p2m_get_page_locked_inline(d, gfn, access);
 	p2m_unlock_inline(d);
-	if (unlikely(!pg) && READ_ONCE(d->image))
-		return image_get_page(d, gfn, access);
-	return pg;
+	return likely(pg) ? pg : image_get_page(d, gfn, access);
 }
 
 /* For the file that includes this. */

@@ -90,20 +90,20 @@ void p2m_free(struct domain *d)
 	d->arch->p2m_root = NULL;
 }
 
-void p2m_flush(struct domain *d)
+/*
+ * A vCPU that is loaded later is fenced then (hext_load), with VMIDs because it is marked; the order is memory write, mark, fence, look. The one that runs
+ * here is the caller's to fence, whatever else happens. Returns the harts that run the domain: they are to be fenced.
+ */
+static __force_inline u64 mark_stale(struct domain *d, u32 fences)
 {
 	u64 mask = 0;
 	struct vcpu *v;
 	unsigned int i;
 
-	/*
-	 * A vCPU that is loaded later flushes then (hext_load), with VMIDs because it is marked; the order is table write, mark,
-	 * fence, look. The one that runs here is fenced below whatever else happens.
-	 */
 	if (unlikely(cpu.vmid_bits)) {
 		domain_for_each_vcpu(d, v, i) {
 			if (v != current())
-				vmid_mark(&v->arch->vmid, VMID_GVMA);
+				vmid_mark(&v->arch->vmid, fences);
 		}
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -111,12 +111,31 @@ void p2m_flush(struct domain *d)
 		if (READ_ONCE(v->running))
 			mask |= BIT(READ_ONCE(v->hart));
 	}
+	return mask;
+}
+
+void p2m_flush(struct domain *d)
+{
+	u64 mask = mark_stale(d, VMID_GVMA);
+
 	if (mask == BIT(arch_hart())) {
 		hfence_gvma_current();
 		return;
 	}
 	if (mask)
 		sbi_remote_fence(RFENCE_HFENCE_GVMA, mask, 0, ~0ULL, 0);
+}
+
+void p2m_fence_i(struct domain *d)
+{
+	u64 mask = mark_stale(d, VMID_FENCE_I);
+
+	if (mask == BIT(arch_hart())) {
+		fence_i();
+		return;
+	}
+	if (mask)
+		sbi_remote_fence(RFENCE_FENCE_I, mask, 0, ~0ULL, 0);
 }
 
 /* p2m_find() where the table is not the last one: walk() to level 0 without its cases. */
@@ -322,12 +341,14 @@ int p2m_split(struct domain *d, u64 *pte, unsigned int level)
 	return 0;
 }
 
+/* p2m_lock held, or nobody uses the domain any more. */
 static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e)
 {
 	e->mfn = pte_mfn(pte, gfn, level);
 	e->type = pte_type(pte);
 	e->access = pte_access(pte);
 	e->order = 9 * level;
+	e->shared = p2m_is_shared(pte);
 }
 
 /* p2m_unmap() and p2m_replace(): leaf is what comes, 0: nothing. */
@@ -488,16 +509,24 @@ gfn_t p2m_max_gfn(struct domain *d)
 	return d->arch->p2m_max_gfn;
 }
 
-/* A 64-bit word of guest physical memory, RAM only; false if there is none. */
+/*
+ * A 64-bit word of guest physical memory, RAM only; false if there is none. Read under the lock, without a reference: what is mapped as RAM stays what it is
+ * until whoever unmaps it has had the lock, and an image's page is not copied for that.
+ */
 static bool read_guest_phys(struct domain *d, paddr_t gpa, u64 *v)
 {
-	struct page *pg = p2m_get_page(d, gpa >> PAGE_SHIFT, NULL);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct p2m_place at;
+	bool there;
 
-	if (!pg)
-		return false;
-	*v = READ_ONCE(*(u64 *)((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK & ~7UL)));
-	page_put(pg);
-	return true;
+	p2m_lock(d);
+	at = p2m_find(d, gfn);
+	there = pte_is_ram(*at.pte);
+	if (there)
+		*v = READ_ONCE(*(u64 *)((char *)arch_mfn_to_virt(pte_mfn(*at.pte, gfn, at.level)) +
+					(gpa & ~PAGE_MASK & ~7UL)));
+	p2m_unlock(d);
+	return there;
 }
 
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)

@@ -14,6 +14,11 @@
 _Static_assert(LOG_FRAMES == LARGE_FRAMES,
 	       "what is looked at together is one table, or one leaf above it");
 
+bool arch_forks_are_safe(void)
+{
+	return !(READ_ONCE(cpu.ad) & AD_WALK_IGNORES_W);
+}
+
 static u64 pte_to_table(const struct page *pg)
 {
 	return page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V;
@@ -69,6 +74,8 @@ static int unshare(struct domain *d, gfn_t gfn)
 	pg = image_copy(d, mfn_to_page_of_ram(pte_mfn(*pte, 0, 0)));
 	if (!pg)
 		return -ENOMEM;
+	/* The guest knows of no copy, so it has no reason to fence what it executes there. */
+	p2m_fence_i(d);
 	leaf = pte_leaf(page_to_mfn(pg), P2M_RAM, P2M_RWX);
 	__atomic_store_n(pte, leaf & ~PTE_W, __ATOMIC_RELEASE);
 	p2m_flush(d);
@@ -105,11 +112,11 @@ static void make_read_only(u64 *pte, bool written)
 static bool share_leaf(struct domain *d, u64 *pte, struct p2m_shared *s)
 {
 	struct page *pg = mfn_to_page_of_ram(pte_mfn(*pte, 0, 0));
-	bool written = pg->written;
+	bool written;
 
 	if (pg->state == PAGE_SHARED)
 		return true;
-	if (pte_access(*pte) != P2M_RWX || !image_take(d, pg, 1))
+	if (pte_access(*pte) != P2M_RWX || !image_take(d, pg, 1, &written))
 		return false;
 	make_read_only(pte, written);
 	s->taken++;
@@ -120,14 +127,10 @@ static bool share_leaf(struct domain *d, u64 *pte, struct p2m_shared *s)
 static bool share_large(struct domain *d, u64 *pte, struct p2m_shared *s)
 {
 	struct page *pg = mfn_to_page_of_ram(pte_mfn(*pte, 0, 0));
-	bool written = false;
+	bool written;
 
 	if (pg->state != PAGE_SHARED) {
-		if (pte_access(*pte) != P2M_RWX)
-			return false;
-		for (u64 i = 0; i < LARGE_FRAMES; i++)
-			written |= pg[i].written;
-		if (!image_take(d, pg, LARGE_FRAMES))
+		if (pte_access(*pte) != P2M_RWX || !image_take(d, pg, LARGE_FRAMES, &written))
 			return false;
 		make_read_only(pte, written);
 		d->shared_tables++;
@@ -307,12 +310,27 @@ static u64 take_region(struct domain *d, gfn_t gfn)
 	return LOG_FRAMES;
 }
 
+/* p2m_lock held. What was split for the fork is whole again, but where D is asked for. */
+static void merge_region(struct domain *d, gfn_t gfn)
+{
+	u64 *top = &d->arch->p2m_root[p2m_index(gfn, 2)], *pte;
+
+	if (!pte_is_table(*top) || d->log.on || d->log.doing)
+		return;
+	pte = &pte_table(*top)[p2m_index(gfn, 1)];
+	if (pte_is_table(*pte) && !pte_is_shared_table(*pte))
+		p2m_merge(d, pte, 1);
+	if (p2m_index(gfn, 1) == 511)
+		p2m_merge(d, top, 2);
+}
+
 u64 p2m_take_back(struct domain *d, gfn_t gfn)
 {
 	u64 looked;
 
 	p2m_lock(d);
 	looked = take_region(d, gfn);
+	merge_region(d, gfn);
 	p2m_unlock(d);
 	return looked;
 }

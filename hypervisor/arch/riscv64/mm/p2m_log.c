@@ -235,6 +235,24 @@ u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struc
 	return looked;
 }
 
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits)
+{
+	p2m_lock(d);
+	for (unsigned int i = 0; i < n; i++) {
+		struct p2m_place at;
+
+		if (!(bits[i / 64] & BIT(i % 64)))
+			continue;
+		at = p2m_find(d, gfn + i);
+		/* Nothing was cleared in an image's table, which is nobody's p2m_last_table. */
+		if (!at.level && (gfn + i) >> 9 != d->arch->p2m_last_frame)
+			break;
+		if (pte_is_ram(*at.pte))
+			__atomic_fetch_or(at.pte, PTE_A | PTE_D, __ATOMIC_RELAXED);
+	}
+	p2m_unlock(d);
+}
+
 /* ---- off ---- */
 
 /* A leaf as it is born. */
@@ -249,7 +267,7 @@ static void settle(u64 *pte)
  * Makes a leaf, with A and D, of a table of leaves that say the same but for these. Of 512 mappings that are one already a hart may use either form until it
  * is fenced; the table waits for that in p2m_merged.
  */
-static bool merge(struct domain *d, u64 *pte, unsigned int level)
+bool p2m_merge(struct domain *d, u64 *pte, unsigned int level)
 {
 	unsigned int shift = PTE_PPN_SHIFT + 9 * (level - 1);
 	u64 *table = pte_table(*pte), leaf = table[0] | PTE_A | PTE_D;
@@ -280,14 +298,14 @@ static u64 off_region(struct domain *d, gfn_t gfn)
 		return HUGE_FRAMES - (gfn & (HUGE_FRAMES - 1));
 	pte = &pte_table(*top)[p2m_index(gfn, 1)];
 	settle(pte);
-	if (pte_is_table(*pte) && !pte_is_shared_table(*pte) && !merge(d, pte, 1)) {
+	if (pte_is_table(*pte) && !pte_is_shared_table(*pte) && !p2m_merge(d, pte, 1)) {
 		u64 *table = pte_table(*pte);
 
 		for (unsigned int i = 0; i < 512; i++)
 			settle(&table[i]);
 	}
 	if (p2m_index(gfn, 1) == 511)
-		merge(d, top, 2);
+		p2m_merge(d, top, 2);
 	return LOG_FRAMES;
 }
 
@@ -304,15 +322,21 @@ u64 p2m_log_off(struct domain *d, gfn_t gfn)
 void p2m_log_off_end(struct domain *d)
 {
 	struct arch_domain *a = d->arch;
+	struct page *merged;
 
-	if (!a->p2m_merged)
+	/* Of more than one who is at it each frees what is behind its own fence. */
+	p2m_lock(d);
+	merged = a->p2m_merged;
+	a->p2m_merged = NULL;
+	p2m_unlock(d);
+	if (!merged)
 		return;
 	p2m_flush(d);
 	p2m_lock(d);
-	while (a->p2m_merged) {
-		struct page *pg = a->p2m_merged;
+	while (merged) {
+		struct page *pg = merged;
 
-		a->p2m_merged = pg->list.next ? list_entry(pg->list.next, struct page, list) : NULL;
+		merged = pg->list.next ? list_entry(pg->list.next, struct page, list) : NULL;
 		p2m_table_free(d, page_to_virt(pg));
 	}
 	p2m_unlock(d);
