@@ -269,7 +269,7 @@ static int put_packed(struct pv_stream_out *o, const uint8_t *body, uint32_t len
 
 	if (!packed)
 		return pv_fail(err, -ENOMEM, "out of memory");
-	n = pv_pack(o->packer, body, length, packed, room);
+	n = pv_pack_pages(o->packer, body, length, packed, room);
 	rc = n ? put(o, PV_REC_PAGE_PACKED, packed, n, err) :
 		 put(o, PV_REC_PAGE_DATA, body, length, err);
 	free(packed);
@@ -486,7 +486,7 @@ static const char *unpack(struct pv_stream_in *i, struct pv_record *r)
 		i->unpacked = malloc(PV_STREAM_PAGES_MAX);
 	if (!i->unpacker || !i->unpacked)
 		return "there is no memory to unpack it";
-	n = pv_unpack(i->unpacker, r->body, r->length, i->unpacked, PV_STREAM_PAGES_MAX);
+	n = pv_unpack_pages(i->unpacker, r->body, r->length, i->unpacked, PV_STREAM_PAGES_MAX);
 	if (n < sizeof(struct pv_stream_pages) + 8)
 		return "it cannot be unpacked to a PAGE_DATA";
 	*r = (struct pv_record){ PV_REC_PAGE_DATA, n, i->unpacked };

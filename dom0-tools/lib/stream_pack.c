@@ -35,14 +35,14 @@ size_t pv_pack_bound(size_t n)
 	return ZSTD_compressBound(n);
 }
 
-size_t pv_pack(void *packer, const void *from, size_t n, void *to, size_t room)
+size_t pv_pack_pages(void *packer, const void *from, size_t n, void *to, size_t room)
 {
 	size_t got = ZSTD_compressCCtx(packer, to, room, from, n, LEVEL);
 
 	return ZSTD_isError(got) || got >= n ? 0 : got;
 }
 
-size_t pv_unpack(void *unpacker, const void *from, size_t n, void *to, size_t room)
+size_t pv_unpack_pages(void *unpacker, const void *from, size_t n, void *to, size_t room)
 {
 	unsigned long long says = ZSTD_getFrameContentSize(from, n);
 	size_t frame = ZSTD_findFrameCompressedSize(from, n), got;

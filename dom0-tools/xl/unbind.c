@@ -408,7 +408,7 @@ static int look_again(struct xl *xl, const struct ends *l, const struct state *s
 int unbind_all(struct xl *xl, uint32_t domid, const char *name, const uint8_t *state, uint32_t size)
 {
 	struct state s = { state, size };
-	int64_t end = xl_now() + DRAIN_MS;
+	int64_t end = xl_now() + UNBIND_MS;
 	const char *why = NULL;
 	struct ends l;
 	int rc;

@@ -238,9 +238,9 @@ void pv_unpack_end(void *unpacker);
 /* So much room @to needs for @n bytes. */
 size_t pv_pack_bound(size_t n);
 /* How long it has become; 0: not shorter, or it could not be: @to is nothing then. */
-size_t pv_pack(void *packer, const void *from, size_t n, void *to, size_t room);
+size_t pv_pack_pages(void *packer, const void *from, size_t n, void *to, size_t room);
 /* Exactly one frame, of at most @room bytes. How many; 0: it is none, or longer, or damaged. */
-size_t pv_unpack(void *unpacker, const void *from, size_t n, void *to, size_t room);
+size_t pv_unpack_pages(void *unpacker, const void *from, size_t n, void *to, size_t room);
 
 /* --- stream_body.c: what is in a record that was handed out ---------------------------------- */
 

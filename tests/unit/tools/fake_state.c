@@ -206,6 +206,7 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
 {
 	struct fake_domain *from = fake_find(pv->f, parent), *to = fake_find(pv->f, child);
+	int i;
 
 	if (fake_broken(pv) || (reserve && from->pages * 2 > pv->f->free_pages))
 		return -ENOMEM;
@@ -213,6 +214,7 @@ int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
 		return -EINVAL;
 	__atomic_fetch_sub(&pv->f->free_pages, from->pages, __ATOMIC_SEQ_CST);
 	to->pages = to->written = from->pages;
-	memcpy(to->page, from->page, sizeof(to->page));
+	for (i = 0; i < FAKE_TRACKED; i++)
+		to->page[i] = FAKE_ARRIVED | (from->page[i] & FAKE_VERSION);
 	return 0;
 }

@@ -64,8 +64,7 @@ says 0 "sleep: snapshot 'three': 16 MiB of memory; it stood still for" xl snapsh
 check "no disk is in that" [ ! -e disks/.snapshots/sleep~three~xvda ]
 says 0 "sleep                    one " xl snapshot-list
 check "all are there" [ "$(xl snapshot-list | awk '{ printf "%s,%s,%s ", $2, $5, $6 }')" = "Snapshot,Disks, one,16,2 three,16,0 two,-,2 " ]
-says 0 "" xl snapshot-list other
-check "of another there are none" [ ! -s output ]
+check "of another there are none" [ -z "$(xl snapshot-list other 2>&1)" ]
 check "the schema" sh -c "'$out/fake-xl' snapshot-list --json sleep | python3 '$here/check_json.py' snapshot-list"
 
 # --- back ---
@@ -169,7 +168,7 @@ for n in one two three; do check "delete $n" xl snapshot-delete sleep $n; done
 check "nothing is left of them" none
 check "the guest has seen nothing" connected
 says 1 "'sleep' has no snapshots" xl snapshot-delete sleep one
-says 0 "" xl snapshot-list
+check "there are none" [ -z "$(xl snapshot-list 2>&1)" ]
 
 # --- what fails ---
 
