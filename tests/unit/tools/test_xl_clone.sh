@@ -65,25 +65,25 @@ check "one alone" alone
 
 check "snapshot" xl snapshot sleep kept
 echo later | dd of=disks/a.img conv=notrunc 2>/dev/null
-for n in one two; do
+for n in sleep1 sleep2; do
 	says 0 "$n: from snapshot 'kept' of 'sleep'" xl clone --snapshot=kept sleep $n
 	check "it runs" wait_for runs $n
 	check "with its devices" wait_for connected $n
 	check "its disk is the snapshot's" cmp disks/.snapshots/sleep~kept~xvda disks/$n.xvda.img
 done
-check "two of them" [ "$(uuid one)" != "$(uuid two)" ]
-xl destroy one
-xl destroy two
-rm disks/one.xvda.img disks/two.xvda.img
-says 1 "'sleep' has no snapshot 'none'" xl clone --snapshot=none sleep one
-FAKE_NO_SHARE='' says 1 "cannot let two files share blocks" xl clone --snapshot=kept sleep one
-FAKE_NO_SHARE='' says 0 "one: from snapshot" xl clone --copy --snapshot=kept sleep one
-xl destroy one
-rm disks/one.xvda.img
+check "two of them" [ "$(uuid sleep1)" != "$(uuid sleep2)" ]
+xl destroy sleep1
+xl destroy sleep2
+rm disks/sleep1.xvda.img disks/sleep2.xvda.img
+says 1 "'sleep' has no snapshot 'none'" xl clone --snapshot=none sleep sleep1
+FAKE_NO_SHARE='' says 1 "cannot let two files share blocks" xl clone --snapshot=kept sleep sleep1
+FAKE_NO_SHARE='' says 0 "sleep1: from snapshot" xl clone --copy --snapshot=kept sleep sleep1
+xl destroy sleep1
+rm disks/sleep1.xvda.img
 check "snapshot of disks" xl snapshot --disk sleep disks
-says 1 "is of disks alone" xl clone --snapshot=disks sleep one
+says 1 "is of disks alone" xl clone --snapshot=disks sleep sleep1
 check "snapshot of memory" xl snapshot --memory sleep memory
-says 1 "disk xvda of 'sleep' is not in snapshot 'memory': two guests would write to it" xl clone --snapshot=memory sleep one
+says 1 "disk xvda of 'sleep' is not in snapshot 'memory': two guests would write to it" xl clone --snapshot=memory sleep sleep1
 for n in kept disks memory; do xl snapshot-delete sleep $n; done
 check "one alone" alone
 

@@ -42,6 +42,10 @@ went() {
 	check "$1: for root alone" [ "$(stat -c %a "$other/disks/a.img")" = 600 ]
 	check "$1: no snapshot is left" no_snaps
 }
+settled() {
+	xl2 minder b
+	runs2 sleep
+}
 again() {
 	xl2 destroy sleep
 	rm -f "$other"/disks/* "$other"/run/migrate/ran.*
@@ -101,8 +105,8 @@ for point in "source got PREPARED" "source got READY" "source before note" "targ
 done
 for point in "target after note" "target after mark"; do
 	KILL_AT=$point "$out/fake-xl" migrate --copy-disks -s "$link" sleep there >said 2>&1
-	xl2 minder b >/dev/null 2>&1
-	xl minder b >/dev/null 2>&1
+	# A killed one may hold its note for a moment longer.
+	check "$point: it is seen to" wait_for settled
 	went "$point"
 	says 0 "went to there" xl migrate --recover -s "$link" sleep there
 	again
