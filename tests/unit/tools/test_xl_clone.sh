@@ -65,11 +65,11 @@ check "one alone" alone
 
 check "snapshot" xl snapshot sleep kept
 echo later | dd of=disks/a.img conv=notrunc 2>/dev/null
-for n in sleep1 sleep2; do
-	says 0 "$n: from snapshot 'kept' of 'sleep'" xl clone --snapshot=kept sleep $n
-	check "it runs" wait_for runs $n
-	check "with its devices" wait_for connected $n
-	check "its disk is the snapshot's" cmp disks/.snapshots/sleep~kept~xvda disks/$n.xvda.img
+for g in sleep1 sleep2; do
+	says 0 "$g: from snapshot 'kept' of 'sleep'" xl clone --snapshot=kept sleep $g
+	check "it runs" wait_for runs $g
+	check "with its devices" wait_for connected $g
+	check "its disk is the snapshot's" cmp disks/.snapshots/sleep~kept~xvda disks/$g.xvda.img
 done
 check "two of them" [ "$(uuid sleep1)" != "$(uuid sleep2)" ]
 xl destroy sleep1
@@ -116,7 +116,7 @@ while [ $failed -lt 90 ]; do
 	failed=$((failed + 1))
 	{ [ -s output ] && { ! paused sleep || xl unpause sleep; } && wait_for alone; } >/dev/null || { bad "call $failed"; break; }
 done
-check "each of $failed calls failed, and there was one alone" [ $failed -gt 30 ]
+check "each of $failed calls failed, and there was one alone" [ $failed -gt 15 ]
 xl destroy sleepb
 rm -f disks/sleepb.xvda.img
 for n in 1 3 5 7 9; do
