@@ -408,7 +408,7 @@ static int look_again(struct xl *xl, const struct ends *l, const struct state *s
 int unbind_all(struct xl *xl, uint32_t domid, const char *name, const uint8_t *state, uint32_t size)
 {
 	struct state s = { state, size };
-	int64_t end = xl_now() + DRAIN_MS;
+	int64_t end = xl_now() + UNBIND_MS;
 	const char *why = NULL;
 	struct ends l;
 	int rc;
@@ -447,7 +447,7 @@ int unbind_undo(struct xl *xl, uint32_t domid)
 	/* A driver that was taken off with a request on its way has the port until that is done, and none other can have it. */
 	drain_idle(xl, domid, end);
 	if (l.nr && !bound)
-		await_ports(xl, domid, xl_now() + DRAIN_MS);
+		await_ports(xl, domid, xl_now() + UNBIND_MS);
 	rc = bind_again(xl, &l, end);
 	free_ends(&l);
 	return rc;

@@ -25,7 +25,7 @@
  *	  once none of the guest's ports but xenstored's and xenconsoled's is bound in domain 0.
  *	- A request that the guest had put into a ring and not told of yet is still there then. The driver is bound again, which has it
  *	  look into the ring, and the guest is paused: so this happens once.
- *	- All this takes DRAIN_MS at most, or it is undone and the guest goes on.
+ *	- All this takes UNBIND_MS at most, or it is undone and the guest goes on.
  *
  * While it is drained there is XL_DRAINED, so that nobody takes its back ends for lost (backends.c). Who is killed meanwhile has it
  * undone by who sees to his note (dump.c), or, if the guest had been given away, by who takes it back (migrate_note.c).
@@ -50,8 +50,8 @@
 #define XL_COMES XL_STORE_DIR "/comes.%u"
 
 /* So long the slowest of its devices is waited for. */
-#ifndef DRAIN_MS
-#define DRAIN_MS 2000
+#ifndef UNBIND_MS
+#define UNBIND_MS 2000
 #endif
 
 /* --- unbind.c: drivers and devices -------------------------------------------------------------- */
