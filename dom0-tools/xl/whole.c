@@ -145,14 +145,12 @@ static int export(struct saving *s)
 /* One's value; the caller frees. How many queues there may be is said anew by each driver that comes: how many there are counts. */
 static char *offered(struct saving *s, const char *kind, const char *dev, const char *node)
 {
-	char *queues;
-
 	if (strcmp(node, "multi-queue-max-queues"))
 		return st_read(s->xl, XBT_NULL, "/local/domain/0/backend/%s/%u/%s/%s", kind,
 			       s->domid, dev, node);
-	queues = st_read(s->xl, XBT_NULL, "/local/domain/%u/device/%s/%s/multi-queue-num-queues",
-			 s->domid, kind, dev);
-	return queues ? queues : xl_sprintf("1");
+	/* One is had by everybody. */
+	return st_read(s->xl, XBT_NULL, "/local/domain/%u/device/%s/%s/multi-queue-num-queues",
+		       s->domid, kind, dev);
 }
 
 /* What the back ends of this kind have offered to the guest. */
