@@ -742,7 +742,7 @@ static void test_foreign(void **state)
 	put_all(&s, true);
 	memcpy(s.bytes + offsetof(struct pv_stream_image_header, major), &newer, 2);
 	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.text, "image header: version 2.0 is newer than 1.1"));
+	assert_non_null(strstr(err.text, "image header: version 2.1 is newer than 1.1"));
 	free(s.bytes);
 	drop_recs();
 }
