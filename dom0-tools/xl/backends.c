@@ -156,6 +156,15 @@ static void offer_again(struct xl *xl, uint32_t domid, const struct device_kind 
 	free(name);
 }
 
+static bool is_drained(struct xl *xl, uint32_t domid)
+{
+	char *drained = st_read(xl, XBT_NULL, XL_DRAINED, domid);
+	bool is = drained;
+
+	free(drained);
+	return is;
+}
+
 /*
  * NULL: it lives, or is being taken away in order. Else why not; the caller frees.
  * A driver may be taken off a device for another one to come, and leaves its state as it is: then the
@@ -164,7 +173,7 @@ static void offer_again(struct xl *xl, uint32_t domid, const struct device_kind 
 static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const char *devid,
 			  const char *be)
 {
-	char *error = NULL, *why = NULL, *drained;
+	char *error = NULL, *why = NULL;
 	long state;
 
 	if (backend_domid(be))
@@ -177,11 +186,11 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 	if (state < XenbusStateInitWait || st_read_long(xl, "%s/online", be) != 1)
 		return NULL;
 	if (backend_unbound(kind, domid, devid)) {
+		/* Nor is one lost that was left for a while by who saves the guest; and he, or who undoes that, wants the lock. */
+		if (is_drained(xl, domid))
+			return NULL;
 		xl_sleep(REBIND_MS);
-		/* Nor is one lost that was left for a while by who saves the guest. */
-		drained = st_read(xl, XBT_NULL, XL_DRAINED, domid);
-		free(drained);
-		if (!drained && backend_unbound(kind, domid, devid))
+		if (backend_unbound(kind, domid, devid) && !is_drained(xl, domid))
 			return xl_sprintf("no driver serves it any more");
 	}
 	if (!strcmp(kind, "vbd") && image_server_cut(xl, be))

@@ -140,11 +140,22 @@ static int export(struct saving *s)
 	return rc;
 }
 
+/* One's value; the caller frees. How many queues there may be is said anew by each driver that comes: how many there are counts. */
+static char *offered(struct saving *s, const char *kind, const char *dev, const char *node)
+{
+	if (strcmp(node, "multi-queue-max-queues"))
+		return st_read(s->xl, XBT_NULL, "/local/domain/0/backend/%s/%u/%s/%s", kind,
+			       s->domid, dev, node);
+	/* One is had by everybody. */
+	return st_read(s->xl, XBT_NULL, "/local/domain/%u/device/%s/%s/multi-queue-num-queues",
+		       s->domid, kind, dev);
+}
+
 /* What the back ends of this kind have offered to the guest. */
 static int add_offers(struct saving *s, const char *kind)
 {
-	char **dev, *node, *value, *path;
-	unsigned int n, i, k, length;
+	char **dev, *value, *path;
+	unsigned int n, i, k;
 	struct pv_stream_node h = { 0 };
 	struct pv_err err = { "" };
 	int rc = 0;
@@ -154,17 +165,14 @@ static int add_offers(struct saving *s, const char *kind)
 		for (k = 0; !rc && offers[k].node; k++) {
 			if (strcmp(offers[k].kind, kind))
 				continue;
-			node = xl_sprintf("/local/domain/0/backend/%s/%u/%s/%s", kind, s->domid,
-					  dev[i], offers[k].node);
 			path = xl_sprintf("backend/%s/%s/%s", kind, dev[i], offers[k].node);
-			value = xs_read(s->xl->xs, XBT_NULL, node, &length);
+			value = offered(s, kind, dev[i], offers[k].node);
 			h.path_length = strlen(path);
 			h.value_length = value ? strlen(value) : 0;
 			if (value && saving_add(s, &h, path, value, &err))
 				rc = xl_error("'%s' cannot be saved: %s", s->guest, err.text);
 			free(value);
 			free(path);
-			free(node);
 		}
 	}
 	free(dev);

@@ -19,6 +19,7 @@ static struct {
 	const char *path;
 	long value;
 } nodes[16];
+static struct xl nobody;
 static uint32_t ring[1024];
 static uint64_t ring_gfn;
 static int memory_rc;
@@ -228,45 +229,45 @@ static void test_rings(void **state)
 	add(HVM_SAVE_GRANTS, 0, frame, sizeof(frame));
 	ring_gfn = 0x80020;
 	/* No ring: nothing can wait. */
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	nodes[0].path = "/local/domain/7/device/vbd/51712/ring-ref";
 	nodes[0].value = 20;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	ring[0] = 5; /* req_prod */
-	assert_true(disk_waits(NULL, &d, &s));
+	assert_true(disk_waits(&nobody, &d, &s));
 	ring[2] = 4; /* rsp_prod */
-	assert_true(disk_waits(NULL, &d, &s));
+	assert_true(disk_waits(&nobody, &d, &s));
 	ring[2] = 5;
 	ring[1] = ring[3] = 77;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	/* It goes round. */
 	ring[0] = 1;
 	ring[2] = UINT32_MAX;
-	assert_true(disk_waits(NULL, &d, &s));
+	assert_true(disk_waits(&nobody, &d, &s));
 	/* A ring of several pages has its indices in the first one. */
 	nodes[0].path = "/local/domain/7/device/vbd/51712/ring-ref0";
-	assert_true(disk_waits(NULL, &d, &s));
+	assert_true(disk_waits(&nobody, &d, &s));
 	/* A grant that is none, or of a page that is not there; a number that is none */
 	nodes[0].value = 21;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	nodes[0].value = 1l << 40;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	nodes[0].value = 20;
 	memory_rc = -EFAULT;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	memory_rc = 0;
 	ring_gfn = 0;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	ring_gfn = 0x80020;
 	/* With several queues each has a ring of its own, and the one above is none of them. */
 	nodes[1].path = "/local/domain/7/device/vbd/51712/multi-queue-num-queues";
 	nodes[1].value = 2;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 	nodes[2].path = "/local/domain/7/device/vbd/51712/queue-1/ring-ref";
 	nodes[2].value = 20;
-	assert_true(disk_waits(NULL, &d, &s));
+	assert_true(disk_waits(&nobody, &d, &s));
 	nodes[1].value = QUEUES_MAX + 1;
-	assert_false(disk_waits(NULL, &d, &s));
+	assert_false(disk_waits(&nobody, &d, &s));
 }
 
 int main(void)

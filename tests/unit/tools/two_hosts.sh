@@ -61,7 +61,8 @@ link_back=$shared/link-back
 over() { "$shared/over" "$@"; }
 xl2() { "$shared/over" "$out/fake-xl" "$@"; }
 
-"$shared/over" xenstored -F --no-domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
+# shellcheck disable=SC2086
+"$shared/over" xenstored -F $no_domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
 xs2=$!
 pids="$pids $xs2"
 wait_for over xenstore-ls / || { cat xenstored2.log; exit 1; }

@@ -27,7 +27,7 @@ be() { $2 xenstore-read "/local/domain/0/backend/$3/$($2 "$out/fake-xl" domid "$
 mark() {
 	id=$(${2-} "$out/fake-xl" domid "$1")
 	home=/local/domain/$id
-	for n in device/vbd/51712/ring-ref=8 device/vbd/51712/event-channel=3 device/vif/0/tx-ring-ref=9 data/count=12345 data/a/b=x; do
+	for n in device/vbd/51712/ring-ref=8 device/vbd/51712/event-channel=3 device/vif/0/tx-ring-ref=9 device/vif/1/multi-queue-num-queues=2 data/count=12345 data/a/b=x; do
 		${2-} xenstore-write "$home/${n%%=*}" "${n#*=}"
 		${2-} xenstore-chmod "$home/${n%%=*}" "n$id"
 	done
@@ -41,7 +41,7 @@ mark() {
 # as_marked NAME [WITH]: all of it is there, as it spelled it when it was born
 as_marked() {
 	id=$(${2-} "$out/fake-xl" domid "$1") || return 1
-	for n in device/vbd/51712/ring-ref=8 device/vbd/51712/event-channel=3 device/vif/0/tx-ring-ref=9 data/count=12345 data/a/b=x data/dom0s=theirs; do
+	for n in device/vbd/51712/ring-ref=8 device/vbd/51712/event-channel=3 device/vif/0/tx-ring-ref=9 device/vif/1/multi-queue-num-queues=2 data/count=12345 data/a/b=x data/dom0s=theirs; do
 		[ "$(${2-} xenstore-read "/local/domain/$id/${n%%=*}")" = "${n#*=}" ] || { echo "$n"; return 1; }
 	done
 	${2-} xenstore-ls -p "/local/domain/$id/data" | grep 'count = "12345"' | grep -q "(n$id)" || return 1

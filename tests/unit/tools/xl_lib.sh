@@ -30,7 +30,9 @@ sockets=$(mktemp -d) || exit 1
 export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
 export ASAN_OPTIONS=detect_leaks=0
 # With $RINGS guests' rings with xenstored are files, which xl saves and restores as memory; else they are pages of xenstored's alone.
+no_domains=--no-domains
 if [ -n "${RINGS-}" ]; then
+	no_domains=
 	mkdir "$root/rings"
 	export XENSTORED_FAKE_DOMAINS="$root/rings"
 fi
@@ -322,7 +324,8 @@ printf '#!/bin/sh\necho no use >&2\nexit 3\n' >scripts/broken
 printf '#!/bin/sh\nexit 0\n' >scripts/silent
 chmod +x scripts/*
 
-xenstored -F --no-domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
+# shellcheck disable=SC2086
+xenstored -F $no_domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
 xenstored=$!
 pids="$pids $xenstored"
 wait_for xenstore-ls / || { cat xenstored.log; exit 1; }
