@@ -45,6 +45,7 @@ static void both_go_on_by_themselves(void **state)
 		assert_int_equal(d->tot_pages, 0);
 		assert_int_equal(d->shared_pages, all);
 		assert_in_range(d->reserved_pages, all, all + 4);
+		AS(dom0);
 		assert_int_equal(info(d->id).shr_pages, all);
 		assert_int_equal(info(d->id).tot_pages, 0);
 		AS(d);
@@ -300,6 +301,7 @@ static void balloon(void **state)
 	assert_int_equal(c->tot_pages, 0);
 	assert_int_equal(c->shared_pages, all - 2);
 	check_world();
+	AS(c);
 	assert_int_equal(populate(DOMID_SELF, RAM_GFN + 1, 0), 1);
 	assert_int_equal(load(c, RAM_GFN + 1), 0);
 	assert_int_equal(populate(DOMID_SELF, HOLE + 0x8000, 0), 1);
