@@ -114,18 +114,6 @@ struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access)
 	return pg;
 }
 
-bool image_unmapped(struct domain *d, struct page *pg)
-{
-	/* Neither a page that is mapped no more can become an image's, nor can d get it back. */
-	if (pg->state != PAGE_SHARED)
-		return false;
-	spin_lock(&d->page_lock);
-	d->shared_pages--;
-	spin_unlock(&d->page_lock);
-	unreserve(d, 1);
-	return true;
-}
-
 int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg)
 {
 	struct p2m_entry e;

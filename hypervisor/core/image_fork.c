@@ -352,6 +352,9 @@ static int fork_step(struct domain *p, struct domain *d, u16 flags)
 		return fork_begin(p, d, flags);
 	if (f->parent != p)
 		return -EINVAL;
+	/* One that began before p had an image does not know of it: decrease(). */
+	if (READ_ONCE(p->memory_ops) > 1)
+		return -ERESTART;
 	rc = copy_held(p, d, f);
 	if (rc == 1 && f->at <= p2m_max_gfn(p))
 		rc = share(p, d, f);

@@ -121,10 +121,20 @@ static int populate_direct(struct domain *d, gfn_t gfn)
  */
 static int decrease(struct domain *d, gfn_t gfn)
 {
+	bool images = READ_ONCE(d->image);
 	struct p2m_entry e;
-	int rc = p2m_unmap(d, gfn, BIT(P2M_RAM), &e);
+	int rc = -ENOENT;
 
-	if (!rc && !d->direct_mapped && !image_unmapped(d, mfn_to_page(e.mfn)))
+	/* An image's page is nobody's to release, and may be anybody's as soon as it is unmapped: d gets its own first. A fork waits for our end. */
+	if (images) {
+		spin_lock(&d->page_lock);
+		rc = image_unshare_locked(d, gfn);
+	}
+	if (!rc || rc == -ENOENT)
+		rc = p2m_unmap(d, gfn, BIT(P2M_RAM), &e);
+	if (images)
+		spin_unlock(&d->page_lock);
+	if (!rc && !d->direct_mapped)
 		page_release_alloc(mfn_to_page(e.mfn));
 	return rc;
 }

@@ -249,7 +249,7 @@ void p2m_log_off_end(struct domain *d);
  * ---- images (image.h) ----
  *
  * RAM that is an image's is mapped as P2M_RAM without P2M_W, and nobody takes a reference to it. p2m_get_page() makes it the domain's own first
- * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page, which is nobody's to release. A table
+ * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() of one are not called: it is made the domain's own before, under page_lock. A table
  * that is an image's is copied before an entry of it is changed.
  */
 struct p2m_shared {

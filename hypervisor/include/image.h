@@ -55,9 +55,6 @@ struct page *image_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
 int image_read_begin(struct domain *d, gfn_t gfn, struct page **pg);
 void image_read_end(struct domain *d, struct page *pg);
 
-/* A page that was d's RAM is mapped no more: if it is an image's, that is all (true); else the allocation's reference is to be dropped. */
-bool image_unmapped(struct domain *d, struct page *pg);
-
 /* A step of the end of d's part in images, when nothing of it is mapped any more: -ERESTART while there is more. kill_lock held. */
 int image_leave(struct domain *d);
 

@@ -590,7 +590,9 @@ s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s)
 		return nothing;
 	to = calloc(1, sizeof(*to));
 	assert_non_null(to);
+	d->arch->holder = arch_hart() + 1; /* over what core/ does to pages */
 	looked = share_region(d, gfn, s, to);
+	d->arch->holder = 0;
 	if (s->pages && looked > 0)
 		s->entry = U(to);
 	else
@@ -638,6 +640,7 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 		if (looked > LOG_FRAMES)
 			return looked;
 	}
+	a->holder = arch_hart() + 1;
 	for (; at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES; at++) {
 		struct leaf *l = &a->leaf[at];
 
@@ -651,6 +654,7 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 		if (IS_ALIGNED(gfn + LOG_FRAMES, BIT(18)))
 			merge(a, gfn + LOG_FRAMES - BIT(18), 18);
 	}
+	a->holder = 0;
 	host_point();
 	return LOG_FRAMES;
 }
