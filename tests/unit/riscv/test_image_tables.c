@@ -159,11 +159,12 @@ static void nothing_is_mapped_in_it(void **state)
 	p2m_lock(q);
 	assert_int_equal(p2m_map_locked(q, hole + 1, RAM_BASE_MFN, P2M_SPECIAL, P2M_RW), 0);
 	p2m_unlock(q);
-	assert_int_equal(p2m_make_room(u1, ROUND_UP(hole, 8), 3), 0);
+	assert_int_equal(p2m_make_room(u1, ROUND_UP(hole + 8, 8), 3), 0);
 	assert_int_equal(p2m_make_room(u1, RAM_GFN, LARGE), -EEXIST);
-	assert_int_equal(p2m_map(u1, ROUND_UP(hole, 8), RAM_BASE_MFN, 3, P2M_SPECIAL, P2M_RW), 0);
+	assert_int_equal(p2m_map(u1, ROUND_UP(hole + 8, 8), RAM_BASE_MFN, 3, P2M_SPECIAL, P2M_RW),
+			 0);
 	assert_false(p2m_allows(c, hole + 1, 0));
-	assert_false(p2m_allows(q, ROUND_UP(hole, 8) + 1, 0));
+	assert_false(p2m_allows(q, ROUND_UP(hole + 8, 8), 0));
 	for (unsigned int i = 0; i < 3; i++) {
 		struct domain *d = i ? i == 1 ? c : q : u1;
 
@@ -174,7 +175,8 @@ static void nothing_is_mapped_in_it(void **state)
 	assert_int_equal(p2m_unmap(c, hole, BIT(P2M_SPECIAL), NULL), 0);
 	assert_int_equal(p2m_unmap(q, hole + 1, BIT(P2M_SPECIAL), NULL), 0);
 	for (unsigned int i = 0; i < 8; i++)
-		assert_int_equal(p2m_unmap(u1, ROUND_UP(hole, 8) + i, BIT(P2M_SPECIAL), NULL), 0);
+		assert_int_equal(p2m_unmap(u1, ROUND_UP(hole + 8, 8) + i, BIT(P2M_SPECIAL), NULL),
+				 0);
 }
 
 /* Given up by one, there for the other. The page is nobody's to release. */
