@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # migrate of guests with devices that notice nothing, there and back under other numbers; whoever is killed meanwhile, it is whole on
 # one side. Usage: test_xl_migrate_whole.sh <directory where the tests were built>.
-RINGS=1
+export RINGS=1
 . "$(dirname -- "$0")/xl_lib.sh"
 . "$here/whole_guests.sh"
 make_config g

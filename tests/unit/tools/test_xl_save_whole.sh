@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # save and restore of guests with devices that notice nothing: what they are afterwards, what is undone, and who is refused.
 # Usage: test_xl_save_whole.sh <directory where the tests were built>.
-RINGS=1
+export RINGS=1
 . "$(dirname -- "$0")/xl_lib.sh"
 . "$here/whole_guests.sh"
 

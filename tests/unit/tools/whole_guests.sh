@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # dom0's kernel as sysfs shows it, for guests that are left whole with their devices; to be sourced after xl_lib.sh, before two_hosts.sh.
 # fake_backend.c serves it. Owns what a guest is that has something to lose.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 mkdir -p "$root/sysbackend/devices" "$root/sysbackend/drivers/vbd" "$root/sysbackend/drivers/vif"
 for n in vbd/bind vbd/unbind vif/bind vif/unbind; do mkfifo "$root/sysbackend/drivers/$n"; done
 : >"$root/sysbackend/ready"
@@ -64,4 +64,8 @@ joined() {
 	${2-} test -d "$root/net/vif$id.0/brport" && ${2-} test -d "$root/net/lan-$1/brport"
 }
 # nothing of what was written for xenstored, or left with the kernel
-nothing_left() { ! ls "$root"/run/leaves.* "$root"/run/comes.* "$root"/sysbackend/devices/* 2>/dev/null | grep .; }
+nothing_left() {
+	for n in "$root"/run/leaves.* "$root"/run/comes.* "$root"/sysbackend/devices/*; do
+		[ ! -e "$n" ] || { echo "$n"; return 1; }
+	done
+}
