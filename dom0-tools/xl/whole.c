@@ -46,18 +46,20 @@ static bool same(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 }
 
 /* What it sends from is what its driver was told once. */
-static int check_mac(const struct saving *s, const struct xl_nic *n)
+static int check_mac(const struct saving *s, struct xl_nic *n)
 {
 	char *text = st_read(s->xl, XBT_NULL, "/local/domain/0/backend/vif/%u/%u/mac", s->domid,
 			     n->devid);
 	uint8_t mac[6];
 	int rc = 0;
 
-	if (!text || nic_mac_parse(text, mac) || !n->have_mac || memcmp(mac, n->mac, sizeof(mac)))
+	if (!text || nic_mac_parse(text, mac) || (n->have_mac && memcmp(mac, n->mac, sizeof(mac))))
 		rc = xl_error(
 			"interface %u of '%s' has the address %s, and this configuration gives it "
-			"another, or leaves it open",
+			"another",
 			n->devid, s->guest, text ? text : "?");
+	else
+		memcpy(n->mac, mac, sizeof(mac));
 	free(text);
 	return rc;
 }

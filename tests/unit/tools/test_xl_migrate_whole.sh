@@ -34,7 +34,7 @@ xl2 unpause g
 says 0 "g: runs on here" over "$out/fake-xl" migrate -s "$link_back" g here
 check "it is back" here_whole
 says 1 "'g' does not offer to suspend itself" xl migrate -S -s "$link" g there
-says 2 "-C, -e, -p, -S and -W do not" xl migrate --recover -W g there
+says 2 "-C, -e, -p, -S, -W, --cold" xl migrate --recover -W g there
 
 # --- what the other one refuses: it goes on here ---
 
