@@ -90,7 +90,7 @@ for at in 1000 3000 100000 1000000 3500000; do
 	says 1 "" xl migrate --copy-disks -s "" sleep "stdbuf -o0 head -c $at | $link x xl migrate-receive"
 	stays "cut after $at bytes"
 done
-for point in "source got PREPARED" "source got READY" "source before note" "target after PREPARED" "target before READY" "target after READY"; do
+for point in "source got PREPARED" "source got READY" "source before note" "target after PREPARED" "target before READY"; do
 	KILL_AT=$point "$out/fake-xl" migrate --copy-disks -s "$link" sleep there >said 2>&1
 	xl minder b >/dev/null 2>&1
 	xl2 minder b >/dev/null 2>&1
