@@ -64,12 +64,6 @@ static inline void op(domid_t dom, u32 cmd)
 	assert_int_equal(domctl(dom, cmd, NULL), 0);
 }
 
-static inline void end_new(void)
-{
-	AS(dom0);
-	assert_int_equal(domctl(NEW, XEN_DOMCTL_destroydomain, NULL), 0);
-}
-
 static u8 memory[U_PAGES * PAGE_SIZE];
 
 /* All of a guest's RAM, to memory and from there. */

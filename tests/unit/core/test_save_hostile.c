@@ -10,18 +10,6 @@
 
 #define PAGES 8
 
-static void pause_u1(void)
-{
-	AS(dom0);
-	assert_int_equal(domctl(1, XEN_DOMCTL_pausedomain, NULL), 0);
-}
-
-static void unpause_new(void)
-{
-	AS(dom0);
-	assert_int_equal(domctl(NEW, XEN_DOMCTL_unpausedomain, NULL), 0);
-}
-
 /* A domain that has u1's state and has not run yet. */
 static struct domain *copy_u1(void)
 {
@@ -47,7 +35,7 @@ static void watchdog_that_ran_out(void **state)
 	assert_false(u1->watchdog[0].armed);
 	d = copy_u1();
 	assert_int_equal(d->watchdog_used, u1->watchdog_used);
-	unpause_new();
+	op(NEW, XEN_DOMCTL_unpausedomain);
 	advance(2000000000);
 	timer_interrupt();
 	assert_false(d->is_shut_down);
@@ -56,31 +44,31 @@ static void watchdog_that_ran_out(void **state)
 	dog = (struct sched_watchdog){ .id = 1, .timeout = 3 };
 	AS(d);
 	assert_int_equal(SCHED(SCHEDOP_watchdog, &dog), 0);
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 /* A vCPU that has its context from elsewhere has set no timer. */
 static void no_timer_of_its_own(void **state)
 {
 	struct vcpu_guest_context c = { .flags = VGCF_online };
-	struct xen_domctl op = { .u.vcpucontext.vcpu = 1 };
+	struct xen_domctl set_context = { .u.vcpucontext.vcpu = 1 };
 	struct hvm_riscv_vcpu *r;
 	struct domain *d;
 
 	u1->vcpu[1]->is_initialised = false;
-	pause_u1();
+	op(1, XEN_DOMCTL_pausedomain);
 	d = copy_u1();
-	set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+	set_xen_guest_handle(set_context.u.vcpucontext.ctxt, &c);
 	AS(dom0);
-	assert_int_equal(domctl(NEW, XEN_DOMCTL_setvcpucontext, &op), 0);
+	assert_int_equal(domctl(NEW, XEN_DOMCTL_setvcpucontext, &set_context), 0);
 	/* The host's stand-in for the registers does not say so itself. */
 	d->vcpu[1]->is_initialised = true;
 	get(NEW, second);
 	r = body(second, HVM_SAVE_VCPU, 1);
 	assert_int_equal(r->singleshot, HVM_NO_TIMER);
-	unpause_new();
+	op(NEW, XEN_DOMCTL_unpausedomain);
 	assert_false(d->vcpu[1]->singleshot_timer.armed);
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 /* The time CSR and the system time are one clock to the guest, however long it takes to read both of the machine's. */
@@ -88,15 +76,15 @@ static void one_clock(void **state)
 {
 	struct domain *d;
 
-	pause_u1();
+	op(1, XEN_DOMCTL_pausedomain);
 	d = copy_u1();
 	advance(5000);
 	host.time_step = 1000 * HOST_NS_PER_TICK;
-	unpause_new();
+	op(NEW, XEN_DOMCTL_unpausedomain);
 	host.time_step = 0;
 	assert_int_equal(domain_ns(d, host.now),
 			 arch_ticks_to_ns(arch_time_ticks() + d->time_delta));
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 /* Before it runs, all that is told stands still. */
@@ -106,7 +94,7 @@ static void time_stands_still(void **state)
 	struct domain *d;
 	u32 size;
 
-	pause_u1();
+	op(1, XEN_DOMCTL_pausedomain);
 	d = copy_u1();
 	(void)d;
 	size = get(NEW, first);
@@ -117,7 +105,7 @@ static void time_stands_still(void **state)
 		r->wall_seconds = r->wall_nanoseconds = 0;
 	}
 	assert_memory_equal(first, second, size);
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 /* An event for a vCPU that is yet to be started, which its area in memory is too old to tell of. */
@@ -131,14 +119,14 @@ static void told_before_the_start(void **state)
 	assert_int_equal(VCPUOP(VCPUOP_register_vcpu_info, 1, &info), 0);
 	assert_int_equal(EVTCHN(EVTCHNOP_bind_ipi, &ipi), 0);
 	u1->vcpu[1]->is_initialised = false;
-	pause_u1();
+	op(1, XEN_DOMCTL_pausedomain);
 	set_bit(ipi.port, u1->shared_info->evtchn_pending);
 	d = copy_u1();
 	clear_bit(ipi.port, u1->shared_info->evtchn_pending);
-	unpause_new();
+	op(NEW, XEN_DOMCTL_unpausedomain);
 	assert_int_equal(d->vcpu[1]->info->evtchn_upcall_pending, 1);
 	assert_int_equal(d->vcpu[1]->info->evtchn_pending_sel, ~0UL);
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 static void take_shared_info_away(void)

@@ -258,7 +258,7 @@ static void a_new_domain_goes_on(void **state)
 			HVM_DOMAIN_FIFO);
 		body(second, HVM_SAVE_FIFO_VCPU, 0);
 		run_kicked();
-		end_new();
+		op(NEW, XEN_DOMCTL_destroydomain);
 	}
 	let_go_of(handle);
 }
@@ -302,7 +302,7 @@ static void hostile_records(void **state)
 		AS(dom0);
 		assert_int_equal(domctl(NEW, XEN_DOMCTL_unpausedomain, NULL),
 				 i < ARRAY_SIZE(more) ? -EINVAL : 0);
-		end_new();
+		op(NEW, XEN_DOMCTL_destroydomain);
 		(void)d;
 	}
 	for (unsigned int i = 1; i < 64; i++) {
@@ -312,7 +312,7 @@ static void hostile_records(void **state)
 		assert_int_equal(set(NEW, second, size), -EINVAL);
 		/* Nothing has happened to it. */
 		assert_int_equal(set(NEW, first, size), 0);
-		end_new();
+		op(NEW, XEN_DOMCTL_destroydomain);
 	}
 	let_go_of(handle);
 }
@@ -487,7 +487,7 @@ static void a_watchdog_of_a_former_life(void **state)
 	op(NEW, XEN_DOMCTL_resumedomain);
 	assert_int_equal(d->watchdog[0].expires, host.now + 5 * SECOND);
 	run_kicked();
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 /* One that has a state and has never run is shut down and resumed: its watchdogs wait for its time to begin. */
@@ -511,7 +511,7 @@ static void a_watchdog_that_has_not_begun(void **state)
 	op(NEW, XEN_DOMCTL_unpausedomain);
 	assert_int_equal(d->watchdog[0].expires, host.now + 7 * SECOND);
 	run_kicked();
-	end_new();
+	op(NEW, XEN_DOMCTL_destroydomain);
 }
 
 int main(void)

@@ -19,10 +19,8 @@ cat >hook <<-END
 	id=\$(xenstore-list /local/domain | sort -n | tail -1)
 	xenstore-ls -p /local/domain/\$id | grep -E '^oci' >rights
 	"$out/fake-xl" list -l \$id >listed 2>&1
-	xenstore-ls /local/domain/\$id/oci >told.new
-	is_told=\$?
 	[ ! -e answer ] || xenstore-write /local/domain/\$id/data/oci "\$(cat answer)"
-	[ \$is_told != 0 ] || mv told.new told
+	xenstore-ls /local/domain/\$id/oci >told.new && mv told.new told
 	exit \$(cat status 2>/dev/null || echo 0)
 END
 run() { xl oci run --name t.boot "$@"; }
@@ -142,6 +140,7 @@ rm status
 
 # --- nobody reads what it prints ---
 
+lives() { wait_for "$out/fake-xl" domid "$1" && wait_for sh -c "'$out/fake-xl' list $1 | grep -q -- -b----"; }
 prints() {
 	rm -f console out
 	/usr/bin/python3 -c '
@@ -164,7 +163,7 @@ except OSError:
 	rm -f told
 	"$out/fake-xl" oci run --name t.boot image.tar >out 2>said &
 	pid=$!
-	wait_for test -e told && wait_for sh -c "'$out/fake-xl' list t.boot | grep -q -- -b----" && sleep 1
+	wait_for test -e told && lives t.boot && sleep 1
 }
 echo 3 >status
 printf 'exit 4' >answer
@@ -194,10 +193,10 @@ check "nothing is left" wait_for clean
 
 # --- whoever looks after it is killed ---
 
-lives() { wait_for "$out/fake-xl" domid "$1" && wait_for sh -c "'$out/fake-xl' list $1 | grep -q -- -b----"; }
 supervised() { xl list --json "$1" | grep -qF '"supervisor": "alive"'; }
 kill_supervisor() { kill -9 "$(xenstore-read "/tool/pavise/$("$out/fake-xl" domid "$1")/supervisor" | cut -d' ' -f1)"; }
 begin() {
+	rm -f told
 	"$out/fake-xl" oci run --name t.boot image.tar >said 2>&1 &
 	pid=$!
 	wait_for test -e told && lives t.boot
@@ -205,11 +204,9 @@ begin() {
 
 echo 3 >status
 printf 'exit 4' >answer
-rm -f told
 check "it lives" begin
 ends_by HUP "asks as well"
 check "nothing is left" clean
-rm -f told
 check "it lives" begin
 kill -9 $pid
 wait $pid 2>/dev/null
@@ -219,7 +216,6 @@ check "so that nothing is left" wait_for clean
 check "how it ended is known" sh -c "'$out/fake-xl' events --json -n 5 | grep -F '\"program\": \"exit status 4\"' >event"
 check "as docs/schema says" /usr/bin/python3 "$here/check_json.py" event <event
 check "also in the log" grep -qF "its program's end: exit status 4" log/xl-t.boot.log
-rm -f told
 check "it lives" begin
 kill_supervisor t.boot
 check "the supervisor is killed: another one" wait_for "$out/fake-xl" minder t.boot
@@ -230,7 +226,6 @@ got=$?
 cp said output
 if [ $got = 125 ] && grep -qF "xl events may have how" said; then ok "xl oci run says what it does not know"; else bad "status $got"; fi
 check "nothing is left" wait_for clean
-rm -f told
 check "it lives" begin
 xl destroy t.boot
 wait $pid
