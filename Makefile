@@ -170,8 +170,8 @@ config:
 hypervisor: headers config $(libfdt)/libfdt.h
 	@$(MAKE) -C $(top)/hypervisor O=$(BUILD)/hypervisor CROSS_COMPILE=$(CROSS_COMPILE) $(common)
 
-tools: headers $(libfdt)/libfdt.h
-	@$(MAKE) -C $(top)/dom0-tools O=$(BUILD)/dom0-tools CROSS_COMPILE=$(CROSS_COMPILE) $(common) \
+tools: headers $(libfdt)/libfdt.h $(programs)/.stamp
+	@$(MAKE) -C $(top)/dom0-tools O=$(BUILD)/dom0-tools CROSS_COMPILE=$(CROSS_COMPILE) $(common) ZSTD=$(programs) \
 		DESTDIR=$(tools_root) all install
 
 $(busybox): $(top)/scripts/fetch-busybox $(top)/scripts/unpack-debian
@@ -221,7 +221,7 @@ on_images = $(disk_tree) $(wildcard $(qemu_tree)) $(if $(GUEST),$(guest_tree)) $
 
 ## deb		Debian packages of tools and hypervisor, in build/deb/ (DEB_VERSION=; docs/debian.md)
 .PHONY: deb
-deb: headers config kernel $(libfdt)/libfdt.h
+deb: headers config kernel $(libfdt)/libfdt.h $(programs)/.stamp
 	@$(top)/scripts/make-deb $(BUILD) $(BUILD)/deb
 
 # Made anew each time: the guests of the last run have written to it.
@@ -280,9 +280,9 @@ guest-tests: headers $(libfdt)/libfdt.h
 		GUESTS="$(filter-out %/tap.c,$(wildcard $(top)/tests/guests/*.c $(top)/tests/guests/peers/*.c \
 		$(top)/pvabi/runtime/examples/*.c))" guests
 	@$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -o $(guest_tests)/dom0-vectors $(top)/tests/guests/dom0/vectors.c
-	@set -e; for p in state suspend; do \
+	@set -e; for p in state suspend log fork; do \
 		$(CROSS_COMPILE)gcc -O2 -Wall -Wextra -Werror -static -D__XEN_TOOLS__ -I$(include_dir) -I$(top)/dom0-tools/lib/include -o $(guest_tests)/dom0-$$p \
-			$(top)/tests/guests/dom0/$$p.c $(top)/tests/guests/dom0/copy.c $(patsubst %,$(top)/dom0-tools/lib/%.c,state hypercall domctl memory); \
+			$(top)/tests/guests/dom0/$$p.c $(top)/tests/guests/dom0/copy.c $(patsubst %,$(top)/dom0-tools/lib/%.c,state hypercall domctl sysctl memory); \
 	done
 test-guests: all guest-tests hypervisor-latency
 	@cd $(top)/tests/guests && $(PYTHON) -m pytest $(ARGS)

@@ -32,10 +32,12 @@ enum phase {
 	WANT_HOST,
 	WANT_CONFIG,
 	WANT_MAP,
+	WANT_DISKS,
 	WANT_STATIC_END,
 	PAGES,
 	WANT_PARAMS,
 	WANT_STORE,
+	WANT_CONNECTION,
 	WANT_END,
 	OVER
 };
@@ -51,13 +53,20 @@ static const struct kind {
 	{ PV_REC_CONFIG, "CONFIG", 1, 256 << 10, WANT_CONFIG, WANT_MAP },
 	{ PV_REC_MEMORY_MAP, "MEMORY_MAP", sizeof(struct pv_stream_run),
 	  PV_STREAM_RUNS * sizeof(struct pv_stream_run), WANT_MAP, WANT_STATIC_END },
+	{ PV_REC_DISKS, "DISKS", sizeof(struct pv_stream_disk) + 8,
+	  PV_STREAM_DISKS_MAX *(sizeof(struct pv_stream_disk) + PV_STREAM_DISK_PATH), WANT_DISKS,
+	  WANT_STATIC_END },
 	{ PV_REC_STATIC_DATA_END, "STATIC_DATA_END", 0, 0, WANT_STATIC_END, PAGES },
-	{ PV_REC_PAGE_DATA, "PAGE_DATA", sizeof(struct pv_stream_pages) + 8,
-	  sizeof(struct pv_stream_pages) + PV_STREAM_BATCH *(8 + PV_PAGE_SIZE), PAGES, PAGES },
+	{ PV_REC_PAGE_DATA, "PAGE_DATA", sizeof(struct pv_stream_pages) + 8, PV_STREAM_PAGES_MAX,
+	  PAGES, PAGES },
+	{ PV_REC_PAGE_PACKED, "PAGE_PACKED", 9, PV_STREAM_PAGES_MAX, PAGES, PAGES },
+	{ PV_REC_DISK, "DISK", sizeof(struct pv_stream_disk_data),
+	  sizeof(struct pv_stream_disk_data) + PV_STREAM_DISK_BYTES, PAGES, PAGES },
 	{ PV_REC_HVM_CONTEXT, "HVM_CONTEXT", 8, PV_STREAM_MAX, PAGES, WANT_PARAMS },
 	{ PV_REC_HVM_PARAMS, "HVM_PARAMS", 0, 256 * sizeof(struct pv_stream_param), WANT_PARAMS,
 	  WANT_STORE },
 	{ PV_REC_STORE, "STORE", 0, 1 << 20, WANT_STORE, WANT_END },
+	{ PV_REC_CONNECTION, "CONNECTION", 8, PV_STREAM_MAX, WANT_CONNECTION, WANT_END },
 	{ PV_REC_END, "END", sizeof(struct pv_stream_end), sizeof(struct pv_stream_end), WANT_END,
 	  OVER },
 };
@@ -66,10 +75,12 @@ static const char *const wanted[] = {
 	[WANT_HOST] = "HOST",
 	[WANT_CONFIG] = "CONFIG",
 	[WANT_MAP] = "MEMORY_MAP",
+	[WANT_DISKS] = "DISKS",
 	[WANT_STATIC_END] = "STATIC_DATA_END",
 	[PAGES] = "PAGE_DATA or HVM_CONTEXT",
 	[WANT_PARAMS] = "HVM_PARAMS",
 	[WANT_STORE] = "STORE",
+	[WANT_CONNECTION] = "CONNECTION",
 	[WANT_END] = "END",
 	[OVER] = "nothing",
 };
@@ -176,6 +187,11 @@ int pv_stream_begin(struct pv_stream_out *o, int fd, uint32_t options, uint32_t 
 	struct iovec v[] = { { &image, sizeof(image) }, { &domain, sizeof(domain) } };
 
 	*o = (struct pv_stream_out){ .fd = fd };
+	if (options & PV_STREAM_PACKED) {
+		o->packer = pv_pack_begin();
+		if (!o->packer)
+			return pv_fail(err, -ENOMEM, "out of memory");
+	}
 	if (getrandom(&image.key, sizeof(image.key), 0) != sizeof(image.key))
 		return pv_fail(err, -errno, "no random numbers: %s", strerror(errno));
 	o->key = image.key;
@@ -243,6 +259,23 @@ int pv_stream_put(struct pv_stream_out *o, uint32_t type, const struct iovec *pi
 	return rc;
 }
 
+/* As it is, where that is no longer. */
+static int put_packed(struct pv_stream_out *o, const uint8_t *body, uint32_t length,
+		      struct pv_err *err)
+{
+	size_t room = pv_pack_bound(length), n;
+	uint8_t *packed = malloc(room);
+	int rc;
+
+	if (!packed)
+		return pv_fail(err, -ENOMEM, "out of memory");
+	n = pv_pack_pages(o->packer, body, length, packed, room);
+	rc = n ? put(o, PV_REC_PAGE_PACKED, packed, n, err) :
+		 put(o, PV_REC_PAGE_DATA, body, length, err);
+	free(packed);
+	return rc;
+}
+
 int pv_stream_put_pages(struct pv_stream_out *o, const uint64_t *gfns, const uint8_t *kind,
 			unsigned int n, const void *pages, struct pv_err *err)
 {
@@ -268,7 +301,8 @@ int pv_stream_put_pages(struct pv_stream_out *o, const uint64_t *gfns, const uin
 		memcpy(to, from + i * PV_PAGE_SIZE, PV_PAGE_SIZE);
 		to += PV_PAGE_SIZE;
 	}
-	rc = put(o, PV_REC_PAGE_DATA, body, to - body, err);
+	rc = o->packer ? put_packed(o, body, to - body, err) :
+			 put(o, PV_REC_PAGE_DATA, body, to - body, err);
 	free(body);
 	for (i = 0; i < n && !rc; i++)
 		o->end.pages[kind[i]]++;
@@ -280,6 +314,12 @@ int pv_stream_put_end(struct pv_stream_out *o, struct pv_err *err)
 	struct pv_stream_end end = o->end;
 
 	return put(o, PV_REC_END, (uint8_t *)&end, sizeof(end), err);
+}
+
+void pv_stream_finish(struct pv_stream_out *o)
+{
+	pv_pack_end(o->packer);
+	o->packer = NULL;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -350,7 +390,8 @@ int pv_stream_open_peer(struct pv_stream_in *i, int fd, int patience, struct pv_
 			       h->major, h->minor, PV_STREAM_MAJOR, PV_STREAM_MINOR);
 	if (h->sum != sum64(h->key, h, SUMMED(*h)))
 		return header_wrong(err, -EBADMSG, "image", "its sum is wrong: it is damaged");
-	if (!h->major || h->options & ~PV_STREAM_SUSPENDED || h->reserved)
+	if (!h->major || h->options & ~(PV_STREAM_HOW | PV_STREAM_PACKED | PV_STREAM_DISKS) ||
+	    (h->options & PV_STREAM_HOW) == PV_STREAM_HOW || h->reserved)
 		return header_wrong(err, -EOPNOTSUPP, "image",
 				    "it asks for what is not known here");
 	i->key = h->key;
@@ -432,6 +473,35 @@ static int read_body(struct pv_stream_in *i, const struct pv_stream_record *h, s
 	return 0;
 }
 
+/* NULL, or what is wrong. *@r becomes the PAGE_DATA that it was. */
+static const char *unpack(struct pv_stream_in *i, struct pv_record *r)
+{
+	size_t n;
+
+	if (!(i->image.options & PV_STREAM_PACKED))
+		return "the stream says that it has none of them";
+	if (!i->unpacker)
+		i->unpacker = pv_unpack_begin();
+	if (!i->unpacked)
+		i->unpacked = malloc(PV_STREAM_PAGES_MAX);
+	if (!i->unpacker || !i->unpacked)
+		return "there is no memory to unpack it";
+	n = pv_unpack_pages(i->unpacker, r->body, r->length, i->unpacked, PV_STREAM_PAGES_MAX);
+	if (n < sizeof(struct pv_stream_pages) + 8)
+		return "it cannot be unpacked to a PAGE_DATA";
+	*r = (struct pv_record){ PV_REC_PAGE_DATA, n, i->unpacked };
+	return NULL;
+}
+
+static int next_phase(const struct pv_stream_in *i, const struct kind *k)
+{
+	if (k->type == PV_REC_STORE && i->image.options & PV_STREAM_CONNECTED)
+		return WANT_CONNECTION;
+	if (k->type == PV_REC_MEMORY_MAP && i->image.options & PV_STREAM_DISKS)
+		return WANT_DISKS;
+	return k->then;
+}
+
 /* One record of any kind: 1, 0 for END, 2 for one that was skipped. */
 static int one(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err)
 {
@@ -461,14 +531,16 @@ static int one(struct pv_stream_in *i, struct pv_record *r, struct pv_err *err)
 		return wrong(i, -EBADMSG, &h, text, err);
 	}
 	*r = (struct pv_record){ h.type, h.length, i->body };
-	why = k ? pv_stream_check(i, r) : NULL;
+	why = h.type == PV_REC_PAGE_PACKED ? unpack(i, r) : NULL;
+	if (!why && k)
+		why = pv_stream_check(i, r);
 	if (why)
 		return wrong(i, -EBADMSG, &h, why, err);
 	i->end.records++;
 	i->end.sums = sum64(i->end.sums, &h.sum, sizeof(h.sum));
 	if (!k)
 		return 2;
-	i->phase = k->then;
+	i->phase = next_phase(i, k);
 	return h.type != PV_REC_END;
 }
 
@@ -499,6 +571,14 @@ int pv_stream_at_end(struct pv_stream_in *i, struct pv_err *err)
 
 void pv_stream_close(struct pv_stream_in *i)
 {
+	pv_unpack_end(i->unpacker);
+	i->unpacker = NULL;
+	free(i->unpacked);
+	i->unpacked = NULL;
+	while (i->nr_disks)
+		free(i->disk[--i->nr_disks].path);
+	free(i->disk);
+	i->disk = NULL;
 	free(i->body);
 	free(i->run);
 	i->body = NULL;

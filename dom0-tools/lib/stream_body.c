@@ -173,8 +173,17 @@ static bool flags_ok(uint32_t flags)
 	       !(flags & ~(PV_NODE_GUESTS | PV_NODE_READ | PV_NODE_WRITE));
 }
 
-static const char *check_store(const struct pv_record *r)
+static bool is_back_ends(const struct pv_node *n)
 {
+	static const char top[] = "backend/";
+
+	return !n->flags && n->path_length > strlen(top) && !memcmp(n->path, top, strlen(top)) &&
+	       !memchr(n->value, 0, n->value_length);
+}
+
+static const char *check_store(const struct pv_stream_in *i, const struct pv_record *r)
+{
+	bool back_ends = i->image.options & PV_STREAM_CONNECTED;
 	struct pv_stream_node h;
 	struct pv_node n;
 	uint32_t at = 0, end;
@@ -191,6 +200,8 @@ static const char *check_store(const struct pv_record *r)
 			return "a node is of no kind that is known";
 		if (!path_ok(n.path, n.path_length))
 			return "a node's path is none";
+		if (back_ends && !is_back_ends(&n))
+			return "a node is none of a back end";
 		if (n.flags == PV_NODE_WATCH && memchr(n.value, 0, n.value_length))
 			return "a watch's token is no text";
 	}
@@ -211,6 +222,68 @@ static const char *check_end(const struct pv_stream_in *i, const struct pv_recor
 	return NULL;
 }
 
+/* One more; *@at goes behind it. */
+static const char *take_disk(struct pv_stream_in *i, const struct pv_record *r, uint32_t *at)
+{
+	struct pv_stream_disk d;
+	const char *path;
+
+	if (r->length - *at < sizeof(d))
+		return "it does not end with a disk";
+	memcpy(&d, r->body + *at, sizeof(d));
+	path = (const char *)r->body + *at + sizeof(d);
+	if (d.path_length > PV_STREAM_DISK_PATH ||
+	    r->length - *at - sizeof(d) < ((d.path_length + 7) & ~7u))
+		return "a disk's path is longer than it";
+	if (i->nr_disks == PV_STREAM_DISKS_MAX)
+		return "it has too many disks";
+	if (!d.size || d.size > INT64_MAX || d.reserved || !d.path_length || *path != '/' ||
+	    memchr(path, 0, d.path_length))
+		return "a disk is none";
+	i->disk[i->nr_disks].path = strndup(path, d.path_length);
+	if (!i->disk[i->nr_disks].path)
+		return "out of memory";
+	i->disk[i->nr_disks++].size = d.size;
+	*at += sizeof(d) + ((d.path_length + 7) & ~7u);
+	return NULL;
+}
+
+static const char *check_disks(struct pv_stream_in *i, const struct pv_record *r)
+{
+	const char *why = NULL;
+	uint32_t at = 0;
+
+	i->disk = calloc(PV_STREAM_DISKS_MAX, sizeof(*i->disk));
+	if (!i->disk)
+		return "out of memory";
+	while (!why && at < r->length)
+		why = take_disk(i, r, &at);
+	return why;
+}
+
+static const char *check_disk(const struct pv_stream_in *i, const struct pv_record *r)
+{
+	struct pv_stream_disk_data d;
+	uint32_t n = r->length - sizeof(d);
+
+	memcpy(&d, r->body, sizeof(d));
+	if (d.disk >= i->nr_disks || d.reserved)
+		return "there is no such disk";
+	if (!d.bytes || d.offset > i->disk[d.disk].size ||
+	    d.bytes > i->disk[d.disk].size - d.offset)
+		return "its place is not on the disk";
+	if (n && n != d.bytes)
+		return "its length is not what it says";
+	return NULL;
+}
+
+void pv_stream_disk_data(const struct pv_record *r, struct pv_stream_disk_data *d,
+			 const uint8_t **data)
+{
+	memcpy(d, r->body, sizeof(*d));
+	*data = r->length > sizeof(*d) ? r->body + sizeof(*d) : NULL;
+}
+
 const char *pv_stream_check(struct pv_stream_in *i, const struct pv_record *r)
 {
 	switch (r->type) {
@@ -220,12 +293,16 @@ const char *pv_stream_check(struct pv_stream_in *i, const struct pv_record *r)
 		return check_config(r);
 	case PV_REC_MEMORY_MAP:
 		return check_map(i, r);
+	case PV_REC_DISKS:
+		return check_disks(i, r);
+	case PV_REC_DISK:
+		return check_disk(i, r);
 	case PV_REC_PAGE_DATA:
 		return check_pages(i, r);
 	case PV_REC_HVM_PARAMS:
 		return check_params(r);
 	case PV_REC_STORE:
-		return check_store(r);
+		return check_store(i, r);
 	case PV_REC_END:
 		return check_end(i, r);
 	}

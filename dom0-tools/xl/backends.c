@@ -13,12 +13,11 @@
 #include "events.h"
 #include "image_server.h"
 #include "jsonl.h"
-#include "xl.h"
+#include "whole.h"
 
 #include <xen/io/xenbus.h>
 
 #define REBIND_MS 1000
-#define SYSFS "/sys/bus/xen-backend/devices"
 
 static bool watch_domain(struct xl *xl, const char *what, const char *domid)
 {
@@ -86,8 +85,8 @@ bool backends_any(struct xl *xl, uint32_t domid)
 
 bool backend_unbound(const char *kind, uint32_t domid, const char *devid)
 {
-	char *path = xl_sprintf(SYSFS "/%s-%u-%s/driver", kind, domid, devid);
-	bool unbound = !access(SYSFS, F_OK) && access(path, F_OK);
+	char *path = xl_sprintf(XL_SYS_BACKEND "/devices/%s-%u-%s/driver", kind, domid, devid);
+	bool unbound = !access(XL_SYS_BACKEND "/devices", F_OK) && access(path, F_OK);
 
 	free(path);
 	return unbound;
@@ -157,6 +156,15 @@ static void offer_again(struct xl *xl, uint32_t domid, const struct device_kind 
 	free(name);
 }
 
+static bool is_drained(struct xl *xl, uint32_t domid)
+{
+	char *drained = st_read(xl, XBT_NULL, XL_DRAINED, domid);
+	bool is = drained;
+
+	free(drained);
+	return is;
+}
+
 /*
  * NULL: it lives, or is being taken away in order. Else why not; the caller frees.
  * A driver may be taken off a device for another one to come, and leaves its state as it is: then the
@@ -178,8 +186,11 @@ static char *lost_because(struct xl *xl, uint32_t domid, const char *kind, const
 	if (state < XenbusStateInitWait || st_read_long(xl, "%s/online", be) != 1)
 		return NULL;
 	if (backend_unbound(kind, domid, devid)) {
+		/* Nor is one lost that was left for a while by who saves the guest; and he, or who undoes that, wants the lock. */
+		if (is_drained(xl, domid))
+			return NULL;
 		xl_sleep(REBIND_MS);
-		if (backend_unbound(kind, domid, devid))
+		if (backend_unbound(kind, domid, devid) && !is_drained(xl, domid))
 			return xl_sprintf("no driver serves it any more");
 	}
 	if (!strcmp(kind, "vbd") && image_server_cut(xl, be))

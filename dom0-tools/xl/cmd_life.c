@@ -12,6 +12,7 @@
 
 #include "bootloader.h"
 #include "migrate.h"
+#include "whole.h"
 
 #define TTY_WAIT_MS 5000
 
@@ -133,6 +134,8 @@ static int unpause_one(struct xl *xl, uint32_t domid)
 		free(why);
 		return rc;
 	}
+	/* Who saved it was killed behind the last byte, and the file is gone (dump.c). */
+	whole_undo(xl, domid);
 	rc = pv_domain_unpause(xl->pv, domid);
 	if (rc == -EINVAL)
 		return xl_error("cannot unpause domain %u: it is not paused", domid);

@@ -11,11 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "copying.h"
 #include "dump.h"
 #include "migrate.h"
 #include "pvstream.h"
+#include "rounds.h"
 #include "saving.h"
 #include "suspend.h"
+#include "whole.h"
 
 /* For NAME--migratedaway to be a name, too. */
 #define NAME_MAX_LEN 50
@@ -23,7 +26,9 @@
 struct options {
 	const char *command, *config, *guest, *host;
 	uint32_t flags; /* MIGRATE_* */
-	bool recover, force;
+	struct rounds_limits limits;
+	enum saving_how how;
+	bool recover, force, limited, packed, disks;
 };
 
 struct moving {
@@ -31,6 +36,9 @@ struct moving {
 	struct migrate_peer peer;
 	struct migrate_message m;
 	struct dump d;
+	struct rounds rounds;
+	struct rounds_limits limits;
+	struct copying disks;
 	char name[MIGRATE_NAME], boot[40];
 	uint8_t attempt[16];
 	const char *command; /* for messages */
@@ -38,9 +46,56 @@ struct moving {
 	int64_t still; /* since when it stands still; 0: it runs */
 };
 
+/* MiB a second. False after a message. */
+static bool parse_bandwidth(const char *text, uint64_t *bytes)
+{
+	char *end;
+	double mib = strtod(text, &end);
+
+	/* Slower than that the other side takes us for gone between two pieces. */
+	if (end == text || *end || !(mib >= 0.1 && mib <= 1e6)) {
+		xl_error("--max-bandwidth is in MiB a second, 0.1 or more: '%s' is not", text);
+		return false;
+	}
+	*bytes = (uint64_t)(mib * PV_MIB);
+	return true;
+}
+
+static bool parse_downtime(const char *text, unsigned int *ms)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || !n || n > 600000) {
+		xl_error("--downtime is in milliseconds, 1 to 600000: '%s' is not", text);
+		return false;
+	}
+	*ms = n;
+	return true;
+}
+
+/* False after a message. */
+static bool parse_limit(int c, const char *arg, struct options *o)
+{
+	o->limited = true;
+	if (c == 'B')
+		return parse_bandwidth(arg, &o->limits.bandwidth);
+	if (c == 'D')
+		return parse_downtime(arg, &o->limits.downtime);
+	o->limits.cold |= c == 'O';
+	o->packed |= c == 'Z';
+	o->disks |= c == 'K';
+	return true;
+}
+
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
+		{ "max-bandwidth", required_argument, NULL, 'B' },
+		{ "downtime", required_argument, NULL, 'D' },
+		{ "cold", no_argument, NULL, 'O' },
+		{ "compress", no_argument, NULL, 'Z' },
+		{ "copy-disks", no_argument, NULL, 'K' },
 		{ "recover", no_argument, NULL, 'R' },
 		{ "force", no_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },
@@ -49,7 +104,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int c, n;
 
 	o->command = "ssh";
-	while ((c = getopt_long(argc, argv, "s:C:eph", longs, NULL)) != -1) {
+	o->limits.downtime = ROUNDS_DOWNTIME;
+	while ((c = getopt_long(argc, argv, "s:C:epWSh", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			o->command = optarg;
@@ -62,6 +118,20 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'p':
 			o->flags |= MIGRATE_PAUSED;
+			break;
+		case 'W':
+			o->how = SAVING_WHOLE;
+			break;
+		case 'S':
+			o->how = SAVING_SUSPENDED;
+			break;
+		case 'B':
+		case 'D':
+		case 'O':
+		case 'Z':
+		case 'K':
+			if (!parse_limit(c, optarg, o))
+				return EXIT_USAGE + 1;
 			break;
 		case 'R':
 			o->recover = true;
@@ -77,8 +147,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 	/* Only who does not want to be told can do without a host. */
 	if (n != 2 && !(n == 1 && o->force))
 		return command_usage("migrate", false) + 1;
-	if ((o->force && !o->recover) || (o->recover && (o->config || o->flags))) {
-		xl_error("--force goes with --recover, and -C, -e and -p do not");
+	if ((o->force && !o->recover) ||
+	    (o->recover && (o->config || o->flags || o->how || o->limited))) {
+		xl_error("--force goes with --recover, and -C, -e, -p, -S, -W, --cold, --compress, "
+			 "--copy-disks, --downtime and --max-bandwidth do not");
 		return EXIT_USAGE + 1;
 	}
 	o->guest = argv[optind];
@@ -88,8 +160,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 /* --- up to PREPARED: the guest runs ----------------------------------------------------------- */
 
-/* HELLO of the target. */
-static int greet(struct migrate_peer *p, char boot[40])
+/* HELLO of the target: this start of that machine, and the minor version of streams that it reads. */
+static int greet(struct migrate_peer *p, char boot[40], unsigned int *minor)
 {
 	struct migrate_message m;
 	struct migrate_target t;
@@ -105,6 +177,8 @@ static int greet(struct migrate_peer *p, char boot[40])
 		return xl_error("%s: it reads saved guests up to version %u, this is %u", p->who,
 				t.stream_major, PV_STREAM_MAJOR);
 	memcpy(boot, t.boot, sizeof(t.boot));
+	/* Whoever reads newer ones reads all that are older. */
+	*minor = t.stream_major > PV_STREAM_MAJOR ? UINT16_MAX : t.stream_minor;
 	return 0;
 }
 
@@ -140,11 +214,16 @@ static int stream_error(struct moving *m, int rc)
 
 static int prepare(struct moving *m)
 {
+	unsigned int minor;
 	char here[40];
 	int rc;
 
-	if (greet(&m->peer, m->boot) || migrate_boot(here))
+	if (greet(&m->peer, m->boot, &minor) || migrate_boot(here))
 		return -1;
+	if ((m->s.packed || m->s.disks) && minor < PV_STREAM_MINOR_PACKED)
+		return xl_error("%s: it is an older version, and does not know what --compress and "
+				"--copy-disks send",
+				m->peer.who);
 	if (!strcmp(here, m->boot))
 		return xl_error("%s is this machine: a guest cannot be moved to where it is",
 				m->peer.who);
@@ -157,35 +236,17 @@ static int prepare(struct moving *m)
 	return migrate_expect(&m->peer, MIGRATE_PREPARED, &m->m) ? -1 : 0;
 }
 
+/* Most of its memory, unless there are to be no rounds. */
+static int send_rounds(struct moving *m)
+{
+	int rc = copying_rounds(&m->disks);
+
+	if (!rc)
+		rc = rounds_run(&m->rounds, &m->s, &m->d, &m->limits);
+	return rc ? stream_error(m, rc) : 0;
+}
+
 /* --- up to READY: it stands still, and goes on here if anything fails -------------------------- */
-
-/* What the target was told of its memory must be so still. */
-static int check_map(struct moving *m)
-{
-	struct pv_stream_run *was = m->s.run;
-	unsigned int nr = m->s.nr_runs;
-	int rc;
-
-	m->s.run = NULL;
-	m->s.nr_runs = 0;
-	m->s.pages = 0;
-	rc = saving_map(&m->s);
-	if (!rc && (nr != m->s.nr_runs || memcmp(was, m->s.run, nr * sizeof(*was))))
-		rc = xl_error("'%s' has been given other memory meanwhile: try again", m->name);
-	free(was);
-	return rc;
-}
-
-/* One that is paused does nothing more, and may have ended before, or by its watchdog. */
-static int check_end(struct moving *m, struct xen_domctl_getdomaininfo *info)
-{
-	if (pv_domain_info(m->s.xl->pv, m->s.domid, info) || info->flags & XEN_DOMINF_dying)
-		return xl_error("'%s' has been destroyed", m->name);
-	if (info->flags & XEN_DOMINF_shutdown && !(m->s.suspended && suspend_done(info)))
-		return xl_error("'%s' has ended (%s) on its way: there is nothing to go on with",
-				m->name, shutdown_reason(domain_reason(info)));
-	return 0;
-}
 
 static int hand_over(struct moving *m)
 {
@@ -199,10 +260,12 @@ static int hand_over(struct moving *m)
 	rc = dump_pause(s->xl, &m->d);
 	if (rc)
 		return xl_error("cannot pause '%s': %s", m->name, strerror(-rc));
-	if (check_end(m, &info) || saving_state(s) || check_map(m) ||
-	    drain_disks(s->xl, s->domid, m->name))
+	if (saving_goes_on(s, &info) || saving_state(s) || saving_same_map(s) ||
+	    (s->connected ? drain_flush : drain_disks)(s->xl, s->domid, m->name))
 		return -1;
-	rc = saving_rest(s, "Moving");
+	rc = copying_last(&m->disks);
+	if (!rc)
+		rc = saving_rest(s, "Moving");
 	if (rc)
 		return stream_error(m, rc);
 	return migrate_expect(&m->peer, MIGRATE_READY, &m->m) ? -1 : 0;
@@ -223,7 +286,7 @@ static int commit(struct moving *m)
 {
 	struct xen_domctl_getdomaininfo info;
 	struct given g = { .domid = m->s.domid, .flags = m->d.paused ? GIVEN_PAUSED : 0 };
-	int rc = check_end(m, &info);
+	int rc = saving_goes_on(&m->s, &info);
 
 	if (rc)
 		return rc;
@@ -263,13 +326,16 @@ static int leave(struct moving *m)
 			 m->name, m->peer.who, m->s.domid);
 	/* Else the target is to know it still when it is asked. */
 	if (!rc) {
+		m->d.logged = m->d.slowed = false;
 		given_forget(m->s.domid);
 		migrate_send(&m->peer, MIGRATE_DONE, NULL, 0);
 	}
-	printf("%s: %s on %s; %llu MiB of memory, %.1f MiB sent, it stood still for %.1f s\n",
+	printf("%s: %s on %s; %llu MiB of memory, %.1f MiB sent in %u round%s, it stood still for "
+	       "%.2f s\n",
 	       m->name, m->flags & MIGRATE_PAUSED ? "is, paused," : "runs", m->peer.who,
 	       (unsigned long long)(m->s.pages * PV_PAGE_SIZE / PV_MIB),
-	       (double)m->s.out.bytes / PV_MIB, ms / 1000);
+	       (double)m->s.out.bytes / PV_MIB, m->rounds.nr + 1, m->rounds.nr ? "s" : "",
+	       ms / 1000);
 	return rc;
 }
 
@@ -300,21 +366,18 @@ static int after_go(struct moving *m)
 /* From the open connection on. 0; or 1: it is to go on here; -1: it is not. */
 static int talk(struct moving *m)
 {
-	if (prepare(m) || hand_over(m) || commit(m))
+	if (prepare(m) || send_rounds(m) || hand_over(m) || commit(m))
 		return 1;
 	return after_go(m);
 }
 
-/* One that has suspended itself, be it too late to be waited for, and has not gone. */
-static void let_go_on(struct moving *m)
+/* It may have ended meanwhile, which has been said. */
+static bool is_there(const struct moving *m)
 {
 	struct xen_domctl_getdomaininfo info;
-	int rc = pv_domain_info(m->s.xl->pv, m->s.domid, &info);
 
-	if (!rc && suspend_done(&info))
-		rc = suspend_cancel(m->s.xl, m->s.domid);
-	if (rc)
-		xl_error("'%s' cannot go on: %s", m->name, strerror(-rc));
+	return !pv_domain_info(m->s.xl->pv, m->s.domid, &info) &&
+	       !(info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown));
 }
 
 /* Its lock is held. */
@@ -329,14 +392,15 @@ static int migrate(struct moving *m, const struct options *o)
 		return xl_error("'%s' cannot be moved: %s", m->name, strerror(-rc));
 	rc = saving_check(s) || drain_check(s->xl, s->domid, m->name) ||
 	     saving_config(s, o->config) || saving_map(s) ||
+	     (o->disks && copying_begin(&m->disks, s, o->limits.bandwidth, o->limits.cold)) ||
 	     migrate_open(&m->peer, o->command, o->host);
 	if (!rc) {
 		rc = talk(m);
 		if (rc > 0 && m->still)
-			let_go_on(m);
+			saving_undo(s);
 	}
 	dump_end(s->xl, &m->d);
-	if (rc > 0 && m->still)
+	if (rc > 0 && m->still && is_there(m))
 		xl_error("'%s' goes on here, after %.1f s", m->name,
 			 (double)(xl_now() - m->still) / 1000);
 	if (m->peer.pid)
@@ -354,7 +418,10 @@ static int move(struct xl *xl, const struct options *o)
 	if (!m)
 		abort();
 	m->s.xl = xl;
+	m->s.how = o->how;
 	m->flags = o->flags;
+	m->limits = o->limits;
+	m->s.packed = o->packed;
 	m->command = o->command;
 	lock = domain_lock(xl, o->guest, "move", &m->s.domid);
 	name = lock < 0 ? NULL : domain_name(xl, m->s.domid);
@@ -372,6 +439,8 @@ static int move(struct xl *xl, const struct options *o)
 	}
 	free(name);
 	xl_unlock_domain(lock, m->s.domid);
+	rounds_free(&m->rounds);
+	copying_end(&m->disks);
 	saving_free(&m->s);
 	free(m);
 	return rc;
@@ -402,10 +471,11 @@ static enum verdict ask(struct migrate_peer *p, const struct given *g)
 {
 	struct migrate_question q;
 	struct migrate_message m;
+	unsigned int minor;
 	char boot[40];
 	int rc;
 
-	if (greet(p, boot))
+	if (greet(p, boot, &minor))
 		return UNKNOWN;
 	memcpy(q.uuid, g->handle, sizeof(q.uuid));
 	memcpy(q.attempt, g->attempt, sizeof(q.attempt));
@@ -470,10 +540,8 @@ static int find_and_recover(struct xl *xl, const struct options *o)
 	struct given g;
 	int lock, rc;
 
-	if (!given_find(xl, o->guest, &g))
-		return xl_error("'%s' has not been given to another host: there is nothing to "
-				"recover",
-				o->guest);
+	if (given_find(xl, o->guest, &g))
+		return -1;
 	snprintf(number, sizeof(number), "%u", g.domid);
 	lock = domain_lock(xl, number, "recover", &domid);
 	/* Whoever had the lock may have done so already. */

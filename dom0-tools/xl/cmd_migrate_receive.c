@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "announce.h"
+#include "copied.h"
 #include "migrate.h"
 #include "restoring.h"
 
@@ -27,6 +29,7 @@ struct receiving {
 	struct incoming note;
 	struct xl_config cfg;
 	struct saved saved;
+	struct copied copied;
 	uint32_t flags; /* MIGRATE_*, of the command line */
 	uint64_t pages; /* HELLO's */
 	uint32_t domid; /* 0: there is none */
@@ -130,6 +133,7 @@ static int make(struct receiving *r)
 	cfg->incoming = name;
 	cfg->saved = &r->saved;
 	r->saved.has_memory = tell_prepared;
+	r->saved.copied = &r->copied;
 	r->saved.ctx = r;
 	rc = domain_create(r->xl, cfg, lock, &r->domid, &r->lock);
 	/* Whatever comes later is made from its kernel, and under its name. */
@@ -180,6 +184,7 @@ static void confirm(struct receiving *r)
 {
 	r->peer.patience = SOURCE_MS;
 	migrate_send(&r->peer, MIGRATE_RUNNING, NULL, 0);
+	announce_guest(r->xl, r->domid);
 	if (!migrate_receive(&r->peer, &r->m) && r->m.type == MIGRATE_DONE)
 		incoming_done(r->note.uuid, r->note.attempt);
 }
@@ -189,7 +194,7 @@ static int take(struct receiving *r)
 {
 	int rc;
 
-	if (read_what_it_is(r) || make(r))
+	if (read_what_it_is(r) || copied_begin(&r->copied, &r->saved, &r->cfg, &r->note) || make(r))
 		return -1;
 	rc = migrate_send(&r->peer, MIGRATE_READY, NULL, 0);
 	r->peer.patience = GO_MS;
@@ -201,6 +206,13 @@ static int take(struct receiving *r)
 	return go(r);
 }
 
+/* Not every way carries what is said here to whoever is there, as ssh does. What is wrong with a configuration is no error of ours. */
+static void say_why(struct receiving *r, const char *why)
+{
+	migrate_fail(&r->peer, "%s",
+		     *why ? why : "it is not taken; why is on standard error there");
+}
+
 static int receive(struct receiving *r)
 {
 	struct migrate_source h;
@@ -208,13 +220,14 @@ static int receive(struct receiving *r)
 	bool nothing;
 	char *why;
 
-	/* Not every way carries what is said here to whoever is there, as ssh does. */
 	if (read_hello(r, &h) || claim(r, &h)) {
-		migrate_fail(&r->peer, "%s", xl_last_error());
+		say_why(r, xl_last_error());
 		return -1;
 	}
 	MIGRATE_POINT(true, "after", "claim");
+	xl_forget_error();
 	if (!take(r)) {
+		copied_end(&r->copied, false);
 		nothing = !incoming_ran(r->xl, &r->note, r->domid);
 		MIGRATE_POINT(true, "after", "mark");
 		xl_unlock_domain(r->lock, r->domid);
@@ -225,10 +238,11 @@ static int receive(struct receiving *r)
 	why = xl_sprintf("%s", xl_last_error());
 	domid = r->domid;
 	nothing = drop(r);
+	copied_end(&r->copied, nothing);
 	xl_unlock_domain(r->lock, domid);
 	incoming_release(&r->note, nothing);
 	if (nothing)
-		migrate_fail(&r->peer, "%s", why);
+		say_why(r, why);
 	else
 		xl_error("%s: what has come of it is still there", r->from);
 	free(why);

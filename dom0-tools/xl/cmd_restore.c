@@ -33,41 +33,6 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return 0;
 }
 
-/* From "whole but paused" on. @lock: the domain's, given back. */
-static int let_go(struct xl *xl, struct xl_config *cfg, const struct options *o, uint32_t domid,
-		  int lock)
-{
-	int rc = restoring_attend(xl, cfg, domid, o->alone);
-
-	if (!rc && !o->paused) {
-		rc = domain_start(xl, domid);
-		if (rc)
-			xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));
-	}
-	if (rc)
-		domain_destroy(xl, domid);
-	xl_unlock_domain(lock, domid);
-	return rc;
-}
-
-static int restore(struct xl *xl, struct xl_config *cfg, struct saved *s, const struct options *o)
-{
-	int lock, domain_lock = -1, rc;
-	uint32_t domid = 0;
-
-	lock = xl_lock();
-	if (lock < 0)
-		return -1;
-	xl_logs_prune(xl, cfg->name);
-	cfg->saved = s;
-	rc = domain_create(xl, cfg, lock, &domid, &domain_lock);
-	/* Its next life is made from its kernel. */
-	cfg->saved = NULL;
-	/* Nor does who goes on in the background keep the file. */
-	saved_close(s);
-	return rc ? rc : let_go(xl, cfg, o, domid, domain_lock);
-}
-
 int cmd_restore(int argc, char **argv)
 {
 	struct options o = { 0 };
@@ -86,7 +51,7 @@ int cmd_restore(int argc, char **argv)
 	if (!rc && !xl_open(&xl)) {
 		xl_catch_signals();
 		signal(SIGPIPE, SIG_IGN);
-		rc = restore(&xl, &cfg, &s, &o);
+		rc = restoring_run(&xl, &cfg, &s, o.paused, o.alone);
 		xl_close(&xl);
 	} else {
 		rc = 1;

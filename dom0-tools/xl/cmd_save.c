@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +26,12 @@ static int parse_options(int argc, char **argv, struct options *o, struct saving
 {
 	int rc = 0, c;
 
-	while ((c = command_option(argc, argv, "cp", &rc)) != -1) {
+	while ((c = command_option(argc, argv, "cpWS", &rc)) != -1) {
 		if (c == '?')
 			return rc + 1;
 		o->running |= c == 'c';
 		o->paused |= c == 'p';
+		s->how = c == 'W' ? SAVING_WHOLE : c == 'S' ? SAVING_SUSPENDED : s->how;
 	}
 	if (argc - optind < 2 || argc - optind > 3)
 		return command_usage("save", false) + 1;
@@ -46,18 +46,6 @@ static int parse_options(int argc, char **argv, struct options *o, struct saving
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
-
-static int sync_directory(const char *path)
-{
-	char *copy = strdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	free(copy);
-	rc = fd < 0 || fsync(fd) ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
 
 /* Whole and on the disk, or not there. */
 static int write_file(struct saving *s, const struct options *o, struct dump *d)
@@ -80,7 +68,7 @@ static int write_file(struct saving *s, const struct options *o, struct dump *d)
 		rc = xl_error("%s: %s", s->file, strerror(errno));
 	if (rc)
 		unlink(d->part);
-	if (!rc && sync_directory(s->file)) {
+	if (!rc && xl_sync_directory(s->file)) {
 		rc = xl_error("%s: %s", s->file, strerror(errno));
 		/* The guest goes on. */
 		unlink(s->file);
@@ -111,10 +99,9 @@ static int save_now(struct saving *s, const struct options *o, struct dump *d)
 static int end(struct saving *s, const struct options *o, struct dump *d, int rc)
 {
 	bool stays = rc || o->running || o->paused;
-	int err = s->suspended && stays ? suspend_cancel(s->xl, s->domid) : 0;
 
-	if (err)
-		rc = xl_error("'%s' cannot go on: %s", s->guest, strerror(-err));
+	if (stays && saving_undo(s))
+		rc = -1;
 	/* The file is it now: it must not run on from here. */
 	if (!stays || (!rc && o->paused))
 		d->paused = false;

@@ -14,6 +14,7 @@
 #include "events.h"
 #include "image_server.h"
 #include "usage.h"
+#include "whole.h"
 
 #include <xen/io/xenbus.h>
 
@@ -64,15 +65,15 @@ static bool backend_done(const struct device *d)
  */
 static bool backend_going(const struct device *d)
 {
-	char path[128];
+	char path[256];
 
 	if (d->backend)
 		return false;
 	snprintf(path, sizeof(path), "/sys/devices/%s-%u-%u", d->kind->name, d->domid, d->devid);
 	if (access(path, F_OK))
 		return false;
-	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s-%u-%u", d->kind->name,
-		 d->domid, d->devid);
+	snprintf(path, sizeof(path), XL_SYS_BACKEND "/devices/%s-%u-%u", d->kind->name, d->domid,
+		 d->devid);
 	return access(path, F_OK) || !backend_done(d);
 }
 
@@ -120,7 +121,8 @@ static long wait_state(struct xl *xl, const struct device *d, long state, int ti
 			break;
 		}
 		/* A back end that gave up will not come back. */
-		if (state == XenbusStateInitWait && now > XenbusStateConnected)
+		if ((state == XenbusStateInitWait || state == XenbusStateConnected) &&
+		    now > XenbusStateConnected)
 			break;
 		/* That a driver has let go, or a driver domain has gone, is no change of a node. */
 		st_wait(xl, xl_look_ms(begin));
@@ -197,7 +199,7 @@ static bool write_nodes(struct xl *xl, xs_transaction_t t, const struct device *
 	ok = ok && st_write(xl, t, back, "%s/backend-id", fe);
 	ok = ok && (d->backend ? write_foreign(xl, t, d, spec, fe, dev) :
 				 write_backend(xl, t, d, spec, fe, dom, dev));
-	return ok && st_write(xl, t, "1", "%s/state", fe);
+	return ok && (d->comes || st_write(xl, t, "1", "%s/state", fe));
 }
 
 static int create_nodes(struct xl *xl, const struct device *d, const struct device_spec *spec)
@@ -307,6 +309,7 @@ int device_begin(struct xl *xl, struct xl_config *cfg, uint32_t domid, struct de
 	d->domid = domid;
 	d->devid = w->spec.devid;
 	d->backend = w->spec.backend;
+	d->comes = whole_comes(cfg->saved);
 	d->be = NULL;
 	w->script.pid = 0;
 	if (d->backend && d->backend == domid) {
@@ -344,10 +347,31 @@ static int prepare(struct xl *xl, struct xl_config *cfg, struct device_work *w)
 	return d->backend ? 0 : hotplug_start(d, spec->script, kind->start, &w->script);
 }
 
+/* Its front end's rings are there: it connects to them by itself, or cannot. */
+static int await_connected(struct xl *xl, struct xl_config *cfg, struct device_work *w)
+{
+	struct device *d = &w->d;
+	char *error, *why;
+
+	if (wait_state(xl, d, XenbusStateConnected, BACKEND_WAIT_MS) == XenbusStateConnected)
+		return 0;
+	error = st_read(xl, XBT_NULL, "/local/domain/%u/error/backend/%s/%u/%u/error", d->backend,
+			d->kind->name, d->domid, d->devid);
+	why = error ? xl_one_line(error) : NULL;
+	config_error(cfg, d->kind->key, w->spec.line,
+		     "%s: its back end does not connect to what the guest has of it%s%s",
+		     w->spec.label, why ? ": " : "", why ? why : "");
+	free(error);
+	free(why);
+	return -1;
+}
+
 static int finish_one(struct xl *xl, struct xl_config *cfg, struct device_work *w)
 {
 	int rc = connect_script(xl, cfg, w);
 
+	if (!rc && w->d.comes)
+		rc = await_connected(xl, cfg, w);
 	if (!rc)
 		tell(xl, EVENT_ATTACHED, &w->d);
 	if (!rc && w->made)

@@ -10,6 +10,11 @@
 
 #define HOTPLUG_LOG XL_LOG_DIR "/xen-hotplug.log"
 
+/* What dom0's kernel shows of its back ends */
+#ifndef XL_SYS_BACKEND
+#define XL_SYS_BACKEND "/sys/bus/xen-backend"
+#endif
+
 struct device_kind {
 	const char *name; /* in xenstore's paths and in dom0's sysfs: vbd, vif */
 	const char *key; /* in xl.cfg: disk, vif */
@@ -51,6 +56,7 @@ struct device {
 	uint32_t backend; /* the domain of its back end */
 	char *be; /* the back end's directory */
 	bool probed;
+	bool comes; /* to a guest that is connected to it already (whole.h) */
 };
 
 /* --- hotplug.c ------------------------------------------------------------------------------- */

@@ -198,16 +198,16 @@ static bool held_by_kernel(const struct xl_disk *d)
 	return false;
 }
 
-static char *refuse(struct xl *xl, const void *of_kind)
+/* Of which domain but @except (0: none) is it already? A sentence's end, or NULL. The caller frees. */
+static char *clash_of_any(struct xl *xl, const struct disk *disk, uint32_t except)
 {
-	const struct disk *disk = of_kind;
 	unsigned int doms, devs, i, j;
 	char **dom, **dev, *be, *why = NULL;
 
-	if (disk->backend)
-		return driver_disk_clash(xl, disk->backend, disk->d->target, disk->d->readonly);
 	dom = st_list(xl, &doms, BACKENDS);
 	for (i = 0; !why && i < doms; i++) {
+		if (except && strtoul(dom[i], NULL, 10) == except)
+			continue;
 		dev = st_list(xl, &devs, BACKENDS "/%s", dom[i]);
 		for (j = 0; !why && j < devs; j++) {
 			be = xl_sprintf(BACKENDS "/%s/%s", dom[i], dev[j]);
@@ -217,10 +217,36 @@ static char *refuse(struct xl *xl, const void *of_kind)
 		free(dev);
 	}
 	free(dom);
+	return why;
+}
+
+static char *refuse(struct xl *xl, const void *of_kind)
+{
+	const struct disk *disk = of_kind;
+	char *why;
+
+	if (disk->backend)
+		return driver_disk_clash(xl, disk->backend, disk->d->target, disk->d->readonly);
+	why = clash_of_any(xl, disk, 0);
 	if (!why)
 		why = sharing_dom0_use(&disk->sharing, disk->d->readonly);
 	if (!why && held_by_kernel(disk->d))
 		why = xl_sprintf("dom0's kernel has it for itself (a mount in another namespace?)");
+	return why;
+}
+
+char *device_disk_used(struct xl *xl, const char *path, uint32_t except)
+{
+	struct xl_disk d = { .format = IMAGE_RAW, .target = (char *)path };
+	struct disk disk = { .d = &d };
+	char *why = NULL;
+
+	if (!sharing_of_path(path, &disk.sharing)) {
+		why = clash_of_any(xl, &disk, except);
+		if (!why && !except)
+			why = refuse(xl, &disk);
+	}
+	sharing_free(&disk.sharing);
 	return why;
 }
 

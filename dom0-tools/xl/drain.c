@@ -170,23 +170,76 @@ static int drain(struct xl *xl, char **be, unsigned int n, const char *name)
 	return rc;
 }
 
-int drain_disks(struct xl *xl, uint32_t domid, const char *name)
+/* Back ends' directories of its disks; the caller frees them and the array. */
+static char **list_disks(struct xl *xl, uint32_t domid, unsigned int *nr)
 {
-	unsigned int n, i, m = 0;
+	unsigned int n, i;
 	char **dev = st_list(xl, &n, XL_PRIVATE "/%u/device/vbd", domid);
 	char **be = calloc(n + 1, sizeof(*be));
-	int rc;
 
 	if (!be)
 		abort();
-	for (i = 0; i < n; i++) {
-		be[m] = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vbd/%s", domid, dev[i]);
-		m += !!be[m];
+	for (i = 0, *nr = 0; i < n; i++) {
+		be[*nr] = st_read(xl, XBT_NULL, XL_PRIVATE "/%u/device/vbd/%s", domid, dev[i]);
+		*nr += !!be[*nr];
 	}
-	rc = m ? drain(xl, be, m, name) : 0;
-	for (i = 0; i < m; i++)
-		free(be[i]);
-	free(be);
 	free(dev);
+	return be;
+}
+
+static void free_disks(char **be, unsigned int n)
+{
+	while (n)
+		free(be[--n]);
+	free(be);
+}
+
+int drain_disks(struct xl *xl, uint32_t domid, const char *name)
+{
+	unsigned int n;
+	char **be = list_disks(xl, domid, &n);
+	int rc = n ? drain(xl, be, n, name) : 0;
+
+	free_disks(be, n);
 	return rc;
+}
+
+int drain_flush(struct xl *xl, uint32_t domid, const char *name)
+{
+	unsigned int n, i;
+	char **be = list_disks(xl, domid, &n);
+	int rc = 0;
+
+	for (i = 0; i < n && !rc; i++)
+		rc = flush(xl, be[i], name);
+	free_disks(be, n);
+	return rc;
+}
+
+/* Others may read from it as well, and without end. */
+static bool only_read(struct xl *xl, const char *be)
+{
+	char *mode = st_read(xl, XBT_NULL, "%s/mode", be);
+	bool yes = mode && !strcmp(mode, "r");
+
+	free(mode);
+	return yes;
+}
+
+bool drain_idle(struct xl *xl, uint32_t domid, int64_t end)
+{
+	unsigned int n, i;
+	char **be = list_disks(xl, domid, &n);
+	int64_t begin = xl_now();
+	bool busy;
+
+	for (;;) {
+		for (i = 0, busy = false; i < n; i++)
+			busy |= in_flight(xl, be[i]) > 0 && !only_read(xl, be[i]);
+		if (!busy || xl_now() >= end || xl_interrupted)
+			break;
+		xl_sleep_since(begin);
+	}
+	free_disks(be, n);
+	return !busy;
 }

@@ -19,18 +19,22 @@
 #include "migrate.h"
 #include "record.h"
 #include "suspend.h"
+#include "whole.h"
 
-#define MAGIC 0x44554d31 /* "DUM1" */
+#define MAGIC 0x44554d32 /* "DUM2" */
 #define PREFIX "dump."
 #define NOTE_MS 500 /* whoever undoes another's has its lock for a moment */
 
 #define GUEST_PAUSED 1u /* by who is killed */
 #define GUEST_STAYS 2u /* once the file has its name */
+#define GUEST_LOGGED 4u
+#define GUEST_SLOWED 8u /* it has another cap than its own */
 
 struct note {
 	uint32_t magic, domid;
 	uint8_t handle[16];
 	uint32_t guest; /* GUEST_* */
+	uint32_t cap; /* its own, if it is slowed */
 	char part[PATH_MAX];
 };
 
@@ -40,13 +44,39 @@ static bool read_note(int fd, struct note *n)
 	       memchr(n->part, '\0', sizeof(n->part));
 }
 
+static void give_back_cap(struct xl *xl, uint32_t domid, uint16_t cap)
+{
+	uint16_t weight, now;
+	int rc = pv_sched_share(xl->pv, domid, &weight, &now);
+
+	if (!rc)
+		rc = pv_sched_set_share(xl->pv, domid, weight, cap);
+	if (rc && rc != -ESRCH)
+		xl_error("domain %u was slowed, and does not get back its cap of %u: %s", domid,
+			 cap, strerror(-rc));
+}
+
+/* Drivers are bound again, if they were taken off its devices. @xl may be without xenstore, which knows of it. */
+static void undo_whole(struct xl *xl, uint32_t domid)
+{
+	struct xl with = { .pv = xl->pv, .xs = xl->xs ? xl->xs : st_open(XENSTORE_MS) };
+
+	if (with.xs)
+		whole_undo(&with, domid);
+	if (!xl->xs)
+		xs_close(with.xs);
+}
+
 /* The note's lock is held; then it goes. */
 static void undo(struct xl *xl, const struct note *n)
 {
-	struct xen_domctl_getdomaininfo info;
 	bool there = domain_is(xl, n->domid, n->handle);
 	char *given = there ? migrate_bars(xl, n->domid) : NULL;
 
+	if (there && n->guest & GUEST_SLOWED)
+		give_back_cap(xl, n->domid, n->cap);
+	if (there && n->guest & GUEST_LOGGED)
+		pv_log_off(xl->pv, n->domid);
 	if (given) {
 		xl_error("who moved domain %u to another host was killed: it stays paused, for %s",
 			 n->domid, given);
@@ -62,14 +92,17 @@ static void undo(struct xl *xl, const struct note *n)
 				 n->domid, (int)(strrchr(n->part, '.') - n->part), n->part);
 		return;
 	}
-	if (there && !pv_domain_info(xl->pv, n->domid, &info) && suspend_done(&info))
-		suspend_cancel(xl, n->domid);
+	if (there)
+		undo_whole(xl, n->domid);
+	if (there)
+		suspend_undo(xl, n->domid);
 	if (n->guest & GUEST_PAUSED && there)
 		pv_domain_unpause(xl->pv, n->domid);
 	if (!*n->part)
-		xl_error("who moved domain %u to another host was killed before it was there: it "
-			 "goes on here",
-			 n->domid);
+		xl_error(
+			"who moved or cloned domain %u was killed before that was done: it goes on "
+			"here",
+			n->domid);
 	else
 		xl_error("who wrote the core or the state of domain %u was killed: %s goes%s",
 			 n->domid, n->part,
@@ -113,9 +146,11 @@ static int open_note(uint32_t domid)
 	return fd;
 }
 
-/* Without a note nobody undoes it, which is no reason to have no core. 0 or -EIO. */
-static int note_guest(const struct dump *d, uint32_t guest)
+/* @more: what it is going to be besides. Without a note nobody undoes it, which is no reason to have no core. 0 or -EIO. */
+static int note_guest(const struct dump *d, uint32_t more)
 {
+	uint32_t guest = more | (d->paused ? GUEST_PAUSED : 0) | (d->logged ? GUEST_LOGGED : 0) |
+			 (d->slowed ? GUEST_SLOWED : 0);
 	ssize_t n = sizeof(guest);
 
 	if (d->fd >= 0)
@@ -134,6 +169,35 @@ int dump_pause(struct xl *xl, struct dump *d)
 	note_guest(d, GUEST_PAUSED);
 	rc = pv_domain_pause(xl->pv, d->domid);
 	d->paused = !rc;
+	return rc;
+}
+
+int dump_log(struct xl *xl, struct dump *d)
+{
+	int rc;
+
+	note_guest(d, GUEST_LOGGED);
+	rc = pv_log_on(xl->pv, d->domid);
+	d->logged = !rc;
+	return rc;
+}
+
+int dump_slow(struct xl *xl, struct dump *d, uint16_t cap)
+{
+	uint16_t weight, now;
+	uint32_t own;
+	int rc = pv_sched_share(xl->pv, d->domid, &weight, &now);
+
+	if (!rc && !d->slowed) {
+		d->cap = own = now;
+		if (d->fd >= 0 &&
+		    pwrite(d->fd, &own, sizeof(own), offsetof(struct note, cap)) != sizeof(own))
+			return -EIO;
+		note_guest(d, GUEST_SLOWED);
+	}
+	if (!rc)
+		rc = pv_sched_set_share(xl->pv, d->domid, weight, cap);
+	d->slowed |= !rc;
 	return rc;
 }
 
@@ -166,21 +230,31 @@ int dump_begin(struct xl *xl, uint32_t domid, const char *path, bool pause, stru
 
 int dump_keep(struct dump *d)
 {
-	return note_guest(d, GUEST_STAYS | (d->paused ? GUEST_PAUSED : 0));
+	return note_guest(d, GUEST_STAYS);
 }
 
-void dump_end(struct xl *xl, struct dump *d)
+int dump_end(struct xl *xl, struct dump *d)
 {
 	char *path = xl_sprintf(RECORD_DIR "/" PREFIX "%u", d->domid);
+	int rc = 0;
 
+	/* Whoever has drained it has undone that, or has ended it; but one that is given away is drained as long as it is not known where it is. */
+	if (xl->xs && !given_away(xl, d->domid))
+		whole_undo(xl, d->domid);
+	/* First what a user notices. */
 	if (d->paused)
-		pv_domain_unpause(xl->pv, d->domid);
+		rc = pv_domain_unpause(xl->pv, d->domid);
+	if (d->slowed)
+		give_back_cap(xl, d->domid, d->cap);
+	if (d->logged)
+		pv_log_off(xl->pv, d->domid);
 	if (d->fd >= 0) {
 		unlink(path);
 		close(d->fd);
 	}
 	free(path);
 	free(d->part);
+	return rc;
 }
 
 /* Its domain's lock is held. */

@@ -19,8 +19,8 @@
 #include "next.h"
 #include "oci.h"
 #include "pools.h"
-#include "saved.h"
 #include "usage.h"
+#include "whole.h"
 
 #define FREE_WAIT_MS 10000
 #define GONE_WAIT_MS 5000
@@ -595,6 +595,7 @@ static int build(struct creation *k)
 	};
 	static bool (*const late[])(struct creation *, xs_transaction_t) = { write_rings,
 									     write_channels, NULL };
+	bool comes = whole_comes(k->cfg->saved); /* with its devices */
 	struct pv_guest *g = &k->guest;
 	struct pv_err err = { "" };
 	int rc;
@@ -618,14 +619,15 @@ static int build(struct creation *k)
 	k->lock = -1;
 	if (k->cfg->saved && saved_fill(k->xl, k->cfg->saved, g))
 		return -1;
-	if (add_devices(k))
-		return -1;
-	if (in_transaction(k, late))
+	if ((!comes && add_devices(k)) || in_transaction(k, late))
 		return -1;
 	/* Now xenstored and xenconsoled see it. */
 	if (!xs_introduce_domain(k->xl->xs, g->domid, GUEST_XENSTORE_PFN, g->store_port))
 		return xl_error("xenstored does not take the domain: %s", strerror(errno));
 	if (k->cfg->saved && saved_watch(k->xl, k->cfg->saved, g->domid))
+		return -1;
+	if (comes && (whole_import(k->xl, k->cfg->saved, k->cfg, g->domid) || add_devices(k) ||
+		      whole_land(k->xl, k->cfg->saved, g->domid)))
 		return -1;
 	if (channels_await(k->xl, k->cfg, g->domid))
 		return -1;
@@ -718,6 +720,7 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	device_remove_directories(xl, domid);
 	remove_errors(xl, domid);
 	next_forget(domid);
+	whole_clean(domid);
 	driver_forget_numbers(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);
 }

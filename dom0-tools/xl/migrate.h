@@ -194,9 +194,10 @@ struct given {
 
 /* Others see all of it or nothing. 0 or -errno. */
 int given_write(const struct given *g);
-/* Is this domain a given one, or @name (or a number) a given one's? The domain with that number may be another by now: false. */
+/* Is this domain a given one? The domain with that number may be another by now: false. */
 bool given_read(struct xl *xl, uint32_t domid, struct given *g);
-bool given_find(struct xl *xl, const char *name, struct given *g);
+/* The given one that is called @name, or was, or has that number. 0, or -1 after a message. */
+int given_find(struct xl *xl, const char *name, struct given *g);
 /* Is this domain one that must not end here of itself either? Needs no xenstore. */
 bool given_away(struct xl *xl, uint32_t domid);
 void given_forget(uint32_t domid);
@@ -226,6 +227,11 @@ struct incoming {
 int incoming_claim(struct incoming *n, const uint8_t uuid[16], bool make, int ms);
 /* @n->phase, attempt, flags and name. 0 or -errno. */
 int incoming_write(struct incoming *n);
+/*
+ * Adds to the note files that have been made for this one: if it does not come, they go, unless others have those names by then. @path: nowhere a line's end.
+ * Once. 0 or -errno.
+ */
+int incoming_disks(struct incoming *n, char *const *path, const int *fd, unsigned int nr);
 /* @forget: the note goes. */
 void incoming_release(struct incoming *n, bool forget);
 
@@ -273,5 +279,9 @@ int drain_check(struct xl *xl, uint32_t domid, const char *name);
  * message.
  */
 int drain_disks(struct xl *xl, uint32_t domid, const char *name);
+/* Of one whose drivers are off its devices (whole.h): what it has written is on its disks. 0, or -1 after a message. */
+int drain_flush(struct xl *xl, uint32_t domid, const char *name);
+/* Has the kernel nothing on its way to its disks that it can write to, as far as it counts that? Waits for it, up to xl_now() = @end. */
+bool drain_idle(struct xl *xl, uint32_t domid, int64_t end);
 
 #endif /* XL_MIGRATE_H */

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,6 +16,7 @@
 
 #include "migrate.h"
 #include "suspend.h"
+#include "whole.h"
 
 #define GIVEN "given."
 #define NEW_GIVEN "new-given."
@@ -141,26 +143,49 @@ bool given_away(struct xl *xl, uint32_t domid)
 	return given_read(xl, domid, &g) && !(g.flags & GIVEN_BACK);
 }
 
-bool given_find(struct xl *xl, const char *name, struct given *g)
+/* Is it of a guest called so, now or before it was given away? 2: now. */
+static int is_of(struct xl *xl, const struct given *g, const char *name)
 {
 	size_t n = strlen(name), end = strlen(MIGRATE_AWAY);
+	char *now = domain_name(xl, g->domid);
+	bool is = now && !strcmp(now, name);
+
+	free(now);
+	if (n > end && !strcmp(name + n - end, MIGRATE_AWAY))
+		n -= end;
+	return is ? 2 : strlen(g->name) == n && !strncmp(g->name, name, n);
+}
+
+int given_find(struct xl *xl, const char *name, struct given *g)
+{
+	int best = 0, nr = 0, is;
 	struct dirent *e;
+	struct given one;
 	uint32_t domid;
-	bool found = false;
 	DIR *d;
 
 	if (domain_numbered(xl, name, &domid) && given_read(xl, domid, g))
-		return true;
-	if (n > end && !strcmp(name + n - end, MIGRATE_AWAY))
-		n -= end;
+		return 0;
 	d = opendir(MIGRATE_DIR);
-	while (d && !found && (e = readdir(d)))
-		found = !strncmp(e->d_name, GIVEN, strlen(GIVEN)) && read_given(e->d_name, g) &&
-			strlen(g->name) == n && !strncmp(g->name, name, n) &&
-			domain_is(xl, g->domid, g->handle);
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, GIVEN, strlen(GIVEN)) || !read_given(e->d_name, &one) ||
+		    !domain_is(xl, one.domid, one.handle))
+			continue;
+		is = is_of(xl, &one, name);
+		nr = is > best ? 1 : nr + (is && is == best);
+		if (is > best)
+			*g = one;
+		best = is > best ? is : best;
+	}
 	if (d)
 		closedir(d);
-	return found;
+	if (nr > 1)
+		return xl_error("%d guests that were called '%s' have been given away: say which "
+				"one by its number (xl list)",
+				nr, name);
+	return nr ? 0 :
+		    xl_error("'%s' has not been given to another host: there is nothing to recover",
+			     name);
 }
 
 void given_forget(uint32_t domid)
@@ -187,6 +212,7 @@ int given_take_back(struct xl *xl, struct given *g)
 	}
 	MIGRATE_POINT(false, "after", "back");
 	migrate_rename(xl, g->domid, g->name);
+	whole_undo(xl, g->domid);
 	rc = pv_domain_info(xl->pv, g->domid, &info);
 	if (!rc && suspend_done(&info))
 		rc = suspend_cancel(xl, g->domid);
@@ -272,6 +298,57 @@ int incoming_write(struct incoming *n)
 	if (pwrite(n->fd, &d, sizeof(d), 0) != sizeof(d) || fsync(n->fd))
 		return errno ? -errno : -EIO;
 	return sync_directory();
+}
+
+int incoming_disks(struct incoming *n, char *const *path, const int *fd, unsigned int nr)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct stat st;
+	unsigned int i;
+	int rc = 0;
+
+	if (!f)
+		abort();
+	for (i = 0; i < nr && !rc; i++) {
+		rc = fstat(fd[i], &st) ? -errno : 0;
+		fprintf(f, "%ju %ju %s\n", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, path[i]);
+	}
+	fclose(f);
+	if (!rc &&
+	    (pwrite(n->fd, text, size, sizeof(struct note)) != (ssize_t)size || fsync(n->fd)))
+		rc = errno ? -errno : -EIO;
+	free(text);
+	return rc;
+}
+
+/* It does not come. A note that was cut names fewer. */
+static void drop_disks(const struct incoming *n)
+{
+	uintmax_t dev, ino;
+	struct stat st, was;
+	char *text, *line, *next;
+	int at;
+
+	if (fstat(n->fd, &was) || was.st_size <= (off_t)sizeof(struct note))
+		return;
+	text = calloc(1, was.st_size - sizeof(struct note) + 1);
+	if (!text)
+		abort();
+	if (pread(n->fd, text, was.st_size - sizeof(struct note), sizeof(struct note)) < 0)
+		*text = '\0';
+	for (line = text; (next = strchr(line, '\n')); line = next + 1) {
+		*next = '\0';
+		at = 0;
+		if (sscanf(line, "%ju %ju %n", &dev, &ino, &at) == 2 && at &&
+		    !lstat(line + at, &st) && st.st_dev == dev && st.st_ino == ino)
+			unlink(line + at);
+	}
+	free(text);
+	/* The next attempt may go on with this note. */
+	if (ftruncate(n->fd, sizeof(struct note)))
+		xl_error("a note of '%s' cannot be made shorter: %s", n->name, strerror(errno));
 }
 
 void incoming_release(struct incoming *n, bool forget)
@@ -419,6 +496,8 @@ int incoming_settle(struct xl *xl, struct incoming *n)
 		/* One that has heard GO and is not there has run, and ended. */
 		rc = (n->phase == INCOMING_GO || n->phase == INCOMING_RAN) && mark(n);
 	xl_unlock_domain(lock, domid);
+	if (!rc && n->phase == INCOMING_COMES)
+		drop_disks(n);
 	return rc;
 }
 

@@ -361,6 +361,30 @@ int nic_parse(const char *spec, struct xl_nic *n, char *msg, size_t size)
 	return 0;
 }
 
+char *nic_format_other(const struct xl_nic *n, const uint8_t mac[6])
+{
+	char *own = words_copy(n->spec ? n->spec : ""), *rest = own, *word, *key, *text = NULL;
+	char address[NIC_MAC_LEN];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	nic_mac_format(mac, address);
+	fprintf(f, "mac=%s", address);
+	while ((word = strsep(&rest, ","))) {
+		key = words_copy(word);
+		key[strcspn(key, "=")] = '\0';
+		if (*text_trim(word) && strcmp(text_trim(key), "mac") &&
+		    strcmp(text_trim(key), "vifname"))
+			fprintf(f, ",%s", text_trim(word));
+		free(key);
+	}
+	fclose(f);
+	free(own);
+	return text;
+}
+
 char *nic_format(const struct xl_nic *n)
 {
 	const char *spec = n->spec ? n->spec : "";

@@ -41,6 +41,9 @@ void nic_free(struct xl_nic *n);
 /* The specification that means this interface with this address. The caller frees. */
 char *nic_format(const struct xl_nic *n);
 
+/* The same of another interface like it, with this address, and a name in dom0 that is its own. The caller frees. */
+char *nic_format_other(const struct xl_nic *n, const uint8_t mac[6]);
+
 /* An address of Xen's OUI, 00:16:3e. -1 when there are no random numbers. */
 int nic_random_mac(uint8_t mac[6]);
 /* -1 when it is no address that an interface can have. */

@@ -12,24 +12,26 @@
 
 #include "next.h"
 #include "restoring.h"
+#include "whole.h"
 
 #define CONSOLE_WAIT_MS 5000
 
-static int read_config(struct xl_config *cfg, const struct saved *s, const char *file)
+static int read_config(struct xl_config *cfg, const struct saved *s, const char *file,
+		       char *const *args, int nr)
 {
 	char path[40];
 	size_t n = strlen(s->config);
 	int fd, rc;
 
 	if (file)
-		return config_read(cfg, file, NULL, 0, stderr);
+		return config_read(cfg, file, args, nr, stderr);
 	fd = memfd_create("config", MFD_CLOEXEC);
 	if (fd < 0 || write(fd, s->config, n) != (ssize_t)n) {
 		rc = xl_error("%s: %s", s->path, strerror(errno));
 		config_init(cfg, stderr);
 	} else {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		rc = config_read(cfg, path, NULL, 0, stderr);
+		rc = config_read(cfg, path, args, nr, stderr);
 		if (rc)
 			xl_error("%s: the configuration in it is refused", s->path);
 	}
@@ -43,8 +45,8 @@ static int check_config(const struct xl_config *cfg, const struct saved *s)
 	const char *file = s->path;
 	bool devices = cfg->nr_disks || cfg->nr_nics;
 
-	/* Only who suspends itself looks for devices when it goes on. */
-	if (devices && !(s->in.image.options & PV_STREAM_SUSPENDED))
+	/* Who suspends itself looks for devices when it goes on; all others go on with what was saved with them. */
+	if (devices && !(s->in.image.options & PV_STREAM_SUSPENDED) && !whole_comes(s))
 		return xl_error("%s: the configuration gives the guest disks or interfaces, and "
 				"none was saved with it",
 				file);
@@ -61,8 +63,18 @@ static int check_config(const struct xl_config *cfg, const struct saved *s)
 
 int restoring_config(struct xl_config *cfg, const struct saved *s, const char *file)
 {
-	return read_config(cfg, s, file) || next_make_absolute(cfg) || check_config(cfg, s) ? -1 :
-											      0;
+	return read_config(cfg, s, file, NULL, 0) || next_make_absolute(cfg) ||
+			       check_config(cfg, s) ?
+		       -1 :
+		       0;
+}
+
+int restoring_config_as(struct xl_config *cfg, const struct saved *s, char *const *args, int nr)
+{
+	return read_config(cfg, s, NULL, args, nr) || next_make_absolute(cfg) ||
+			       check_config(cfg, s) ?
+		       -1 :
+		       0;
 }
 
 int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool alone)
@@ -74,4 +86,39 @@ int restoring_attend(struct xl *xl, struct xl_config *cfg, uint32_t domid, bool 
 			 "console is full",
 			 cfg->name);
 	return 0;
+}
+
+/* From "whole but paused" on. @lock: the domain's, given back. */
+static int let_go(struct xl *xl, struct xl_config *cfg, uint32_t domid, int lock, bool paused,
+		  bool alone)
+{
+	int rc = restoring_attend(xl, cfg, domid, alone);
+
+	if (!rc && !paused) {
+		rc = domain_start(xl, domid);
+		if (rc)
+			xl_error("'%s' cannot be unpaused: %s", cfg->name, strerror(-rc));
+	}
+	if (rc)
+		domain_destroy(xl, domid);
+	xl_unlock_domain(lock, domid);
+	return rc;
+}
+
+int restoring_run(struct xl *xl, struct xl_config *cfg, struct saved *s, bool paused, bool alone)
+{
+	int lock, domain_lock = -1, rc;
+	uint32_t domid = 0;
+
+	lock = xl_lock();
+	if (lock < 0)
+		return -1;
+	xl_logs_prune(xl, cfg->name);
+	cfg->saved = s;
+	rc = domain_create(xl, cfg, lock, &domid, &domain_lock);
+	/* Its next life is made from its kernel. */
+	cfg->saved = NULL;
+	/* Nor does who goes on in the background keep the file. */
+	saved_close(s);
+	return rc ? rc : let_go(xl, cfg, domid, domain_lock, paused, alone);
 }

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "saved.h"
+#include "copied.h"
+#include "whole.h"
 
 #include <xen/hvm/params.h>
 
@@ -208,6 +209,24 @@ int saved_open_stream(struct saved *s, int fd, int patience, const char *from)
 	return read_static(s, patience);
 }
 
+void saved_of_fork(struct saved *s, const char *from, const char *config, uint32_t options,
+		   uint64_t pages)
+{
+	*s = (struct saved){ .path = from, .fd = -1, .config = xl_sprintf("%s", config) };
+	s->in.image.options = options;
+	s->in.ram = pages;
+}
+
+int saved_forked(struct saved *s, int fd)
+{
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->fd < 0 || lseek(s->fd, 0, SEEK_SET))
+		return xl_error("%s: %s", s->path, strerror(errno));
+	free(s->config);
+	s->config = NULL;
+	return read_static(s, 0);
+}
+
 void saved_close(struct saved *s)
 {
 	progress_end(&s->progress);
@@ -224,6 +243,7 @@ void saved_close(struct saved *s)
 	}
 	free(s->watch);
 	s->watch = NULL;
+	whole_forget(s);
 }
 
 static bool is_suspended(const struct saved *s)
@@ -238,6 +258,8 @@ int saved_memory(struct xl *xl, const struct saved *s, const struct pv_guest *g)
 	unsigned int i;
 	int rc = 0;
 
+	if (s->fork)
+		return 0;
 	for (i = 0; i < s->in.nr_runs && !rc; i++)
 		rc = pv_populate(xl->pv, g->domid, s->in.run[i].gfn, s->in.run[i].pages);
 	if (rc)
@@ -423,15 +445,35 @@ bool saved_generation(struct xl *xl, xs_transaction_t t, uint32_t domid)
 	return st_write(xl, t, text, "/local/domain/%u/control/generation", domid);
 }
 
+static int put_disk(struct saved *s, const struct pv_record *r)
+{
+	return s->copied ?
+		       copied_put(s->copied, r) :
+		       xl_error("%s: disks come along only with a guest that is moved", s->path);
+}
+
+/* What is in the ring of one that lets itself be suspended is of its former connection, here too. */
+static int fork_memory(struct xl *xl, struct saved *s, const struct pv_guest *g)
+{
+	static const uint8_t zeros[PV_PAGE_SIZE];
+	uint64_t gfn = GUEST_XENSTORE_PFN;
+	int rc = s->fork(s, g->domid);
+
+	if (rc || !is_suspended(s))
+		return rc;
+	rc = pv_memory_write(xl->pv, g->domid, &gfn, 1, zeros);
+	return rc ? xl_error("%s: cannot write the guest's memory: %s", s->path, strerror(-rc)) : 0;
+}
+
 int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 {
 	struct pv_err err = { "" };
 	struct pv_record r;
 	int rc = 0, more = 1;
 
-	if (!s->stream)
+	if (!s->stream && !s->fork)
 		progress_begin(&s->progress, "Restoring", s->in.ram * PV_PAGE_SIZE);
-	if (s->has_memory && s->has_memory(s))
+	if ((s->has_memory && s->has_memory(s)) || (s->fork && fork_memory(xl, s, g)))
 		return -1;
 	while (!rc && more) {
 		more = pv_stream_next(&s->in, &r, &err);
@@ -441,17 +483,26 @@ int saved_fill(struct xl *xl, struct saved *s, struct pv_guest *g)
 			rc = xl_error("interrupted");
 		else if (more && r.type == PV_REC_PAGE_DATA)
 			rc = put_pages(xl, s, g, &r);
+		else if (more && r.type == PV_REC_DISK)
+			rc = put_disk(s, &r);
 		else if (more && r.type == PV_REC_HVM_CONTEXT)
 			rc = put_state(xl, s, g, &r);
 		else if (more && r.type == PV_REC_HVM_PARAMS)
 			rc = take_params(s, g, &r);
+		else if (more && whole_comes(s) &&
+			 (r.type == PV_REC_STORE || r.type == PV_REC_CONNECTION))
+			whole_keep(s, &r);
 		else if (more && r.type == PV_REC_STORE)
 			rc = put_nodes(xl, s, g, &r);
 	}
+	if (!rc && s->copied)
+		rc = copied_sync(s->copied);
 	if (!rc && !s->stream && pv_stream_at_end(&s->in, &err))
 		rc = wrong(s, &err);
 	if (!rc)
 		rc = make_rings(xl, s, g);
+	if (!rc && whole_comes(s))
+		rc = whole_park(xl, s, g->domid);
 	progress_end(&s->progress);
 	return rc;
 }

@@ -49,7 +49,14 @@ struct saved {
 	bool stream; /* not a file: something may follow, and whoever sends it shows how far it is */
 	/* What is there of the domain waits for its content. 0; or -1, and it is not made. NULL: nobody wants to know. */
 	int (*has_memory)(struct saved *s);
-	void *ctx; /* of @has_memory */
+	void *ctx; /* of @has_memory, and of @fork */
+	/*
+	 * Its memory comes by this, and what it is otherwise is known only then: saved_forked(). No lock is held but the new domain's. 0; or -1 after a message.
+	 * NULL: its memory is in the stream.
+	 */
+	int (*fork)(struct saved *s, uint32_t domid);
+	struct copied
+		*copied; /* (copied.h) where what comes of its disks goes; NULL: none may come */
 	struct pv_stream_in in;
 	struct progress progress;
 	char *config; /* the text, with its NUL */
@@ -57,6 +64,9 @@ struct saved {
 		char *path, *token;
 	} * watch; /* of the guest, for saved_watch() */
 	unsigned int nr_watches;
+	uint8_t *connection,
+		*offers; /* of one that comes with its devices (whole.h): CONNECTION and STORE */
+	uint32_t connection_size, offers_size;
 };
 
 /* Up to STATIC_DATA_END: what the domain is. After an error, too, saved_close() is due. */
@@ -66,6 +76,14 @@ int saved_open(struct saved *s, const char *path);
  * stream goes. @from: for messages.
  */
 int saved_open_stream(struct saved *s, int fd, int patience, const char *from);
+/*
+ * One whose stream there will be when s->fork has been called: so far its configuration's text, PV_STREAM_* of how it will go on, and its memory's pages are known.
+ * @from: for messages. saved_close() is due.
+ */
+void saved_of_fork(struct saved *s, const char *from, const char *config, uint32_t options,
+		   uint64_t pages);
+/* Here it is, in the file @fd, which stays the caller's. 0, or -1 after a message. */
+int saved_forked(struct saved *s, int fd);
 /* Memory, with nothing in it, for the domain that domain_create() is making. 0 or negative, after a message. */
 int saved_memory(struct xl *xl, const struct saved *s, const struct pv_guest *g);
 /*

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rounds.h"
 #include "saving.h"
 
 #include <xen/hvm/params.h>
@@ -47,35 +48,43 @@ static int put(struct saving *s, uint32_t type, const void *body, size_t length)
 				  &s->err);
 }
 
+int saving_read(struct saving *s, struct saving_batch *b)
+{
+	int rc = pv_memory_read(s->xl->pv, s->domid, b->gfn, b->n, b->page, b->kind);
+
+	return rc ? pv_fail(&s->err, rc, "cannot read the guest's memory: %s", strerror(-rc)) : 0;
+}
+
+int saving_put(struct saving *s, const struct saving_batch *b)
+{
+	int rc = pv_stream_put_pages(&s->out, b->gfn, b->kind, b->n, b->page, &s->err);
+
+	return rc || !xl_interrupted ? rc : pv_fail(&s->err, -EINTR, "interrupted");
+}
+
 static int put_memory(struct saving *s, struct progress *p)
 {
-	static uint8_t pages[PV_STREAM_BATCH * PV_PAGE_SIZE];
-	uint64_t gfns[PV_STREAM_BATCH];
-	uint8_t kind[PV_STREAM_BATCH];
+	static struct saving_batch b;
 	uint64_t next, end;
-	unsigned int i, n;
+	unsigned int i;
 	int rc;
 
 	for (i = 0; i < s->nr_runs; i++) {
 		next = s->run[i].gfn;
 		end = next + s->run[i].pages;
 		while (next < end) {
-			for (n = 0; n < PV_STREAM_BATCH && next < end; n++)
-				gfns[n] = next++;
-			rc = pv_memory_read(s->xl->pv, s->domid, gfns, n, pages, kind);
-			if (rc)
-				return pv_fail(&s->err, rc, "cannot read the guest's memory: %s",
-					       strerror(-rc));
+			for (b.n = 0; b.n < PV_STREAM_BATCH && next < end; b.n++)
+				b.gfn[b.n] = next++;
+			rc = saving_read(s, &b);
 			/* Somebody has taken it; restore refuses holes in the map. */
-			if (memchr(kind, PV_PAGE_HOLE, n))
-				return pv_fail(&s->err, -EAGAIN,
-					       "the guest's memory has changed under the copy");
-			rc = pv_stream_put_pages(&s->out, gfns, kind, n, pages, &s->err);
+			if (!rc && memchr(b.kind, PV_PAGE_HOLE, b.n))
+				rc = pv_fail(&s->err, -EAGAIN,
+					     "the guest's memory has changed under the copy");
+			if (!rc)
+				rc = saving_put(s, &b);
 			if (rc)
 				return rc;
-			if (xl_interrupted)
-				return pv_fail(&s->err, -EINTR, "interrupted");
-			progress_add(p, n * PV_PAGE_SIZE);
+			progress_add(p, b.n * PV_PAGE_SIZE);
 		}
 	}
 	return 0;
@@ -139,9 +148,13 @@ static int put_store(struct saving *s)
 	unsigned int i;
 	int rc = 0;
 
-	for (i = 0; i < pv_container_size(tops) && !rc; i++)
+	for (i = 0; i < pv_container_size(tops) && !rc && !s->connected; i++)
 		rc = collect(s, tops[i]);
-	return rc ? rc : put(s, PV_REC_STORE, s->store, s->store_size);
+	if (!rc)
+		rc = put(s, PV_REC_STORE, s->store, s->store_size);
+	if (!rc && s->connected)
+		rc = put(s, PV_REC_CONNECTION, s->connection, s->connection_size);
+	return rc;
 }
 
 int saving_begin(struct saving *s, int fd)
@@ -153,8 +166,13 @@ int saving_begin(struct saving *s, int fd)
 	if (n < 0)
 		return n;
 	memcpy(&s->timebase, host + offsetof(struct pv_stream_host, timebase), sizeof(s->timebase));
-	rc = pv_stream_begin(&s->out, fd, s->suspended ? PV_STREAM_SUSPENDED : 0, version >> 16,
-			     version & 0xffff, &s->err);
+	rc = pv_stream_begin(&s->out, fd,
+			     (s->suspended ? PV_STREAM_SUSPENDED :
+			      s->connected ? PV_STREAM_CONNECTED :
+					     0) |
+				     (s->packed ? PV_STREAM_PACKED : 0) |
+				     (s->disks ? PV_STREAM_DISKS : 0),
+			     version >> 16, version & 0xffff, &s->err);
 	s->out.patience = s->patience;
 	s->out.stop = &xl_interrupted;
 	if (!rc)
@@ -163,6 +181,8 @@ int saving_begin(struct saving *s, int fd)
 		rc = put(s, PV_REC_CONFIG, s->config, strlen(s->config));
 	if (!rc)
 		rc = put(s, PV_REC_MEMORY_MAP, s->run, s->nr_runs * sizeof(*s->run));
+	if (!rc && s->disks)
+		rc = put(s, PV_REC_DISKS, s->disks, s->disks_size);
 	if (!rc)
 		rc = put(s, PV_REC_STATIC_DATA_END, NULL, 0);
 	return rc;
@@ -175,10 +195,11 @@ int saving_rest(struct saving *s, const char *what)
 	int rc;
 
 	progress_begin(&p, text, s->pages * PV_PAGE_SIZE);
-	rc = s->timebase != s->domain.timebase_frequency ?
-		     pv_fail(&s->err, -EINVAL,
-			     "the guest's clock is not the one that the device tree tells of") :
-		     put_memory(s, &p);
+	if (s->timebase != s->domain.timebase_frequency)
+		rc = pv_fail(&s->err, -EINVAL,
+			     "the guest's clock is not the one that the device tree tells of");
+	else
+		rc = s->forked ? 0 : s->rounds ? rounds_last(s->rounds) : put_memory(s, &p);
 	if (!rc)
 		rc = put(s, PV_REC_HVM_CONTEXT, s->state, s->state_size);
 	if (!rc)
@@ -201,8 +222,11 @@ int saving_write(struct saving *s, int fd)
 
 void saving_free(struct saving *s)
 {
+	pv_stream_finish(&s->out);
+	free(s->disks);
 	free(s->config);
 	free(s->state);
 	free(s->store);
+	free(s->connection);
 	free(s->run);
 }

@@ -12,29 +12,57 @@ struct saving {
 	struct xl *xl;
 	const char *guest, *file; /* as they were given */
 	uint32_t domid;
-	bool suspended; /* by itself (suspend.h); else it is whole */
+	enum saving_how { SAVING_ANY, SAVING_WHOLE, SAVING_SUSPENDED } how; /* it is to be saved */
+	bool suspended; /* by itself (suspend.h); else it is whole, */
+	bool connected; /* with its connection to xenstored and its devices as they are (whole.h), or without devices */
+	bool packed; /* the caller's: its pages are packed, where that is shorter */
 	struct pv_stream_out out;
 	int patience; /* ms that whoever reads it may take nothing, if its descriptor does not block; 0: as long as it likes */
 	struct pv_err err;
 	char *config;
-	uint8_t *state, *store; /* records' bodies; of the latter so far only the watches */
-	uint32_t state_size, store_size;
+	uint8_t *state, *store,
+		*connection; /* records' bodies; of STORE so far only watches, or back ends' nodes */
+	uint32_t state_size, store_size, connection_size;
 	unsigned long watches;
 	struct hvm_riscv_domain domain;
 	struct pv_stream_run *run;
 	unsigned int nr_runs;
 	uint64_t pages;
 	uint64_t timebase; /* that HOST has told of */
+	uint8_t *disks; /* the body of DISKS, which goes with it; NULL: none go along */
+	uint32_t disks_size;
+	bool forked; /* the caller's: its memory is not in the stream */
+	struct rounds *
+		rounds; /* (rounds.h) most of its memory has gone before, while it ran; NULL: all of it is to go with the rest */
+};
+
+/* Pages on their way into the stream, together. */
+struct saving_batch {
+	unsigned int n; /* PV_STREAM_BATCH at most */
+	uint64_t gfn[PV_STREAM_BATCH];
+	uint8_t kind[PV_STREAM_BATCH];
+	uint8_t page[PV_STREAM_BATCH][PV_PAGE_SIZE]; /* of kind PV_PAGE_DATA; else it is anything */
 };
 
 /* --- saving_guest.c -------------------------------------------------------------------------- */
 
-/* May it be saved, and does it suspend itself (s->suspended)? The domain's lock is held, here and below. 0, or -1 after a message. */
+/*
+ * May it be saved, and how (@s->suspended, @s->connected)? The domain's lock is held, here and below. 0, or -1 after a message.
+ */
 int saving_check(struct saving *s);
 /* The runs of its RAM: s->run, s->nr_runs, s->pages. Once. 0, or -1 after a message. */
 int saving_map(struct saving *s);
-/* Of one that is paused: what the hypervisor and xenstored hold of it. 0, or -1 after a message. */
+/*
+ * Of one that is paused: what the hypervisor and xenstored hold of it. 0, or -1 after a message. In any case saving_undo() is due if it
+ * is to go on here.
+ */
 int saving_state(struct saving *s);
+/* It goes on here as it was, once it is unpaused. 0, or -1 after a message. */
+int saving_undo(struct saving *s);
+/* One that is paused does nothing more, and may have ended before, or by its watchdog. 0 and *@info, or -1 after a message. */
+int saving_goes_on(struct saving *s, struct xen_domctl_getdomaininfo *info);
+/* What was told of its memory by saving_map() is so still. 0, or -1 after a message. */
+int saving_same_map(struct saving *s);
 
 /* --- saving_config.c, saving.c --------------------------------------------------------------- */
 
@@ -51,6 +79,9 @@ int saving_add(struct saving *s, const struct pv_stream_node *h, const char *pat
 int saving_write(struct saving *s, int fd);
 int saving_begin(struct saving *s, int fd);
 int saving_rest(struct saving *s, const char *what);
+/* The kinds and the content of b->gfn[], of a guest that may run. As saving_write(). */
+int saving_read(struct saving *s, struct saving_batch *b);
+int saving_put(struct saving *s, const struct saving_batch *b);
 void saving_free(struct saving *s);
 
 #endif /* XL_SAVING_H */

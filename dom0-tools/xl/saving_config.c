@@ -9,7 +9,7 @@
 
 #include "device.h"
 #include "next.h"
-#include "saving.h"
+#include "whole.h"
 
 #define GIVE_IT "give its config file behind the file's name"
 
@@ -130,7 +130,8 @@ int saving_config(struct saving *s, const char *file)
 		xl_error("it is not known what '%s' was made from: " GIVE_IT, s->guest);
 	} else if (!check(s, &was)) {
 		n = add_settings(s, &was, !file, args);
-		rc = n < 0 || config_read(&cfg, path, args, n, stderr) || next_make_absolute(&cfg);
+		rc = n < 0 || config_read(&cfg, path, args, n, stderr) ||
+		     next_make_absolute(&cfg) || (s->connected && whole_check_config(s, &cfg));
 		if (!rc)
 			s->config = next_text(&cfg);
 		rc = rc ? -1 : 0;

@@ -11,6 +11,7 @@
 #include "migrate.h"
 #include "saving.h"
 #include "suspend.h"
+#include "whole.h"
 
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
@@ -23,25 +24,56 @@
 
 #define LATER "it can be shut down, and created again later"
 
-/* Channels and what is in a driver domain would have to be known again by others. */
-static int check_devices(struct saving *s)
+static bool has_devices(struct saving *s)
 {
 	static const char *const kinds[] = { "vbd", "vif" };
 	unsigned int i, n = 0;
+
+	for (i = 0; i < pv_container_size(kinds) && !n; i++)
+		free(st_list(s->xl, &n, XL_PRIVATE "/%u/device/%s", s->domid, kinds[i]));
+	if (!n)
+		free(st_list(s->xl, &n, XL_CDROM, s->domid));
+	return n;
+}
+
+/* With devices it is saved whole if it does not offer to suspend itself, or if that is asked for (-W). */
+static int choose(struct saving *s)
+{
+	bool offered = suspend_offered(s->xl, s->domid), devices = has_devices(s);
+	char *why = NULL;
+	int rc = 0;
+
+	if (s->how == SAVING_WHOLE || (s->how == SAVING_ANY && devices && !offered))
+		why = whole_bars(s->xl, s->domid);
+	s->connected = s->how == SAVING_WHOLE ||
+		       (s->how == SAVING_ANY && devices && !offered && !why);
+	s->suspended = offered && !s->connected;
+	if (s->how == SAVING_WHOLE && why)
+		rc = xl_error("'%s' cannot be saved whole: %s", s->guest, why);
+	else if (s->how == SAVING_SUSPENDED && !offered)
+		rc = xl_error("'%s' does not offer to suspend itself (control/feature-suspend)",
+			      s->guest);
+	else if (devices && !s->connected && !offered)
+		rc = xl_error("'%s' has disks or interfaces, and does not offer to suspend "
+			      "itself (control/feature-suspend), nor can they be left as they are "
+			      "(%s): detach them, or " LATER,
+			      s->guest, why ? why : "");
+	free(why);
+	return rc;
+}
+
+/* Channels and what is in a driver domain would have to be known again by others. */
+static int check_devices(struct saving *s)
+{
+	unsigned int n = 0;
 	char *node;
 
 	free(st_list(s->xl, &n, "/local/domain/%u/device/console", s->domid));
 	if (n)
 		return xl_error("'%s' has channels, and such guests cannot be saved yet: " LATER,
 				s->guest);
-	for (i = 0; i < pv_container_size(kinds) && !n && !s->suspended; i++)
-		free(st_list(s->xl, &n, XL_PRIVATE "/%u/device/%s", s->domid, kinds[i]));
-	if (!n && !s->suspended)
-		free(st_list(s->xl, &n, XL_CDROM, s->domid));
-	if (n)
-		return xl_error("'%s' has disks or interfaces, and does not offer to suspend "
-				"itself (control/feature-suspend): detach them, or " LATER,
-				s->guest);
+	if (choose(s))
+		return -1;
 	node = st_read(s->xl, XBT_NULL, XL_DRIVER, s->domid);
 	free(node);
 	if (node)
@@ -64,7 +96,6 @@ int saving_check(struct saving *s)
 		return xl_error("'%s' has been destroyed", s->guest);
 	if (info.flags & XEN_DOMINF_shutdown)
 		return xl_error("'%s' has ended: there is nothing to go on with", s->guest);
-	s->suspended = suspend_offered(s->xl, s->domid);
 	return check_devices(s);
 }
 
@@ -155,12 +186,8 @@ static int get_watches(struct saving *s)
 	return rc;
 }
 
-static int await_rings(struct saving *s)
+static int await_store(struct saving *s)
 {
-	static union {
-		struct xencons_interface ring;
-		uint8_t bytes[PV_PAGE_SIZE];
-	} page;
 	int64_t begin = xl_now();
 	char *left = NULL;
 	int rc;
@@ -178,9 +205,18 @@ static int await_rings(struct saving *s)
 		xl_error("'%s' does not fetch what xenstored has answered: it cannot be saved",
 			 s->guest);
 	free(left);
-	if (rc <= 0)
-		return -1;
-	/* What nobody takes from the console stays in its ring, and goes with it. */
+	return rc <= 0 ? -1 : 0;
+}
+
+/* What nobody takes from the console stays in its ring, and goes with it. */
+static int await_console(struct saving *s)
+{
+	static union {
+		struct xencons_interface ring;
+		uint8_t bytes[PV_PAGE_SIZE];
+	} page;
+	int64_t begin = xl_now();
+
 	do {
 		if (read_page(s, GUEST_CONSOLE_PFN, &page))
 			return -1;
@@ -289,15 +325,20 @@ int saving_map(struct saving *s)
 	return 0;
 }
 
+/* Both daemons have a ring of its: one as it stands, or settled. */
 static int get_whole(struct saving *s)
 {
 	uint8_t *first = NULL;
 	uint32_t first_size = 0;
-	int rc = get_state_now(s, &first, &first_size) || await_rings(s) || get_watches(s) ||
-		 get_state(s, first, first_size);
+	int rc = get_state_now(s, &first, &first_size);
 
+	if (!rc && s->connected)
+		rc = whole_drain(s, first, first_size) || whole_store(s);
+	else if (!rc)
+		rc = await_store(s) || get_watches(s);
+	rc = rc || await_console(s) || get_state(s, first, first_size);
 	free(first);
-	return rc;
+	return rc ? -1 : 0;
 }
 
 /* What it watches, and has asked or been answered, it knows itself. */
@@ -311,4 +352,42 @@ static int get_suspended(struct saving *s)
 int saving_state(struct saving *s)
 {
 	return s->suspended ? get_suspended(s) : get_whole(s);
+}
+
+int saving_undo(struct saving *s)
+{
+	int rc = s->connected ? whole_undo(s->xl, s->domid) : 0, err;
+
+	if (!s->suspended)
+		return rc;
+	err = suspend_undo(s->xl, s->domid);
+	return err ? xl_error("'%s' cannot go on: %s", s->guest, strerror(-err)) : 0;
+}
+
+/* --- what may have become of it meanwhile ------------------------------------------------------ */
+
+int saving_goes_on(struct saving *s, struct xen_domctl_getdomaininfo *info)
+{
+	if (pv_domain_info(s->xl->pv, s->domid, info) || info->flags & XEN_DOMINF_dying)
+		return xl_error("'%s' has been destroyed", s->guest);
+	if (info->flags & XEN_DOMINF_shutdown && !(s->suspended && suspend_done(info)))
+		return xl_error("'%s' has ended (%s) on its way: there is nothing to go on with",
+				s->guest, shutdown_reason(domain_reason(info)));
+	return 0;
+}
+
+int saving_same_map(struct saving *s)
+{
+	struct pv_stream_run *was = s->run;
+	unsigned int nr = s->nr_runs;
+	int rc;
+
+	s->run = NULL;
+	s->nr_runs = 0;
+	s->pages = 0;
+	rc = saving_map(s);
+	if (!rc && (nr != s->nr_runs || memcmp(was, s->run, nr * sizeof(*was))))
+		rc = xl_error("'%s' has been given other memory meanwhile: try again", s->guest);
+	free(was);
+	return rc;
 }

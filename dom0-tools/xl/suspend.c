@@ -174,3 +174,11 @@ int suspend_cancel(struct xl *xl, uint32_t domid)
 		xs_resume_domain(xl->xs, domid);
 	return rc;
 }
+
+int suspend_undo(struct xl *xl, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	int rc = pv_domain_info(xl->pv, domid, &info);
+
+	return rc || !suspend_done(&info) ? rc : suspend_cancel(xl, domid);
+}

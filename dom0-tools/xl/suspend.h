@@ -19,5 +19,7 @@ bool suspend_done(const struct xen_domctl_getdomaininfo *info);
 int suspend_guest(struct xl *xl, uint32_t domid, const char *name);
 /* It goes on where it is, with all that it has. Its lock is held. @xl may be without xenstore. 0 or -errno, without a message. */
 int suspend_cancel(struct xl *xl, uint32_t domid);
+/* The same of one that may have suspended itself, be it too late to be waited for, or may have gone. */
+int suspend_undo(struct xl *xl, uint32_t domid);
 
 #endif /* XL_SUSPEND_H */

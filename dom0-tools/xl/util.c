@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +32,12 @@ static char *last_error;
 const char *xl_last_error(void)
 {
 	return last_error ? last_error : "";
+}
+
+void xl_forget_error(void)
+{
+	free(last_error);
+	last_error = NULL;
 }
 
 int xl_error(const char *fmt, ...)
@@ -161,6 +168,18 @@ void xl_spare_me(void)
 		errno = 0;
 	if (fd >= 0)
 		close(fd);
+}
+
+int xl_sync_directory(const char *path)
+{
+	char *copy = xl_sprintf("%s", path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) ? -errno : 0;
+
+	free(copy);
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }
 
 int xl_mkdir(const char *path)

@@ -38,6 +38,13 @@ static const char migrate_options[] =
 	"-C CONFIG               Send CONFIG instead of what the domain was made from.\n"
 	"-e                      Do not wait in the background (on Host) for the death of the domain.\n"
 	"-p                      Do not unpause domain after migrating it.\n"
+	"-W                      As it stands, with its devices, or not at all.\n"
+	"-S                      Have it suspend itself, or not at all.\n"
+	"--max-bandwidth=MIB     Send at most MIB MiB a second while it runs.\n"
+	"--downtime=MS           Stop it once the rest can be sent in MS milliseconds; 300 unless set.\n"
+	"--cold                  Stop it before any of its memory is sent.\n"
+	"--copy-disks            Send its disks, too, which are new files on Host.\n"
+	"--compress              Send less, for links that are slower than packing it.\n"
 	"--recover               Find out what became of a domain that was given to Host and not heard of.\n"
 	"--force                 With it: let it go on here if Host does not say; without Host, do not ask.\n";
 static const char json_option[] = "--json                  As JSON.\n";
@@ -112,16 +119,35 @@ const struct command commands[] = {
 	  "-t pv                   The kind of console; serial is refused, there is none.\n"
 	  "-n NUM                  The console's number: 0, or a channel's (xl channel-list).\n"
 	  "-e ESC                  The character that leaves: x, or ^x for Ctrl-x.\n" },
-	{ "save", cmd_save, "[-c|-p] <Domain> <CheckpointFile> [<ConfigFile>]",
+	{ "save", cmd_save, "[-c|-p] [-W|-S] <Domain> <CheckpointFile> [<ConfigFile>]",
 	  "Save a domain state to restore later",
 	  "-c                      Leave domain running after creating the snapshot.\n"
 	  "-p                      Leave domain paused after creating the snapshot.\n"
+	  "-W                      As it stands, with its devices, or not at all.\n"
+	  "-S                      Have it suspend itself, or not at all.\n"
 	  "ConfigFile              Goes into the file, instead of what the domain was made from.\n" },
 	{ "restore", cmd_restore, "[-p] [-e] [<ConfigFile>] <CheckpointFile>",
 	  "Restore a domain from a saved state",
 	  "-p                      Do not unpause domain after restoring it.\n"
 	  "-e                      Do not wait in the background for the death of the domain.\n"
 	  "ConfigFile              Counts instead of the one in the saved state.\n" },
+	{ "snapshot", cmd_snapshot, "[--memory|--disk] [--copy] <Domain> <Name>",
+	  "Keep what a domain and its disks are at this moment",
+	  "--memory                Its memory alone.\n"
+	  "--disk                  Its disks alone.\n"
+	  "--copy                  Copy disks whose file system cannot share blocks; it stands still meanwhile.\n" },
+	{ "snapshot-list", cmd_snapshot_list, "[--json] [<Domain>]", "List snapshots",
+	  json_option },
+	{ "snapshot-revert", cmd_snapshot_revert, "[-p] <Domain> <Name>",
+	  "Give a domain up, and let it go on from a snapshot",
+	  "-p                      Do not unpause domain after that.\n" },
+	{ "snapshot-delete", cmd_snapshot_delete, "<Domain> <Name>", "Delete a snapshot", NULL },
+	{ "clone", cmd_clone, "[options] <Domain> <NewName>",
+	  "Make another domain that goes on as this one does",
+	  "-p                      Do not unpause the new domain.\n"
+	  "--snapshot=NAME         Of what the domain was in that snapshot.\n"
+	  "--no-reserve            Keep no free memory for what the two will write.\n"
+	  "--copy                  Copy disks whose file system cannot share blocks.\n" },
 	{ "migrate", cmd_migrate, "[options] <Domain> <Host>", "Migrate a domain to another host",
 	  migrate_options },
 	{ "migrate-receive", cmd_migrate_receive, "[-e] [-p] | --ask=UUID",

@@ -54,8 +54,9 @@ struct xl {
 
 /* "xl: text" on stderr. Returns -1. */
 int xl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The last of these texts, until the next one; "": there was none. As it was given: not yet fit for a terminal. */
+/* The last of these texts, until the next one; "": there was none since xl_forget_error(). As it was given: not yet fit for a terminal. */
 const char *xl_last_error(void);
+void xl_forget_error(void);
 char *xl_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A guest's text, fit for a terminal and for one line of a log. The caller frees. */
 char *xl_one_line(const char *text);
@@ -78,6 +79,8 @@ void xl_catch_signal(int sig, struct sigaction *was);
 /* dom0's kernel does not end this process, nor its children, when memory is short. */
 void xl_spare_me(void);
 int xl_mkdir(const char *path);
+/* The directory that @path is in is on the disk. 0 or -errno. */
+int xl_sync_directory(const char *path);
 
 /* Opens both connections; privileged commands only. */
 int xl_open(struct xl *xl);
@@ -219,6 +222,11 @@ extern const struct device_kind device_vbd, device_vif;
 /* The image is there and of a kind that can be a disk; message by config_error(). */
 int device_check_disk(struct xl_config *cfg, const struct xl_disk *d);
 int device_add_disk(struct xl *xl, struct xl_config *cfg, uint32_t domid, const struct xl_disk *d);
+/*
+ * Why nobody else may write to this raw file now, a sentence's end; NULL: nobody has it, but for @except (0: none). xl_lock_devices() is held. The
+ * caller frees.
+ */
+char *device_disk_used(struct xl *xl, const char *path, uint32_t except);
 /* A guest's CD drives, with or without a medium: /tool/pavise/<domid>/cdrom/<number>. */
 #define XL_CDROM XL_PRIVATE "/%u/cdrom"
 /* The script is there; message by config_error(). */
@@ -431,6 +439,11 @@ int cmd_trigger(int argc, char **argv);
 int cmd_config_update(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
+int cmd_clone(int argc, char **argv);
+int cmd_snapshot_list(int argc, char **argv);
+int cmd_snapshot_revert(int argc, char **argv);
+int cmd_snapshot_delete(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_migrate_receive(int argc, char **argv);
 int cmd_dump_core(int argc, char **argv);

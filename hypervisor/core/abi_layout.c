@@ -401,6 +401,14 @@ AT(hvm_riscv_fifo_vcpu, offset, 8);
 AT(hvm_riscv_fifo_vcpu, padding, 12);
 AT(hvm_riscv_fifo_vcpu, tail, 16);
 
+SIZE(xen_domctl_shadow_op, 40);
+AT(xen_domctl_shadow_op, op, 0);
+AT(xen_domctl_shadow_op, mode, 4);
+AT(xen_domctl_shadow_op, mb, 8);
+AT(xen_domctl_shadow_op, dirty_bitmap, 16);
+AT(xen_domctl_shadow_op, pages, 24);
+AT(xen_domctl_shadow_op, stats, 32);
+
 SIZE(pavise_domctl_memory, 48);
 AT(pavise_domctl_memory, op, 0);
 AT(pavise_domctl_memory, count, 4);

@@ -24,6 +24,9 @@ static void dump_domain(struct domain *d, unsigned int *lines)
 	       d->refs, d->tot_pages, d->max_pages, evtchn_count(d), grant_count_maps(d),
 	       d->pause_count, d->is_shut_down ? ", shut down" : "", d->dying ? ", dying" : "",
 	       d->is_privileged ? ", privileged" : "");
+	if (d->shared_pages)
+		printk("  and %lu pages of images; %lu are kept for what it writes\n",
+		       d->shared_pages, d->reserved_pages);
 	domain_for_each_vcpu(d, v, i)
 		printk("  v%u: flags %lx, paused %u, hart %u%s, upcall %d, ran %lu ms\n", v->id,
 		       v->pause_flags, v->pause_count, v->hart, v->running ? " (running)" : "",

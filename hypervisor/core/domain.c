@@ -9,6 +9,7 @@
 #include <event.h>
 #include <grant.h>
 #include <hypercall.h>
+#include <image.h>
 #include <lib.h>
 #include <memory.h>
 #include <sched.h>
@@ -311,6 +312,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, stru
 	list_init(&d->page_list);
 	list_init(&d->list);
 	list_init(&d->dead_pages);
+	list_init(&d->image_peer);
 	console_guest_init(d);
 	sched_domain_init(d);
 	for (unsigned int i = 0; i < NR_DOMAIN_WATCHDOGS; i++)
@@ -444,13 +446,33 @@ int domain_controller_pause(struct domain *d)
 	return 0;
 }
 
+void domain_wait_for_memory(struct domain *d)
+{
+	bool first;
+
+	spin_lock(&d->lock);
+	first = !d->short_of_memory && !d->dying && d->controller_pauses < MAX_CONTROLLER_PAUSES;
+	if (first) {
+		d->short_of_memory = true;
+		d->controller_pauses++;
+		pause_add(d);
+	}
+	spin_unlock(&d->lock);
+	if (!first)
+		return;
+	pr_warn("d%u waits for memory\n", d->id);
+	sleep_all(d);
+	send_guest_global_virq(dom0, VIRQ_ENOMEM);
+}
+
 int domain_controller_unpause(struct domain *d)
 {
 	bool paused, wake = false;
 	int rc;
 
 	spin_lock(&d->lock);
-	paused = d->controller_pauses && !READ_ONCE(d->dying) && d->state.given != STATE_PARTIAL;
+	paused = d->controller_pauses && !READ_ONCE(d->dying) && d->state.given != STATE_PARTIAL &&
+		 !READ_ONCE(d->fork);
 	rc = paused && d->controller_pauses == 1 ? fifo_move_again(d) : 0;
 	if (rc) {
 		spin_unlock(&d->lock);
@@ -462,6 +484,9 @@ int domain_controller_unpause(struct domain *d)
 			domain_state_starts(d);
 	}
 	if (paused) {
+		/* The last one, whose ever it was */
+		if (d->controller_pauses == 1)
+			d->short_of_memory = false;
 		d->controller_pauses--;
 		wake = !pause_sub(d);
 	}
@@ -601,7 +626,7 @@ static void release_mapping(struct domain *d, gfn_t gfn, const struct p2m_entry 
 	(void)d;
 	(void)gfn;
 	if (e->type == P2M_FOREIGN)
-		page_put(mfn_to_page(e->mfn));
+		page_put_written(mfn_to_page(e->mfn));
 }
 
 /*
@@ -673,7 +698,7 @@ static int await_memory_ops(struct domain *d)
 	return 0;
 }
 
-#define KILL_STEPS 6
+#define KILL_STEPS 7
 
 static int kill_step(struct domain *d, unsigned int step)
 {
@@ -690,6 +715,8 @@ static int kill_step(struct domain *d, unsigned int step)
 		return p2m_teardown(d, &d->teardown_gfn, KILL_BATCH, release_mapping);
 	case 5:
 		return release_pages(d);
+	case 6:
+		return image_leave(d);
 	default:
 		return -EINVAL;
 	}

@@ -45,6 +45,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	if (shutdown & DOMAIN_HAS_REASON)
 		info->flags |= (shutdown & DOMAIN_SHUTDOWN_REASON) << XEN_DOMINF_shutdownshift;
 	info->tot_pages = d->tot_pages;
+	info->shr_pages = d->shared_pages;
 	info->max_pages = d->max_pages;
 	info->shared_info_frame = INVALID_GFN;
 	info->ssidref = d->ssidref;

@@ -475,10 +475,10 @@ void fifo_destroy(struct domain *d)
 	s->fifo = NULL;
 	s->max_ports = min(s->limit, (u32)MAX_PORTS_2L);
 	for (u32 i = 0; i < f->nr_pages; i++)
-		page_put(virt_to_page(f->page[i]));
+		page_put_written(virt_to_page(f->page[i]));
 	for (unsigned int i = 0; i < d->max_vcpus; i++) {
 		if (f->vcpu[i].block)
-			page_put(virt_to_page(f->vcpu[i].block));
+			page_put_written(virt_to_page(f->vcpu[i].block));
 	}
 	xfree(f);
 }

@@ -28,8 +28,10 @@ static __force_inline void end_put(struct domain *cur, struct copy_end *e)
 {
 	if (e->is_ref)
 		grant_unpin(e->domain, e->ref, e->readonly);
-	else
+	else if (e->readonly)
 		page_put(e->page);
+	else
+		page_put_written(e->page);
 	put_domain(cur, e);
 }
 

@@ -172,9 +172,9 @@ static __force_inline struct domain *granter_get(struct domain *d, domid_t id)
 	return d;
 }
 
-/* n operations on the same granter. */
-static __force_inline void map_from(struct domain *d, struct gnttab_map_grant_ref *ops,
-				    unsigned int n)
+/* n operations on the same granter. Returns how many are done, one at least. */
+static __force_inline unsigned int map_from(struct domain *d, struct gnttab_map_grant_ref *ops,
+					    unsigned int n)
 {
 	struct domain *rd = granter_get(d, ops->dom);
 	struct page *pages[GRANT_BATCH];
@@ -186,21 +186,26 @@ static __force_inline void map_from(struct domain *d, struct gnttab_map_grant_re
 		}
 		if (rd)
 			domain_put(rd);
-		return;
+		return n;
 	}
-	grant_pin_all(rd, d->id, ops, pages, n);
+	n = grant_pin_all(rd, d->id, ops, pages, n);
 	if (map_pinned(d, rd, ops, pages, n))
 		domain_put(rd);
+	return n;
 }
 
-static __force_inline void map_batch(struct domain *d, struct gnttab_map_grant_ref *ops,
-				     unsigned int n)
+/* Returns how many are done, one at least. */
+static __force_inline unsigned int map_batch(struct domain *d, struct gnttab_map_grant_ref *ops,
+					     unsigned int n)
 {
-	for (unsigned int i = 0, end; i < n; i = end) {
+	unsigned int i = 0, end = 0;
+
+	while (i == end && i < n) {
 		for (end = i + 1; end < n && ops[end].dom == ops[i].dom; end++)
 			;
-		map_from(d, &ops[i], end - i);
+		i += map_from(d, &ops[i], end - i);
 	}
+	return i;
 }
 
 /* ---- unmap ---- */
@@ -232,8 +237,9 @@ static __force_inline void let_go(struct domain *d, const struct maptrack *m, un
 	}
 }
 
-static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_grant_ref *ops,
-				       unsigned int n)
+/* Returns n. */
+static __force_inline unsigned int unmap_batch(struct domain *d, struct gnttab_unmap_grant_ref *ops,
+					       unsigned int n)
 {
 	struct maptrack m[GRANT_BATCH];
 	unsigned int taken = 0;
@@ -256,6 +262,7 @@ static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_gra
 	spin_unlock(&d->grant->track_lock);
 	if (taken)
 		let_go(d, m, taken);
+	return n;
 }
 
 /* ---- the operations ---- */
@@ -291,7 +298,8 @@ static __force_inline void unmap_batch(struct domain *d, struct gnttab_unmap_gra
 					return -EFAULT; \
 				n = 1; \
 			} \
-			fn(current_domain(), (ops), n); \
+			/* Perhaps fewer: the rest is another batch. */ \
+			n = fn(current_domain(), (ops), n); \
 			for (unsigned int i = 0; i < n; i++, at += sizeof(*(ops))) { \
 				if (COPY_RESULT(at, (ops)[i])) \
 					return -EFAULT; \

@@ -7,6 +7,7 @@
 #define PAVISE_GRANT_PIN_H
 
 #include <grant_internal.h>
+#include <image.h>
 
 /* A guest that changes its entry while we do loses after so many rounds. */
 #define MAX_RACES 16
@@ -48,9 +49,29 @@ static __force_inline void unmark_entry(grant_entry_v1_t *e, u16 flags)
 	__atomic_fetch_and(head_of(e), ~(u32)flags, __ATOMIC_SEQ_CST);
 }
 
-/* t->lock held, and rd's p2m lock if p2m_held; ref is within the table. */
+/*
+ * t->lock and rd's p2m lock held, which goes for a moment: what others of the batch have is held by now. pin_first() has found no page; it may be an image's.
+ * NULL: there is none that may be used so.
+ */
+static __noinline struct page *get_copied(struct domain *rd, gfn_t gfn, bool readonly,
+					  unsigned int *access)
+{
+	struct page *pg;
+
+	p2m_unlock(rd);
+	pg = image_get_page(rd, gfn, access);
+	/* Not under the lock: it may be unmapped by now, and this the last reference. */
+	if (pg && !readonly && !(*access & P2M_W)) {
+		page_put(pg);
+		pg = NULL;
+	}
+	p2m_lock(rd);
+	return pg;
+}
+
+/* t->lock held, and rd's p2m lock if p2m_held; ref is within the table. *slow: the p2m lock was not held throughout. */
 static __force_inline s16 pin_first(struct domain *rd, grant_entry_v1_t *e, struct grant_pin *p,
-				    domid_t to, bool readonly, bool p2m_held)
+				    domid_t to, bool readonly, bool p2m_held, bool *slow)
 {
 	unsigned int access = 0;
 	s16 status = mark_entry(e, to, readonly);
@@ -61,6 +82,10 @@ static __force_inline s16 pin_first(struct domain *rd, grant_entry_v1_t *e, stru
 	p->gfn = READ_ONCE(e->frame);
 	p->page = p2m_held ? p2m_get_page_locked(rd, p->gfn, &access) :
 			     p2m_get_page(rd, p->gfn, &access);
+	if (unlikely(!p->page) && p2m_held) {
+		p->page = get_copied(rd, p->gfn, readonly, &access);
+		*slow = true;
+	}
 	if (p->page && (readonly || access & P2M_W)) {
 		p->domid = to;
 		p->writable = access & P2M_W;
@@ -76,7 +101,7 @@ static __force_inline s16 pin_first(struct domain *rd, grant_entry_v1_t *e, stru
 
 /* t->lock held, and rd's p2m lock if p2m_held. */
 static __force_inline s16 pin(struct domain *rd, domid_t to, u32 ref, bool readonly,
-			      struct page **page, bool p2m_held)
+			      struct page **page, bool p2m_held, bool *slow)
 {
 	struct grant_table *t = rd->grant;
 	s16 status = GNTST_okay;
@@ -90,7 +115,7 @@ static __force_inline s16 pin(struct domain *rd, domid_t to, u32 ref, bool reado
 	e = &t->shared[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	if (!p->readers && !p->writers)
-		status = pin_first(rd, e, p, to, readonly, p2m_held);
+		status = pin_first(rd, e, p, to, readonly, p2m_held, slow);
 	else if (p->domid != to)
 		status = GNTST_bad_gntref;
 	else if (!readonly && !p->writable)
@@ -116,35 +141,41 @@ static __force_inline s16 pin(struct domain *rd, domid_t to, u32 ref, bool reado
 static __force_inline s16 grant_pin(struct domain *rd, domid_t to, u32 ref, bool readonly,
 				    struct page **page)
 {
+	bool slow;
 	s16 status;
 
 	spin_lock(&rd->grant->lock);
-	status = pin(rd, to, ref, readonly, page, false);
+	status = pin(rd, to, ref, readonly, page, false, &slow);
 	spin_unlock(&rd->grant->lock);
 	return status;
 }
 
 /*
  * The same for n operations (at most GRANT_BATCH) on rd's grants. grant_pin_all() pins those whose arguments are right, and
- * sets each one's status and page (NULL: not pinned). Takes rd->grant->lock, and its p2m lock.
+ * sets each one's status and page (NULL: not pinned). Returns how many it has done: the first whose page had to be copied is the last, so that there is a
+ * look for something more urgent between two copies, each with its fence. Takes rd->grant->lock, its p2m lock, and page_lock.
  */
-static __force_inline void grant_pin_all(struct domain *rd, domid_t to,
-					 struct gnttab_map_grant_ref *ops, struct page **pages,
-					 unsigned int n)
+static __force_inline unsigned int grant_pin_all(struct domain *rd, domid_t to,
+						 struct gnttab_map_grant_ref *ops,
+						 struct page **pages, unsigned int n)
 {
+	bool slow = false;
+	unsigned int i;
+
 	spin_lock(&rd->grant->lock);
 	p2m_lock(rd);
-	for (unsigned int i = 0; i < n; i++) {
+	for (i = 0; i < n && likely(!slow); i++) {
 		s16 status = grant_check_map(&ops[i]);
 
 		pages[i] = NULL;
 		if (likely(status == GNTST_okay))
 			status = pin(rd, to, ops[i].ref, ops[i].flags & GNTMAP_readonly, &pages[i],
-				     true);
+				     true, &slow);
 		ops[i].status = status;
 	}
 	p2m_unlock(rd);
 	spin_unlock(&rd->grant->lock);
+	return i;
 }
 
 /* t->lock held. The page that nobody uses any more through this grant: the caller lets go of it without the lock. */
@@ -154,10 +185,12 @@ static __force_inline struct page *unpin(struct grant_table *t, u32 ref, bool re
 	struct grant_pin *p = &t->pins[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 	struct page *page = NULL;
 
-	if (readonly)
+	if (readonly) {
 		p->readers--;
-	else
+	} else {
 		p->writers--;
+		page_mark_written(p->page);
+	}
 	if (!p->writers)
 		unmark_entry(e, p->readers ? GTF_writing : GTF_reading | GTF_writing);
 	if (!p->readers && !p->writers) {

@@ -14,7 +14,7 @@ static struct spinlock heap_lock = SPINLOCK_INIT(LOCK_HEAP);
 /* [0]: scrubbed, [1]: dirty. A block never merges with one of the other kind. */
 static struct list_head free_list[2][MAX_ORDER + 1];
 static u64 nr_free, nr_dirty;
-static u64 nr_claimed; /* of nr_free: the sum of all domains' claimed_pages */
+static u64 nr_claimed; /* of nr_free: the sum of all domains' claimed_pages and reserved_pages */
 static bool initialised;
 
 /* Every page of a free block has the block's state; its first page alone the order. */
@@ -121,18 +121,29 @@ static int choose_block(unsigned int order, unsigned int *o)
 	return -1;
 }
 
-/* heap_lock held. Others' claims leave so many pages for d (NULL: for the hypervisor), and d's own claim is used up. */
-static bool use_claim(struct domain *d, u64 n)
+/* heap_lock held. All claims but this (NULL: none) leave so many pages. */
+static bool claim_allows(const u64 *claim, u64 n)
 {
-	u64 own = d ? d->claimed_pages : 0;
+	return n <= nr_free - nr_claimed + (claim ? *claim : 0);
+}
 
-	if (n > nr_free - nr_claimed + own)
+/* The same, and this one is used up. */
+static bool use_claim(u64 *claim, u64 n)
+{
+	u64 own = claim ? *claim : 0;
+
+	if (!claim_allows(claim, n))
 		return false;
 	own = min(own, n);
 	if (own)
-		d->claimed_pages -= own;
+		*claim -= own;
 	nr_claimed -= own;
 	return true;
+}
+
+static u64 *claim_of(struct domain *d)
+{
+	return d ? &d->claimed_pages : NULL;
 }
 
 int heap_claim(struct domain *d, u64 pages)
@@ -148,6 +159,30 @@ int heap_claim(struct domain *d, u64 pages)
 	}
 	spin_unlock(&heap_lock);
 	return rc;
+}
+
+int heap_reserve(struct domain *d, u64 pages)
+{
+	int rc = 0;
+
+	spin_lock(&heap_lock);
+	if (pages > nr_free - nr_claimed) {
+		rc = -ENOMEM;
+	} else {
+		nr_claimed += pages;
+		d->reserved_pages += pages;
+	}
+	spin_unlock(&heap_lock);
+	return rc;
+}
+
+void heap_unreserve(struct domain *d, u64 pages)
+{
+	spin_lock(&heap_lock);
+	pages = min(pages, d->reserved_pages);
+	nr_claimed -= pages;
+	d->reserved_pages -= pages;
+	spin_unlock(&heap_lock);
 }
 
 bool heap_prepare(unsigned int order)
@@ -169,7 +204,8 @@ struct page *heap_take_clean(struct domain *d, unsigned int order)
 	unsigned int o;
 
 	spin_lock(&heap_lock);
-	if (order > HEAP_SMALL_ORDER && choose_block(order, &o) == 0 && use_claim(d, BIT(order))) {
+	if (order > HEAP_SMALL_ORDER && choose_block(order, &o) == 0 &&
+	    use_claim(claim_of(d), BIT(order))) {
 		pg = take_from(0, o, order);
 		nr_free -= BIT(order);
 	}
@@ -188,27 +224,58 @@ void heap_give_back(struct page *pg, unsigned int order)
 	spin_unlock(&heap_lock);
 }
 
-struct page *alloc_pages_for(struct domain *d, unsigned int order)
+/* *dirty: it is not zero. */
+static struct page *take(u64 *claim, unsigned int order, bool *dirty)
 {
 	struct page *pg = NULL;
 	unsigned int o;
-	int dirty;
+	int kind;
 
-	if (order > MAX_ORDER)
-		return NULL;
 	spin_lock(&heap_lock);
-	dirty = choose_block(order, &o);
-	if (dirty >= 0 && use_claim(d, BIT(order))) {
-		pg = take_from(dirty, o, order);
+	kind = choose_block(order, &o);
+	*dirty = kind > 0;
+	if (kind >= 0 && use_claim(claim, BIT(order))) {
+		pg = take_from(kind, o, order);
 		nr_free -= BIT(order);
-		if (dirty)
+		if (kind)
 			nr_dirty -= BIT(order);
 		mark(page_to_mfn(pg), BIT(order), PAGE_HYP);
 	}
 	spin_unlock(&heap_lock);
+	return pg;
+}
+
+struct page *alloc_pages_for(struct domain *d, unsigned int order)
+{
+	struct page *pg;
+	bool dirty;
+
+	if (order > MAX_ORDER)
+		return NULL;
+	pg = take(claim_of(d), order, &dirty);
 	if (pg && dirty)
 		memset(page_to_virt(pg), 0, PAGE_SIZE << order);
 	return pg;
+}
+
+struct page *alloc_reserved(struct domain *d)
+{
+	u64 *claim = d ? &d->reserved_pages : NULL;
+	struct page *pg;
+	bool dirty, there;
+
+	for (;;) {
+		pg = take(claim, 0, &dirty);
+		if (pg)
+			return pg;
+		/* What other harts scrub is free, and in no list: a batch of each. They wait for nobody but the heap lock. */
+		spin_lock(&heap_lock);
+		there = claim_allows(claim, 1);
+		spin_unlock(&heap_lock);
+		if (!there)
+			return NULL;
+		arch_relax();
+	}
 }
 
 struct page *alloc_pages(unsigned int order)
@@ -220,7 +287,7 @@ void free_pages(struct page *pg, unsigned int order)
 {
 	mfn_t mfn = page_to_mfn(pg);
 
-	BUG_ON(pg->state != PAGE_HYP && pg->state != PAGE_OWNED);
+	BUG_ON(pg->state != PAGE_HYP && pg->state != PAGE_OWNED && pg->state != PAGE_SHARED);
 	spin_lock(&heap_lock);
 	mark(mfn, BIT(order), PAGE_DIRTY);
 	insert_block(mfn, order, PAGE_DIRTY);

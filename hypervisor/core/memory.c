@@ -8,6 +8,7 @@
 #include <grant.h>
 #include <handlers.h>
 #include <hypercall.h>
+#include <image.h>
 #include <lib.h>
 #include <memory.h>
 #include <xsm.h>
@@ -57,8 +58,13 @@ struct page *memory_get_ram(struct domain *d, gfn_t gfn)
 	if (pg && !page_get(pg, d))
 		pg = NULL;
 	/* What was lent may just have been taken away: then the page is back. */
-	if (!lent)
-		pg = p2m_get_page(d, gfn, NULL);
+	if (!lent) {
+		if (d->image)
+			image_unshare_locked(d, gfn);
+		p2m_lock(d);
+		pg = p2m_get_page_locked(d, gfn, NULL);
+		p2m_unlock(d);
+	}
 	spin_unlock(&d->page_lock);
 	return pg;
 }
@@ -91,7 +97,7 @@ int memory_unmap_lent(struct domain *d, gfn_t gfn)
 		pg->hides = NULL;
 	spin_unlock(&d->page_lock);
 	if (!rc)
-		page_put(pg);
+		page_put_written(pg);
 	return rc;
 }
 
@@ -118,9 +124,14 @@ static int decrease(struct domain *d, gfn_t gfn)
 	struct p2m_entry e;
 	int rc = p2m_unmap(d, gfn, BIT(P2M_RAM), &e);
 
-	if (!rc && !d->direct_mapped)
+	if (rc || d->direct_mapped)
+		return rc;
+	/* An image's page is not looked at: behind the unmapping it may have been freed, and be anybody's. */
+	if (e.shared)
+		image_unmapped(d);
+	else
 		page_release_alloc(mfn_to_page(e.mfn));
-	return rc;
+	return 0;
 }
 
 /* Clean memory for an extent, 64 KiB at a time; -ERESTART: not yet. */
@@ -272,9 +283,10 @@ static long domain_number(domid_t id, u64 (*get)(struct domain *d))
 	return rc;
 }
 
+/* Its RAM, whoever has it as well: a guest notices nothing of images. */
 static u64 get_current(struct domain *d)
 {
-	return d->tot_pages;
+	return d->tot_pages + d->shared_pages;
 }
 
 static u64 get_maximum(struct domain *d)
@@ -318,7 +330,7 @@ long memory_claim_pages(struct xen_memory_reservation *r)
 	d = xsm_target(r->domid, &rc);
 	if (!d)
 		return rc;
-	has = READ_ONCE(d->tot_pages);
+	has = READ_ONCE(d->tot_pages) + READ_ONCE(d->shared_pages);
 	/* The number is what it will have in all; 0 ends the claim. What it gets meanwhile comes from the claim. */
 	if (!r->nr_extents)
 		rc = heap_claim(d, 0);
@@ -366,6 +378,12 @@ static int place_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int
 		return rc;
 	if (!may_hide)
 		return -EBUSY;
+	/* What is hidden comes back with all rights, and is d's own meanwhile. */
+	if (d->image) {
+		rc = image_unshare_locked(d, gfn);
+		if (rc && rc != -ENOENT)
+			return rc;
+	}
 	rc = p2m_replace(d, gfn, BIT(P2M_RAM), page_to_mfn(pg), P2M_FOREIGN, access, &e);
 	if (!rc) {
 		pg->hides = mfn_to_page(e.mfn);
@@ -397,7 +415,7 @@ static int map_lent(struct domain *d, gfn_t gfn, struct page *pg, unsigned int a
 	if (rc)
 		page_put(pg);
 	else if (old)
-		page_put(old);
+		page_put_written(old);
 	return rc;
 }
 

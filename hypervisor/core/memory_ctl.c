@@ -8,6 +8,7 @@
 #include <grant.h>
 #include <handlers.h>
 #include <hypercall.h>
+#include <image.h>
 #include <lib.h>
 #include <memory.h>
 
@@ -31,16 +32,18 @@ static bool is_zero(const u64 *page)
 
 static long read_page(struct domain *d, gfn_t gfn, u64 to, u8 *kind)
 {
-	struct page *pg = memory_get_ram(d, gfn);
-	long rc = 0;
+	struct page *pg;
+	bool shared;
+	long rc;
 
 	*kind = PAVISE_MEMORY_hole;
-	if (!pg)
-		return 0;
+	rc = image_read_begin(d, gfn, &pg, &shared);
+	if (rc || !pg)
+		return rc;
 	*kind = is_zero(page_to_virt(pg)) ? PAVISE_MEMORY_zero : PAVISE_MEMORY_data;
 	if (*kind == PAVISE_MEMORY_data && copy_to_guest(to, page_to_virt(pg), PAGE_SIZE))
 		rc = -EFAULT;
-	page_put(pg);
+	image_read_end(d, pg, shared);
 	return rc;
 }
 
@@ -53,7 +56,7 @@ static long write_page(struct domain *d, gfn_t gfn, u64 from)
 		return -ENOENT;
 	if (copy_from_guest(page_to_virt(pg), from, PAGE_SIZE))
 		rc = -EFAULT;
-	page_put(pg);
+	page_put_written(pg);
 	return rc;
 }
 
@@ -82,9 +85,11 @@ static long copy_pages(struct domain *d, struct pavise_domctl_memory *a, u64 don
 
 	while (done < a->count) {
 		rc = copy_one(d, a, done);
-		if (rc)
+		if (rc && rc != -ERESTART)
 			return rc;
-		if (++done < a->count && hypercall_preempt_check()) {
+		done += !rc;
+		/* -ERESTART: another hart is at its image. */
+		if (rc || (done < a->count && hypercall_preempt_check())) {
 			ctl_progress[arch_hart()] = MARK << MARK_SHIFT | done << 32;
 			return -ERESTART;
 		}

@@ -14,7 +14,7 @@ static bool reserve(struct domain *d, u64 n)
 	bool ok;
 
 	spin_lock(&d->page_lock);
-	ok = !d->dying && n <= d->max_pages && d->tot_pages <= d->max_pages - n;
+	ok = !d->dying && n <= d->max_pages && d->tot_pages + d->shared_pages <= d->max_pages - n;
 	if (ok)
 		d->tot_pages += n;
 	spin_unlock(&d->page_lock);
@@ -28,11 +28,10 @@ static void unreserve(struct domain *d, u64 n)
 	spin_unlock(&d->page_lock);
 }
 
-/* page_lock held. */
-static void assign(struct domain *d, struct page *pg, u64 n)
+void page_make_owned(struct domain *d, struct page *pg, u64 n)
 {
 	if (!d->owned_pages)
-		domain_hold(d); /* while it owns pages; page_put() drops it */
+		domain_hold(d); /* while it owns pages; page_put() drops it, or image_take() */
 	d->owned_pages += n;
 	for (u64 i = 0; i < n; i++) {
 		pg[i].owner = d;
@@ -63,7 +62,7 @@ static struct page *alloc_owned(struct domain *d, unsigned int order, bool prepa
 		heap_give_back(pg, order);
 		return NULL;
 	}
-	assign(d, pg, n);
+	page_make_owned(d, pg, n);
 	spin_unlock(&d->page_lock);
 	return pg;
 }
@@ -127,7 +126,7 @@ static void extent_advance(struct domain *d)
 {
 	struct extent *e = &d->extent;
 
-	assign(d, e->pages + e->done, BIT(EXTENT_PIECE));
+	page_make_owned(d, e->pages + e->done, BIT(EXTENT_PIECE));
 	e->done += BIT(EXTENT_PIECE);
 	if (e->done < e->left)
 		return;
@@ -145,7 +144,7 @@ static int extent_begin(struct domain *d, gfn_t gfn, unsigned int order)
 
 	if (p2m_allows(d, gfn, 0))
 		return -EEXIST; /* two came with the same extent, and this one is the second */
-	if (BIT(order) > d->max_pages || d->tot_pages > d->max_pages - BIT(order))
+	if (BIT(order) > d->max_pages || d->tot_pages + d->shared_pages > d->max_pages - BIT(order))
 		return -ENOMEM;
 	pg = heap_take_clean(d, order);
 	if (!pg)
@@ -184,9 +183,9 @@ int extent_step(struct domain *d, gfn_t gfn, unsigned int order, u64 piece)
 	if (d->dying) {
 		rc = -EINVAL;
 	} else if (!e->pages) {
-		/* Not the first piece: another one has carried it to its end. */
+		/* Not the first piece: another one has carried it to its end. (By now it may be an image's, without W.) */
 		if (piece)
-			rc = p2m_allows(d, gfn, P2M_RWX) ? 0 : -EINVAL;
+			rc = p2m_allows(d, gfn, P2M_R | P2M_X) ? 0 : -EINVAL;
 		else
 			rc = extent_begin(d, gfn, order);
 	} else if (e->dropping) {

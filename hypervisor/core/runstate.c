@@ -69,9 +69,9 @@ static void set_area(struct vcpu *v, struct page *pg, struct page *pg2, unsigned
 		runstate_write(v);
 	spin_unlock(&s->lock);
 	if (old)
-		page_put(old);
+		page_put_written(old);
 	if (old2)
-		page_put(old2);
+		page_put_written(old2);
 }
 
 long vcpu_runstate_register(struct vcpu *v, gfn_t gfn, gfn_t gfn2, unsigned int offset)

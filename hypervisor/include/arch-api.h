@@ -138,6 +138,7 @@ struct p2m_entry {
 	enum p2m_type type;
 	unsigned int access; /* P2M_R etc. */
 	unsigned int order; /* of the leaf that maps it */
+	bool shared; /* it was an image's (image.h) when the entry was looked at; by now the page may be anybody's */
 };
 
 /*
@@ -205,6 +206,86 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e);
 /* Highest gfn that was ever mapped. */
 gfn_t p2m_max_gfn(struct domain *d);
+
+/*
+ * ---- what is written to a domain's RAM (docs/architecture.md, "The dirty log") ----
+ *
+ * The log is a bit of each mapping of RAM that the domain's writes set (D of a leaf), and a mark of each page that others' writes set
+ * (page_mark_written()). A new mapping has it from the start. Nothing is kept elsewhere, so there is no log to switch on here: who clears
+ * the bits has one.
+ */
+/* Whether writes do set it on this machine. */
+bool arch_log_works(void);
+
+#define LOG_FRAMES 512UL /* looked at together, and told of as bits */
+#define LOG_WORDS (LOG_FRAMES / 64)
+#define LOG_CLEAR BIT(0) /* what is told counts as not written from here on */
+#define LOG_SPLIT BIT(1) /* large mappings become small ones first, if there is memory for tables */
+#define LOG_HELD BIT(2) /* a page that somebody else holds, and so may write, is told as written */
+struct log_bits {
+	u64 written[LOG_WORDS];
+	/*
+	 * Not written as far as the bit says, but the machine may have written A and D of page tables there, which sets only the
+	 * mapping's A (AD_WALK_IGNORES_D). All 0 on other machines.
+	 */
+	u64 maybe[LOG_WORDS];
+};
+/*
+ * Looks at n frames (1 to LOG_FRAMES) from gfn on, which is aligned to LOG_FRAMES. Bits of RAM that was written are set in *bits, all
+ * others are 0; a frame where a page is lent to the domain counts as written, as does one in a mapping of 1 GiB. A mapping of
+ * 2 MiB has one bit for all its pages, which is cleared only if n is LOG_FRAMES. Returns how many frames from gfn on have been looked at:
+ * n, or more where nothing is mapped at all. What was cleared is noticed again from the next p2m_flush() on: writes before that may be
+ * in no log, and to pages only that have just been told. Takes the p2m lock.
+ */
+u64 p2m_log(struct domain *d, gfn_t gfn, unsigned int n, unsigned int how, struct log_bits *bits);
+/*
+ * Of n frames from gfn on, those whose bits are set, and that are mapped as RAM, count as written again: nobody was told of them. What p2m_log() has not
+ * cleared needs none. Takes the p2m lock.
+ */
+void p2m_log_again(struct domain *d, gfn_t gfn, unsigned int n, const u64 *bits);
+/*
+ * The opposite: RAM in the LOG_FRAMES frames from gfn on counts as written, and becomes a large mapping again where it is contiguous; with the
+ * last of a GiB that does as well. Returns how many frames it was, as p2m_log(). p2m_log_off_end() follows after some, with the
+ * fence, and frees the tables. Take the p2m lock.
+ */
+u64 p2m_log_off(struct domain *d, gfn_t gfn);
+void p2m_log_off_end(struct domain *d);
+
+/*
+ * ---- images (image.h) ----
+ *
+ * RAM that is an image's is mapped as P2M_RAM without P2M_W, and nobody takes a reference to it. p2m_get_page() makes it the domain's own first
+ * (image_get_page(): page_lock is taken then), p2m_get_page_locked() returns NULL. p2m_unmap() and p2m_replace() may return such a page (p2m_entry.shared), which is nobody's to release. A table
+ * that is an image's is copied before an entry of it is changed.
+ */
+/* Whether a mapping without P2M_W keeps a guest's harts from writing, by walks of its own tables as well (AD_WALK_IGNORES_W). */
+bool arch_forks_are_safe(void);
+struct p2m_shared {
+	u64 entry; /* the architecture's: what p2m_adopt() maps; 0: nothing */
+	u64 held[LOG_WORDS]; /* frames that the copy needs something of its own for: RAM that stays the domain's, and lent pages */
+	u32 pages; /* that entry maps */
+	u32 tables; /* that will be copied, or made, when the copy writes: 0 or 1 */
+	u32 taken, taken_tables; /* the same of those that have become the image's just now */
+};
+/*
+ * d is paused for good: what is mapped as RAM with all rights in the LOG_FRAMES frames from gfn on, which is aligned to that, becomes its image's
+ * (image_take()) and is read-only; what was so before stays so. *s tells of all of it. Returns how many frames were looked at: LOG_FRAMES, or more
+ * where nothing is mapped; -ENOMEM: perhaps after a part, of which *s tells. p2m_flush() follows before d runs. page_lock is held. Takes the p2m lock.
+ */
+s64 p2m_share(struct domain *d, gfn_t gfn, struct p2m_shared *s);
+/* Maps that in the copy: -EEXIST (something is mapped in these LOG_FRAMES), -ENOMEM. Or else it is dropped. Take its p2m lock; the second none. */
+int p2m_adopt(struct domain *d, gfn_t gfn, const struct p2m_shared *s);
+void p2m_drop_shared(const struct p2m_shared *s);
+/*
+ * The page at gfn that is an image's is replaced by image_copy(): at no moment does a hart of d's read the old one when another can have written the new
+ * one. Errors as image_unshare(). page_lock is held. Takes the p2m lock.
+ */
+int p2m_unshare(struct domain *d, gfn_t gfn);
+/*
+ * What image_give() and image_give_table() give of the LOG_FRAMES frames from gfn on is d's own again, with all rights and counted as written, in large mappings
+ * where it is contiguous: p2m_log_off_end() follows. Returns as p2m_share(). page_lock is held. Takes the p2m lock.
+ */
+u64 p2m_take_back(struct domain *d, gfn_t gfn);
 
 /* ---- domains and vCPUs ---- */
 

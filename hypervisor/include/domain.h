@@ -70,12 +70,13 @@ struct domain {
 	};
 	u32 pause_count; /* all vCPUs stay off harts while > 0; atomic */
 	u32 controller_pauses; /* those of XEN_DOMCTL_pausedomain, counted in pause_count; under lock */
+	bool short_of_memory; /* one of these is for that: domain_wait_for_memory(); under lock */
 
 	/* memory: under page_lock */
 	struct spinlock page_lock;
 	struct list_head page_list;
 	struct list_head dead_pages; /* of a dying domain: given up, but still mapped by others */
-	u64 tot_pages; /* owned frames, until their last reference is dropped */
+	u64 tot_pages; /* owned frames, until their last reference is dropped; without shared_pages */
 	u64 owned_pages; /* on page_list; tot_pages also counts those about to come */
 	u64 max_pages;
 	u64 claimed_pages; /* XENMEM_claim_pages; under the heap lock */
@@ -88,6 +89,25 @@ struct domain {
 		u64 left; /* pages that did not go back, from the first */
 	} extent;
 	unsigned int memory_ops; /* under way on its behalf: memory_op_begin() */
+
+	/* What of its RAM is an image's: image.h */
+	struct image *image; /* NULL: nothing is. Changes under the lock of all images */
+	struct list_head image_peer; /* on image->domains */
+	struct domain *
+		forking; /* another that is becoming its copy, for which it is paused; under that lock */
+	u64 shared_pages; /* frames of RAM that are; under page_lock */
+	u64 shared_tables; /* pages that tables will take when it writes to all of them; under the p2m lock */
+	u64 reserved_pages; /* for both: under the heap lock */
+	struct fork *
+		fork; /* it is becoming another's copy, or has not become it: core/image_fork.c. Never unpaused then */
+	struct domain
+		*heir; /* of a dying one: who gets back what nobody else shares any more; held */
+	u8 image_busy; /* somebody is in a step of it, or reads what is shared; nobody waits for that */
+	bool giving_back; /* under image_busy: it gets its image's pages, and is at: */
+	gfn_t give_at;
+	u64 given; /* pages and tables in this step, under page_lock */
+	bool overcommits; /* nothing is reserved for it but a few pages: under image_busy, before it runs or at rest */
+	u32 fault_hart; /* the hart + 1 whose page is for a store that can wait, 0: none; set under page_lock */
 
 	struct shared_info *shared_info; /* PAGE_HYP, lent */
 	struct evtchn_state *evtchn;
@@ -120,6 +140,17 @@ struct domain {
 		u64 watchdog[NR_DOMAIN_WATCHDOGS]; /* ns that are left then */
 	} state;
 	bool has_run; /* the control domain has let it run once; under lock */
+
+	struct { /* the log of what is written to its RAM: core/dirty_log.c. By who has set busy, which nobody waits for */
+		u8 busy;
+		bool on; /* changes under lock as well, as the next */
+		bool doing; /* an operation is under way: */
+		u16 ticket; /* its number, which its caller has */
+		u32 op; /* XEN_DOMCTL_SHADOW_OP_* */
+		gfn_t at; /* where it goes on */
+		u32 told; /* frames so far */
+		u32 faults; /* first writes that were exits, since a CLEAN; atomic */
+	} log;
 
 	struct spinlock kill_lock; /* domain_kill(), and each step of core/save.c */
 	gfn_t teardown_gfn; /* progress of destruction, under kill_lock */
@@ -261,6 +292,11 @@ void domain_unpause(struct domain *d);
 #define MAX_CONTROLLER_PAUSES 255
 int domain_controller_pause(struct domain *d);
 int domain_controller_unpause(struct domain *d);
+/*
+ * A store of d's has found no memory (image_fault()): d is paused as by XEN_DOMCTL_pausedomain, once for all its vCPUs, and the control domain gets
+ * VIRQ_ENOMEM. Nothing if d is dying. Takes d->lock; does not wait.
+ */
+void domain_wait_for_memory(struct domain *d);
 /* d has been given a state and is about to run for the first time: its time goes on. d->lock held. core/save.c */
 void domain_state_starts(struct domain *d);
 void vcpu_pause(struct vcpu *v);

@@ -53,6 +53,18 @@ static inline void list_del(struct list_head *e)
 	list_init(e);
 }
 
+/* The entries from first to last, which follow each other on a list, go to the end of another. */
+static inline void list_move_run(struct list_head *first, struct list_head *last,
+				 struct list_head *to)
+{
+	first->prev->next = last->next;
+	last->next->prev = first->prev;
+	first->prev = to->prev;
+	last->next = to;
+	to->prev->next = first;
+	to->prev = last;
+}
+
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 #define list_for_each(pos, head, member) \

@@ -23,6 +23,7 @@ enum lock_rank {
 	LOCK_TRACK, /* grant_table.track_lock: the mapper's handles */
 	LOCK_PAGES, /* domain.page_lock: page list and counts; lent and foreign mappings */
 	LOCK_P2M, /* in the engine: one domain's second-stage tables */
+	LOCK_IMAGE, /* who uses which image, and on which it stands */
 	LOCK_SMALL, /* small objects */
 	LOCK_HEAP,
 	LOCK_DOMAIN_LIST, /* hash and list of domains */

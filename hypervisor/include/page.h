@@ -12,6 +12,7 @@
 #include <types.h>
 
 struct domain;
+struct image;
 
 enum page_state {
 	PAGE_INVALID = 0, /* no RAM, or never given to the heap */
@@ -19,6 +20,7 @@ enum page_state {
 	PAGE_DIRTY, /* free, waits to be scrubbed */
 	PAGE_HYP, /* the hypervisor's own: heap blocks, page tables, shared_info, grant frames */
 	PAGE_OWNED, /* a domain's */
+	PAGE_SHARED, /* an image's (image.h): mapped read-only by domains, and held by nobody else */
 };
 
 /*
@@ -42,13 +44,19 @@ struct page {
 			gfn_t hides_at;
 		};
 	};
-	struct domain
-		*owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
+	union {
+		struct domain *
+			owner; /* PAGE_OWNED: the domain; PAGE_HYP: domain that it is lent to, or NULL */
+		struct image *image; /* PAGE_SHARED, and PAGE_HYP of a table that is an image's */
+	};
 	u32 count;
 	u8 state; /* enum page_state */
 	u8 order; /* free: of the block whose first page this is, 0xff for its other pages; else heap.c's */
 	u8 alloc_ref; /* the allocation's reference is still held */
-	u8 used; /* small objects in it */
+	union {
+		u8 used; /* small objects in it */
+		u8 written; /* owned: page_mark_written() since the log of what is written was last told */
+	};
 };
 
 /* ---- heap ---- */
@@ -63,6 +71,17 @@ struct page *alloc_pages(unsigned int order);
 struct page *alloc_pages_for(struct domain *d, unsigned int order);
 /* Reserves so many free pages for d's future alloc_pages_for(), instead of what it had claimed before. -ENOMEM. */
 int heap_claim(struct domain *d, u64 pages);
+/*
+ * So many free pages more, or fewer, are kept for d's alloc_reserved(), which nothing else takes: a write to memory that is an image's finds
+ * one (image.h). -ENOMEM: there are not so many.
+ */
+int heap_reserve(struct domain *d, u64 pages);
+void heap_unreserve(struct domain *d, u64 pages);
+/*
+ * One of these, or, if d has none (NULL: for nobody), one that nobody has claimed; not zeroed: the caller writes all of it. PAGE_HYP. NULL: there is none.
+ * Where all that is free is being scrubbed it waits for that, a batch of 16 blocks.
+ */
+struct page *alloc_reserved(struct domain *d);
 
 #define HEAP_SMALL_ORDER 4 /* a block of this size is scrubbed at once where it is asked for */
 /*
@@ -81,6 +100,8 @@ void free_pages(struct page *pg, unsigned int order);
  * dying. Takes page_lock.
  */
 struct page *alloc_domain_pages(struct domain *d, unsigned int order);
+/* n pages of the hypervisor's become d's, but for d->tot_pages: that is the caller's. page_lock held. */
+void page_make_owned(struct domain *d, struct page *pg, u64 n);
 /*
  * The same of what heap_prepare() made clean: it scrubs no more than 64 KiB itself. NULL also when there is no clean block
  * of the order (any more).
@@ -200,6 +221,25 @@ static inline void page_put(struct page *pg)
 	ASSERT(READ_ONCE(pg->count));
 	if (!__atomic_sub_fetch(&pg->count, 1, __ATOMIC_ACQ_REL))
 		page_put_last(pg);
+}
+
+/*
+ * Whoever has written to a domain's own page by its struct page, and not through a mapping of that domain's, says so behind the last write
+ * and while holding the page: the log of what is written (p2m_log()) knows of it by this alone.
+ */
+static inline void page_mark_written(struct page *pg)
+{
+	ASSERT(pg->state == PAGE_OWNED);
+	/* Release: who takes the mark copies what was written. */
+	__atomic_store_n(&pg->written, 1, __ATOMIC_RELEASE);
+}
+
+/* page_put() of who may have written to it. A page that is lent has no mark: it is no RAM of the domain's. */
+static inline void page_put_written(struct page *pg)
+{
+	if (pg->state == PAGE_OWNED)
+		page_mark_written(pg);
+	page_put(pg);
 }
 
 /*

@@ -6,7 +6,7 @@ network I/O, and the hypervisor's size. docs/performance.md explains the figures
 usage: tests/bench/bench.py [--smoke] [PART...]
 
 parts: kvm (the same work under KVM, for the tables of os, block, net and wall), size, os, compile, hypercalls, calls (where
-single hypercalls spend their instructions), block, net, starts, save (xl save and xl restore), wall, trace (where reads do), nettrace (where a stream does);
+single hypercalls spend their instructions), block, net, starts, save (xl save, restore, snapshot and clone), wall, trace (where reads do), nettrace (where a stream does);
 without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
@@ -457,6 +457,46 @@ def timed(m, command):
     return (end - begin) * 1000
 
 
+def free_pages(m):
+    return int(re.search(r"^free_pages\s*: (\d+)", m.run("xl info"), re.M).group(1))
+
+
+def stood(m, command):
+    """Milliseconds that the guest stood still for, as xl says, and that it took in all."""
+    total = timed(m, f"{command} > /run/said")
+    return float(re.search(r"it stood still for ([0-9.]+) s", m.run("cat /run/said")).group(1)) * 1000, total
+
+
+def linux_save(smoke):
+    """An idle Linux guest with a disk on XFS and an interface."""
+    path = os.path.join(OUT, "xfs.img")
+    with open(path, "wb") as f:
+        f.truncate(1 << 30)
+    subprocess.run(["/sbin/mkfs.xfs", "-q", "-f", "-m", "reflink=1", path], check=True)
+    host = Host("save-linux", True, shared=path)
+    m = host.machine
+    bench_bridge(m)
+    m.run("mkdir /run/disks && for d in /sys/block/vd*; do [ \"$(cat $d/serial)\" != shared ] || mount -t xfs /dev/${d##*/} /run/disks; done; "
+          "dd if=/dev/zero of=/run/disks/idle.img bs=1M count=32 2>/dev/null; sync", 120)
+    host.linux("net-serve", f"disk = [ '/run/disks/idle.img,raw,xvda,w' ]\n{BENCH_VIF}", "idle", "-q -w")
+    m.run("sleep 3")
+    values, rounds = {}, 1 if smoke else 3
+    for how in "-W", "-S":
+        values["save " + how] = statistics.median(timed(m, f"xl save {how} -c idle /run/idle.file > /dev/null") for _ in range(rounds))
+    snapshots, clones, before, least = [], [], 0, None
+    for n in range(rounds):
+        snapshots.append(stood(m, f"xl snapshot idle s{n}"))
+    for n in range(rounds):
+        before = free_pages(m)
+        clones.append(stood(m, f"xl clone -p --no-reserve idle c{n}"))
+        taken = (before - free_pages(m)) * 4
+        least = taken if least is None else min(taken, least)
+    host.end()
+    values.update({"snapshot": statistics.median(s for s, _ in snapshots), "clone": statistics.median(t for _, t in clones),
+                   "clone stands": statistics.median(s for s, _ in clones), "clone KiB": least})
+    return values
+
+
 def part_save(smoke):
     progress("save and restore, instructions")
     host = Host("save", True)
@@ -474,6 +514,15 @@ def part_save(smoke):
     say("xl save and xl restore of a newlib guest of 8 MiB without devices, to a file on dom0's tmpfs: milliseconds, a million instructions each, of everyone (-icount)")
     table(("", "ms", "goal"), [(f"xl {verb}", f"{values[verb]:,.1f}", f"{goal}" + "  MISSED" * (values[verb] > goal))
                                for verb, goal in (("save", 30), ("restore", 20))] + [("the file (KiB)", f"{size // 1024:,}", "")])
+    progress("snapshot and clone of Linux, instructions")
+    linux = linux_save(smoke)
+    say(f"An idle Linux guest of {MEMORY} MiB with a disk (a file on XFS) and an interface, the same way")
+    table(("", "", "goal"), [("xl save -c -W, whole (ms)", f"{linux['save -W']:,.1f}", ""), ("xl save -c -S, suspended by itself (ms)", f"{linux['save -S']:,.1f}", ""),
+                             ("xl snapshot: it stands still (ms)", f"{linux['snapshot']:,.0f}", ""),
+                             ("xl clone (ms)", f"{linux['clone']:,.1f}", "60" + "  MISSED" * (linux["clone"] > 60)),
+                             ("the first one stands still for it (ms)", f"{linux['clone stands']:,.0f}", ""),
+                             ("memory of a clone that has not run (KiB)", f"{linux['clone KiB']:,}", "300" + "  MISSED" * (linux["clone KiB"] > 300))])
+    values["linux"] = linux
     return values
 
 

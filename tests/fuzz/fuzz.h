@@ -89,6 +89,10 @@ enum field_kind {
 	STATE_RECORDS, /* of XEN_DOMCTL_sethvmcontext */
 	STATE_BUFFER, /* room for such, or for pages */
 	STATE_SIZE, /* of what was made last of these two */
+	SHARING_OP, /* mostly a fork */
+	SHADOW_OP,
+	SHADOW_MODE,
+	SHADOW_BITMAP, /* mostly none: bits of RAM are beyond what there is room for */
 	LIST_GFNS, /* guest handles */
 	LIST_PORTS,
 	BUFFER,

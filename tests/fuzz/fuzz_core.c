@@ -4,6 +4,7 @@
  * looked at, ends it and sees that no page is lost. Also the mutator, which knows what a step is.
  */
 #include <grant_internal.h>
+#include <image.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -177,7 +178,8 @@ static bool not_now(const struct row *row, const u64 args[5])
 {
 	struct sched_remote_shutdown *a = (void *)args[1];
 
-	if (depth && (row->nr == __HYPERVISOR_domctl || row->kind == KIND_fn))
+	if (depth && (row->nr == __HYPERVISOR_domctl || row->kind == KIND_fn ||
+		      (row->nr == __HYPERVISOR_memory_op && row->op == XENMEM_sharing_op)))
 		return true;
 	if (!current_domain()->is_privileged)
 		return false;
@@ -281,12 +283,15 @@ static void write_shared(struct bytes *b)
 	*(u64 *)((char *)s + where) = next_byte(b) & 1 ? value_of(WILD, b) : 0;
 }
 
+/* By whatever fault it takes. */
 static void write_page(struct bytes *b)
 {
+	gfn_t gfn = value_of(GFN, b);
 	struct p2m_entry e;
 
-	if (p2m_lookup(current_domain(), value_of(GFN, b), &e) && e.access & P2M_W &&
-	    mfn_to_page(e.mfn))
+	if (p2m_lookup(current_domain(), gfn, &e) && !(e.access & P2M_W) && !lock_check_held())
+		image_unshare(current_domain(), gfn);
+	if (p2m_lookup(current_domain(), gfn, &e) && e.access & P2M_W && mfn_to_page(e.mfn))
 		*(u32 *)((char *)arch_mfn_to_virt(e.mfn) + (value_of(OFFSET, b) & 0xffc)) =
 			value_of(next_byte(b) & 1 ? PORT : WILD, b);
 }
@@ -319,6 +324,19 @@ static void scrub(struct bytes *b)
 	heap_scrub(next_byte(b) & 31);
 }
 
+/* A domain to fork another into, of a number that hypercalls are made for. */
+static void make_copy(struct bytes *b)
+{
+	struct xen_domctl_createdomain config = default_config(1);
+	struct domain *d = domain_get(3);
+
+	(void)b;
+	if (d)
+		domain_put(d);
+	else if (!depth && !domain_create(3, &config, &d))
+		vcpu_create(d, 0);
+}
+
 static void idle_harts(struct bytes *b)
 {
 	(void)b;
@@ -329,7 +347,7 @@ static void idle_harts(struct bytes *b)
 static void (*const deeds[])(struct bytes *b) = { write_grant,	write_grant, write_grant,
 						  write_shared, write_page,  write_page,
 						  read_events,	time_passes, interrupt,
-						  scrub,	idle_harts };
+						  scrub,	idle_harts,  make_copy };
 
 static void run_step(const struct step *s)
 {

@@ -117,6 +117,10 @@ static const struct shape shapes[] = {
 	      F(struct xen_add_to_physmap_batch, errs, BUFFER)),
 	OF_TYPE(struct xen_remove_from_physmap, F(struct xen_remove_from_physmap, domid, DOMID),
 		F(struct xen_remove_from_physmap, gpfn, GFN)),
+	SHAPE("XENMEM_sharing_op", struct xen_mem_sharing_op, 1,
+	      F(struct xen_mem_sharing_op, op, SHARING_OP),
+	      F(struct xen_mem_sharing_op, domain, DOMID),
+	      F(struct xen_mem_sharing_op, u.fork.parent_domain, DOMID)),
 	SHAPE("XENMEM_acquire_resource", struct xen_mem_acquire_resource, 1,
 	      F(struct xen_mem_acquire_resource, domid, DOMID),
 	      F(struct xen_mem_acquire_resource, type, INDEX),
@@ -200,6 +204,11 @@ static const struct shape shapes[] = {
 	SHAPE("XEN_DOMCTL_sethvmcontext", struct xen_domctl_hvmcontext, 1,
 	      F(struct xen_domctl_hvmcontext, buffer, STATE_RECORDS),
 	      F(struct xen_domctl_hvmcontext, size, STATE_SIZE)),
+	SHAPE("domctl.u.shadow_op", struct xen_domctl_shadow_op, 1,
+	      F(struct xen_domctl_shadow_op, op, SHADOW_OP),
+	      F(struct xen_domctl_shadow_op, mode, SHADOW_MODE),
+	      F(struct xen_domctl_shadow_op, dirty_bitmap, SHADOW_BITMAP),
+	      F(struct xen_domctl_shadow_op, pages, GFN)),
 	SHAPE("domctl.u.pavise_memory", struct pavise_domctl_memory, 1,
 	      F(struct pavise_domctl_memory, op, INDEX),
 	      F(struct pavise_domctl_memory, count, INDEX),
@@ -431,6 +440,20 @@ u64 value_of(enum field_kind kind, struct bytes *b)
 		state_size = STATE_BYTES;
 		return next_byte(b) < 240 ? U(arena_get(STATE_BYTES)) : 0;
 	}
+	if (kind == SHADOW_OP) {
+		static const u32 ops[] = { XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY,
+					   XEN_DOMCTL_SHADOW_OP_CLEAN, XEN_DOMCTL_SHADOW_OP_PEEK,
+					   XEN_DOMCTL_SHADOW_OP_OFF };
+
+		n = next_byte(b);
+		return n < 224 ? ops[n & 3] : n & 31;
+	}
+	if (kind == SHADOW_MODE) {
+		n = next_byte(b);
+		return n < 240 ? (n & 1) | (n & 2 ? PAVISE_SHADOW_LOGDIRTY_MAYBE : 0) : n;
+	}
+	if (kind == SHADOW_BITMAP)
+		return next_byte(b) < 192 ? 0 : U(arena_get(STATE_BYTES));
 	if (kind >= LIST_GFNS || kind == KEY)
 		return kind == WILD ? wild(b) : list(b, kind);
 	if (kind == AREA)
@@ -462,6 +485,8 @@ u64 value_of(enum field_kind kind, struct bytes *b)
 		return n & 7;
 	case INDEX:
 		return n < 160 ? n & 1 : n & 7;
+	case SHARING_OP:
+		return n < 224 ? XENMEM_sharing_op_fork : n & 15;
 	case SPACE:
 		return n < 128 ? n & 1 : n < 224 ? XENMAPSPACE_gmfn_foreign : n & 7;
 	case ORDER:

@@ -125,14 +125,14 @@ def config(name, image, settings):
 class Host:
     """A machine on which guests run one after another."""
 
-    def __init__(self, harts, disk, icount=False, hypervisor="", name=None, cpu=""):
+    def __init__(self, harts, disk, icount=False, hypervisor="", name=None, cpu="", qemu="", cmdline=""):
         options = {"extra": ["-icount", "shift=0,sleep=off"]} if icount else {}
         if cpu:
             options["cpu"] = cpu
         os.makedirs(OUT, exist_ok=True)
         c = machine.Config(build=BUILD, smp=harts, disk=disk, snapshot=True, dom0_cmdline="pavise.noauto",
-                           hypervisor=hypervisor,
-                           qemu=os.environ.get("QEMU") or "qemu-system-riscv64", **options)
+                           hypervisor=hypervisor, cmdline=cmdline,
+                           qemu=qemu or os.environ.get("QEMU") or "qemu-system-riscv64", **options)
         self.machine = Machine(c, os.path.join(OUT, f"{name or f'harts{harts}'}{'-icount' * icount}.log"), 180)
         live.append(self.machine)
         self.machine.boot()
@@ -227,8 +227,8 @@ def disk():
 def hosts(disk):
     machines = {}
 
-    def get(harts, icount=False, cpu=""):
-        host = machines.get((harts, icount, cpu))
+    def get(harts, icount=False, cpu="", qemu="", cmdline=""):
+        host = machines.get((harts, icount, cpu, qemu, cmdline))
         if host and not host.machine.alive():
             live.remove(host.machine)
             host = None
@@ -240,7 +240,9 @@ def hosts(disk):
                     other.machine.kill()
                     live.remove(other.machine)
             machines.clear()
-            host = machines[harts, icount, cpu] = Host(harts, disk, icount, name=re.sub(r"[^a-z0-9]+", "_", cpu), cpu=cpu)
+            name = re.sub(r"[^a-z0-9]+", "_", cpu) + (re.sub(r"[^a-z0-9]+", "_", cmdline) + str(harts) if cmdline else "")
+            host = Host(harts, disk, icount, name=name, cpu=cpu, qemu=qemu, cmdline=cmdline)
+            machines[harts, icount, cpu, qemu, cmdline] = host
         return host
 
     yield get

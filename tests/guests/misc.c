@@ -192,7 +192,7 @@ static void refused(void)
 		{ __HYPERVISOR_memory_op, XENMEM_get_pod_target, -EOPNOTSUPP },
 		{ __HYPERVISOR_memory_op, XENMEM_paging_op, -EOPNOTSUPP },
 		{ __HYPERVISOR_memory_op, XENMEM_access_op, -EOPNOTSUPP },
-		{ __HYPERVISOR_memory_op, XENMEM_sharing_op, -EOPNOTSUPP },
+		{ __HYPERVISOR_memory_op, XENMEM_sharing_op, -EPERM },
 		{ __HYPERVISOR_xen_version, XENVER_build_id, -EOPNOTSUPP },
 		{ __HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, -EOPNOTSUPP },
 		{ __HYPERVISOR_grant_table_op, GNTTABOP_transfer, -EOPNOTSUPP },

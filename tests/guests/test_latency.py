@@ -31,7 +31,7 @@ def check(what, rows):
 @pytest.fixture(scope="module")
 def host(disk):
     hypervisor = os.path.join(BUILD, "latency", "hypervisor", "pavise")
-    h = Host(1, disk, icount=True, hypervisor=hypervisor, name="latency")
+    h = Host(1, disk, icount=True, hypervisor=hypervisor, name="latency", cmdline="fork=unsafe")
     yield h
     h.machine.poweroff()
     h.machine.kill()
@@ -42,10 +42,16 @@ def test_steps_between_looks_for_interrupts(host):
     m, slow = host.machine, []
     report(m)
     # The largest that fits: extents of 1 GiB and of 2 MiB, and their way back
-    host.create("big", "start", {"memory": "1280"})
+    domid = host.create("big", "start", {"memory": "1280"})
     slow += check("create", report(m))
+    m.run(f"/images/guests/dom0-log {domid}", 60)
+    slow += check("its dirty log", report(m))
     m.run("xl destroy big", 60)
     slow += check("destroy", report(m))
+    domid = host.create("cow", "cow", {"memory": "256"})
+    m.run(f"xl unpause cow; sleep 1; /images/guests/dom0-fork {domid}", 60)
+    slow += check("its forks", report(m))
+    m.run("xl destroy cow", 60)
     host.create("heavy", "heavy", {"memory": "32", "max_event_channels": "131071"})
     m.run("xl unpause heavy")
     m.expect(r"heavy: done", 120)

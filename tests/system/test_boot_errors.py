@@ -48,6 +48,10 @@ def test_bad_option(boot):
     dies(boot(cmdline="dom0_mem=plenty"), r"dom0_mem=plenty")
 
 
+def test_bad_policy(boot):
+    dies(boot(cmdline="fork=maybe"), r"fork=maybe: want safe or unsafe")
+
+
 def test_too_much_for_dom0(boot):
     """The advice is about the option, with a number that works."""
     m = boot(mem="1G", cmdline="dom0_mem=8G")

@@ -11,6 +11,7 @@ import pytest
 import conftest
 import fdt
 import machine
+import newest
 
 OFF = {
     "Sstc and Svpbmt": "sstc svpbmt",
@@ -62,24 +63,9 @@ def test_with(boot, features):
 
 # --- CPU models that newer QEMUs have --------------------------------------------------------------
 
-@functools.cache
-def fetch_newest():
-    """The newest QEMU of Debian's, or what went wrong."""
-    out = os.path.join(conftest.BUILD, "qemu")
-    if not os.path.exists(os.path.join(out, "qemu")):
-        try:
-            result = subprocess.run([os.path.join(conftest.TOP, "scripts", "fetch-qemu"), out], stdout=subprocess.PIPE,
-                                    stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
-        except subprocess.TimeoutExpired:
-            return None, "scripts/fetch-qemu takes too long"
-        if result.returncode:
-            return None, "no newer QEMU: " + (result.stdout.splitlines() or [""])[-1]
-    return os.path.join(out, "qemu"), None
-
-
 @pytest.fixture
 def newest_qemu():
-    qemu, why = fetch_newest()
+    qemu, why = newest.fetch()
     if not qemu:
         pytest.skip(why)
     return qemu

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import time
 
 import pytest
@@ -18,11 +19,17 @@ from test_dom0 import ALONE
 ADDRESS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")  # the hosts', the guest's
 CONFIG = "/etc/xen/moves.cfg"
 
-# What it does all the while: it counts on its disk, on one connection to the first host, and on its console; and looks at two clocks.
+# What it does all the while: it counts on its disk, on one connection to the first host, and on its console; writes to its memory; and looks at two clocks.
 PROGRAMS = f"""
 (i=0; while :; do i=$((i+1)); echo $i > /root/count; usleep 50000; done) > /dev/null 2>&1 &
 (i=0; while :; do i=$((i+1)); echo line $i; usleep 50000; done | nc {ADDRESS[0]} 7000) > /dev/null 2>&1 &
 (i=0; while :; do i=$((i+1)); echo "tick $i." > /dev/console; sleep 1; done) > /dev/null 2>&1 &
+(while :; do
+	dd if=/dev/urandom of=/tmp/page bs=64k count=8 2>/dev/null
+	sum=$(sha256sum < /tmp/page)
+	usleep 300000
+	[ "$(sha256sum < /tmp/page)" = "$sum" ] || echo memory >> /root/back
+done) > /dev/null 2>&1 &
 (last=0 day=0; while read now rest < /proc/uptime; do
 	now=${{now%.*}}${{now#*.}} today=$(date +%s)
 	[ $now -ge $last -a $today -ge $day ] || echo $last $now $day $today >> /root/back
@@ -53,20 +60,45 @@ def log_in(m, other, address):
     m.run(f"until ssh -y {address} xl list > /dev/null 2> /tmp/ssh.log; do sleep 1; done", 60)
 
 
-@pytest.fixture
-def hosts(boot):
-    disk, ports = os.path.join(OUT, "shared.img"), free_ports()
-    shutil.copyfile(os.path.join(BUILD, "demo.img"), disk)
-    both = [boot(smp=1, dom0_cmdline=ALONE, shared=disk, link=link) for link in (ports, ports[::-1])]
+def start(boot, disks, config):
+    """Two hosts with one link, and a guest on the first; config(m, whether it is that): sed's script that makes its configuration from the demo's."""
+    ports = free_ports()
+    both = [boot(smp=1, dom0_cmdline=ALONE, shared=disk, link=link) for disk, link in zip(disks, (ports, ports[::-1]))]
     for m, address in zip(both, ADDRESS):
         m.boot()
         # Nobody answers it here.
         m.run(f"killall udhcpc; ip addr flush dev xenbr0; ip addr add {address}/24 dev xenbr0")
     for m, other, address in zip(both, both[::-1], ADDRESS[1::-1]):
         log_in(m, other, address)
-        m.run(f"sed 's,/images/demo.img,{shared_disk(m)},; s,^memory = .*,memory = 64,' /etc/xen/demo.cfg > {CONFIG}")
+        m.run(f"sed '{config(m, m is both[0])}; s,^memory = .*,memory = 64,' /etc/xen/demo.cfg > {CONFIG}")
     both[0].run(f"xl create -q -w {CONFIG}", 60)
-    yield both
+    return both
+
+
+@pytest.fixture
+def hosts(boot):
+    disk = os.path.join(OUT, "shared.img")
+    shutil.copyfile(os.path.join(BUILD, "demo.img"), disk)
+    return start(boot, (disk, disk), lambda m, _: f"s,/images/demo.img,{shared_disk(m)},")
+
+
+@pytest.fixture
+def apart(boot):
+    """Hosts that have no disk in common, but each an XFS."""
+    def config(m, first):
+        m.run(f"mkdir -p /mnt && mount -t xfs {shared_disk(m)} /mnt", 60)
+        if first:
+            m.run("cp /images/demo.img /mnt/demo.img && sync", 120)
+        return "s,/images/demo.img,/mnt/demo.img,"
+
+    disks = []
+    for n in range(2):
+        disks.append(os.path.join(OUT, f"xfs{n}.img"))
+        with open(disks[-1], "wb") as f:
+            f.truncate(1 << 30)
+        subprocess.run(["/sbin/mkfs.xfs", "-q", "-f", "-m", "reflink=1", disks[-1]], check=True)
+
+    return start(boot, disks, config)
 
 
 def begin(m):
@@ -117,23 +149,68 @@ def left_behind(m):
     assert not m.run("ls /run/xen/migrate 2>/dev/null; true").strip()
 
 
-@pytest.mark.parametrize("moves", [2, pytest.param(10, marks=pytest.mark.full)])
-def test_there_and_back(hosts, moves):
+@pytest.mark.parametrize("ways", ["WS", pytest.param("WWSSWSWWSW", marks=pytest.mark.full)])
+def test_there_and_back(hosts, ways):
+    """Whole, so that it notices nothing, or suspended by itself; the latter is what happens if nobody asks."""
     begin(hosts[0])
     count, sent = goes_on(hosts, hosts[0], 0, 0)
     told = []
-    for n in range(moves):
+    for n, way in enumerate(ways):
         here, there = hosts[n % 2], hosts[1 - n % 2]
         began = time.monotonic()
-        print(here.run(f"xl migrate demo {ADDRESS[1 - n % 2]}", 180))
-        print(f"move {n + 1}: {time.monotonic() - began:.1f} s")
+        print(here.run(f"xl migrate -{way} demo {ADDRESS[1 - n % 2]}", 180))
+        print(f"move {n + 1} (-{way}): {time.monotonic() - began:.1f} s")
         left_behind(here)
         told += ticks(here)
         count, sent = goes_on(hosts, there, count, sent, told)
-    here = hosts[moves % 2]
+    here = hosts[len(ways) % 2]
     here.run("xl shutdown -w demo", 60)
     left_behind(here)
     assert [m.poweroff() for m in hosts] == [0, 0]
+
+
+def bridge_port(m, mac):
+    """Where m's bridge has last heard that address: the interface's name."""
+    # struct __fdb_entry of the kernel: address, port, whether it is the bridge's own, ...
+    for line in m.run("hexdump -v -e '16/1 \"%02x\" \"\\n\"' /sys/class/net/xenbr0/brforward").split():
+        if line.startswith(mac.replace(":", "")):
+            return m.run(f"for p in /sys/class/net/xenbr0/brif/*; do [ $(($(cat $p/port_no))) != {int(line[12:14], 16)} ] || echo ${{p##*/}}; done").strip()
+    return None
+
+
+def test_neighbours(hosts):
+    """One that says nothing, as it stays paused: the bridges on both sides know where it is now."""
+    here, there = hosts
+    begin(here)
+    with here.guest("demo") as g:
+        mac = g.run("cat /sys/class/net/eth0/address").strip()
+        # Heard at the other end of the link
+        g.run(f"until ping -c 1 -W 1 {ADDRESS[1]} > /dev/null; do sleep 1; done", 60)
+    assert bridge_port(here, mac).startswith("vif") and bridge_port(there, mac).startswith("eth")
+    print(here.run(f"xl migrate -W -p demo {ADDRESS[1]}", 180))
+    assert "p" in there.run("xl list demo").splitlines()[1].split()[4]
+    assert bridge_port(there, mac).startswith("vif") and bridge_port(here, mac).startswith("eth")
+    there.run("xl destroy demo", 60)
+
+
+def test_disks_go_along(apart):
+    here, there = apart
+    begin(here)
+    count, sent = goes_on(apart, here, 0, 0)
+    # Much is other while the first round is on its way.
+    with here.guest("demo") as g:
+        g.script("(while :; do dd if=/dev/urandom of=/root/more bs=64k count=64 conv=fsync; sleep 1; done) > /dev/null 2>&1 &")
+    print(here.run(f"xl migrate --copy-disks demo {ADDRESS[1]}", 300))
+    left_behind(here)
+    assert here.run("ls -A /mnt").split() == ["demo.img"]
+    goes_on(apart, there, count, sent, ticks(here))
+    there.run("xl shutdown -w demo", 60)
+    # What is on its disk there is all of it.
+    there.run(f"xl create -q -w {CONFIG}", 60)
+    with there.guest("demo") as g:
+        log = g.run("find / -xdev -type f -exec cat {} + > /dev/null; [ \"$(sha256sum < /root/data)\" = \"$(cat /root/sum)\" ] && dmesg", 60)
+    assert not re.search(r"I/O error|EXT4-fs (error|warning)", log), log[-4000:]
+    there.run("xl destroy demo", 60)
 
 
 def test_given_up(hosts):

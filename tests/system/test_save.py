@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""xl save and xl restore of Linux, with disks and an interface: its programs, its files, its connection and its clocks go on.
+"""xl save and xl restore of Linux, with disks and an interface: its programs, its files, its connection and its clocks go on. Whole, so that it
+notices nothing (-W), or suspended by itself (-S).
 
 What dom0 still has of it afterwards its fixture looks for. Guests that notice nothing are tests/guests/test_save.py's.
 """
@@ -90,15 +91,18 @@ def away(m, seconds, save="xl save demo", restore=True):
 
 
 def test_goes_on(saver):
+    """Each way, and one after the other: a guest that was left whole can suspend itself where it came to, and the other way round."""
     m = saver
     begin(m)
     count = sent = 0
-    for _ in range(2):
+    for how in "-W", "-S", "-W":
         count, sent = goes_on(m, count, sent)
-        before, after, took = away(m, AWAY)
+        before, after, took = away(m, AWAY, f"xl save {how} demo")
         own, up, date, steal = (y - x for x, y in zip(before, after))
         assert 0 < own < took - AWAY + 1, (before, after, took)
-        assert AWAY <= up < took + 2 and AWAY <= date < took + 2, (before, after, took)
+        # Only who has suspended himself knows that he was up meanwhile.
+        assert (AWAY if how == "-S" else 0) <= up < took - (0 if how == "-S" else AWAY) + 2, (before, after, took)
+        assert AWAY <= date < took + 2, (before, after, took)
         assert steal < 2 * (took - AWAY + 1), (before, after, took)
         dom0_date = int(m.run("date +%s"))
         with m.guest("demo") as g:
@@ -108,20 +112,21 @@ def test_goes_on(saver):
     m.run("xl shutdown -w demo", 60)
 
 
-def test_cancelled(saver):
+@pytest.mark.parametrize("how", ["-W", "-S"])
+def test_cancelled(saver, how):
     """-c, -p, and a file that cannot be written: it goes on where it is, on the rings that it had."""
     m = saver
     begin(m)
     count, sent = goes_on(m, 0, 0)
     domid = m.run("xl domid demo")
-    away(m, 0, "xl save -c demo", restore=False)
+    away(m, 0, f"xl save {how} -c demo", restore=False)
     count, sent = goes_on(m, count, sent)
-    print(m.run(f"xl save -p demo {FILE}", 120))
+    print(m.run(f"xl save {how} -p demo {FILE}", 120))
     assert "p" in m.run("xl list demo").splitlines()[1].split()[4]
     m.run("xl unpause demo")
     count, sent = goes_on(m, count, sent)
     m.run("mkdir -p /tmp/small && mount -t tmpfs -o size=4m none /tmp/small")
-    out = m.fails("xl save demo /tmp/small/x", 120)
+    out = m.fails(f"xl save {how} demo /tmp/small/x", 120)
     assert "No space left on device" in out, out
     m.run("[ -z \"$(ls /tmp/small)\" ] && umount /tmp/small && rmdir /tmp/small")
     goes_on(m, count, sent)

@@ -158,6 +158,11 @@ long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes);
 
 /* Gives @pages of new memory to the guest from @gfn on, in the largest extents that fit. */
 int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages);
+/*
+ * @child, which has never run and has no memory, gets a copy of @parent's, whose pages both share until one of them writes: docs/abi.md, "Forks". @reserve: free memory
+ * is kept for all that either may write (-ENOMEM: there is not so much); else @child waits, paused, when there is none.
+ */
+int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve);
 /* Maps @n consecutive frames of a guest. NULL with errno on failure. */
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n);
 /* The same to read, of which some may be missing: those are not @there and must not be touched. */
@@ -211,6 +216,32 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 /* -ENOENT: one of them is a hole; those before it may have been written. */
 int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
 		    const void *pages);
+
+/* --- dirty_log.c: what is written to a domain's RAM while it runs ------------------------------ */
+
+/* One bit for each guest frame below @frames, which is a multiple of 64. */
+struct pv_log {
+	uint64_t frames;
+	uint64_t *written;
+	uint64_t *maybe; /* only read, or changed by what a hart writes into page tables; not in @written. Who has the page's sum knows */
+};
+/* Zeroed or freed before: *@l is as after pv_log_free(). 0 or -errno. */
+int pv_log_alloc(struct pv *pv, uint64_t frames, struct pv_log *l);
+void pv_log_free(struct pv *pv, struct pv_log *l);
+/*
+ * Nothing of the domain's counts as written from here on. A log that somebody has left on begins anew: the caller has the domain for himself.
+ * -EOPNOTSUPP: this machine does not notice writes.
+ */
+int pv_log_on(struct pv *pv, uint32_t domid);
+/* 0 also if it was off. */
+int pv_log_off(struct pv *pv, uint32_t domid);
+enum pv_log_how {
+	PV_LOG_LOOK, /* nothing changes */
+	PV_LOG_ROUND, /* what is told counts as not written from here on: it is to be copied after this */
+	PV_LOG_LAST, /* the same of a domain at rest; pages that others hold, and so may write, are told as well */
+};
+/* Into @l. -EINVAL: the log is off, or the domain dies. After an error what is in @l is nothing to go by. */
+int pv_log_told(struct pv *pv, uint32_t domid, enum pv_log_how how, struct pv_log *l);
 
 /* --- image.c: the RISC-V Image, or an ELF file ----------------------------------------------- */
 

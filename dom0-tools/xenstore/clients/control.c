@@ -116,6 +116,12 @@ static int live_update(struct xs_handle *h, int argc, char **argv)
 	return rc;
 }
 
+/* Commands of ours that have many ways to fail: the reply is OK, or which it was. */
+static bool says_why(const char *command)
+{
+	return !strcmp(command, "export-domain") || !strcmp(command, "import-domain");
+}
+
 static int command(struct xs_handle *h, int argc, char **argv)
 {
 	struct args a = { .len = 0 };
@@ -128,6 +134,11 @@ static int command(struct xs_handle *h, int argc, char **argv)
 		}
 	}
 	ret = xs_control_command(h, argv[0], a.buf, (unsigned int)a.len);
+	if (ret && says_why(argv[0]) && strcmp(ret, "OK")) {
+		fprintf(stderr, "%s failed:\n%s\n", argv[0], ret);
+		free(ret);
+		return REFUSED;
+	}
 	if (ret) {
 		if (*ret)
 			printf("%s\n", ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes that are written and read in order: the alphabet of states and records.
- * It owns nothing. Numbers are in the machine's own order, since the bytes never leave it.
+ * Bytes that are written and read in order: the alphabet of states, records and connections that move.
+ * It owns nothing. Numbers are little-endian, as they lie in memory on each machine that this runs on.
  * A reader that meets the end early gives zeros and empty strings and remembers that it is bad.
  */
 #ifndef XS_BUF_H
@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "numbers are written as they lie in memory");
 
 struct buf {
 	char *p;

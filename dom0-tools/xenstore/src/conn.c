@@ -62,6 +62,7 @@ void conn_hush(struct conn *c)
 {
 	while (!TAILQ_EMPTY(&c->out))
 		out_drop(c, TAILQ_FIRST(&c->out));
+	c->out_off = 0;
 	c->in_len = 0;
 }
 
@@ -296,7 +297,7 @@ bool conn_has_request(const struct conn *c)
 }
 
 /* The next header is looked at as soon as it is there: what it announces may never fit. */
-static bool header_fits(const struct conn *c)
+bool conn_header_fits(const struct conn *c)
 {
 	struct xsd_sockmsg hdr;
 
@@ -309,7 +310,7 @@ static bool header_fits(const struct conn *c)
 void conn_received(struct conn *c, size_t len)
 {
 	c->in_len += (uint32_t)len;
-	if (!header_fits(c))
+	if (!conn_header_fits(c))
 		conn_fail(c, XENSTORE_ERROR_PROTO);
 }
 
@@ -358,7 +359,7 @@ void conn_request(struct conn *c)
 	c->requests++;
 	record_begin();
 	/* the next header is checked here, since no read may follow */
-	if (!header_fits(c)) {
+	if (!conn_header_fits(c)) {
 		record_fail(c, XENSTORE_ERROR_PROTO);
 		conn_fail(c, XENSTORE_ERROR_PROTO);
 		return;
@@ -369,6 +370,9 @@ void conn_request(struct conn *c)
 
 bool conn_turn(struct conn *c)
 {
+	/* see move.h */
+	if (c->dom->parked)
+		return false;
 	c->moved = false;
 	conn_flush(c);
 	for (int i = 0; i < TURN_REQUESTS && !c->failed && !backlog(c); i++) {

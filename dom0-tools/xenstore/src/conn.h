@@ -107,6 +107,8 @@ void conn_queue(struct conn *c, const void *msg, size_t len, bool event);
 void conn_received(struct conn *c, size_t len);
 void conn_sent(struct conn *c, size_t len);
 bool conn_owes(const struct conn *c, size_t len); /* could they? */
+/* Is what has arrived the beginning of a request? The header tells, as soon as it is there. */
+bool conn_header_fits(const struct conn *c);
 /* A whole request has arrived; serves it. */
 bool conn_has_request(const struct conn *c);
 void conn_request(struct conn *c);

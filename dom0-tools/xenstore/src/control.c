@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "liveupdate.h"
+#include "move_req.h"
 #include "proto.h"
 #include "util.h"
 #include "watch.h"
@@ -103,7 +104,7 @@ static int ctl_watch(struct req *r, char **v, int n)
 		number--;
 	if (!w)
 		return -ENOENT;
-	path = watch_path(w) + w->skip;
+	path = watch_spelled(w);
 	if (req_printf(r, "%d ", w->depth) || req_put(r, path, strlen(path)) || req_put(r, "\n", 1))
 		return -E2BIG;
 	return req_put(r, w->token, strlen(w->token) + 1);
@@ -254,11 +255,14 @@ static const struct {
 } commands[] = {
 	{ "check", "", ctl_check },
 	{ "connection", "<domid>", ctl_connection },
+	{ "export-domain", "<domid> <file>", req_export },
 	{ "help", "", ctl_help },
+	{ "import-domain", "<domid> <file>", req_import },
 	{ "live-update", "-f <file>|-c <args>|-s [-t <sec>] [-F]|-a", req_live_update },
 	{ "log", "on|off", ctl_log },
 	{ "logfile", "<file>", ctl_logfile },
 	{ "memreport", "", ctl_memreport },
+	{ "park-domain", "<domid>", req_park },
 	{ "print", "<string>", ctl_print },
 	{ "quota", "[set <name> <val>|<domid>|max [-r]]", ctl_quota },
 	{ "quota-set", "<domid> <name> <val>", ctl_quota_set },

@@ -89,7 +89,7 @@ struct dom *dom_need(unsigned int domid)
 		return d;
 	d = xzalloc(sizeof(*d));
 	d->domid = (uint16_t)domid;
-	d->target = DOM_NONE;
+	d->target = d->was = DOM_NONE;
 	d->born = store_next_gen();
 	memcpy(d->limit, quota_default, sizeof(d->limit));
 	d->features = FEATURES_ALL;
@@ -227,7 +227,8 @@ bad:
 	return -EINVAL;
 }
 
-int perms_format(const struct perms *p, char *buf, unsigned int size)
+int perms_format(const struct perms *p, unsigned int domid, unsigned int shown, char *buf,
+		 unsigned int size)
 {
 	static const char letters[] = { 'n', 'r', 'w', 'b' };
 	unsigned int len = 0;
@@ -241,7 +242,9 @@ int perms_format(const struct perms *p, char *buf, unsigned int size)
 		if (i && !alive)
 			continue;
 		n = snprintf(one, sizeof(one), "%c%u", letters[alive ? e->rights & 3 : 0],
-			     alive ? e->domid : 0U) +
+			     !alive	       ? 0U :
+			     e->domid == domid ? shown :
+						 e->domid) +
 		    1;
 		if (len + (unsigned int)n > size)
 			return -E2BIG;

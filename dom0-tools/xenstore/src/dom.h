@@ -25,6 +25,9 @@
 #define FEATURES_ALL \
 	(FEATURE_RECONNECTION | FEATURE_ERROR | FEATURE_WATCH_DEPTH | FEATURE_DOMID_ANY)
 
+/* Numbers of a guest that moves again and again, by which it is still found; older ones are not. */
+#define BETWEEN_MAX 16
+
 enum quota {
 	Q_NODES, /* nodes owned */
 	Q_NODE_SIZE, /* bytes of one node's value */
@@ -49,6 +52,14 @@ struct dom {
 	bool introduced; /* INTRODUCE done, no RELEASE since */
 	bool shutdown; /* @releaseDomain was sent for its shutdown */
 	bool dying;
+	/* of one that moves, see move.h */
+	bool parked; /* its ring is not touched */
+	bool imported; /* a connection was put into it */
+	bool untold; /* watches have not heard of its tree yet */
+	uint16_t was; /* the number that it believes to have, or DOM_NONE */
+	uint16_t between[BETWEEN_MAX]; /* those that it had since, the oldest first (spell.h) */
+	uint8_t num_between;
+	uint64_t gen_shift; /* added to the generations that it is told */
 	uint64_t born; /* generation */
 	uint64_t gfn;
 	uint32_t remote_port;
@@ -94,9 +105,12 @@ unsigned int perms_rights(const struct perms *p, unsigned int domid);
  * Returns 0 and the list, or -EINVAL. The owner must be a domain, the others may also be DOM_ANY.
  */
 int perms_parse(const char *s, unsigned int num, uint64_t gen, struct perms **out);
-/* Appends NUL-terminated strings, entries of dead domains corrected. Returns the length, or -E2BIG.
+/*
+ * Appends NUL-terminated strings, entries of dead domains corrected, and the number `domid` called
+ * `shown`. Returns the length, or -E2BIG.
  */
-int perms_format(const struct perms *p, char *buf, unsigned int size);
+int perms_format(const struct perms *p, unsigned int domid, unsigned int shown, char *buf,
+		 unsigned int size);
 /* A copy with another owner. */
 struct perms *perms_with_owner(const struct perms *p, unsigned int domid, uint64_t gen);
 /* A copy without what belongs to dead domains, stamped gen. */

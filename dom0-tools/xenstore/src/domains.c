@@ -86,7 +86,7 @@ void domain_release(struct dom *d)
 		conn_free(d->conn);
 		d->conn = NULL;
 	}
-	d->introduced = false;
+	d->introduced = d->parked = false;
 }
 
 struct owned {

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "file.h"
 #include "journal.h"
 #include "sum.h"
 #include "util.h"
@@ -245,23 +245,8 @@ struct file {
 
 static bool slurp(const char *path, struct file *f)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	ssize_t n = 0;
-	size_t at = 0;
-
 	*f = (struct file){ 0 };
-	if (fd < 0)
-		return false;
-	if (!fstat(fd, &st)) {
-		f->len = (size_t)st.st_size;
-		f->data = xmalloc(f->len);
-		while (at < f->len && (n = read(fd, f->data + at, f->len - at)) > 0)
-			at += (size_t)n;
-		f->len = at;
-	}
-	close(fd);
-	return f->data;
+	return !file_read(path, SIZE_MAX / 2, &f->data, &f->len);
 }
 
 static bool head_ok(const struct file *f, struct head *h)

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "domains.h"
+#include "move.h"
 #include "path.h"
 #include "proto.h"
+#include "spell.h"
 #include "util.h"
 #include "watch.h"
 
@@ -61,52 +63,6 @@ static char *one_string(struct req *r)
 	char *s;
 
 	return req_strings(r, &s, 1) == 1 ? s : NULL;
-}
-
-/*
- * Makes an absolute, valid path of what the client wrote. buf: XENSTORE_ABS_PATH_MAX + 1 bytes.
- * *skip: length of what was put in front of a relative path. Special paths only where they are
- * asked for.
- */
-static int get_path(struct req *r, const char *s, char *buf, bool special, unsigned int *skip)
-{
-	const struct conn *c = r->c;
-	size_t len, free_prefix;
-	const char *p;
-	int pre = 0;
-
-	if (!s)
-		return -EINVAL;
-	len = strlen(s);
-	*skip = 0;
-	if (s[0] == '@') {
-		if (!special || len > XENSTORE_REL_PATH_MAX || !path_special_valid(s))
-			return -EINVAL;
-		strcpy(buf, s);
-		return 0;
-	}
-	if (s[0] != '/') {
-		/* The domain's home; on the socket dom0's, as Xen's daemon has it. */
-		if (!len || len > XENSTORE_REL_PATH_MAX)
-			return -EINVAL;
-		pre = sprintf(buf, "/local/domain/%u/", c->domid);
-		*skip = (unsigned int)pre;
-	}
-	if ((size_t)pre + len > XENSTORE_ABS_PATH_MAX)
-		return -EINVAL;
-	strcpy(buf + pre, s);
-	if (!path_valid(buf))
-		return -EINVAL;
-	if (!conn_priv(c)) {
-		free_prefix = 0;
-		if (!strncmp(buf, "/local/domain/", 14)) {
-			p = strchr(buf + 14, '/');
-			free_prefix = p ? (size_t)(p - buf) + 1 : 0;
-		}
-		if (!quota_ok(c->dom, Q_PATH, (long)(strlen(buf) - free_prefix)))
-			return -EINVAL;
-	}
-	return 0;
 }
 
 static struct node *cur_root(struct req *r)
@@ -223,10 +179,9 @@ out:
 
 static int req_read(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	const struct node *n;
-	unsigned int skip;
-	int err = get_path(r, one_string(r), path, false, &skip);
+	int err = spell_path(r->c, one_string(r), path, false);
 
 	if (!err)
 		err = lookup(r, path, PERM_READ, TX_VALUE, false, &n);
@@ -237,17 +192,16 @@ static int req_read(struct req *r)
 
 static int req_write(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	struct op op = { .kind = OP_WRITE };
 	const struct node *n = NULL;
-	unsigned int skip;
 	size_t plen = strlen(r->body), vlen;
 	int err;
 
 	if (plen >= r->len)
 		return -EINVAL;
 	vlen = r->len - plen - 1;
-	err = get_path(r, r->body, path, false, &skip);
+	err = spell_path(r->c, r->body, path, false);
 	if (!err)
 		err = lookup(r, path, PERM_WRITE, TX_VALUE, true, &n);
 	if (err && err != -ENOENT)
@@ -261,11 +215,10 @@ static int req_write(struct req *r)
 
 static int req_mkdir(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	struct op op = { .kind = OP_MKDIR };
 	const struct node *n;
-	unsigned int skip;
-	int err = get_path(r, one_string(r), path, false, &skip);
+	int err = spell_path(r->c, one_string(r), path, false);
 
 	if (!err)
 		err = lookup(r, path, PERM_WRITE, 0, true, &n);
@@ -277,12 +230,11 @@ static int req_mkdir(struct req *r)
 
 static int req_rm(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	struct op op = { .kind = OP_RM };
 	const char *missing;
 	const struct node *n;
-	unsigned int skip;
-	int err = get_path(r, one_string(r), path, false, &skip);
+	int err = spell_path(r->c, one_string(r), path, false);
 
 	if (!err)
 		err = lookup(r, path, PERM_WRITE, TX_TREE, false, &n);
@@ -321,11 +273,10 @@ static bool list_one(const struct node *n, void *ctx)
 
 static int req_directory(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	struct listing l = { .r = r };
 	const struct node *n;
-	unsigned int skip;
-	int err = get_path(r, one_string(r), path, false, &skip);
+	int err = spell_path(r->c, one_string(r), path, false);
 
 	if (!err)
 		err = lookup(r, path, PERM_READ, TX_DIR, false, &n);
@@ -340,21 +291,23 @@ static int req_directory(struct req *r)
 
 static int req_directory_part(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1], gen[24], *v[2];
+	char path[SPELL_MAX], gen[24], *v[2];
 	struct listing l = { .r = r, .spare = 1 };
 	const struct node *n;
 	unsigned long off;
-	unsigned int skip;
 	int err;
 
 	if (req_strings(r, v, 2) != 2 || !parse_num(v[1], 1ul << 40, &off))
 		return -EINVAL;
-	err = get_path(r, v[0], path, false, &skip);
+	err = spell_path(r->c, v[0], path, false);
 	if (!err)
 		err = lookup(r, path, PERM_READ, TX_DIR, false, &n);
 	if (err)
 		return err;
-	req_put(r, gen, (size_t)sprintf(gen, "%llu", (unsigned long long)n->gen) + 1);
+	/* one that has moved must find none that it read elsewhere */
+	req_put(r, gen,
+		(size_t)sprintf(gen, "%llu", (unsigned long long)(n->gen + r->c->dom->gen_shift)) +
+			1);
 	node_list(n, off, list_one, &l);
 	/* an empty name marks the end of the list */
 	if (!l.full)
@@ -364,12 +317,11 @@ static int req_directory_part(struct req *r)
 
 static int req_get_perms(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	const struct perms *p;
 	const struct node *n;
 	struct perms **special;
-	unsigned int skip;
-	int len, err = get_path(r, one_string(r), path, true, &skip);
+	int len, err = spell_path(r->c, one_string(r), path, true);
 
 	if (err)
 		return err;
@@ -386,7 +338,8 @@ static int req_get_perms(struct req *r)
 			return err;
 		p = n->perms;
 	}
-	len = perms_format(p, r->rep, sizeof(r->rep));
+	len = perms_format(p, r->c->domid, spell_domid_shown(r->c, r->c->domid), r->rep,
+			   sizeof(r->rep));
 	if (len < 0)
 		return len;
 	r->rep_len = (uint32_t)len;
@@ -429,6 +382,8 @@ static int perms_of_body(struct req *r, struct perms **out)
 	if (err)
 		return err;
 	drop_any(r->c, *out);
+	for (unsigned int i = 0; i < (*out)->num; i++)
+		(*out)->p[i].domid = (uint16_t)spell_domid(r->c, (*out)->p[i].domid);
 	/* a guest's list is refused later unless it names the owner of now */
 	if (!conn_priv(r->c) || dom_find((*out)->p[0].domid))
 		return 0;
@@ -460,16 +415,15 @@ static int set_special_perms(struct req *r, const char *name, struct perms *p)
 
 static int req_set_perms(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	struct op op = { .kind = OP_SET_PERMS };
 	const struct node *n;
 	struct perms *p;
-	unsigned int skip;
 	int err;
 
 	if (strlen(r->body) >= r->len)
 		return -EINVAL;
-	err = get_path(r, r->body, path, true, &skip);
+	err = spell_path(r->c, r->body, path, true);
 	if (!err)
 		err = perms_of_body(r, &p);
 	if (err)
@@ -491,10 +445,9 @@ static int req_set_perms(struct req *r)
 
 static int add_watch(struct req *r, const char *where, const char *token, int depth)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1];
+	char path[SPELL_MAX];
 	struct dom *d = r->c->dom;
-	unsigned int skip;
-	int err = get_path(r, where, path, true, &skip);
+	int err = spell_path(r->c, where, path, true);
 
 	if (err)
 		return err;
@@ -502,7 +455,7 @@ static int add_watch(struct req *r, const char *where, const char *token, int de
 		return -E2BIG;
 	if (!quota_ok(d, Q_MEMORY, d->mem + 1))
 		return -ENOMEM;
-	return watch_add(r->c, path, token, skip, depth, &r->fire);
+	return watch_add(r->c, path, where, token, depth, &r->fire);
 }
 
 int req_watch_for(struct req *r, struct conn *c, const char *path, const char *token)
@@ -534,13 +487,12 @@ static int req_watch(struct req *r)
 
 static int req_unwatch(struct req *r)
 {
-	char path[XENSTORE_ABS_PATH_MAX + 1], *v[3];
-	unsigned int skip;
+	char path[SPELL_MAX], *v[3];
 	int err;
 
 	if (req_strings(r, v, 3) < 2)
 		return -EINVAL;
-	err = get_path(r, v[0], path, true, &skip);
+	err = spell_path(r->c, v[0], path, true);
 	return err ? err : watch_del(r->c, path, v[1]);
 }
 
@@ -698,6 +650,8 @@ static void fire_events(struct req *r)
 		change_free(&r->changes[i]);
 	}
 	free(r->changes);
+	if (r->arrived)
+		move_tell(r->arrived);
 	if (r->gone)
 		domain_forget(r->gone);
 	if (r->special)
@@ -723,6 +677,7 @@ void proto_handle(struct conn *c, const struct xsd_sockmsg *hdr, char *body)
 	r.num_changes = 0;
 	r.fire = NULL;
 	r.special = NULL;
+	r.arrived = NULL;
 	r.gone = NULL;
 	err = dispatch(&r);
 	if (log_tracing()) {

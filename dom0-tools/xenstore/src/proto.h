@@ -33,6 +33,7 @@ struct req {
 	struct watch *fire;
 	const char *special;
 	unsigned int special_domid;
+	struct dom *arrived; /* its tree came by import-domain */
 	struct dom *gone; /* to be forgotten after the reply */
 };
 

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <string.h>
 #include "domains.h"
+#include "move.h"
 #include "proto.h"
 #include "record.h"
+#include "spell.h"
 #include "util.h"
 
 /* A domid that a real domain can have. */
@@ -100,6 +102,7 @@ int req_is_introduced(struct req *r)
 
 	if (one_domid(r, &domid))
 		return -EINVAL;
+	domid = spell_domid(r->c, domid);
 	d = dom_find(domid == DOM_FIRST_RESERVED ? r->c->domid : domid);
 	return req_put(r, !domid || (d && d->introduced) ? "T" : "F", 2);
 }
@@ -109,9 +112,11 @@ int req_resume(struct req *r)
 	struct dom *d;
 	int err = served(r, &d);
 
-	if (!err)
-		d->shutdown = false;
-	return err;
+	if (err)
+		return err;
+	d->shutdown = false;
+	move_unpark(d);
+	return 0;
 }
 
 int req_set_target(struct req *r)

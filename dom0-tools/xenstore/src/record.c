@@ -149,8 +149,10 @@ static bool changes(const struct xsd_sockmsg *hdr, const char *body)
 	case XS_IS_DOMAIN_INTRODUCED:
 		return false;
 	case XS_CONTROL:
-		/* of these only quotas and watches are state; the others act on the process */
-		return !strncmp(body, "quota", 5) || !strncmp(body, "watch-add", 9);
+		/* of these only quotas, watches and what moves are state; the others act on the process */
+		return !strncmp(body, "quota", 5) || !strncmp(body, "watch-add", 9) ||
+		       !strncmp(body, "park-domain", 11) || !strncmp(body, "export-domain", 13) ||
+		       !strncmp(body, "import-domain", 13);
 	}
 	return true;
 }
@@ -304,6 +306,16 @@ void rec_notify(uint32_t port)
 {
 	if (!replaying)
 		hv_notify(port);
+}
+
+bool rec_went_well(bool ok)
+{
+	const uint32_t now = ok;
+
+	if (replaying)
+		return get32(&tape_in);
+	tape_put(&now, sizeof(now));
+	return ok;
 }
 
 /* ---- checkpoints ---- */

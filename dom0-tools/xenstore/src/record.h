@@ -50,6 +50,8 @@ int rec_dominfo(unsigned int first, unsigned int max, struct hv_dominfo *out);
 void rec_unbind(uint32_t port);
 void rec_unmap_ring(void *page);
 void rec_notify(uint32_t port);
+/* The same for what else a request finds outside: whether it went well, or did then. */
+bool rec_went_well(bool ok);
 
 /*
  * The most that one turn of one connection appends: 8 requests with the bytes in and out of the

@@ -5,6 +5,7 @@
  * socket died with the daemon, unless a live update has kept their descriptors.
  */
 #include "domains.h"
+#include "move.h"
 #include "record.h"
 #include "util.h"
 
@@ -18,6 +19,7 @@ void recover_attach(bool keep_sockets)
 			conn_free(c);
 	}
 	domains_attach();
+	move_tell_all();
 	/* what was timed by the clock is looked at again */
 	conn_timer(clock_ms);
 }

@@ -139,7 +139,8 @@ struct conn *ring_conn_new(unsigned int domid, void *page, uint32_t port)
 	c->port = port;
 	c->req_cons = c->req_was = LOAD(c->ring->req_cons);
 	c->rsp_prod = c->rsp_was = LOAD(c->ring->rsp_prod);
-	if (replaying)
+	/* parked: the page is not touched yet */
+	if (replaying || c->dom->parked)
 		return c;
 	connected(c);
 	/*
@@ -193,13 +194,31 @@ void ring_attach(struct conn *c, void *page, uint32_t port)
 	}
 	c->req_cons = c->req_was = LOAD(c->ring->req_cons);
 	c->rsp_prod = c->rsp_was = LOAD(c->ring->rsp_prod);
+	if (!c->dom->parked)
+		ring_greet(c);
+}
+
+void ring_greet(struct conn *c)
+{
+	if (replaying)
+		return;
 	/* said once more: the daemon that died may have recorded that it would, and no more */
 	if (c->failed && c->dom->features & FEATURE_ERROR)
 		STORE(c->ring->error, c->why);
 	if (!c->failed && LOAD(c->ring->connection) != XENSTORE_RECONNECT)
 		connected(c);
-	rec_notify(port);
+	rec_notify(c->port);
 	ring_event(c);
+}
+
+uint32_t ring_req_cons(const struct conn *c)
+{
+	return LOAD(c->ring->req_cons);
+}
+
+uint32_t ring_rsp_prod(const struct conn *c)
+{
+	return LOAD(c->ring->rsp_prod);
 }
 
 void ring_reset(struct conn *c)
@@ -223,6 +242,8 @@ void ring_reset(struct conn *c)
 
 void ring_event(struct conn *c)
 {
+	if (c->dom->parked)
+		return;
 	/* the word means nothing to a guest that was not offered to use it */
 	if (c->dom->features & FEATURE_RECONNECTION &&
 	    LOAD(c->ring->connection) == XENSTORE_RECONNECT)

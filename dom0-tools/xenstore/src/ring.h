@@ -18,7 +18,12 @@ struct conn *ring_conn_new(unsigned int domid, void *page, uint32_t port);
 void ring_attach(struct conn *c, void *page, uint32_t port);
 /* The transport alone, on no page yet: for a connection that state_load() makes. */
 struct conn *ring_conn_blank(unsigned int domid);
-/* The guest has signalled. */
+/* Says who we are and that we are there, tells the guest, and looks into the ring. Not parked. */
+void ring_greet(struct conn *c);
+/* As the page has them. */
+uint32_t ring_req_cons(const struct conn *c);
+uint32_t ring_rsp_prod(const struct conn *c);
+/* The guest has signalled. Nothing happens while its domain is parked (move.h). */
 void ring_event(struct conn *c);
 /* Empties the ring and the connection, and says "connected". */
 void ring_reset(struct conn *c);

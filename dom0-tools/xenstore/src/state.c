@@ -14,12 +14,16 @@
 #define F_INTRODUCED 1
 #define F_SHUTDOWN 2
 #define F_DYING 4
+#define F_PARKED 8
+#define F_IMPORTED 16
+#define F_UNTOLD 32
 
 #define F_RING 1
 #define F_FAILED 2
 #define F_OVERFLOW 4
 
 #define F_LOST 1
+#define F_SPELLED 2
 
 /* ---- writing ---- */
 
@@ -58,7 +62,8 @@ static void put_dom(struct buf *b, const struct dom *d)
 	put32(b, d->domid);
 	put32(b, d->target);
 	put8(b, (uint8_t)((d->introduced ? F_INTRODUCED : 0) | (d->shutdown ? F_SHUTDOWN : 0) |
-			  (d->dying ? F_DYING : 0)));
+			  (d->dying ? F_DYING : 0) | (d->parked ? F_PARKED : 0) |
+			  (d->imported ? F_IMPORTED : 0) | (d->untold ? F_UNTOLD : 0)));
 	put64(b, d->born);
 	put64(b, d->gfn);
 	put32(b, d->remote_port);
@@ -67,6 +72,12 @@ static void put_dom(struct buf *b, const struct dom *d)
 	put_limits(b, d->max);
 	/* to compare with what is counted anew */
 	put64(b, (uint64_t)d->nodes);
+	/* from version 2 on */
+	put32(b, d->was);
+	put8(b, d->num_between);
+	for (unsigned int i = 0; i < d->num_between; i++)
+		put32(b, d->between[i]);
+	put64(b, d->gen_shift);
 	end(b, at);
 }
 
@@ -113,20 +124,31 @@ static void put_tx(struct out *s, const struct tx *tx)
 
 static void put_watches(struct buf *b, const struct conn *c)
 {
-	const struct watch *w, *last = NULL;
-	uint32_t num = 0;
+	const struct watch *w;
 
-	for (w = LIST_FIRST(&c->watches); w; w = LIST_NEXT(w, of_conn), num++)
-		last = w;
-	put32(b, num);
-	/* the oldest first, for that is how they are made again; num of them from the end on */
-	for (; num; num--) {
-		put_str(b, watch_path(last));
-		put_str(b, last->token);
-		put32(b, (uint32_t)last->depth);
-		put32(b, last->skip);
-		put8(b, last->lost ? F_LOST : 0);
-		last = watch_newer(c, last);
+	put32(b, (uint32_t)watch_number(c));
+	/* the oldest first, for that is how they are made again */
+	for (w = watch_oldest(c); w; w = watch_newer(c, w)) {
+		put_str(b, watch_path(w));
+		put_str(b, w->token);
+		put32(b, (uint32_t)w->depth);
+		put32(b, w->skip);
+		put8(b, (w->lost ? F_LOST : 0) | (w->spelled ? F_SPELLED : 0));
+		if (w->spelled)
+			put_str(b, w->spelled);
+	}
+}
+
+void talk_save(struct buf *b, const struct conn *c)
+{
+	const struct outmsg *m;
+
+	put_data(b, c->in, c->in_len);
+	put32(b, c->out_off);
+	put32(b, c->out_replies + c->out_events);
+	for (m = TAILQ_FIRST(&c->out); m; m = TAILQ_NEXT(m, link)) {
+		put8(b, m->event);
+		put_data(b, m->data, m->len);
 	}
 }
 
@@ -134,7 +156,6 @@ static void put_conn(struct out *s, const struct conn *c)
 {
 	struct buf *b = &s->rest;
 	size_t at = begin(b);
-	const struct outmsg *m;
 	const struct tx *tx;
 	uint32_t num = 0;
 
@@ -152,13 +173,7 @@ static void put_conn(struct out *s, const struct conn *c)
 	put32(b, c->lost);
 	put64(b, c->held);
 	put64(b, c->requests);
-	put_data(b, c->in, c->in_len);
-	put32(b, c->out_off);
-	put32(b, c->out_replies + c->out_events);
-	for (m = TAILQ_FIRST(&c->out); m; m = TAILQ_NEXT(m, link)) {
-		put8(b, m->event);
-		put_data(b, m->data, m->len);
-	}
+	talk_save(b, c);
 	put_watches(b, c);
 	for (tx = LIST_FIRST(&c->txs); tx; tx = LIST_NEXT(tx, link))
 		num++;
@@ -249,6 +264,9 @@ static void get_dom(struct in *i, struct expected *e)
 	d->introduced = flags & F_INTRODUCED;
 	d->shutdown = flags & F_SHUTDOWN;
 	d->dying = flags & F_DYING;
+	d->parked = flags & F_PARKED;
+	d->imported = flags & F_IMPORTED;
+	d->untold = flags & F_UNTOLD;
 	d->born = get64(i);
 	d->gfn = get64(i);
 	d->remote_port = get32(i);
@@ -256,6 +274,17 @@ static void get_dom(struct in *i, struct expected *e)
 	get_limits(i, d->limit);
 	get_limits(i, d->max);
 	*e = (struct expected){ domid, (long)get64(i) };
+	if (i->p == i->end)
+		return;
+	d->was = (uint16_t)get32(i);
+	d->num_between = get8(i);
+	if (d->num_between > BETWEEN_MAX) {
+		d->num_between = 0;
+		i->bad = true;
+	}
+	for (unsigned int k = 0; k < d->num_between; k++)
+		d->between[k] = (uint16_t)get32(i);
+	d->gen_shift = get64(i);
 }
 
 static void get_op(struct in *i, struct objects *o, struct op *op)
@@ -321,11 +350,16 @@ static void get_watches(struct in *i, struct conn *c)
 	struct watch *w;
 
 	for (uint32_t num = get32(i); num && !i->bad; num--) {
-		const char *path = get_str(i), *token = get_str(i);
+		const char *path = get_str(i), *token = get_str(i), *spelled;
 		int depth = (int)get32(i);
 		unsigned int skip = get32(i), flags = get8(i);
 
-		if (i->bad || skip > strlen(path) || watch_add(c, path, token, skip, depth, &w)) {
+		if (i->bad || skip > strlen(path)) {
+			i->bad = true;
+			return;
+		}
+		spelled = flags & F_SPELLED ? get_str(i) : path + skip;
+		if (i->bad || watch_add(c, path, spelled, token, depth, &w)) {
 			i->bad = true;
 			return;
 		}
@@ -333,13 +367,37 @@ static void get_watches(struct in *i, struct conn *c)
 	}
 }
 
+void talk_load(struct in *i, struct conn *c)
+{
+	size_t len;
+	const char *p = get_data(i, &len);
+
+	if (len > sizeof(c->in)) {
+		i->bad = true;
+		return;
+	}
+	if (len)
+		memcpy(c->in, p, len);
+	c->in_len = (uint32_t)len;
+	c->out_off = get32(i);
+	for (uint32_t num = get32(i); num && !i->bad; num--) {
+		bool event = get8(i);
+
+		p = get_data(i, &len);
+		if (p && len <= MSG_MAX)
+			conn_queue(c, p, len, event);
+		else
+			i->bad = true;
+	}
+	if (c->out_off && !conn_owes(c, 1))
+		i->bad = true;
+}
+
 static void get_conn(struct in *i, struct objects *o)
 {
 	unsigned int domid = get32(i), flags = get8(i);
 	struct dom *d = dom_find(domid);
-	const char *p;
 	struct conn *c;
-	size_t len;
 
 	if (!d || (!(flags & F_RING) && domid) || (flags & F_RING && d->conn)) {
 		i->bad = true;
@@ -362,26 +420,7 @@ static void get_conn(struct in *i, struct objects *o)
 	c->lost = get32(i);
 	c->held = get64(i);
 	c->requests = get64(i);
-	p = get_data(i, &len);
-	if (len > sizeof(c->in)) {
-		i->bad = true;
-		return;
-	}
-	if (len)
-		memcpy(c->in, p, len);
-	c->in_len = (uint32_t)len;
-	c->out_off = get32(i);
-	for (uint32_t num = get32(i); num && !i->bad; num--) {
-		bool event = get8(i);
-
-		p = get_data(i, &len);
-		if (p && len <= MSG_MAX)
-			conn_queue(c, p, len, event);
-		else
-			i->bad = true;
-	}
-	if (c->out_off && !conn_owes(c, 1))
-		i->bad = true;
+	talk_load(i, c);
 	get_watches(i, c);
 	for (uint32_t num = get32(i); num && !i->bad; num--)
 		get_tx(i, o, c);
@@ -470,7 +509,7 @@ int state_load(const void *data, size_t len, const char **why)
 	struct objects *o;
 	uint32_t version = get32(&i), num = get32(&i);
 
-	if (version != STATE_VERSION) {
+	if (!version || version > STATE_VERSION) {
 		*why = "its version is not known to this xenstored";
 		return -1;
 	}

@@ -12,7 +12,7 @@
 #include "conn.h"
 
 /* The format's number: a daemon reads its own and those before it, from 1 on. */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 /* Appends the whole state. The sockets' descriptors are in it, for a live update. */
 void state_save(struct buf *b);
@@ -22,6 +22,13 @@ void state_save(struct buf *b);
  * (record.h). Returns 0, or -1 with *why; the state is then in pieces and the process must end.
  */
 int state_load(const void *data, size_t len, const char **why);
+
+/*
+ * What was half said to and by a client: the bytes of a request, and messages that wait. Of use in a
+ * file that goes elsewhere, too (move.c). Reading adds to c, which has neither; sets i->bad.
+ */
+void talk_save(struct buf *b, const struct conn *c);
+void talk_load(struct in *i, struct conn *c);
 
 /* state_tree.c: blobs, permission lists and nodes, each written once however many refer to it. */
 struct objects;

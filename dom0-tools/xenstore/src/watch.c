@@ -10,6 +10,7 @@
 #include <string.h>
 #include "path.h"
 #include "record.h"
+#include "spell.h"
 #include "util.h"
 #include "watch.h"
 
@@ -158,7 +159,7 @@ static void point_del(struct watch_point *p)
 static long watch_cost(const struct watch *w)
 {
 	return (long)(sizeof(*w) + sizeof(*w->point) + strlen(w->point->path) + strlen(w->token) +
-		      64);
+		      (w->spelled ? strlen(w->spelled) : 0) + 64);
 }
 
 static struct watch *find(struct conn *c, const char *path, const char *token)
@@ -174,9 +175,10 @@ static struct watch *find(struct conn *c, const char *path, const char *token)
 	return NULL;
 }
 
-int watch_add(struct conn *c, const char *path, const char *token, unsigned int skip, int depth,
+int watch_add(struct conn *c, const char *path, const char *spelled, const char *token, int depth,
 	      struct watch **out)
 {
+	size_t len = strlen(path), slen = strlen(spelled);
 	struct watch *w;
 
 	if (find(c, path, token))
@@ -185,7 +187,10 @@ int watch_add(struct conn *c, const char *path, const char *token, unsigned int 
 	w->conn = c;
 	w->point = point_need(path);
 	w->token = xstrdup(token);
-	w->skip = (uint16_t)skip;
+	if (slen <= len && !strcmp(path + len - slen, spelled))
+		w->skip = (uint16_t)(len - slen);
+	else
+		w->spelled = xstrdup(spelled);
 	w->depth = depth;
 	LIST_INSERT_HEAD(&c->watches, w, of_conn);
 	LIST_INSERT_HEAD(&w->point->watches, w, of_point);
@@ -206,6 +211,7 @@ static void watch_free(struct watch *w)
 	if (LIST_EMPTY(&w->point->watches))
 		point_del(w->point);
 	free(w->token);
+	free(w->spelled);
 	free(w);
 }
 
@@ -245,11 +251,30 @@ static bool is_last(const struct conn *c, const char *body, size_t len)
 	       !memcmp(m->data + sizeof(struct xsd_sockmsg), body, len);
 }
 
+const char *watch_spelled(const struct watch *w)
+{
+	return w->spelled ? w->spelled : w->point->path + w->skip;
+}
+
+/* Path, at or below what is watched, as this client knows it. buf: SPELL_MAX bytes. */
+static const char *shown(const struct watch *w, const char *path, char *buf)
+{
+	size_t len = strlen(w->point->path);
+
+	if (w->skip)
+		return path + w->skip;
+	if (!w->spelled)
+		return spell_shown(w->conn, path, len, buf);
+	strcpy(buf, w->spelled);
+	strcat(buf, path + len);
+	return buf;
+}
+
 static void send_event(struct watch *w, const char *path)
 {
 	struct conn *c = w->conn;
 	struct xsd_sockmsg hdr = { .type = XS_WATCH_EVENT };
-	char body[XENSTORE_PAYLOAD_MAX];
+	char body[XENSTORE_PAYLOAD_MAX], buf[SPELL_MAX];
 	size_t plen, tlen = strlen(w->token) + 1;
 
 	if (c->failed || c->dead)
@@ -258,11 +283,11 @@ static void send_event(struct watch *w, const char *path)
 		w->lost = c->overflow = true;
 		return;
 	}
-	path += w->skip;
+	path = shown(w, path, buf);
 	plen = strlen(path) + 1;
 	if (plen + tlen > sizeof(body)) {
 		/* registration fitted into a message, so this does (XSA-324) */
-		path = w->point->path + w->skip;
+		path = watch_spelled(w);
 		plen = strlen(path) + 1;
 		if (plen + tlen > sizeof(body))
 			return;
@@ -278,6 +303,25 @@ static void send_event(struct watch *w, const char *path)
 const char *watch_path(const struct watch *w)
 {
 	return w->point->path;
+}
+
+size_t watch_number(const struct conn *c)
+{
+	const struct watch *w;
+	size_t num = 0;
+
+	for (w = LIST_FIRST(&c->watches); w; w = LIST_NEXT(w, of_conn))
+		num++;
+	return num;
+}
+
+const struct watch *watch_oldest(const struct conn *c)
+{
+	const struct watch *w = LIST_FIRST(&c->watches);
+
+	while (w && LIST_NEXT(w, of_conn))
+		w = LIST_NEXT(w, of_conn);
+	return w;
 }
 
 const struct watch *watch_newer(const struct conn *c, const struct watch *w)
@@ -329,6 +373,7 @@ struct subject {
 	const char *path;
 	const struct node *old, *now;
 	const struct perms *above;
+	const struct conn *but;
 };
 
 /*
@@ -349,15 +394,16 @@ static void fire_point(const struct watch_point *p, const struct subject *s, boo
 		if (!below && w->depth >= 0 &&
 		    path_levels(p->path, s->path) > (unsigned int)w->depth)
 			continue;
-		if (permitted(w->conn, s))
+		if (w->conn != s->but && permitted(w->conn, s))
 			send_event(w, s->path);
 	}
 }
 
 /* Watches strictly below path, at nodes that were removed with gone. */
-static void fire_below(struct watch_point *p, const char *path, size_t len, const struct node *gone)
+static void fire_below(struct watch_point *p, const char *path, size_t len, const struct node *gone,
+		       const struct conn *but)
 {
-	struct subject s = { 0 };
+	struct subject s = { .but = but };
 
 	while (p) {
 		int c = strncmp(p->path, path, len);
@@ -372,7 +418,7 @@ static void fire_below(struct watch_point *p, const char *path, size_t len, cons
 			p = p->l;
 			continue;
 		}
-		fire_below(p->l, path, len, gone);
+		fire_below(p->l, path, len, gone, but);
 		s.path = p->path;
 		s.old = tree_get(gone, p->path + len);
 		if (s.old)
@@ -383,7 +429,7 @@ static void fire_below(struct watch_point *p, const char *path, size_t len, cons
 
 void watch_fire(const struct change *c)
 {
-	struct subject s = { .path = c->path, .old = c->old, .above = c->above };
+	struct subject s = { .path = c->path, .old = c->old, .above = c->above, .but = c->but };
 	uint32_t hash = HASH_START;
 	const char *pos = c->path, *from = c->path;
 	struct watch_point *p;
@@ -403,7 +449,7 @@ void watch_fire(const struct change *c)
 			fire_point(p, &s, false);
 	}
 	if (c->recursive && c->old)
-		fire_below(points, c->path, strlen(c->path), c->old);
+		fire_below(points, c->path, strlen(c->path), c->old, c->but);
 }
 
 struct change change_of(const struct node *root, const char *path, bool recursive)

@@ -18,20 +18,24 @@ struct watch {
 	char *token;
 	int depth; /* -1: unlimited */
 	uint16_t skip; /* bytes of the path that a relative watch does not show */
+	char *spelled; /* the path as the client wrote it, where it is no end of the path; or NULL */
 	bool lost; /* an event was dropped for want of room: one for the watched path itself is due
 		    */
 };
 
 /*
- * path absolute and valid, or special; skip: length of the prefix that was added to a relative
- * path. Returns 0 or -EEXIST. Queues no event; the caller does it after its reply, with
+ * path absolute and valid, or special; spelled: what the client called it, which is how it is told of
+ * it. Returns 0 or -EEXIST. Queues no event; the caller does it after its reply, with
  * watch_fire_one().
  */
-int watch_add(struct conn *c, const char *path, const char *token, unsigned int skip, int depth,
+int watch_add(struct conn *c, const char *path, const char *spelled, const char *token, int depth,
 	      struct watch **out);
 int watch_del(struct conn *c, const char *path, const char *token); /* 0 or -ENOENT */
 void watch_del_all(struct conn *c);
 const char *watch_path(const struct watch *w);
+const char *watch_spelled(const struct watch *w);
+size_t watch_number(const struct conn *c); /* how many it has */
+const struct watch *watch_oldest(const struct conn *c); /* or NULL */
 /* The one that was registered next on this connection, or NULL. */
 const struct watch *watch_newer(const struct conn *c, const struct watch *w);
 void watch_fire_one(struct watch *w);
@@ -41,6 +45,7 @@ struct change {
 	bool recursive; /* removed with all below, so watches below hear of it too */
 	struct node *old; /* what was there, or NULL */
 	struct perms *above; /* permissions of the parent before; NULL if there was none */
+	const struct conn *but; /* who is not told; NULL: everybody is */
 };
 
 /* To be made of the store before the change. */

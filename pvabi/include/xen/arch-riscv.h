@@ -150,6 +150,22 @@ struct pavise_memory_run {
 #define PAVISE_RUN_hides_ram 0x100 /* flag of these two: there is RAM under it */
 #define PAVISE_RUN_other 3 /* others' pages or devices */
 
+/*
+ * XEN_DOMCTL_shadow_op: Xen's structure and numbers (ENABLE_LOGDIRTY, OFF, CLEAN, PEEK; LOGDIRTY_FINAL). With this flag of ours in mode CLEAN and
+ * PEEK tell frames apart that may have been written only by a hart that set A and D in a page table there, which on some machines looks
+ * like a read: they are in a second bitmap, which begins PAVISE_SHADOW_MAYBE(pages) bytes behind the first, pages being what was passed in. Who has a sum of
+ * the page compares it. Without the flag they are in the first.
+ */
+#define PAVISE_SHADOW_LOGDIRTY_MAYBE (1U << 31)
+#define PAVISE_SHADOW_MAYBE(pages) (((pages) + 63) / 64 * 8)
+
+/*
+ * XENMEM_sharing_op_fork: flags of ours. No free memory is kept for what the copy, or the parent, will write: more copies than there is memory for, and who writes
+ * when there is none waits, paused, until somebody lets it go on (VIRQ_ENOMEM).
+ */
+#define PAVISE_FORK_NO_RESERVE (1u << 15)
+#define PAVISE_FORK_PARENT_NO_RESERVE (1u << 14)
+
 #endif /* __XEN__ || __XEN_TOOLS__ */
 #endif /* !__ASSEMBLY__ */
 

@@ -66,10 +66,15 @@ struct host {
 	u64 restart_args[5];
 	void (*between)(void); /* called between a hypercall's parts */
 
+	bool log_broken, log_hole; /* host_log_kind() */
+	bool walks_write; /* host_walks_write() */
+	void (*flushed)(struct domain *d); /* always: p2m_flush() by core/, or by the log */
+
 	/* P2M: so many maps and superpage splits work before -ENOMEM (< 0: all) */
 	long maps_left, splits_left;
 	/* Called once, then cleared: what "another hart" does at that moment. */
 	void (*before_map)(void), (*before_unmap)(void), (*before_get)(void), (*after_get)(void);
+	void (*after_unmap)(void), (*after_next)(void); /* p2m_unmap(), p2m_next() */
 	void (*on_flush)(void); /* p2m_flush() by core/ */
 	void (*on_scrub)(void), (*on_relax)(void), (*on_kick)(void);
 	/*
@@ -115,6 +120,12 @@ void host_reset(void); /* knobs back to harmless */
 /* All of a domain's P2M. fn must not change it. */
 void host_for_each_leaf(struct domain *d,
 			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e));
+/* broken: harts set no D, nor do they fault; hole: their walks set only A (AD_WALK_IGNORES_D). */
+void host_log_kind(bool broken, bool hole);
+/* Harts' walks of a guest's tables write through mappings that do not allow it (AD_WALK_IGNORES_W). */
+void host_walks_write(bool write);
+/* A hart reads or writes a frame of d's: A and D of its mapping. false: it would fault. */
+bool host_touch(struct domain *d, gfn_t gfn, bool write);
 /* How gfn is mapped; false: not at all. For tests only: core/ has p2m_get_page(). */
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e);
 void console_clear(void);

@@ -5,6 +5,7 @@
  */
 #include <event_fifo.h>
 #include <grant_internal.h>
+#include <image.h>
 
 #include "invariants.h"
 
@@ -12,6 +13,7 @@
 static u32 expected[RAM_PAGES];
 static bool is_ram[RAM_PAGES]; /* some domain's P2M says that it is its RAM */
 static u64 granted_to[RAM_PAGES]; /* grants in use: bit domid % 64 */
+static u64 shared; /* frames of the domain that is looked at that are an image's */
 
 static struct page *frame(unsigned int i)
 {
@@ -26,6 +28,19 @@ static void hold(const struct page *pg)
 
 /* ---- pages ---- */
 
+/* Read-only, of an image that the domain uses. */
+static void look_at_shared(struct domain *d, gfn_t gfn, const struct p2m_entry *e,
+			   const struct page *pg)
+{
+	const struct image *img = d->image;
+
+	while (img && img != pg->image)
+		img = img->base;
+	CHECK(img, "d%u gfn %lx is of an image that is not the domain's", d->id, gfn);
+	CHECK(!(e->access & P2M_W), "d%u gfn %lx is an image's, and writable", d->id, gfn);
+	shared++;
+}
+
 static void look_at_leaf(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
 {
 	for (u64 i = 0; i < BIT(e->order); i++) {
@@ -34,6 +49,10 @@ static void look_at_leaf(struct domain *d, gfn_t gfn, const struct p2m_entry *e)
 		CHECK(pg, "d%u gfn %lx: no RAM", d->id, gfn + i);
 		switch (e->type) {
 		case P2M_RAM:
+			if (pg->state == PAGE_SHARED) {
+				look_at_shared(d, gfn + i, e, pg);
+				break;
+			}
 			CHECK(pg->state == PAGE_OWNED && pg->owner == d && pg->alloc_ref,
 			      "d%u gfn %lx is not its own page", d->id, gfn + i);
 			CHECK(!is_ram[e->mfn + i - RAM_BASE_MFN], "d%u gfn %lx is mapped twice",
@@ -108,7 +127,7 @@ static u64 look_at_pins(struct domain *d)
 
 static void look_at_frames(void)
 {
-	u64 n[PAGE_OWNED + 1] = { 0 };
+	u64 n[PAGE_SHARED + 1] = { 0 };
 
 	for (unsigned int i = 0; i < RAM_PAGES; i++) {
 		struct page *pg = frame(i);
@@ -130,6 +149,95 @@ static void look_at_frames(void)
 	      "%lu free, %lu dirty; the heap says %lu and %lu of them", n[PAGE_FREE], n[PAGE_DIRTY],
 	      heap_free_pages(), heap_dirty_pages());
 	CHECK(!n[PAGE_INVALID], "%lu frames belong to nobody", n[PAGE_INVALID]);
+}
+
+/* What an image has, and who uses it. */
+static u64 look_at_image(const struct image *img)
+{
+	u64 pages = 0, users = 0, in_list = 0;
+	const struct page *pg;
+	const struct domain *d;
+
+	list_for_each(pg, &img->pages, list)
+		in_list++;
+	for (unsigned int i = 0; i < RAM_PAGES; i++) {
+		pg = frame(i);
+		if (pg->state != PAGE_SHARED || pg->image != img)
+			continue;
+		CHECK(pg->count == 1 && pg->alloc_ref, "frame %u of an image: count %u", i,
+		      pg->count);
+		pages++;
+	}
+	CHECK(pages == in_list && pages == img->nr_pages,
+	      "an image has %lu frames, %lu in its list, and says %lu", pages, in_list,
+	      img->nr_pages);
+	list_for_each(d, &domain_list, list) {
+		users += d->image == img;
+		/* One that stands on it, however many see it through that. */
+		for (const struct image *i = d->image; i; i = i->base) {
+			const struct domain *first;
+
+			if (i->base != img)
+				continue;
+			list_for_each(first, &domain_list, list) {
+				const struct image *j = first->image;
+
+				while (j && j != i)
+					j = j->base;
+				if (j)
+					break;
+			}
+			users += first == d;
+		}
+	}
+	CHECK(users == img->users, "an image has %lu users, and says %u", users, img->users);
+	CHECK(img->depth == (img->base ? img->base->depth + 1 : 1) && img->depth <= IMAGE_DEPTH_MAX,
+	      "an image is %u deep", img->depth);
+	return pages;
+}
+
+static void look_at_images(void)
+{
+	const struct image *seen[64];
+	u64 pages = 0, claimed = 0;
+	unsigned int n = 0;
+	struct domain *d;
+
+	list_for_each(d, &domain_list, list) {
+		claimed += d->claimed_pages + d->reserved_pages;
+		CHECK(!d->image_busy, "d%u: somebody is at its image for ever", d->id);
+		for (const struct image *img = d->image; img; img = img->base) {
+			unsigned int i = 0;
+
+			while (i < n && seen[i] != img)
+				i++;
+			if (i < n)
+				continue;
+			CHECK(n < ARRAY_SIZE(seen), "too many images");
+			seen[n++] = img;
+			pages += look_at_image(img);
+		}
+	}
+	for (unsigned int i = 0; i < RAM_PAGES; i++)
+		pages -= frame(i)->state == PAGE_SHARED;
+	CHECK(!pages, "%ld frames too many are images'", (long)pages);
+	CHECK(claimed == heap_claimed_pages(), "%lu pages are claimed, the heap says %lu", claimed,
+	      heap_claimed_pages());
+}
+
+/* For each page that it shares it has one, and for what tables will be copied. */
+static void look_at_reserve(const struct domain *d)
+{
+	u64 needs = d->shared_pages + d->shared_tables;
+
+	if (d->dying)
+		return;
+	CHECK(shared == d->shared_pages, "d%u shares %lu frames, and says %lu", d->id, shared,
+	      d->shared_pages);
+	if (d->overcommits)
+		return;
+	CHECK(d->fork ? d->reserved_pages >= needs : d->reserved_pages == needs,
+	      "d%u: %lu pages are reserved, it may need %lu", d->id, d->reserved_pages, needs);
 }
 
 static u64 owned_frames(const struct domain *d)
@@ -332,7 +440,9 @@ void check_world(void)
 	memset(granted_to, 0, sizeof(granted_to));
 	list_for_each(d, &domain_list, list) {
 		look_at_locks(d);
+		shared = 0;
 		host_for_each_leaf(d, look_at_leaf);
+		look_at_reserve(d);
 		uses += look_at_pins(d);
 		maps += grant_count_maps(d);
 		hold(virt_to_page(d->shared_info));
@@ -352,6 +462,7 @@ void check_world(void)
 	list_for_each(d, &domain_list, list)
 		host_for_each_leaf(d, look_at_grant_leaf);
 	look_at_frames();
+	look_at_images();
 	CHECK(uses == maps, "%lu uses of grants, %lu mappings", uses, maps);
 	for (i = 0; i < NR_TEST_PIRQS; i++)
 		CHECK(pirq_bound[i] == host.pirq_enabled[i], "PIRQ %u: bound %d, enabled %d", i,
@@ -399,7 +510,8 @@ void check_scheduler(void)
 	unsigned int i;
 
 	list_for_each(d, &domain_list, list) {
-		CHECK(d->pause_count == d->controller_pauses + (d->dying != DOMDYING_ALIVE),
+		CHECK(d->pause_count == d->controller_pauses + (d->dying != DOMDYING_ALIVE) +
+						(d->forking != NULL),
 		      "d%u: pause count %d, paused %u times, dying %d", d->id, (int)d->pause_count,
 		      d->controller_pauses, d->dying);
 		domain_for_each_vcpu(d, v, i)

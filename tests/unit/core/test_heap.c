@@ -365,6 +365,77 @@ static void dying_during_an_allocation(void **state)
 	domain_put(u1);
 }
 
+/* What is kept for one is nobody else's, nor that one's for another purpose. */
+static void pages_that_are_reserved(void **state)
+{
+	u64 all = heap_free_pages() - heap_claimed_pages();
+	struct page *pg, *pg2;
+
+	u1->max_pages += 10;
+	assert_int_equal(heap_reserve(u1, all + 1), -ENOMEM);
+	assert_int_equal(heap_reserve(u1, all), 0);
+	assert_int_equal(heap_reserve(u2, 1), -ENOMEM);
+	assert_int_equal(heap_claim(u1, 1), -ENOMEM);
+	assert_null(alloc_pages(0));
+	assert_null(alloc_domain_pages(u1, 0));
+	assert_null(alloc_reserved(u2));
+	assert_null(alloc_reserved(NULL));
+	pg = alloc_reserved(u1);
+	assert_non_null(pg);
+	assert_int_equal(u1->reserved_pages, all - 1);
+	assert_int_equal(heap_claimed_pages(), all - 1);
+	/* It is not kept for u1 again when it comes back. */
+	free_pages(pg, 0);
+	pg = alloc_reserved(NULL);
+	assert_non_null(pg);
+	heap_unreserve(u1, 2);
+	pg2 = alloc_reserved(u2);
+	assert_non_null(pg2);
+	assert_int_equal(heap_claim(u1, 1), 0);
+	assert_null(alloc_pages(0));
+	assert_int_equal(u1->reserved_pages + u1->claimed_pages, all - 2);
+	assert_int_equal(heap_claim(u1, 0), 0);
+	heap_unreserve(u1, ~0UL);
+	assert_int_equal(u1->reserved_pages, 0);
+	assert_int_equal(heap_claimed_pages(), 0);
+	free_pages(pg, 0);
+	free_pages(pg2, 0);
+}
+
+static struct page *spare, *got;
+
+static void give_spare(void)
+{
+	free_pages(spare, 0);
+}
+
+static void take_reserved(void)
+{
+	host.on_relax = give_spare;
+	got = alloc_reserved(u1);
+	host.on_relax = NULL;
+}
+
+/* All that is free is being scrubbed by another hart, and so in no list: what is reserved is waited for, and nothing else. */
+static void reserved_while_it_is_scrubbed(void **state)
+{
+	struct page *dirty = alloc_pages(0);
+
+	spare = alloc_pages(0);
+	take_all_memory();
+	free_pages(dirty, 0);
+	assert_int_equal(heap_reserve(u1, 1), 0);
+	assert_null(alloc_reserved(u2));
+	host.on_scrub = take_reserved;
+	assert_true(heap_scrub(1));
+	assert_null(host.on_scrub);
+	assert_ptr_equal(got, spare);
+	assert_int_equal(u1->reserved_pages, 0);
+	assert_int_equal(dirty->state, PAGE_FREE);
+	free_pages(got, 0);
+	give_memory_back();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +457,8 @@ int main(void)
 		TEST(pages_by_guest_frame),
 		TEST(large_blocks_are_not_scrubbed_at_once),
 		TEST(dying_during_an_allocation),
+		TEST(reserved_while_it_is_scrubbed),
+		TEST(pages_that_are_reserved),
 	};
 
 	return RUN(tests);

@@ -131,6 +131,8 @@ static void run_one(const struct actor actors[2], bool others, const struct sche
 	check_scheduler();
 	check_events();
 	check_world();
+	check_log();
+	check_images();
 	world_down(NULL);
 	state_restore();
 	__atomic_fetch_add(&figures->runs, 1, __ATOMIC_RELAXED);
@@ -240,7 +242,8 @@ static void explore_all(const char *pair)
 
 	for (unsigned int a = 0; a < nr_operations; a++) {
 		for (unsigned int b = a; b < nr_operations; b++) {
-			if (!(operations[a].about & operations[b].about & (ON_ALL | ON_QUEUES)) ||
+			if (!(operations[a].about & operations[b].about &
+			      (ON_ALL | ON_QUEUES | ON_IMAGES)) ||
 			    (pair && !named(pair, &operations[a], &operations[b])))
 				continue;
 			if (n++ != mine)

@@ -20,6 +20,8 @@ enum caller { BY_DOM0, BY_U1, BY_U2 };
 	BIT(2) /* then the other harts schedule as well, which is a third thing that runs */
 /* FIFO event channels: u1 has them already in a scene of two such, or of one and what is about them as well */
 #define ON_QUEUES BIT(4)
+/* u1 has been forked, and a fork of its own is to come; what is about memory as well means u1's or its copy's */
+#define ON_IMAGES BIT(5)
 #define CUT_UP BIT(3) /* not a subject: with continuations, as each look for interrupts finds one */
 #define ON_ALL (ON_MEMORY | ON_EVENTS | ON_SCHED)
 
@@ -36,6 +38,12 @@ extern const unsigned int nr_operations;
 /* The world in which the two run: harts 0 and 1 run their callers, *va and *vb. */
 void set_scene(const struct operation *a, const struct operation *b, struct vcpu **va,
 	       struct vcpu **vb);
+
+/* When "clean" has been run: what has changed since it copied will be told. */
+void check_log(void);
+
+/* The copy of u1 has what u1 had, but for what it has written itself. */
+void check_images(void);
 
 /* ---- state.c ---- */
 

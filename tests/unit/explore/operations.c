@@ -6,26 +6,8 @@
 #include <event_fifo.h>
 
 #include "explore.h"
-
-#define NR_PAGES 12
-/* u1's: X is granted, and nobody but u1 has a reference; W is mapped by grant, V mapped foreign; Y is there. */
-#define X (RAM_GFN + 5)
-#define Y (RAM_GFN + 6)
-#define W (RAM_GFN + 7)
-#define V (RAM_GFN + 8)
-#define INFO (RAM_GFN + 9) /* vCPU 1's vcpu_info */
-#define EMPTY (RAM_GFN + 64) /* nothing is there */
-#define LENT 0x60000UL /* u1's shared_info is mapped there */
-#define MAPPED 0x50000UL /* u2 has W there */
-#define TO_MAP 0x50001UL /* where u2 maps */
-#define FOREIGN 0x70000UL /* dom0 has V there */
-#define REF 8 /* u1's grant of X to u2, not in use */
-#define REF_USED 9 /* of W to u2, mapped */
-#define REF_OWN 10 /* X to u1 itself */
-#define PIRQ 5
-#define PIRQ_BOUND 6
-#define OTHER 3 /* a domain that has never run, in scenes of queues */
-#define OTHER_POOL 3 /* a CPU pool, with the last hart */
+#include "interleave.h"
+#include "scene.h"
 
 static u32 handle; /* u2's, of MAPPED */
 static evtchn_port_t port_1, port_2; /* connected, u1's and u2's */
@@ -237,6 +219,107 @@ static void copy_own(void)
 				  .len = 64 };
 
 	GNTTAB(GNTTABOP_copy, &op, 1);
+}
+
+/* ---- the log of writes ---- */
+
+bool remembered, at_a_write;
+
+static void fenced(struct domain *d)
+{
+	while (d == u1 && at_a_write)
+		arch_relax();
+	if (d == u1)
+		remembered = false;
+}
+
+static void store(void)
+{
+	u64 *word = guest_page(u1, Y);
+
+	remembered = false;
+	for (unsigned int i = 0; i < 2; i++) {
+		at_a_write = true;
+		if (!remembered)
+			host_touch(u1, Y, true);
+		remembered = true;
+		host_point();
+		++*word;
+		at_a_write = false;
+		host_point();
+	}
+}
+
+/* What is W's is written through the mapping, and that goes. */
+static void store_unmap(void)
+{
+	struct p2m_entry e;
+
+	if (p2m_lookup(u2, MAPPED, &e))
+		++*(u64 *)arch_mfn_to_virt(e.mfn);
+	unmap();
+}
+
+static long shadow(u32 op, u32 mode, void *bitmap)
+{
+	struct xen_domctl c = { .u.shadow_op = { .op = op, .mode = mode, .pages = ~0ULL } };
+
+	set_xen_guest_handle(c.u.shadow_op.dirty_bitmap, bitmap);
+	return domctl(1, XEN_DOMCTL_shadow_op, &c);
+}
+
+/* dom0 copies u1's pages when the log has been told. */
+static u64 copies[NR_PAGES];
+static bool copied, copied_before; /* in this run; before each */
+
+static bool page_word(gfn_t gfn, u64 *word)
+{
+	struct p2m_entry e;
+
+	if (!p2m_lookup(u1, gfn, &e) || e.type != P2M_RAM)
+		return false;
+	*word = *(u64 *)arch_mfn_to_virt(e.mfn);
+	return true;
+}
+
+static void log_clean(void)
+{
+	copied = !shadow(XEN_DOMCTL_SHADOW_OP_CLEAN, 0, NULL);
+	for (unsigned int i = 0; i < NR_PAGES; i++)
+		page_word(RAM_GFN + i, &copies[i]);
+}
+
+void log_clean_before(void)
+{
+	log_clean();
+	assert_true(copied);
+	copied_before = true;
+}
+
+static void log_off(void)
+{
+	shadow(XEN_DOMCTL_SHADOW_OP_OFF, 0, NULL);
+}
+
+void check_log(void)
+{
+	static u8 bitmap[LENT / 8 + 1];
+	u64 word;
+
+	if (!(copied || copied_before) || !domain_get(1))
+		return;
+	domain_put(u1);
+	copied = false;
+	AS(dom0);
+	/* It may be off by now. */
+	if (shadow(XEN_DOMCTL_SHADOW_OP_PEEK, XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL, bitmap))
+		return;
+	for (unsigned int i = 0; i < NR_PAGES; i++) {
+		gfn_t gfn = RAM_GFN + i;
+
+		if (page_word(gfn, &word) && word != copies[i] && !(bitmap[gfn / 8] & BIT(gfn % 8)))
+			fail_run("page %u differs from its copy, and is not told", i);
+	}
 }
 
 static void grow_table(void)
@@ -616,6 +699,11 @@ const struct operation operations[] = {
 	{ "copyown", BY_U1, ON_MEMORY, copy_own },
 	{ "grow", BY_U1, ON_MEMORY, grow_table },
 
+	{ "clean", BY_DOM0, ON_MEMORY, log_clean },
+	{ "logoff", BY_DOM0, ON_MEMORY, log_off },
+	{ "store", BY_U1, ON_MEMORY, store },
+	{ "storeunmap", BY_U2, ON_MEMORY, store_unmap },
+
 	{ "alloc", BY_U1, ON_EVENTS, alloc_unbound },
 	{ "bind", BY_U2, ON_EVENTS, bind_interdomain },
 	{ "close", BY_U1, ON_EVENTS, close_own },
@@ -645,6 +733,22 @@ const struct operation operations[] = {
 	{ "queuefrom0", BY_DOM0, ON_QUEUES, send_queued },
 	{ "queuecarry", BY_DOM0, ON_QUEUES, carry_queues },
 
+	{ "imgstore", BY_U1, ON_IMAGES, store_shared },
+	{ "imgload", BY_U1, ON_IMAGES, load_shared },
+	{ "imggive", BY_U1, ON_IMAGES, give_x },
+	{ "imgarea", BY_U1, ON_IMAGES, register_info },
+	{ "imgcopy", BY_U2, ON_IMAGES, store_copy },
+	{ "imgunmap", BY_U2, ON_IMAGES, store_unmap },
+	{ "imgmap", BY_U2, ON_IMAGES, map_unmap },
+	{ "imgcopyto", BY_U2, ON_IMAGES, copy_to },
+	{ "imgcopyfrom", BY_U2, ON_IMAGES, copy_from },
+	{ "imgread", BY_DOM0, ON_IMAGES, read_u1 },
+	{ "imgforeign", BY_DOM0, ON_IMAGES, map_foreign },
+	{ "imgstart", BY_DOM0, ON_IMAGES, start_new },
+	/* Last, as the longest: of a pair the shorter one is interrupted first. */
+	{ "imgfork", BY_DOM0, ON_IMAGES | CUT_UP, fork_again },
+	{ "imgdestroy", BY_DOM0, ON_IMAGES | CUT_UP, destroy_copy },
+
 	{ "pause", BY_DOM0, ON_SCHED, pause_u1 },
 	{ "unpause", BY_DOM0, ON_SCHED, unpause_u1 },
 	{ "start", BY_DOM0, ON_SCHED, unpause_u2 },
@@ -661,7 +765,7 @@ const struct operation operations[] = {
 
 	{ "shutdown", BY_U1, ON_SCHED, shut_down },
 	{ "resume", BY_DOM0, ON_SCHED, resume },
-	{ "destroy", BY_DOM0, ON_ALL | ON_QUEUES | CUT_UP, destroy },
+	{ "destroy", BY_DOM0, ON_ALL | ON_QUEUES | ON_IMAGES | CUT_UP, destroy },
 	{ "info", BY_DOM0, ON_ALL, info },
 };
 const unsigned int nr_operations = ARRAY_SIZE(operations);
@@ -697,11 +801,22 @@ static void set_objects(void)
 	clear_pending(u1);
 	clear_pending(u2);
 	x_page = U(guest_page(u1, X));
+	/* What is copied is seen. */
+	*(u64 *)guest_page(u2, RAM_GFN) = 1;
+	*(u64 *)guest_page(u1, Y) = 2;
+	AS(dom0);
+	assert_int_equal(shadow(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0, NULL), 0);
+	host.flushed = fenced;
 }
 
 static bool is_about_queues(const struct operation *op)
 {
 	return op->about & ON_QUEUES && !(op->about & ON_ALL);
+}
+
+static bool is_about_images(const struct operation *op)
+{
+	return op->about & ON_IMAGES && !(op->about & ON_ALL);
 }
 
 /* Both vCPUs have theirs; the masked port has an event. What is carried has no ports that lead to u2. */
@@ -772,6 +887,8 @@ void set_scene(const struct operation *a, const struct operation *b, struct vcpu
 	set_objects();
 	if (is_about_queues(a) || is_about_queues(b))
 		set_queues(a->run == carry_queues || b->run == carry_queues);
+	if (is_about_images(a) || is_about_images(b))
+		set_images();
 	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_CREATE, OTHER_POOL, 0), OTHER_POOL);
 	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 0, NR_HARTS - 1), 0);
 	assert_int_equal(cpupool(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, OTHER_POOL, NR_HARTS - 1), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Included before host_arch.c (-include): what it allocates is part of the state that state.c sets back.
+ * Included before host_arch.c and host_p2m.c (-include): what it allocates is part of the state that state.c sets back.
  */
 #ifndef STATE_H
 #define STATE_H

@@ -19,6 +19,7 @@ struct page *__real_alloc_pages(unsigned int order);
 struct page *__wrap_alloc_pages(unsigned int order);
 struct page *__wrap_alloc_pages(unsigned int order)
 {
+	call(&machine_state.on_alloc);
 	if (machine_state.pages_left >= 0 && machine_state.pages_left-- == 0) {
 		machine_state.pages_left = 0;
 		return NULL;
@@ -45,8 +46,23 @@ int __real_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m
 int __wrap_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old);
 int __wrap_p2m_unmap(struct domain *d, gfn_t gfn, unsigned int types, struct p2m_entry *old)
 {
+	int rc;
+
 	call(&host.before_unmap);
-	return __real_p2m_unmap(d, gfn, types, old);
+	rc = __real_p2m_unmap(d, gfn, types, old);
+	call(&host.after_unmap);
+	return rc;
+}
+
+int __real_p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e);
+int __wrap_p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e);
+int __wrap_p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e)
+{
+	int rc = __real_p2m_next(d, gfn, max, e);
+
+	if (!rc)
+		call(&host.after_next);
+	return rc;
 }
 
 struct page *__real_p2m_get_page(struct domain *d, gfn_t gfn, unsigned int *access);
@@ -82,6 +98,8 @@ void __wrap_p2m_flush(struct domain *d);
 void __wrap_p2m_flush(struct domain *d)
 {
 	call(&host.on_flush);
+	if (host.flushed)
+		host.flushed(d);
 	__real_p2m_flush(d);
 }
 
@@ -97,6 +115,21 @@ int __wrap_p2m_map_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type 
 		return -ENOMEM;
 	}
 	return __real_p2m_map_locked(d, gfn, mfn, type, access);
+}
+
+void host_log_kind(bool broken, bool hole)
+{
+	machine_ad(broken, hole);
+}
+
+void host_walks_write(bool write)
+{
+	machine_walks_write(write);
+}
+
+bool host_touch(struct domain *d, gfn_t gfn, bool write)
+{
+	return machine_touch(d, gfn << PAGE_SHIFT, write);
 }
 
 bool p2m_lookup(struct domain *d, gfn_t gfn, struct p2m_entry *e)
@@ -120,4 +153,24 @@ gfn_t arch_guest_va_to_gfn(struct vcpu *v, u64 gva)
 			return gfn;
 	}
 	return INVALID_GFN;
+}
+
+void host_for_each_leaf(struct domain *d,
+			void (*fn)(struct domain *d, gfn_t gfn, const struct p2m_entry *e))
+{
+	struct p2m_entry e;
+	gfn_t gfn = 0;
+	int rc;
+
+	for (;;) {
+		rc = p2m_next(d, &gfn, 512, &e);
+		if (rc == -ENOENT)
+			return;
+		if (rc)
+			continue;
+		/* As hardware finds it; what begins before it has been told already. */
+		assert_true(machine_translate(d, gfn << PAGE_SHIFT, &e));
+		fn(d, gfn, &e);
+		gfn += BIT(e.order);
+	}
 }

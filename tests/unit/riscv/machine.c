@@ -15,7 +15,7 @@ static struct hart hart;
 /* test_vector.c has its own. */
 __attribute__((weak)) struct cpu_features cpu;
 
-_Static_assert((int)FENCE_GVMA == (int)RFENCE_HFENCE_GVMA &&
+_Static_assert((int)FENCE_I == (int)RFENCE_FENCE_I && (int)FENCE_GVMA == (int)RFENCE_HFENCE_GVMA &&
 		       (int)FENCE_VVMA == (int)RFENCE_HFENCE_VVMA,
 	       "fences");
 
@@ -53,6 +53,12 @@ void machine_fence(unsigned int fid, unsigned long harts)
 		machine_state.fences_there++;
 		machine_state.harts = harts;
 	}
+	if (fid == FENCE_I && !harts)
+		machine_state.fences_i_here++;
+	if (fid == FENCE_I && harts) {
+		machine_state.fences_i_there++;
+		machine_state.harts_i = harts;
+	}
 	if (machine_state.on_fence)
 		machine_state.on_fence();
 }
@@ -66,7 +72,8 @@ void machine_fence_vmid(unsigned int vmid)
 }
 
 /* The host's vCPUs have no state of this architecture's, so they borrow some. */
-u64 machine_flush_with_vmids(struct domain *d, unsigned int vmid)
+static u64 marked_for(struct domain *d, unsigned int vmid, void (*fence)(struct domain *d),
+		      u32 mark)
 {
 	static struct arch_vcpu borrowed[64];
 	struct arch_vcpu *own[64];
@@ -80,14 +87,24 @@ u64 machine_flush_with_vmids(struct domain *d, unsigned int vmid)
 		v->arch = &borrowed[i];
 	}
 	cpu.vmid_bits = 14;
-	p2m_flush(d);
+	fence(d);
 	cpu.vmid_bits = 0;
 	domain_for_each_vcpu(d, v, i) {
 		if (borrowed[i].vmid.stale)
-			marked |= borrowed[i].vmid.stale == VMID_GVMA ? BIT(i) : ~0ULL;
+			marked |= borrowed[i].vmid.stale == mark ? BIT(i) : ~0ULL;
 		v->arch = own[i];
 	}
 	return marked;
+}
+
+u64 machine_flush_with_vmids(struct domain *d, unsigned int vmid)
+{
+	return marked_for(d, vmid, p2m_flush, VMID_GVMA);
+}
+
+u64 machine_fence_i_with_vmids(struct domain *d, unsigned int vmid)
+{
+	return marked_for(d, vmid, p2m_fence_i, VMID_FENCE_I);
 }
 
 void sbi_remote_fence(unsigned int fid, u64 hart_mask, u64 start, u64 size, u64 asid)
@@ -125,8 +142,10 @@ bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e)
 			table = table_at(ppn);
 			continue;
 		}
-		/* Writable and not readable is reserved; U, as all is an access of a user's; A and D, or it may fault */
-		if ((pte & 6) == 4 || (pte & 0xd0) != 0xd0 || ppn & ((1UL << (9 * level)) - 1))
+		/* Writable and not readable is reserved; U, as all is an access of a user's. A and D, or it may fault: only a log is a reason */
+		if ((pte & 6) == 4 || !(pte & 0x10) ||
+		    ((pte & 0xc0) != 0xc0 && !d->log.on && !d->log.doing) ||
+		    ppn & ((1UL << (9 * level)) - 1))
 			return false;
 		e->mfn = ppn + (gpa >> 12 & ((1UL << (9 * level)) - 1));
 		e->access = pte >> 1 & 7;
@@ -135,6 +154,45 @@ bool machine_translate(struct domain *d, u64 gpa, struct p2m_entry *e)
 		return true;
 	}
 	return false;
+}
+
+void machine_ad(bool broken, bool hole)
+{
+	cpu.ad = AD_SETS | (broken ? AD_IGNORES : 0) | (hole ? AD_WALK_IGNORES_D : 0);
+}
+
+void machine_walks_write(bool write)
+{
+	cpu.ad = write ? cpu.ad | AD_WALK_IGNORES_W : cpu.ad & ~(u32)AD_WALK_IGNORES_W;
+}
+
+bool machine_log_fault(struct domain *d, gfn_t gfn, unsigned int access)
+{
+	return p2m_log_fault(d, gfn, access);
+}
+
+bool machine_fault(struct domain *d, gfn_t gfn, unsigned int access, bool may_wait)
+{
+	csr_write(CSR_HTVAL, gfn << (PAGE_SHIFT - 2));
+	return p2m_fault(d->vcpu[0], 0, access, may_wait);
+}
+
+bool machine_touch(struct domain *d, u64 gpa, bool write)
+{
+	u64 *table = table_at(d->arch->hgatp & ((1UL << 44) - 1)), *pte;
+
+	for (int level = 2;; level--) {
+		pte = &table[gpa >> (12 + 9 * level) & (level == 2 ? 0x7ff : 0x1ff)];
+		if (!(*pte & 1))
+			return false;
+		if (*pte & 0xe)
+			break;
+		table = table_at(*pte >> 10 & ((1UL << 44) - 1));
+	}
+	if (!(*pte & (write ? 4 : 2)))
+		return false;
+	__atomic_fetch_or(pte, write ? 0xc0 : 0x40, __ATOMIC_RELAXED);
+	return true;
 }
 
 u64 machine_tables_counted(struct domain *d)
@@ -147,10 +205,20 @@ static u64 tables_below(u64 *table, unsigned int level)
 	u64 n = 0;
 
 	for (unsigned int i = 0; level && i < (level == 2 ? 2048 : 512); i++) {
-		if ((table[i] & 0xf) == 1)
+		/* One that is an image's is nobody's own. */
+		if ((table[i] & 0x10f) == 1)
 			n += 1 + tables_below(table_at(table[i] >> 10), level - 1);
 	}
 	return n;
+}
+
+const u64 *machine_shared_table(struct domain *d, gfn_t gfn)
+{
+	u64 pte = d->arch->p2m_root[gfn >> 18];
+
+	if ((pte & 0xf) == 1)
+		pte = table_at(pte >> 10)[gfn >> 9 & 0x1ff];
+	return (pte & 0x10f) == 0x101 ? table_at(pte >> 10) : NULL;
 }
 
 u64 machine_tables_found(struct domain *d)

@@ -437,6 +437,14 @@ static void fences_with_vmids(void **state)
 		assert_int_equal(machine_state.fences_of_vmid, cases[i].here);
 		assert_int_equal(machine_state.fences_there, cases[i].there);
 		assert_int_equal(machine_state.harts, cases[i].harts);
+		assert_int_equal(machine_state.fences_i_here + machine_state.fences_i_there, 0);
+		/* Of instructions, at the same harts */
+		machine_reset();
+		assert_int_equal(machine_fence_i_with_vmids(u1, 5), cases[i].marked);
+		assert_int_equal(machine_state.fences_i_here, cases[i].here);
+		assert_int_equal(machine_state.fences_i_there, cases[i].there);
+		assert_int_equal(machine_state.harts_i, cases[i].harts);
+		assert_int_equal(machine_state.fences_of_vmid + machine_state.fences_there, 0);
 	}
 	/* dom0's first vCPU is current. */
 	is = dom0->vcpu[0]->running;
@@ -446,6 +454,8 @@ static void fences_with_vmids(void **state)
 	assert_int_equal(machine_state.fences_of_vmid, 1);
 	assert_int_equal(machine_state.vmid, 5);
 	assert_int_equal(machine_state.fences_here + machine_state.fences_there, 0);
+	assert_int_equal(machine_fence_i_with_vmids(dom0, 5), 2);
+	assert_int_equal(machine_state.fences_i_here, 1);
 	runs(dom0->vcpu[0], is, 0);
 	runs(u1->vcpu[0], false, 0);
 	runs(u1->vcpu[1], false, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A pretended hypervisor: a table of domains in a file that several processes map.
- * Owns what fake_pv.c (the toolstack's side) and fake_backend.c (guests and back ends) share.
+ * Owns what fake_pv.c and fake_log.c (the toolstack's side) and fake_backend.c (guests and back ends) share.
  */
 #ifndef TOOLS_FAKE_H
 #define TOOLS_FAKE_H
@@ -18,8 +18,19 @@
 
 #include <xen/domctl.h>
 
+struct pv {
+	struct fake *f;
+};
+
 #define FAKE_DOMAINS 256
 #define FAKE_PAGES (1u << 20) /* 4 GiB */
+
+/* So many pages of each guest are known one by one: its rings, and then its RAM. */
+#define FAKE_TRACKED 4352
+#define FAKE_VERSION 15 /* how often it has been written, from 1 again behind 15 */
+#define FAKE_WRITTEN 0x10 /* the log will tell it */
+#define FAKE_MAYBE 0x20 /* as one that may have been written */
+#define FAKE_ARRIVED 0x80 /* it has come from elsewhere */
 
 struct fake_domain {
 	uint32_t used, domid;
@@ -35,6 +46,9 @@ struct fake_domain {
 	uint64_t hard[4], soft[4]; /* of its first vCPUs; 0: all */
 	uint32_t pool;
 	uint32_t written; /* pages, of a saved domain */
+	uint32_t bound; /* devices whose back ends have ports of its */
+	uint32_t logged, step; /* the log is on; so often it has written (FAKE_WRITES) */
+	uint8_t page[FAKE_TRACKED];
 	uint32_t held; /* its pages are mapped by somebody: destroyed, it stays as dying */
 };
 
@@ -79,6 +93,41 @@ static inline struct fake *fake_map(void)
 	}
 	return f;
 }
+
+static inline struct fake_domain *fake_find(struct fake *f, uint32_t domid)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++)
+		if (f->dom[i].used && f->dom[i].domid == domid)
+			return &f->dom[i];
+	return NULL;
+}
+
+/* NULL: it is not tracked. */
+static inline uint8_t *fake_page(struct fake_domain *d, uint64_t gfn)
+{
+	uint64_t first = GUEST_RAM0_BASE >> 12, i = FAKE_TRACKED;
+
+	if (gfn == GUEST_CONSOLE_PFN || gfn == GUEST_XENSTORE_PFN)
+		i = gfn - GUEST_CONSOLE_PFN;
+	else if (gfn >= first)
+		i = 2 + gfn - first;
+	return i < FAKE_TRACKED ? &d->page[i] : NULL;
+}
+
+/* fake_pv.c: does this call fail by order of the test? Only those that make a guest count. */
+bool fake_broken(struct pv *pv);
+/* What a page of a guest that has not been written has in it; @page is zeroes. */
+void fake_write_page(uint64_t *page, uint64_t gfn);
+/* The page that xenstored has of this domain's ring: into @page, or @out of it; NULL: it goes. False: there are no such pages. */
+bool fake_ring_page(uint32_t domid, void *page, bool out);
+/* fake_log.c: the guest writes, if it is logged. */
+void fake_writes(struct fake_domain *d);
+/* And when that page was read, if it is one of those that write all the while. */
+void fake_busy(struct fake_domain *d, uint64_t gfn);
+/* One number of how often each of its pages has been written. */
+uint64_t fake_versions(const struct fake_domain *d);
 
 /* It runs once, when it is both ready and not paused. */
 static inline void fake_run(struct fake_domain *d)

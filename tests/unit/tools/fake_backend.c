@@ -4,10 +4,11 @@
  * guests. Owns their behaviour as the protocol asks for it. A guest's name says how it lives:
  * crash* panics as soon as it runs, quick* powers off then, boot* reboots twice and then stays,
  * again* reboots whenever it runs, deaf* never answers a shutdown request nor gives a device or memory back, mute*
- * has no back ends, driver* has some for others, late* has one that connects once more when it is asked to close, lost* loses its disk's back end, sleep* offers to suspend itself and does,
+ * has no back ends, driver* has some for others, late* has one that connects once more when it is asked to close, lost* loses its disk's back end, busy* keeps its back ends' ports bound, sleep* offers to suspend itself and does,
  * but sleepless* only takes the request, sleepodd* writes another one in its place, and sleepdeaf* does not even do that, *.boot does what the test's script $BOOT_HOOK says.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -114,6 +115,157 @@ static void interface(const char *kind, unsigned int domid, const char *devid, b
 		fprintf(stderr, "failed: %s\n", cmd);
 }
 
+/* --- drivers: dom0's kernel as $root/sysbackend shows it, once the test has made that; bind and unbind are FIFOs there --- */
+
+static char sys_dir[400];
+static int sys_fifo[2][2]; /* of vbd and vif: bind and unbind */
+static const char *const sys_kind[] = { "vbd", "vif" }, *const sys_what[] = { "bind", "unbind" };
+static uint8_t bound[1 << 16]; /* devices of each domain that are connected */
+
+static bool sys_begin(void)
+{
+	static bool begun;
+	char path[480];
+	int k, w;
+
+	snprintf(sys_dir, sizeof(sys_dir), "%s/../sysbackend", net_dir);
+	snprintf(path, sizeof(path), "%s/ready", sys_dir);
+	if (begun || access(path, F_OK))
+		return begun;
+	for (k = 0; k < 2; k++)
+		for (w = 0; w < 2; w++) {
+			snprintf(path, sizeof(path), "%s/drivers/%s/%s", sys_dir, sys_kind[k],
+				 sys_what[w]);
+			sys_fifo[k][w] = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		}
+	return begun = true;
+}
+
+static void sys_device(const char *kind, unsigned int domid, const char *devid, const char *end,
+		       char path[480])
+{
+	snprintf(path, 480, "%s/devices/%s-%u-%s%s", sys_dir, kind, domid, devid, end);
+}
+
+static void sys_serve(const char *kind, unsigned int domid, const char *devid)
+{
+	char path[480];
+
+	sys_device(kind, domid, devid, "", path);
+	mkdir(path, 0700);
+	sys_device(kind, domid, devid, "/driver", path);
+	mkdir(path, 0700);
+}
+
+static bool sys_served(const char *kind, unsigned int domid, const char *devid)
+{
+	char path[480];
+
+	sys_device(kind, domid, devid, "/driver", path);
+	return !access(path, F_OK);
+}
+
+/* The state stays as it is, unless somebody wants it closed; netback takes its interface along. */
+static void sys_unbind(const char *kind, unsigned int domid, const char *devid, const char *be)
+{
+	char path[480];
+
+	sys_device(kind, domid, devid, "/driver", path);
+	if (rmdir(path))
+		return;
+	interface(kind, domid, devid, false);
+	snprintf(path, sizeof(path), "%s/hotplug-status", be);
+	if (!strcmp(kind, "vif"))
+		xs_rm(xs, XBT_NULL, path);
+	if (is(be, "state", "5"))
+		put(be, "state", "6");
+}
+
+static void offer(const char *be);
+
+static void sys_bind(const char *kind, unsigned int domid, const char *devid, const char *be)
+{
+	char *state = get(be, "state");
+
+	if (!state || sys_served(kind, domid, devid)) {
+		free(state);
+		return;
+	}
+	free(state);
+	interface(kind, domid, devid, true);
+	if (!strcmp(kind, "vif"))
+		offer(be);
+	put(be, "state", "2");
+	sys_serve(kind, domid, devid);
+}
+
+/* What has been written to bind and unbind, one device a line. */
+static void sys_look(void)
+{
+	char text[2048], be[480], devid[24], *line, *next, kind[8];
+	unsigned int domid;
+	ssize_t n;
+	int k, w;
+
+	for (k = 0; k < 2; k++)
+		for (w = 0; w < 2; w++) {
+			n = read(sys_fifo[k][w], text, sizeof(text) - 1);
+			text[n > 0 ? n : 0] = '\0';
+			for (line = strtok_r(text, "\n", &next); line;
+			     line = strtok_r(NULL, "\n", &next)) {
+				if (sscanf(line, "%7[a-z]-%u-%20s", kind, &domid, devid) != 3)
+					continue;
+				snprintf(be, sizeof(be), "/local/domain/0/backend/%s/%u/%s", kind,
+					 domid, devid);
+				(w ? sys_unbind : sys_bind)(kind, domid, devid, be);
+			}
+		}
+}
+
+/* A device whose nodes are gone goes, too. */
+static void sys_sweep(void)
+{
+	char path[480], kind[8], devid[24];
+	unsigned int domid;
+	struct dirent *e;
+	void *state;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/devices", sys_dir);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		if (sscanf(e->d_name, "%7[a-z]-%u-%20s", kind, &domid, devid) != 3)
+			continue;
+		snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u/%s", kind, domid,
+			 devid);
+		state = get(path, "state");
+		if (!state) {
+			sys_device(kind, domid, devid, "/driver", path);
+			rmdir(path);
+			sys_device(kind, domid, devid, "", path);
+			rmdir(path);
+		}
+		free(state);
+	}
+	if (d)
+		closedir(d);
+}
+
+static void sys_count(void)
+{
+	int i;
+
+	for (i = 0; i < FAKE_DOMAINS; i++) {
+		struct fake_domain *d = &hv->dom[i];
+
+		if (d->used)
+			__atomic_store_n(&d->bound,
+					 bound[(uint16_t)d->domid] || called(d->domid, "busy"),
+					 __ATOMIC_SEQ_CST);
+	}
+	memset(bound, 0, sizeof(bound));
+}
+
 /* As xenbus_dev_fatal() in dom0's kernel. */
 static void give_up(const char *be, unsigned int domid)
 {
@@ -130,7 +282,16 @@ static void give_up(const char *be, unsigned int domid)
 /* netback makes this node; all others that it writes are there. */
 static void offer(const char *be)
 {
-	put_beside(be, "state", "multi-queue-max-queues", "2");
+	char path[480], text[16] = "2";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/../queues", net_dir);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%15s", text) != 1)
+		strcpy(text, "2");
+	if (f)
+		fclose(f);
+	put_beside(be, "state", "multi-queue-max-queues", text);
 }
 
 /* A driver that was about to write that it is connected when it was asked to let go. */
@@ -149,9 +310,15 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 {
 	char *fe = get(be, "frontend"), *state = fe ? get(fe, "state") : NULL;
 	struct fake_domain *d = domain(domid);
+	bool sys = sys_begin() && !strncmp(be, "/local/domain/0/", 16);
 
 	if (!fe)
 		return;
+	if (sys && !is(be, "state", "1") && !sys_served(kind, domid, devid)) {
+		free(state);
+		free(fe);
+		return;
+	}
 	if (!state || is(fe, "state", "6")) {
 		if (!is(be, "state", "6")) {
 			interface(kind, domid, devid, false);
@@ -166,13 +333,17 @@ static void one_device(const char *kind, const char *be, unsigned int domid, con
 		interface(kind, domid, devid, true);
 		if (!strcmp(kind, "vif"))
 			offer(be);
+		if (sys)
+			sys_serve(kind, domid, devid);
 		put(be, "state", "2");
 	} else if (is(be, "state", "2") && is(be, "hotplug-status", "connected") && d &&
-		   d->started) {
+		   (d->started || is(fe, "state", "4"))) {
+		/* A front end that is there already is connected to, too. */
 		put(fe, "state", "4");
 		put(be, "state", "4");
 	} else if (is(be, "state", "4")) {
 		give_up(be, domid);
+		bound[(uint16_t)domid] |= sys;
 	}
 	free(state);
 	free(fe);
@@ -373,8 +544,14 @@ int main(int argc, char **argv)
 	if (!xs)
 		return 1;
 	for (;;) {
+		if (sys_begin())
+			sys_look();
 		all_devices(0, "vbd");
 		all_devices(0, "vif");
+		if (sys_begin()) {
+			sys_sweep();
+			sys_count();
+		}
 		for (i = 0; i < FAKE_DOMAINS; i++) {
 			if (!hv->dom[i].used)
 				continue;

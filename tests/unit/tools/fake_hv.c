@@ -10,6 +10,7 @@
  *	fake-hv cpu DOMID MS	the domain has run so much longer
  *	fake-hv end DOMID	the domain powers off
  *	fake-hv next DOMID	the number of the next domain, unless it is taken then: the numbers have gone round
+ *	fake-hv logged DOMID	0: what the domain writes is logged
  *	fake-hv add N		N running domains that have nothing but a number
  */
 #include <string.h>
@@ -27,36 +28,28 @@ static void unpause_all(struct fake *f)
 
 static int hold(struct fake *f, uint32_t domid, bool held)
 {
-	int i;
+	struct fake_domain *d = fake_find(f, domid);
 
-	for (i = 0; i < FAKE_DOMAINS; i++) {
-		struct fake_domain *d = &f->dom[i];
-
-		if (!d->used || d->domid != domid)
-			continue;
-		d->held = held;
-		if (!held && d->flags & XEN_DOMINF_dying) {
-			__atomic_fetch_add(&f->free_pages, d->pages, __ATOMIC_SEQ_CST);
-			__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
-		}
-		return 0;
+	if (!d)
+		return 1;
+	d->held = held;
+	if (!held && d->flags & XEN_DOMINF_dying) {
+		__atomic_fetch_add(&f->free_pages, d->pages, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
 	}
-	return 1;
+	return 0;
 }
 
-static struct fake_domain *find(struct fake *f, uint32_t domid)
+static int is_logged(struct fake *f, uint32_t domid)
 {
-	int i;
+	const struct fake_domain *d = fake_find(f, domid);
 
-	for (i = 0; i < FAKE_DOMAINS; i++)
-		if (f->dom[i].used && f->dom[i].domid == domid)
-			return &f->dom[i];
-	return NULL;
+	return !d || !d->logged;
 }
 
 static int run_longer(struct fake *f, uint32_t domid, uint64_t ms)
 {
-	struct fake_domain *d = find(f, domid);
+	struct fake_domain *d = fake_find(f, domid);
 
 	if (d)
 		__atomic_fetch_add(&d->cpu_ns, ms * 1000000, __ATOMIC_SEQ_CST);
@@ -65,7 +58,7 @@ static int run_longer(struct fake *f, uint32_t domid, uint64_t ms)
 
 static int power_off(struct fake *f, uint32_t domid)
 {
-	struct fake_domain *d = find(f, domid);
+	struct fake_domain *d = fake_find(f, domid);
 
 	if (d)
 		d->flags = XEN_DOMINF_shutdown;
@@ -113,6 +106,8 @@ int main(int argc, char **argv)
 		return f->next_domid = atoi(argv[2]), 0;
 	if (argc == 3 && !strcmp(argv[1], "end"))
 		return power_off(f, atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "logged"))
+		return is_logged(f, atoi(argv[2]));
 	if (argc == 3)
 		return hold(f, atoi(argv[2]), !strcmp(argv[1], "hold"));
 	f->fail_at = argc > 1 ? atoi(argv[1]) : 0;

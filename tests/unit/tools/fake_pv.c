@@ -11,12 +11,9 @@
 
 #include "fake.h"
 
+#include <xen/event_channel.h>
 #include <xen/sched.h>
 #include <xen/version.h>
-
-struct pv {
-	struct fake *f;
-};
 
 int pv_fail(struct pv_err *err, int rc, const char *fmt, ...)
 {
@@ -45,28 +42,44 @@ void pv_close(struct pv *pv)
 	free(pv);
 }
 
-/* Does this call fail by order of the test? Only those that make a guest count. */
-static bool broken(struct pv *pv)
+bool fake_broken(struct pv *pv)
 {
 	return __atomic_add_fetch(&pv->f->calls, 1, __ATOMIC_SEQ_CST) == pv->f->fail_at;
 }
 
+/*
+ * A guest's ring with xenstored, where the test wants one that both can see ($RINGS in xl_lib.sh): its page in, or out. False: it
+ * does not. @page: NULL: the guest goes.
+ */
+bool fake_ring_page(uint32_t domid, void *page, bool out)
+{
+	const char *dir = getenv("XENSTORED_FAKE_DOMAINS");
+	char path[300];
+	int fd;
+
+	if (!dir)
+		return false;
+	snprintf(path, sizeof(path), "%s/%u", dir, domid);
+	if (!page)
+		return !unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if ((out ? write(fd, page, PV_PAGE_SIZE) : read(fd, page, PV_PAGE_SIZE)) != PV_PAGE_SIZE)
+		abort();
+	return !close(fd);
+}
+
 static struct fake_domain *find(struct pv *pv, uint32_t domid)
 {
-	int i;
-
-	for (i = 0; i < FAKE_DOMAINS; i++)
-		if (pv->f->dom[i].used && pv->f->dom[i].domid == domid)
-			return &pv->f->dom[i];
-	return NULL;
+	return fake_find(pv->f, domid);
 }
 
 int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, uint64_t *timebase)
 {
+	static uint8_t empty[PV_PAGE_SIZE];
 	int i;
 
 	(void)timebase;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (c->pool >= FAKE_POOLS || !pv->f->pool[c->pool].cpus)
 		return -EINVAL;
@@ -80,6 +93,7 @@ int pv_domain_create(struct pv *pv, const struct pv_create *c, uint32_t *domid, 
 		memset(d, 0, sizeof(*d));
 		d->domid = *domid = c->domid ? c->domid : pv->f->next_domid++;
 		memcpy(d->handle, c->handle, 16);
+		fake_ring_page(d->domid, empty, true);
 		d->pool = c->pool;
 		d->flags = XEN_DOMINF_paused;
 		d->pauses = 1;
@@ -101,6 +115,7 @@ int pv_domain_destroy(struct pv *pv, uint32_t domid)
 		d->flags |= XEN_DOMINF_dying;
 		return 0;
 	}
+	fake_ring_page(domid, NULL, true);
 	__atomic_fetch_add(&pv->f->free_pages, d->pages, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&d->used, 0, __ATOMIC_SEQ_CST);
 	return 0;
@@ -114,6 +129,7 @@ int pv_domain_pause(struct pv *pv, uint32_t domid)
 		raise(SIGKILL);
 	if (!d)
 		return -ESRCH;
+	fake_writes(d);
 	__atomic_fetch_add(&d->pauses, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&d->flags, XEN_DOMINF_paused, __ATOMIC_SEQ_CST);
 	return 0;
@@ -125,7 +141,7 @@ int pv_domain_unpause(struct pv *pv, uint32_t domid)
 
 	if (!d)
 		return -ESRCH;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	return fake_unpause(d) ? 0 : -EINVAL;
 }
@@ -136,7 +152,7 @@ int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason)
 
 	if (!d)
 		return -ESRCH;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EPERM;
 	d->flags = XEN_DOMINF_shutdown | reason << XEN_DOMINF_shutdownshift;
 	return 0;
@@ -191,7 +207,7 @@ int pv_domain_list(struct pv *pv, struct xen_domctl_getdomaininfo **out)
 
 int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib)
 {
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	find(pv, domid)->max_pages = kib / 4;
 	return 0;
@@ -199,7 +215,7 @@ int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib)
 
 int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max)
 {
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	find(pv, domid)->vcpus = max;
 	return 0;
@@ -250,7 +266,7 @@ int pv_vcpu_set_affinity(struct pv *pv, uint32_t domid, uint32_t vcpu, uint64_t 
 {
 	struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (!d || vcpu >= (domid ? d->vcpus : 2))
 		return -ESRCH;
@@ -278,7 +294,7 @@ int pv_sched_set_share(struct pv *pv, uint32_t domid, uint16_t weight, uint16_t 
 {
 	struct fake_domain *d = domid ? find(pv, domid) : &pv->f->dom0;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (!d)
 		return -ESRCH;
@@ -343,7 +359,7 @@ int pv_pool_free_cpus(struct pv *pv, uint64_t *cpus)
 
 int pv_pool_create(struct pv *pv, uint32_t *id)
 {
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	for (*id = 0; *id < FAKE_POOLS; ++*id) {
 		if (pv->f->pool[*id].used)
@@ -371,7 +387,7 @@ int pv_pool_add_cpu(struct pv *pv, uint32_t id, uint32_t cpu)
 	struct fake_pool *p = pool_of(pv, id);
 	uint64_t unused;
 
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	pv_pool_free_cpus(pv, &unused);
 	if (!p || cpu > 1)
@@ -404,7 +420,7 @@ int pv_pool_move(struct pv *pv, uint32_t id, uint32_t domid)
 		return -EPERM;
 	if (!d)
 		return -ESRCH;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOMEM;
 	if (!pool_of(pv, id) || !pool_of(pv, id)->cpus)
 		return -ENOENT;
@@ -480,21 +496,19 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 	struct fake_domain *d = find(pv, domid);
 
 	(void)gfn;
-	if (broken(pv) || pages > pv->f->free_pages || d->pages + pages > d->max_pages)
+	if (fake_broken(pv) || pages > pv->f->free_pages || d->pages + pages > d->max_pages)
 		return -ENOMEM;
 	__atomic_fetch_sub(&pv->f->free_pages, pages, __ATOMIC_SEQ_CST);
 	d->pages += pages;
 	return 0;
 }
 
-static void write_page(uint64_t *page, uint64_t gfn);
-
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n)
 {
 	void *p;
 
 	(void)domid;
-	if (broken(pv)) {
+	if (fake_broken(pv)) {
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -502,7 +516,7 @@ void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t
 	if (p == MAP_FAILED)
 		return NULL;
 	if (prot == PROT_READ)
-		write_page(p, gfn);
+		fake_write_page(p, gfn);
 	return p;
 }
 
@@ -512,7 +526,7 @@ void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t
  * What a guest's pages have in them: every fourth its number, and the tables Linux's two maps of memory. The last one is a
  * hostile guest's: it points to itself, and its leaves all to the same page.
  */
-static void write_page(uint64_t *page, uint64_t gfn)
+void fake_write_page(uint64_t *page, uint64_t gfn)
 {
 	int i;
 
@@ -539,7 +553,7 @@ void *pv_map_present(struct pv *pv, uint32_t domid, uint64_t gfn, size_t n, bool
 	for (i = 0; p && i < n; i++) {
 		there[i] = gfn + i < (GUEST_RAM0_BASE >> PV_PAGE_SHIFT) + find(pv, domid)->pages;
 		if (there[i])
-			write_page(p + i * 512, gfn + i);
+			fake_write_page(p + i * 512, gfn + i);
 	}
 	return p;
 }
@@ -549,7 +563,7 @@ int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_
 	struct fake_domain *d = find(pv, domid);
 
 	memset(ctx, 0, sizeof(*ctx));
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EFAULT;
 	if (vcpu >= (d->online ? d->online : 1))
 		return -ENODATA;
@@ -557,159 +571,6 @@ int pv_vcpu_get(struct pv *pv, uint32_t domid, uint32_t vcpu, struct vcpu_guest_
 	ctx->user_regs.sp = 0xffffffd600001000ULL;
 	ctx->user_regs.t6 = 31;
 	ctx->satp = 8ULL << 60 | FAKE_ROOT;
-	return 0;
-}
-
-/* --- saved domains: RAM is what write_page() says, but for the rings, which are zeros --- */
-
-#include <xen/hvm/save.h>
-
-static bool is_ring(uint64_t gfn)
-{
-	return gfn == GUEST_CONSOLE_PFN || gfn == GUEST_XENSTORE_PFN;
-}
-
-static bool is_ram(const struct fake_domain *d, uint64_t gfn)
-{
-	uint64_t first = GUEST_RAM0_BASE >> PV_PAGE_SHIFT;
-
-	return is_ring(gfn) || (gfn >= first && gfn < first + d->pages - 2);
-}
-
-static bool is_suspended(const struct fake_domain *d)
-{
-	return d->flags & XEN_DOMINF_shutdown &&
-	       (d->flags >> XEN_DOMINF_shutdownshift & 255) == SHUTDOWN_suspend;
-}
-
-int pv_memory_map(struct pv *pv, uint32_t domid, uint64_t *gfn, struct pavise_memory_run *runs,
-		  unsigned int n)
-{
-	struct fake_domain *d = find(pv, domid);
-
-	if (broken(pv) || n < 2 || *gfn)
-		return -EFAULT;
-	runs[0] = (struct pavise_memory_run){ .gfn = GUEST_CONSOLE_PFN, .pages = 2 };
-	runs[1] = (struct pavise_memory_run){ .gfn = GUEST_RAM0_BASE >> PV_PAGE_SHIFT,
-					      .pages = d->pages - 2 };
-	return 2;
-}
-
-int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n, void *pages,
-		   uint8_t *kind)
-{
-	static const uint64_t zeros[512];
-	uint64_t *page;
-	unsigned int i;
-
-	if (broken(pv) || n > PV_MEMORY_BATCH)
-		return -EFAULT;
-	for (i = 0; i < n; i++) {
-		page = (uint64_t *)pages + i * 512;
-		memset(page, 0, PV_PAGE_SIZE);
-		/* What a suspended one has in that is nobody's any more. */
-		if (!is_ring(gfns[i]) ||
-		    (gfns[i] == GUEST_XENSTORE_PFN && is_suspended(find(pv, domid))))
-			write_page(page, gfns[i]);
-		kind[i] = memcmp(page, zeros, PV_PAGE_SIZE) ? PV_PAGE_DATA : PV_PAGE_ZERO;
-		if (!is_ram(find(pv, domid), gfns[i]) ||
-		    (getenv("FAKE_HOLE") && gfns[i] == GUEST_RAM0_BASE >> PV_PAGE_SHIFT))
-			kind[i] = PV_PAGE_HOLE;
-	}
-	return 0;
-}
-
-/* Nothing is kept: what was read is to be written again. */
-int pv_memory_write(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned int n,
-		    const void *pages)
-{
-	uint64_t page[512];
-	unsigned int i;
-
-	if (broken(pv) || n > PV_MEMORY_BATCH)
-		return -EFAULT;
-	for (i = 0; i < n; i++) {
-		if (!is_ram(find(pv, domid), gfns[i]))
-			return -ENOENT;
-		memset(page, 0, sizeof(page));
-		if (!is_ring(gfns[i]))
-			write_page(page, gfns[i]);
-		if (memcmp(page, (const uint8_t *)pages + i * PV_PAGE_SIZE, PV_PAGE_SIZE))
-			return -EILSEQ;
-		__atomic_add_fetch(&find(pv, domid)->written, 1, __ATOMIC_SEQ_CST);
-	}
-	return 0;
-}
-
-struct fake_state {
-	struct hvm_save_descriptor head;
-	struct hvm_riscv_domain domain;
-	struct hvm_save_descriptor end;
-};
-
-/* A cancelled one knows that nothing has happened. */
-int pv_domain_resume(struct pv *pv, uint32_t domid, bool cancelled)
-{
-	struct fake_domain *d = find(pv, domid);
-
-	if (broken(pv))
-		return -EFAULT;
-	if (!cancelled || !is_suspended(d))
-		return -EINVAL;
-	d->flags &= ~(XEN_DOMINF_shutdown | 255u << XEN_DOMINF_shutdownshift);
-	d->flags |= XEN_DOMINF_blocked;
-	return 0;
-}
-
-int pv_domain_get_state(struct pv *pv, uint32_t domid, void *buf, uint32_t *size)
-{
-	struct fake_state s = { .head = { HVM_SAVE_DOMAIN, 0, sizeof(s.domain) },
-				.domain = { .magic = HVM_DOMAIN_MAGIC,
-					    .timebase_frequency = 10000000,
-					    .store_pfn = GUEST_XENSTORE_PFN,
-					    .store_evtchn = 1,
-					    .console_pfn = GUEST_CONSOLE_PFN,
-					    .console_evtchn = 2 } };
-	struct fake_domain *d = find(pv, domid);
-	const char *rc = getenv("FAKE_STATE");
-	static uint64_t gets;
-
-	s.domain.max_vcpus = d->vcpus;
-	s.domain.ticks = ++gets;
-	if (is_suspended(d)) {
-		s.domain.flags = HVM_DOMAIN_SUSPENDED;
-		s.domain.store_evtchn = s.domain.console_evtchn = 0;
-	}
-	if (broken(pv))
-		return -EFAULT;
-	if (rc)
-		return -atoi(rc);
-	if (!(d->flags & XEN_DOMINF_paused))
-		return -EBUSY;
-	if (buf)
-		memcpy(buf, &s, sizeof(s));
-	*size = sizeof(s);
-	return 0;
-}
-
-int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t size)
-{
-	struct fake_domain *d = find(pv, domid);
-	struct fake_state s;
-
-	if (broken(pv))
-		return -EFAULT;
-	if (size != sizeof(s))
-		return -EINVAL;
-	memcpy(&s, buf, sizeof(s));
-	/* Of the time right behind the pause: the second call, for the first one asks for its size only. */
-	if (d->written != d->pages || s.domain.magic != HVM_DOMAIN_MAGIC ||
-	    s.domain.max_vcpus != d->vcpus || s.domain.ticks != 2)
-		return -EINVAL;
-	if (!(s.domain.flags & HVM_DOMAIN_SUSPENDED))
-		d->ports = 2;
-	__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);
-	fake_run(d);
 	return 0;
 }
 
@@ -730,13 +591,13 @@ int pv_param_set(struct pv *pv, uint32_t domid, uint32_t index, uint64_t value)
 	(void)domid;
 	(void)index;
 	(void)value;
-	return broken(pv) ? -EINVAL : 0;
+	return fake_broken(pv) ? -EINVAL : 0;
 }
 
 int pv_port_alloc(struct pv *pv, uint32_t domid, uint32_t remote, uint32_t *port)
 {
 	(void)remote;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -ENOSPC;
 	*port = ++find(pv, domid)->ports;
 	return 0;
@@ -747,7 +608,7 @@ int pv_vcpu_set(struct pv *pv, uint32_t domid, uint32_t vcpu, const struct vcpu_
 	struct fake_domain *d = find(pv, domid);
 
 	(void)ctx;
-	if (broken(pv))
+	if (fake_broken(pv))
 		return -EINVAL;
 	if (!vcpu) {
 		__atomic_store_n(&d->ready, 1, __ATOMIC_SEQ_CST);

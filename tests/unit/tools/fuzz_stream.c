@@ -24,7 +24,11 @@ static const uint32_t types[] = { PV_REC_HOST,
 				  PV_REC_STORE,
 				  PV_REC_END,
 				  PV_REC_OPTIONAL | 3,
-				  77 };
+				  77,
+				  PV_REC_CONNECTION,
+				  PV_REC_PAGE_PACKED,
+				  PV_REC_DISKS,
+				  PV_REC_DISK };
 
 static bool mapped(const struct pv_stream_in *in, uint64_t gfn)
 {
@@ -58,10 +62,13 @@ static void look_at_pages(const struct pv_stream_in *in, const struct pv_record 
 static void look_at(const struct pv_stream_in *in, const struct pv_record *r)
 {
 	const struct pv_stream_host *h = (const void *)r->body;
+	struct pv_stream_disk_data d;
+	const uint8_t *data;
 	struct pv_node n;
 	uint32_t at = 0;
 
-	assert(in->room <= PV_STREAM_MAX && r->length <= in->room);
+	assert(in->room <= PV_STREAM_MAX);
+	assert(r->length <= (r->body == in->unpacked ? PV_STREAM_PAGES_MAX : in->room));
 	switch (r->type) {
 	case PV_REC_HOST:
 		assert(h->timebase && sizeof(*h) + h->isa_length == r->length);
@@ -75,22 +82,29 @@ static void look_at(const struct pv_stream_in *in, const struct pv_record *r)
 	case PV_REC_PAGE_DATA:
 		look_at_pages(in, r);
 		break;
+	case PV_REC_DISK:
+		pv_stream_disk_data(r, &d, &data);
+		assert(d.disk < in->nr_disks && d.offset + d.bytes <= in->disk[d.disk].size);
+		assert(!data || data + d.bytes == r->body + r->length);
+		break;
 	case PV_REC_STORE:
 		while (pv_stream_node(r, &at, &n)) {
 			assert(n.path_length && *n.path != '/' && at <= r->length);
 			assert(!memchr(n.path, 0, n.path_length));
+			assert(!(in->image.options & PV_STREAM_CONNECTED) ||
+			       (!n.flags && !strncmp(n.path, "backend/", 8)));
 			assert((const uint8_t *)n.value + n.value_length <= r->body + r->length);
 		}
 		break;
 	}
 }
 
-static void make(int fd, const uint8_t *data, size_t size)
+static void make(int fd, uint32_t options, const uint8_t *data, size_t size)
 {
 	struct pv_stream_out o;
 	uint32_t type, length;
 
-	assert(!pv_stream_begin(&o, fd, 0, 0, 0, NULL));
+	assert(!pv_stream_begin(&o, fd, options, 0, 0, NULL));
 	while (size >= 4) {
 		type = types[data[0] % pv_container_size(types)];
 		/* Zeros behind what there is: a page's worth can be had of a few bytes. */
@@ -113,6 +127,7 @@ static void make(int fd, const uint8_t *data, size_t size)
 		data += 4 + n;
 		size -= 4 + n;
 	}
+	pv_stream_finish(&o);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -130,7 +145,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(!ftruncate(fd, 0));
 	lseek(fd, 0, SEEK_SET);
 	if (data[0] & 3)
-		make(fd, data + 1, size - 1);
+		make(fd,
+		     (data[0] & 4 ? PV_STREAM_CONNECTED : 0) |
+			     (data[0] & 8 ? PV_STREAM_PACKED : 0) |
+			     (data[0] & 16 ? PV_STREAM_DISKS : 0),
+		     data + 1, size - 1);
 	else
 		assert(write(fd, data + 1, size - 1) == (ssize_t)size - 1);
 	lseek(fd, 0, SEEK_SET);

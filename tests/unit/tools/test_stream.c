@@ -135,6 +135,8 @@ static void put_wrong_end(struct pv_stream_out *o)
 	assert_int_equal(pv_stream_put(o, PV_REC_END, &v, 1, NULL), 0);
 }
 
+static uint32_t options = PV_STREAM_SUSPENDED;
+
 /* All of recs[], then END unless there is one among them. */
 static void put_all(struct stream *s, bool with_end)
 {
@@ -143,7 +145,7 @@ static void put_all(struct stream *s, bool with_end)
 	struct pv_err err = { "" };
 
 	memset(s, 0, sizeof(*s));
-	assert_int_equal(pv_stream_begin(&o, fd, PV_STREAM_SUSPENDED, 4, 17, &err), 0);
+	assert_int_equal(pv_stream_begin(&o, fd, options, 4, 17, &err), 0);
 	for (i = 0; i < nr_recs; i++) {
 		struct iovec v = { recs[i].body, recs[i].length };
 
@@ -254,58 +256,6 @@ static void test_round(void **state)
 	pv_stream_close(&in);
 	close(fd);
 	free(s.bytes);
-	drop_recs();
-}
-
-static void test_pages(void **state)
-{
-	static uint8_t pages[3 * PV_PAGE_SIZE];
-	const uint64_t gfns[] = { 5, 6, 7 };
-	const uint8_t kinds[] = { PV_STREAM_ZERO, PV_STREAM_DATA, PV_STREAM_HOLE };
-	const struct pv_stream_run run = { 0, 8 };
-	const struct iovec none = { NULL, 0 };
-	uint64_t got[PV_STREAM_BATCH];
-	uint8_t kind[PV_STREAM_BATCH];
-	const uint8_t *data;
-	struct pv_stream_out o;
-	struct pv_stream_in in;
-	struct pv_err err = { "" };
-	struct pv_record r;
-	int fd = memfd_create("pages", 0), i;
-
-	(void)state;
-	good();
-	memset(pages, 0xee, sizeof(pages));
-	memset(pages + PV_PAGE_SIZE, 0x42, PV_PAGE_SIZE);
-	assert_int_equal(pv_stream_begin(&o, fd, 0, 0, 0, &err), 0);
-	for (i = 0; i < 2; i++) {
-		struct iovec v = { recs[i].body, recs[i].length };
-
-		assert_int_equal(pv_stream_put(&o, recs[i].type, &v, 1, &err), 0);
-	}
-	/* In pieces, too */
-	assert_int_equal(pv_stream_put(&o, PV_REC_MEMORY_MAP,
-				       (struct iovec[]){ { (void *)&run, 5 },
-							 { (char *)&run + 5, sizeof(run) - 5 } },
-				       2, &err),
-			 0);
-	assert_int_equal(pv_stream_put(&o, PV_REC_STATIC_DATA_END, &none, 1, &err), 0);
-	assert_int_equal(pv_stream_put_pages(&o, gfns, kinds, 3, pages, &err), 0);
-	assert_int_equal(pv_stream_put_pages(&o, gfns, kinds, 0, pages, NULL), -E2BIG);
-	assert_int_equal(pv_stream_put_pages(&o, gfns, kinds, PV_STREAM_BATCH + 1, pages, NULL),
-			 -E2BIG);
-	lseek(fd, 0, SEEK_SET);
-	assert_int_equal(pv_stream_open(&in, fd, &err), 0);
-	for (i = 0; i < 5; i++)
-		assert_int_equal(pv_stream_next(&in, &r, &err), 1);
-	assert_int_equal(pv_stream_pages(&r, got, kind, &data), 3);
-	assert_memory_equal(got, gfns, sizeof(gfns));
-	assert_memory_equal(kind, kinds, sizeof(kinds));
-	assert_int_equal(r.length, 8 + 3 * 8 + PV_PAGE_SIZE);
-	assert_memory_equal(data, pages + PV_PAGE_SIZE, PV_PAGE_SIZE);
-	assert_int_equal(pv_stream_next(&in, &r, &err), -ENODATA);
-	pv_stream_close(&in);
-	close(fd);
 	drop_recs();
 }
 
@@ -740,86 +690,92 @@ static void test_foreign(void **state)
 	put_all(&s, true);
 	memcpy(s.bytes + offsetof(struct pv_stream_image_header, major), &newer, 2);
 	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.text, "image header: version 2.0 is newer than 1.0"));
+	assert_non_null(strstr(err.text, "image header: version 2.1 is newer than 1.1"));
 	free(s.bytes);
 	drop_recs();
 }
 
-/* The disk is full in each record. */
-static void test_full(void **state)
+/* One that brings its connection along: what its back ends offered is in STORE, CONNECTION is behind that, once. */
+static void test_connected(void **state)
 {
-	char name[] = "/proc/self/fd/0000000000";
-	int fd = memfd_create("full", MFD_ALLOW_SEALING), i, rc = 0;
-	const struct iovec v = { name, sizeof(name) };
-	struct pv_err err = { "" };
-	struct pv_stream_out o;
+	static const struct {
+		const char *path, *value;
+		uint32_t flags, length;
+	} bad[] = {
+		{ "data", "", 0, 0 },
+		{ "backend", "", 0, 0 },
+		{ "backend/vbd/51712/sectors", "8", PV_NODE_GUESTS, 1 },
+		{ "backend/vbd/51712/sectors", "8", PV_NODE_WATCH, 1 },
+		{ "backend/vbd/51712/sectors", "8\0000", 0, 3 },
+	};
+	uint8_t body[512];
+	struct pv_err err;
+	struct stream s;
+	uint32_t i, size;
+	int n;
 
 	(void)state;
-	/* What may not grow says EPERM; a whole disk would say ENOSPC. */
-	assert_int_equal(pv_stream_begin(&o, fd, 0, 0, 0, &err), 0);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
-	for (i = 0; i < 3 && !rc; i++)
-		rc = pv_stream_put(&o, PV_REC_CONFIG, &v, 1, &err);
-	assert_int_equal(rc, -EPERM);
-	assert_non_null(strstr(err.text, "at byte 64: cannot write"));
-	close(fd);
-	assert_int_equal(pv_stream_put(&o, PV_REC_STORE,
-				       &(struct iovec){ name, PV_STREAM_MAX + 1ul }, 1, NULL),
-			 -E2BIG);
-}
+	options = PV_STREAM_CONNECTED;
+	good();
+	made_refused(8, true, "a node is none of a back end");
+	good();
+	free(recs[--nr_recs].body);
+	size = 0;
+	add_node(body, &size, "backend/vbd/51712/sectors", "8", 0);
+	add_node(body, &size, "backend/vif/0/feature-sg", "1", 0);
+	add(PV_REC_STORE, body, size);
+	made_refused(9, true, "CONNECTION should be here");
+	add(PV_REC_CONNECTION, "12345678", 8);
+	put_all(&s, true);
+	assert_int_equal(read_all(s.bytes, s.size, &n, &err), 0);
+	assert_int_equal(n, 10);
+	/* Which says both, that it had suspended itself and that it noticed nothing. */
+	free(s.bytes);
+	options = PV_STREAM_HOW;
+	put_all(&s, true);
+	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
+	free(s.bytes);
+	options = PV_STREAM_DISKS << 1;
+	put_all(&s, true);
+	assert_int_equal(read_all(s.bytes, s.size, &n, &err), -EOPNOTSUPP);
+	free(s.bytes);
+	options = PV_STREAM_CONNECTED;
+	add(PV_REC_CONNECTION, "12345678", 8);
+	made_refused(10, true, "END should be here");
+	free(recs[--nr_recs].body);
+	recs[9].length = 7;
+	made_refused(9, true, "its length is 7, and 8 to 4194304 is right");
+	for (i = 0; i < pv_container_size(bad); i++) {
+		struct pv_stream_node h = { strlen(bad[i].path), bad[i].length, bad[i].flags };
 
-static int readable(uint32_t type, const void *body, size_t length, const char *why)
-{
-	struct pv_err err = { "" };
-	int rc = pv_stream_readable(type, body, length, &err);
-
-	if (rc)
-		assert_non_null(strstr(err.text, why));
-	return rc;
-}
-
-/* A writer learns before anything is lost what a reader would not take. */
-static void test_readable(void **state)
-{
-	static uint8_t big[(256 << 10) + 1];
-	const struct pv_stream_run runs[] = { { 5, 2 }, { 7, 1 }, { 6, 1 } };
-	const struct pv_stream_param params[] = { { 1, 0 }, { 1, 0 } };
-	struct {
-		struct pv_stream_node h;
-		char text[16];
-	} node = { { 4, 1, PV_NODE_GUESTS }, "data1" };
-
-	(void)state;
-	memset(big, 'x', sizeof(big));
-	assert_int_equal(readable(PV_REC_CONFIG, "a = 1\n", 6, NULL), 0);
-	assert_int_equal(readable(PV_REC_CONFIG, "a = \1", 5, "CONFIG: it is no text"), -EINVAL);
-	assert_int_equal(readable(PV_REC_CONFIG, "", 0, "CONFIG of 0 bytes"), -E2BIG);
-	assert_int_equal(readable(PV_REC_CONFIG, big, sizeof(big) - 1, NULL), 0);
-	assert_int_equal(readable(PV_REC_CONFIG, big, sizeof(big), "CONFIG of 262145 bytes"),
-			 -E2BIG);
-	assert_int_equal(readable(PV_REC_MEMORY_MAP, runs, 2 * sizeof(runs[0]), NULL), 0);
-	assert_int_equal(readable(PV_REC_MEMORY_MAP, runs, sizeof(runs), "not in order"), -EINVAL);
-	assert_int_equal(readable(PV_REC_HVM_PARAMS, params, sizeof(params[0]), NULL), 0);
-	assert_int_equal(readable(PV_REC_HVM_PARAMS, params, sizeof(params), "not in order"),
-			 -EINVAL);
-	assert_int_equal(readable(PV_REC_STORE, NULL, 0, NULL), 0);
-	assert_int_equal(readable(PV_REC_STORE, &node, 16, NULL), 0);
-	node.text[3] = '!';
-	assert_int_equal(readable(PV_REC_STORE, &node, 16, "path is none"), -EINVAL);
-	assert_int_equal(readable(0x77, "", 0, "unknown type"), -E2BIG);
+		while (nr_recs > 8)
+			free(recs[--nr_recs].body);
+		memset(body, 0, sizeof(body));
+		memcpy(body, &h, sizeof(h));
+		memcpy(body + sizeof(h), bad[i].path, h.path_length);
+		memcpy(body + sizeof(h) + h.path_length, bad[i].value, h.value_length);
+		add(PV_REC_STORE, body, (sizeof(h) + h.path_length + h.value_length + 7) & ~7u);
+		made_refused(8, true, "a node is none of a back end");
+	}
+	/* Without the option there is no such record. */
+	options = 0;
+	good();
+	add(PV_REC_CONNECTION, "12345678", 8);
+	made_refused(9, true, "END should be here");
+	options = PV_STREAM_SUSPENDED;
+	drop_recs();
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round),	cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_nodes),	cmocka_unit_test(test_pipe),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_flipped), cmocka_unit_test(test_moved),
-		cmocka_unit_test(test_order),	cmocka_unit_test(test_content),
-		cmocka_unit_test(test_length),	cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_end),	cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_full),	cmocka_unit_test(test_readable),
+		cmocka_unit_test(test_round),	 cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_pipe),	 cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_cut),	 cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_moved),	 cmocka_unit_test(test_order),
+		cmocka_unit_test(test_content),	 cmocka_unit_test(test_length),
+		cmocka_unit_test(test_too_long), cmocka_unit_test(test_end),
+		cmocka_unit_test(test_foreign),	 cmocka_unit_test(test_connected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

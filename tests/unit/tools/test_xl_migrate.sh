@@ -141,6 +141,7 @@ refused "there is this machine" -s "$link" s there
 cp boot_id.there "$other/boot_id"
 check "another of its name there" xl2 create -q s.cfg
 says 1 "a domain called 's' exists already" xl migrate -s "$link" s there
+says 1 "xl: there: it is not taken" xl migrate -s "$link" s there
 check "it goes on here" runs s
 xl2 destroy s
 check "nothing is left there" wait_for clean2
@@ -271,7 +272,7 @@ while :; do
 	over "$out/fake-hv" 0
 	[ $rc != 0 ] || break
 	{ wait_for runs s && wait_for clean2 && no_notes && [ -s output ]; } >/dev/null || { bad "there, call $call"; break; }
-	[ $call -lt 60 ] || break
+	[ $call -lt 80 ] || break
 done
 check "there: each of $((call - 1)) calls failed, and it went on here" [ $call -gt 20 ]
 check "then it runs there" wait_for runs2 s
@@ -286,7 +287,7 @@ while :; do
 	"$out/fake-hv" 0
 	[ $rc != 0 ] || break
 	{ wait_for runs s && wait_for clean2 && no_notes && [ -s output ]; } >/dev/null || { bad "here, call $call"; break; }
-	[ $call -lt 60 ] || break
+	[ $call -lt 80 ] || break
 done
 check "here: each of $((call - 1)) calls failed, and it went on here" [ $call -gt 20 ]
 check "then it runs there" wait_for runs2 s

@@ -269,6 +269,27 @@ xl2 destroy s
 soon "s: goes on here" 0 "$out/fake-xl" migrate --recover -s "$link" s there
 kept "where it was not given to"
 
+# --- two that were called so ---
+
+KILL_AT="target got GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+first=$(xl domid s--migratedaway)
+xl2 minder b >output 2>&1
+check "create" xl create -q s.cfg
+wait_for runs s
+KILL_AT="target got GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+second=$(xl domid s)
+check "the second one could not have the name" grep -q "warning: domain $second is not called 's--migratedaway'" said
+soon "s: goes on here" 0 "$out/fake-xl" migrate --recover -s "$link" s there
+check "it is the one that is called so" runs "$second"
+check "and no other" paused "$first"
+KILL_AT="source after GO" "$out/fake-xl" migrate -s "$link" s there >said 2>&1
+check "it runs there" wait_for runs2 s
+soon "cannot rename" 1 "$out/fake-xl" rename s--migratedaway y
+soon "s: went to there" 0 "$out/fake-xl" migrate --recover -s "$link" s there
+soon "s: goes on here" 0 "$out/fake-xl" migrate --recover -s "$link" "$first" there
+xl2 destroy s
+kept "two that were called so"
+
 # --- a xenstored that does not answer xl minder for a while ---
 
 KILL_AT="target after PREPARED" "$out/fake-xl" migrate -s "$link" s there >said 2>&1

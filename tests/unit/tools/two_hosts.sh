@@ -10,13 +10,6 @@ shared=$sockets
 other=$out/roots/${0##*/}-other
 rm -rf "$other"
 mkdir -p "$other"
-quiet_disks() {
-	for n in 0 1 2 3 4 5; do
-		mkdir -p "$1/sysblock/7:$n/queue"
-		echo 1 >"$1/sysblock/7:$n/queue/iostats"
-		echo "       0        0" >"$1/sysblock/7:$n/inflight"
-	done
-}
 quiet_disks "$root"
 echo 11111111-1111-1111-1111-111111111111 >boot_id
 cat >s.cfg <<-END
@@ -68,7 +61,8 @@ link_back=$shared/link-back
 over() { "$shared/over" "$@"; }
 xl2() { "$shared/over" "$out/fake-xl" "$@"; }
 
-"$shared/over" xenstored -F --no-domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
+# shellcheck disable=SC2086
+"$shared/over" xenstored -F $no_domains --pid-file none --socket "$shared/xs2" >xenstored2.log 2>&1 &
 xs2=$!
 pids="$pids $xs2"
 wait_for over xenstore-ls / || { cat xenstored2.log; exit 1; }

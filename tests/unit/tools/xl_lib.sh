@@ -29,6 +29,13 @@ echo 0 >"$root/ipv4/conf/all/rp_filter"
 sockets=$(mktemp -d) || exit 1
 export FAKE_HV="$root/hv" XENSTORED_PATH="$sockets/xs"
 export ASAN_OPTIONS=detect_leaks=0
+# With $RINGS guests' rings with xenstored are files, which xl saves and restores as memory; else they are pages of xenstored's alone.
+no_domains=--no-domains
+if [ -n "${RINGS-}" ]; then
+	no_domains=
+	mkdir "$root/rings"
+	export XENSTORED_FAKE_DOMAINS="$root/rings"
+fi
 PATH=$out/xs:$PATH
 cd "$root" || exit 1
 
@@ -107,6 +114,14 @@ wait_for() {
 		n=$((n + 1))
 		[ $n -lt 1200 ] || return 1
 		sleep 0.05
+	done
+}
+# quiet_disks DIRECTORY: a host's there; nothing is on its way to any of its disks
+quiet_disks() {
+	for n in 0 1 2 3 4 5; do
+		mkdir -p "$1/sysblock/7:$n/queue"
+		echo 1 >"$1/sysblock/7:$n/queue/iostats"
+		echo "       0        0" >"$1/sysblock/7:$n/inflight"
 	done
 }
 snapshot() {
@@ -309,7 +324,8 @@ printf '#!/bin/sh\necho no use >&2\nexit 3\n' >scripts/broken
 printf '#!/bin/sh\nexit 0\n' >scripts/silent
 chmod +x scripts/*
 
-xenstored -F --no-domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
+# shellcheck disable=SC2086
+xenstored -F $no_domains --pid-file none --socket "$XENSTORED_PATH" >xenstored.log 2>&1 &
 xenstored=$!
 pids="$pids $xenstored"
 wait_for xenstore-ls / || { cat xenstored.log; exit 1; }

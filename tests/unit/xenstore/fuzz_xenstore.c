@@ -2,8 +2,8 @@
 /*
  * libFuzzer target: a hostile guest's ring and requests, beside dom0's.
  * The input is a list of steps: bytes into the ring, raw writes to its control words, whole
- * requests, dom0's doings. After each input the accounts must be right and everything must be
- * freed.
+ * requests, dom0's doings, files of the guest's connection with bytes changed. After each input the
+ * accounts must be right and everything must be freed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +11,8 @@
 #include <string.h>
 #include "conn.h"
 #include "domains.h"
+#include "journal.h"
+#include "move.h"
 #include "proto.h"
 #include "ring.h"
 #include "store.h"
@@ -69,13 +71,19 @@ static void find_page(void)
 
 static void work(void)
 {
-	struct dom *d = dom_find(3);
+	for (unsigned int domid = 3; domid <= 4; domid++) {
+		struct dom *d = dom_find(domid);
 
-	if (d && d->conn)
-		ring_event(d->conn);
+		if (d && d->conn)
+			ring_event(d->conn);
+	}
 	while (conn_run_all()) {
+		struct dom *d = dom_find(4);
+
 		find_page();
 		page->rsp_cons = page->rsp_prod;
+		if (d && d->conn)
+			d->conn->ring->rsp_cons = d->conn->ring->rsp_prod;
 	}
 	find_page();
 }
@@ -102,6 +110,51 @@ static void ring_bytes(const uint8_t *p, size_t n)
 		page->req[MASK_XENSTORE_IDX(page->req_prod)] = (char)*p++;
 		page->req_prod++;
 	}
+}
+
+/* The guest's file, changed at some places (two bytes where, one what), comes into domain 4. */
+static void arrive(const uint8_t *p, size_t n)
+{
+	const bool stays = n % 3;
+	struct dom *d = dom_find(3);
+	struct buf b = { 0 };
+	struct arrival a;
+	uint64_t head[4];
+	struct conn *c;
+	bool fresh;
+
+	if (!d || !d->conn)
+		return;
+	move_save(d, &b);
+	for (; n >= 3; p += 3, n -= 3)
+		b.p[sizeof(head) + (p[0] | (size_t)p[1] << 8) % (b.len - sizeof(head))] =
+			(char)p[2];
+	memcpy(head, b.p, sizeof(head));
+	head[3] = journal_sum(journal_sum(head[0], head, 24), b.p + sizeof(head), head[2]);
+	memcpy(b.p, head, sizeof(head));
+	if (dom_find(4)) {
+		domain_release(dom_find(4));
+		domain_forget(dom_find(4));
+	}
+	move_park(dom_need(4));
+	domain_introduce(4, 1, 1, &fresh);
+	d = dom_find(4);
+	c = d->conn;
+	*c->ring = *page;
+	c->req_cons = c->req_was = page->req_cons;
+	c->rsp_prod = c->rsp_was = page->rsp_prod;
+	if (!move_load(d, b.p, b.len, &a)) {
+		if (stays) {
+			move_keep(&a);
+			move_tell(d);
+		} else {
+			move_undo(d, &a);
+		}
+	} else if (!move_empty(d)) {
+		abort();
+	}
+	move_unpark(d);
+	buf_free(&b);
 }
 
 static void count(const struct node *n, void *ctx)
@@ -162,7 +215,9 @@ static void step(const uint8_t **p, const uint8_t *end)
 		}
 		break;
 	case 5: /* a request of dom0 */
-		if (n >= 1 && (*p)[0] != XS_CONTROL)
+		if (n >= 1 && (*p)[0] == XS_CONTROL)
+			arrive(*p + 1, n - 1);
+		else if (n >= 1 && (*p)[0] % 32 != XS_CONTROL)
 			d0_request((*p)[0] % 32, *p + 1, n - 1);
 		break;
 	case 6:
@@ -192,7 +247,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char home[] = "/g\0n3";
+	static const char home[] = "/g\0n3", own[] = "/local/domain/3\0n3";
 	static long defaults[Q_MAX];
 	const uint8_t *p = data;
 	bool fresh;
@@ -208,6 +263,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	find_page();
 	d0_request(XS_WRITE, home, 3);
 	d0_request(XS_SET_PERMS, home, sizeof(home));
+	d0_request(XS_WRITE, own, 16);
+	d0_request(XS_SET_PERMS, own, sizeof(own));
 	while (p < data + size)
 		step(&p, data + size);
 	while (!TAILQ_EMPTY(&conns))

@@ -7,7 +7,7 @@
  *
  * Guests send fixed requests, in pieces, and write down each byte that comes. At the end each reply
  * must have come once, in order, with the contents that a run without a crash gave; each event once;
- * and the store must be the same.
+ * and the store must be the same. Meanwhile guest 2 becomes domain 4, by a file, in the middle of a request.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,6 +21,8 @@
 #define GUESTS 3
 #define GOT_MAX 65536
 #define CRASHED 77
+#define MOVER 2 /* becomes the next number after all guests' */
+#define BECOMES (GUESTS + 1)
 
 /* What survives the daemon. */
 struct guest {
@@ -35,12 +37,15 @@ static struct world {
 	uint64_t points; /* until the daemon dies; 0: never */
 	uint64_t passed;
 	unsigned int introduced;
+	enum { STAYS, EXPORTED, RELEASED, PARKED, INTRODUCED, IMPORTED, MOVED } moved;
+	bool stay; /* it does not move */
 	bool done;
 	char dump[65536]; /* the store at the end */
 	uint32_t differs;
 } * world;
 
-static char dir[64], path[96];
+static char dir[64], path[96], moving[96];
+static bool stays; /* nobody moves */
 static uint64_t step = 1; /* only each such point: for runs that are slow */
 
 /* ---- what the guests say ---- */
@@ -49,6 +54,7 @@ static struct script {
 	char msg[32768];
 	uint32_t len;
 	uint32_t piece; /* bytes at a time */
+	uint32_t move_at; /* when so many have been said it moves */
 } scripts[GUESTS];
 
 static void say(struct script *s, uint32_t type, uint32_t tx, const void *body, uint32_t len)
@@ -96,11 +102,18 @@ static void write_script(struct script *s, int domid)
 	sprintf(p, "/local/domain/%d/w", domid);
 	say_watch(s, p, "abs");
 	say_write(s, 0, "added/n", "%d", domid);
+	/* what comes with the file is told to who watches: once */
+	if (domid == MOVER)
+		say(s, XS_SET_PERMS, 0, "added/n\0r2", 11);
+	else
+		say_watch(s, "/local/domain/4/added/n", "came");
 	for (int i = 0; i < 6; i++) {
 		sprintf(p, "w/%d", i);
 		say_write(s, 0, p, "value %d", i);
 		say_path(s, XS_READ, 0, p);
 		say_path(s, XS_RM, 0, p);
+		if (i == 3 && domid == MOVER)
+			s->move_at = s->len + 9;
 	}
 	say_path(s, XS_READ, 0, "missing");
 	/* a value that does not fit into the ring, there and back */
@@ -187,6 +200,61 @@ static void introduce(void)
 	}
 }
 
+static int control(const char *what, unsigned int domid, const char *arg)
+{
+	char body[256];
+	size_t n = (size_t)sprintf(body, "%s%c%u%c%s", what, 0, domid, 0, arg) + (arg[0] != 0);
+
+	return request(d0, XS_CONTROL, 0, body, n);
+}
+
+/* As the toolstack does it; it does again what got no answer. */
+static void move_on(void)
+{
+	char args[64];
+	int err = 0, n;
+
+	if (world->stay || world->g[MOVER - 1].next < scripts[MOVER - 1].move_at)
+		return;
+	for (; world->moved != MOVED; world->moved++) {
+		switch (world->moved) {
+		case STAYS:
+			assert_int_equal(control("export-domain", MOVER, moving), 0);
+			assert_string_equal(d0->rep.body, "OK");
+			break;
+		case EXPORTED:
+			n = sprintf(args, "%u", MOVER) + 1;
+			err = request(d0, XS_RELEASE, 0, args, (size_t)n);
+			assert_true(!err || err == -ENOENT);
+			break;
+		case RELEASED:
+			assert_int_equal(control("park-domain", BECOMES, ""), 0);
+			break;
+		case PARKED:
+			n = sprintf(args, "%u%c1%c5", BECOMES, 0, 0) + 1;
+			assert_int_equal(request(d0, XS_INTRODUCE, 0, args, (size_t)n), 0);
+			break;
+		case INTRODUCED:
+			assert_int_equal(control("import-domain", BECOMES, moving), 0);
+			if (strcmp(d0->rep.body, "OK"))
+				assert_non_null(
+					strstr(d0->rep.body, "has been given a connection"));
+			break;
+		default:
+			n = sprintf(args, "%u", BECOMES) + 1;
+			assert_int_equal(request(d0, XS_RESUME, 0, args, (size_t)n), 0);
+			break;
+		}
+	}
+}
+
+static struct conn *conn_of(int i)
+{
+	struct dom *d = dom_find(i == MOVER - 1 && world->moved ? BECOMES : (unsigned int)i + 1);
+
+	return d ? d->conn : NULL;
+}
+
 /* A guest takes what has come, and sends a piece. True: it has something left to do. */
 static bool guest_step(int i)
 {
@@ -256,14 +324,16 @@ static void live(void)
 
 	for (int i = 0; i < GUESTS; i++)
 		page_set((unsigned int)i + 1, &world->g[i].ring);
+	page_set(BECOMES, &world->g[MOVER - 1].ring);
 	daemon_start();
 	introduce();
 	while (more) {
 		assert_true(rounds++ < 100000);
 		more = false;
+		move_on();
 		for (int i = 0; i < GUESTS; i++) {
 			more |= guest_step(i);
-			ring_event(dom_find((unsigned int)i + 1)->conn);
+			ring_event(conn_of(i));
 		}
 		while (conn_run_all())
 			;
@@ -285,6 +355,7 @@ static int lives(uint64_t first, uint64_t later)
 	pid_t pid;
 
 	memset(world, 0, sizeof(*world));
+	world->stay = stays;
 	journal_drop(path);
 	while (!world->done) {
 		world->points = points;
@@ -365,6 +436,7 @@ static int prepare(void **state)
 		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	assert_non_null(mkdtemp(dir));
 	sprintf(path, "%s/journal", dir);
+	sprintf(moving, "%s/guest", dir);
 	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	assert_ptr_not_equal(world, MAP_FAILED);
@@ -382,6 +454,7 @@ static int tidy(void **state)
 	char name[128];
 
 	(void)state;
+	unlink(moving);
 	unlink(path);
 	sprintf(name, "%s.old", path);
 	unlink(name);
@@ -420,6 +493,27 @@ static void test_the_truth(void **state)
 		assert_true(truth[i].events_len > 20 * sizeof(h));
 	}
 	assert_non_null(strstr(true_dump, "/local/domain/3/count = 1"));
+}
+
+/* It has not noticed that it moved. */
+static void test_moved(void **state)
+{
+	struct story s;
+
+	(void)state;
+	stays = true;
+	lives(0, 0);
+	stays = false;
+	s = story(&world->g[MOVER - 1]);
+	assert_null(strstr(world->dump, "/local/domain/4"));
+	assert_non_null(strstr(true_dump, "/local/domain/4/count = 1"));
+	assert_null(strstr(true_dump, "/local/domain/2"));
+	assert_int_equal(s.replies_len, truth[MOVER - 1].replies_len);
+	assert_memory_equal(s.replies, truth[MOVER - 1].replies, s.replies_len);
+	assert_int_equal(s.events_len, truth[MOVER - 1].events_len);
+	assert_memory_equal(s.events, truth[MOVER - 1].events, s.events_len);
+	free(s.replies);
+	free(s.events);
 }
 
 /* Once, at each point in turn. */
@@ -494,6 +588,7 @@ static int try_recover(void)
 		fake_infos = -1;
 		for (int i = 0; i < GUESTS; i++)
 			page_set((unsigned int)i + 1, &world->g[i].ring);
+		page_set(BECOMES, &world->g[MOVER - 1].ring);
 		found = recover(path);
 		recover_attach(false);
 		d0 = priv_new();
@@ -529,10 +624,10 @@ static void make_image(void)
 {
 	char old[128];
 
-	/* dies in the middle of work, so that the log has some of everything */
+	/* dies in the middle of work, so that the log has some of everything: before the move, which begins a new one */
 	memset(world, 0, sizeof(*world));
 	journal_drop(path);
-	world->points = 700;
+	world->points = 600;
 	if (!fork()) {
 		live();
 		_exit(0);
@@ -619,6 +714,7 @@ int main(int argc, char **argv)
 	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_truth),
+		cmocka_unit_test(test_moved),
 		cmocka_unit_test(test_each_point),
 		cmocka_unit_test(test_many_crashes),
 		cmocka_unit_test(test_cut),

@@ -5,6 +5,7 @@
 #include <arch.h>
 #include <console.h>
 #include <event.h>
+#include <image.h>
 #include <lib.h>
 #include <sched.h>
 #include <xsm.h>
@@ -97,8 +98,8 @@ static void log_isa(const char *what, const char *isa)
 /* A misspelt option is not silently another machine. All that cmdline_get() is asked for stands here. */
 static void unknown_options(const char *s)
 {
-	static const char *const known[] = { "dom0_mem",  "dom0_max_vcpus", "engine", "loglvl",
-					     "vmid-bits", "watchdog",	    "xsm" };
+	static const char *const known[] = { "dom0_mem", "dom0_max_vcpus", "engine",   "fork",
+					     "loglvl",	 "vmid-bits",	   "watchdog", "xsm" };
 
 	while (*s) {
 		size_t len, name;
@@ -162,6 +163,26 @@ static void access_policy(void)
 	} else if (strcmp(value, "dummy")) {
 		give_up("xsm=%s: want dummy or silo", value);
 	}
+}
+
+/* Behind the trials of all harts (engine/ad_trial.c). */
+static void fork_policy(void)
+{
+	bool unsafe = false;
+	char value[16];
+
+	if (cmdline_get("fork", value, sizeof(value))) {
+		unsafe = !strcmp(value, "unsafe");
+		if (!unsafe && strcmp(value, "safe"))
+			give_up("fork=%s: want safe or unsafe", value);
+	}
+	image_allow_unsafe_forks(unsafe);
+	if (arch_forks_are_safe())
+		return;
+	if (unsafe)
+		pr_warn("forks: allowed (fork=unsafe), though harts write where they must not: copies can change each other's memory\n");
+	else
+		printk("forks: refused, as harts write where they must not (fork=unsafe allows them)\n");
 }
 
 static void hart_go(struct hart *h)
@@ -260,6 +281,7 @@ void start_boot_hart(u64 hartid, paddr_t fdt_pa)
 	hart_go(&harts[0]);
 	smp_start();
 	printk("%u hart%s running\n", boot.nr_harts, boot.nr_harts == 1 ? "" : "s");
+	fork_policy();
 	if (dom0_build())
 		panic("Domain 0 could not be built");
 	if (boot.uart_base && boot.uart_irq)

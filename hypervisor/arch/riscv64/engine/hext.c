@@ -149,7 +149,7 @@ static void fence_stale(u32 fences, u32 nr)
 	if (fences & VMID_VVMA)
 		hfence_vvma_all();
 	if (fences & VMID_FENCE_I)
-		__asm__ volatile("fence.i" : : : "memory");
+		fence_i();
 }
 
 static __force_inline void load(struct vcpu *v, bool vmids)
@@ -205,7 +205,7 @@ static __force_inline void load(struct vcpu *v, bool vmids)
 	 */
 	hfence_gvma_all();
 	hfence_vvma_all();
-	__asm__ volatile("fence.i" : : : "memory");
+	fence_i();
 }
 
 static __noinline void load_with_vmid(struct vcpu *v)
@@ -260,36 +260,12 @@ static void hext_inject(struct vcpu *v, u64 cause, u64 tval)
 	a->regs.pc = vector;
 }
 
-/*
- * The second stage has a mapping that allows the access: the hart remembered that there was none.
- * (New mappings are not fenced; the specification lets a hart cache their absence.) htval may be 0 instead of the address:
- * then the guest's own tables say what stval stands for.
- */
-static bool stale_translation(struct vcpu *v, u64 stval, unsigned int access)
-{
-	u64 htval = csr_read(CSR_HTVAL);
-	paddr_t gpa = htval << 2;
-
-	if (!htval && !guest_walk(v, stval, false, &gpa))
-		return false;
-	if (!p2m_allows(v->domain, gpa >> PAGE_SHIFT, access))
-		return false;
-	hfence_gvma_current();
-	/*
-	 * The hart may remember other entries of the guest's tables than those that were just read. It would fault again, and
-	 * a copy be tried again, for ever: GPAs 0 to 3 have htval 0 on any hart.
-	 */
-	if (!htval)
-		hfence_vvma_all();
-	return true;
-}
-
 bool hext_copy_stale(u64 scause, u64 stval)
 {
 	if (scause != EXC_LOAD_GUEST_PAGE_FAULT && scause != EXC_STORE_GUEST_PAGE_FAULT)
 		return false;
-	return stale_translation(current(), stval,
-				 scause == EXC_STORE_GUEST_PAGE_FAULT ? P2M_W : P2M_R);
+	return p2m_fault(current(), stval, scause == EXC_STORE_GUEST_PAGE_FAULT ? P2M_W : P2M_R,
+			 false);
 }
 
 /*
@@ -333,15 +309,15 @@ void hext_trap(struct vcpu *v, u64 scause)
 		virtual_instruction(v, stval);
 		break;
 	case EXC_INST_GUEST_PAGE_FAULT:
-		if (!stale_translation(v, stval, P2M_X))
+		if (!p2m_fault(v, stval, P2M_X, true))
 			hext_inject(v, EXC_INST_ACCESS, stval);
 		break;
 	case EXC_LOAD_GUEST_PAGE_FAULT:
-		if (!stale_translation(v, stval, P2M_R))
+		if (!p2m_fault(v, stval, P2M_R, true))
 			hext_inject(v, EXC_LOAD_ACCESS, stval);
 		break;
 	case EXC_STORE_GUEST_PAGE_FAULT:
-		if (!stale_translation(v, stval, P2M_W))
+		if (!p2m_fault(v, stval, P2M_W, true))
 			hext_inject(v, EXC_STORE_ACCESS, stval);
 		break;
 	case EXC_INST_ACCESS:

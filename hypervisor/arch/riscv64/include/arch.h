@@ -124,7 +124,7 @@ struct cpu_features {
 	unsigned int vmid_bits;
 	/*
 	 * AD_*: what some hart does when A or D of a second-stage leaf is clear. From features_probe() on more may come, before the first
-	 * guest runs. Nothing goes by it yet: all leaves have both.
+	 * guest runs. mm/p2m_log.c goes by it.
 	 */
 	u32 ad;
 };
@@ -256,6 +256,25 @@ void mm_enable(void); /* each hart */
 int p2m_init(struct domain *d);
 void p2m_free(struct domain *d);
 /*
+ * What has been written to memory is what the domain's harts fetch, from their next instruction on: no stale line of that memory is in their way. As p2m_flush(),
+ * but before it is mapped.
+ */
+void p2m_fence_i(struct domain *d);
+/*
+ * A guest-page fault of an access with these rights: sets A and D of the leaf as a hart does that sets them, if it allows the access and has not both
+ * (D only where it allows writes). false: that was not it. The caller fences the address. Takes the p2m lock.
+ */
+bool p2m_log_fault(struct domain *d, gfn_t gfn, unsigned int access);
+/*
+ * A guest-page fault of the current vCPU with this stval, its htval still in the CSR, of an access with these rights (P2M_R, ...). true: try it again,
+ * as the second stage has a mapping that allows it. Either a hart that sets no A and D wants them: it is the first write since the log was told
+ * (p2m_log_fault()). Or it remembered that there was no mapping. (New ones are not fenced; the specification lets a hart cache their absence.) Or the page
+ * was an image's; may_wait: it waits for memory, then, which a hypercall's copy cannot.
+ * htval may be 0 instead of the address: then the guest's own tables say what stval stands for. (That is not the address of a table, where an access to one has
+ * faulted. But only a missing D faults, and a hart that wants it is one that writes to no guest's table.) Takes page_lock, the p2m lock, domain.lock.
+ */
+bool p2m_fault(struct vcpu *v, u64 stval, unsigned int access, bool may_wait);
+/*
  * GPA of a guest virtual address by the guest's own tables; false: no such mapping with these rights.
  */
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa);
@@ -296,6 +315,15 @@ static inline void hfence_gvma_current(void)
 		hfence_gvma_vmid(current()->arch->vmid.nr);
 	else
 		hfence_gvma_all();
+}
+
+/* The same of one guest physical address. */
+static inline void hfence_gvma_current_page(paddr_t gpa)
+{
+	if (unlikely(cpu.vmid_bits))
+		hfence_gvma_page_vmid(gpa, current()->arch->vmid.nr);
+	else
+		hfence_gvma_page(gpa);
 }
 
 /* engine/guest_cpu.c */

@@ -138,6 +138,9 @@
 #define __CSR_STR(x) #x
 #define CSR_STR(x) __CSR_STR(x)
 
+/* What this hart has written, or has been told of, is what it fetches. */
+#define fence_i() __asm__ volatile("fence.i" : : : "memory")
+
 #define csr_read(csr) \
 	({ \
 		unsigned long _v; \
@@ -161,6 +164,17 @@
 	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, %0" \
 			 : \
 			 : "r"((unsigned long)(vmid)) \
+			 : "memory")
+/* HFENCE.GVMA rs1, rs2: those of one guest physical address, which the instruction wants in words, under all VMIDs or one. */
+#define hfence_gvma_page(gpa) \
+	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, %0, x0" \
+			 : \
+			 : "r"((unsigned long)(gpa) >> 2) \
+			 : "memory")
+#define hfence_gvma_page_vmid(gpa, vmid) \
+	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, %0, %1" \
+			 : \
+			 : "r"((unsigned long)(gpa) >> 2), "r"((unsigned long)(vmid)) \
 			 : "memory")
 /* HFENCE.VVMA x0, rs2: all guest virtual translations of one ASID under the VMID in hgatp. */
 #define hfence_vvma_asid(asid) \

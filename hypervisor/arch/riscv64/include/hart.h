@@ -55,6 +55,7 @@ struct arch_domain {
 	u64 *p2m_last_large;
 	gfn_t p2m_last_large_frame;
 	u64 p2m_tables, p2m_max_tables; /* below the root */
+	struct page *p2m_merged; /* p2m_log_off(): tables that harts may still walk, by list.next */
 	u64 hgatp;
 };
 

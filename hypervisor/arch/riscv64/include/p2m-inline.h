@@ -9,6 +9,7 @@
 
 #include <csr.h>
 #include <hart.h>
+#include <image.h>
 #include <lock.h>
 #include <page.h>
 
@@ -18,6 +19,12 @@ struct p2m_place {
 	unsigned long level;
 };
 
+/*
+ * An entry that leads to a table of 4 KiB leaves which is an image's (image.h): nothing of it is changed but by harts, it is nobody's p2m_last_table, and it is
+ * copied for who wants to change it. Tables above are each domain's own.
+ */
+#define PTE_SHARED_TABLE BIT(PTE_RSW_SHIFT)
+
 /* p2m_lock held. Of a frame beyond the address space a hole above level 0. */
 struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn);
 /* p2m_lock held. p2m_map_locked() where p2m_find() does not say that there is a hole at level 0. */
@@ -26,6 +33,45 @@ int p2m_map_slow(struct domain *d, gfn_t gfn, u64 leaf);
 static __force_inline bool pte_is_leaf(u64 pte)
 {
 	return pte & (PTE_R | PTE_W | PTE_X);
+}
+
+/* Of mm/p2m.c, for mm/p2m_log.c. The p2m_lock is held, or nobody uses the domain any more. */
+#define P2M_LEVELS 3
+/* Replaces a leaf by a table of leaves one level down that say the same. -ENOMEM. */
+int p2m_split(struct domain *d, u64 *pte, unsigned int level);
+/* The table is not in the domain's any more: from here on none of its entries is found. */
+void p2m_forget_table(struct domain *d, const u64 *table);
+/* And no hart can reach it. */
+void p2m_table_free(struct domain *d, u64 *table);
+/* The entry for gfn at level, or the leaf or hole above it that ends the walk; *found says which. alloc: makes missing tables. NULL: no memory. */
+u64 *p2m_walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc, unsigned int *found);
+/* Frees the table that the entry leads to; -EEXIST: something is in it, or the entry is a leaf. */
+int p2m_drop_empty(struct domain *d, u64 *pte);
+/* The entry at level 0 for a frame that is mapped, in a table of the domain's own: what is above is split, or copied. NULL: no memory. */
+u64 *p2m_own_entry(struct domain *d, gfn_t gfn);
+/* mm/p2m_log.c: a leaf instead of a table whose leaves are one but for their size, which p2m_log_off_end() frees. Whether it is so. */
+bool p2m_merge(struct domain *d, u64 *pte, unsigned int level);
+/* Copies the table of an image's that the entry leads to. -ENOMEM. */
+int p2m_own_table(struct domain *d, u64 *pte);
+
+static inline bool pte_is_table(u64 pte)
+{
+	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
+}
+
+static inline u64 *pte_table(u64 pte)
+{
+	return arch_mfn_to_virt((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT);
+}
+
+static inline bool pte_is_shared_table(u64 pte)
+{
+	return pte_is_table(pte) && pte & PTE_SHARED_TABLE;
+}
+
+static inline unsigned int p2m_index(gfn_t gfn, unsigned int level)
+{
+	return level == P2M_LEVELS - 1 ? gfn >> 18 & 2047 : gfn >> (9 * level) & 511;
 }
 
 /*
@@ -66,12 +112,24 @@ static __force_inline enum p2m_type pte_type(u64 pte)
 	return (pte & PTE_RSW) >> PTE_RSW_SHIFT;
 }
 
+static __force_inline bool pte_is_ram(u64 pte)
+{
+	return (pte & (PTE_V | PTE_RSW)) == (PTE_V | (u64)P2M_RAM << PTE_RSW_SHIFT) &&
+	       pte_is_leaf(pte);
+}
+
 /* The frame that a leaf of this level maps at gfn. */
 static __force_inline mfn_t pte_mfn(u64 leaf, gfn_t gfn, unsigned long level)
 {
 	mfn_t mfn = (leaf & PTE_PPN_MASK) >> PTE_PPN_SHIFT;
 
 	return likely(!level) ? mfn : mfn + (gfn & (BIT(9 * level) - 1));
+}
+
+/* A leaf of RAM that is an image's. */
+static inline bool p2m_is_shared(u64 pte)
+{
+	return pte_is_ram(pte) && mfn_to_page_of_ram(pte_mfn(pte, 0, 0))->state == PAGE_SHARED;
 }
 
 static __force_inline void p2m_lock_inline(struct domain *d)
@@ -90,7 +148,8 @@ static __force_inline int p2m_map_locked_inline(struct domain *d, gfn_t gfn, mfn
 	struct p2m_place at = p2m_find(d, gfn);
 	u64 leaf = pte_leaf(mfn, type, access);
 
-	if (unlikely(at.level || *at.pte & PTE_V))
+	/* p2m_find() remembers a table of level 0, if it is the domain's own. */
+	if (unlikely(gfn >> 9 != d->arch->p2m_last_frame || *at.pte & PTE_V))
 		return p2m_map_slow(d, gfn, leaf);
 	__atomic_store_n(at.pte, leaf, __ATOMIC_RELEASE);
 	if (gfn > d->arch->p2m_max_gfn)
@@ -129,7 +188,7 @@ static __force_inline struct page *p2m_get_page_inline(struct domain *d, gfn_t g
 	p2m_lock_inline(d);
 	pg = p2m_get_page_locked_inline(d, gfn, access);
 	p2m_unlock_inline(d);
-	return pg;
+	return likely(pg) ? pg : image_get_page(d, gfn, access);
 }
 
 /* For the file that includes this. */

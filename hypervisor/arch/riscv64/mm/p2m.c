@@ -10,7 +10,6 @@
 #define P2M_FUNCTIONS
 #include <p2m-inline.h>
 
-#define LEVELS 3
 #define NAPOT_SIZE (16 * PAGE_SIZE)
 #define GPA_BITS 41
 #define ROOT_ORDER 2
@@ -21,16 +20,6 @@
  */
 #define TABLES_SPARE 512
 #define PAGES_PER_TABLE 256
-
-static unsigned int index_of(gfn_t gfn, unsigned int level)
-{
-	return level == LEVELS - 1 ? gfn >> 18 & 2047 : gfn >> (9 * level) & 511;
-}
-
-static u64 *table_of(u64 pte)
-{
-	return pa_to_va((pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT);
-}
 
 /* p2m_lock held. NULL: no memory, or more than the domain may have. */
 static struct page *table_alloc(struct domain *d)
@@ -48,14 +37,18 @@ static struct page *table_alloc(struct domain *d)
 	return pg;
 }
 
-/* p2m_lock held, or nobody uses the domain any more. No hart can reach the table. */
-static void table_free(struct domain *d, u64 *table)
+void p2m_forget_table(struct domain *d, const u64 *table)
 {
-	d->arch->p2m_tables--;
 	if (d->arch->p2m_last_table == table)
 		d->arch->p2m_last_frame = ~0ULL;
 	if (ROUND_DOWN((u64)d->arch->p2m_last_large, PAGE_SIZE) == (u64)table)
 		d->arch->p2m_last_large_frame = ~0ULL;
+}
+
+void p2m_table_free(struct domain *d, u64 *table)
+{
+	d->arch->p2m_tables--;
+	p2m_forget_table(d, table);
 	free_pages(virt_to_page(table), 0);
 }
 
@@ -75,12 +68,12 @@ int p2m_init(struct domain *d)
 
 static void free_tables(struct domain *d, u64 *table, unsigned int level)
 {
-	unsigned int n = level == LEVELS - 1 ? 2048 : 512;
+	unsigned int n = level == P2M_LEVELS - 1 ? 2048 : 512;
 
 	for (unsigned int i = 0; level && i < n; i++) {
-		if (table[i] & PTE_V && !pte_is_leaf(table[i])) {
-			free_tables(d, table_of(table[i]), level - 1);
-			table_free(d, table_of(table[i]));
+		if (pte_is_table(table[i]) && !pte_is_shared_table(table[i])) {
+			free_tables(d, pte_table(table[i]), level - 1);
+			p2m_table_free(d, pte_table(table[i]));
 			table[i] = 0;
 		}
 	}
@@ -91,26 +84,26 @@ void p2m_free(struct domain *d)
 	if (!d->arch->p2m_root)
 		return;
 	/* One step: p2m_teardown() has left those of the highest frame, at most. */
-	ASSERT(d->arch->p2m_tables < LEVELS);
-	free_tables(d, d->arch->p2m_root, LEVELS - 1);
+	ASSERT(d->arch->p2m_tables < P2M_LEVELS);
+	free_tables(d, d->arch->p2m_root, P2M_LEVELS - 1);
 	free_pages(virt_to_page(d->arch->p2m_root), ROOT_ORDER);
 	d->arch->p2m_root = NULL;
 }
 
-void p2m_flush(struct domain *d)
+/*
+ * A vCPU that is loaded later is fenced then (hext_load), with VMIDs because it is marked; the order is memory write, mark, fence, look. The one that runs
+ * here is the caller's to fence, whatever else happens. Returns the harts that run the domain: they are to be fenced.
+ */
+static __force_inline u64 mark_stale(struct domain *d, u32 fences)
 {
 	u64 mask = 0;
 	struct vcpu *v;
 	unsigned int i;
 
-	/*
-	 * A vCPU that is loaded later flushes then (hext_load), with VMIDs because it is marked; the order is table write, mark,
-	 * fence, look. The one that runs here is fenced below whatever else happens.
-	 */
 	if (unlikely(cpu.vmid_bits)) {
 		domain_for_each_vcpu(d, v, i) {
 			if (v != current())
-				vmid_mark(&v->arch->vmid, VMID_GVMA);
+				vmid_mark(&v->arch->vmid, fences);
 		}
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -118,6 +111,13 @@ void p2m_flush(struct domain *d)
 		if (READ_ONCE(v->running))
 			mask |= BIT(READ_ONCE(v->hart));
 	}
+	return mask;
+}
+
+void p2m_flush(struct domain *d)
+{
+	u64 mask = mark_stale(d, VMID_GVMA);
+
 	if (mask == BIT(arch_hart())) {
 		hfence_gvma_current();
 		return;
@@ -126,9 +126,16 @@ void p2m_flush(struct domain *d)
 		sbi_remote_fence(RFENCE_HFENCE_GVMA, mask, 0, ~0ULL, 0);
 }
 
-static bool is_table(u64 pte)
+void p2m_fence_i(struct domain *d)
 {
-	return (pte & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
+	u64 mask = mark_stale(d, VMID_FENCE_I);
+
+	if (mask == BIT(arch_hart())) {
+		fence_i();
+		return;
+	}
+	if (mask)
+		sbi_remote_fence(RFENCE_FENCE_I, mask, 0, ~0ULL, 0);
 }
 
 /* p2m_find() where the table is not the last one: walk() to level 0 without its cases. */
@@ -139,32 +146,30 @@ __noinline struct p2m_place p2m_find_slow(struct domain *d, gfn_t gfn)
 	u64 *pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
-		return (struct p2m_place){ &beyond, LEVELS - 1 };
-	pte = &a->p2m_root[index_of(gfn, 2)];
-	if (!is_table(*pte))
+		return (struct p2m_place){ &beyond, P2M_LEVELS - 1 };
+	pte = &a->p2m_root[p2m_index(gfn, 2)];
+	if (!pte_is_table(*pte))
 		return (struct p2m_place){ pte, 2 };
-	pte = &table_of(*pte)[index_of(gfn, 1)];
-	if (!is_table(*pte)) {
+	pte = &pte_table(*pte)[p2m_index(gfn, 1)];
+	if (!pte_is_table(*pte)) {
 		a->p2m_last_large_frame = gfn >> 9;
 		a->p2m_last_large = pte;
 		return (struct p2m_place){ pte, 1 };
 	}
+	if (pte_is_shared_table(*pte))
+		return (struct p2m_place){ &pte_table(*pte)[p2m_index(gfn, 0)], 0 };
 	a->p2m_last_frame = gfn >> 9;
-	a->p2m_last_table = table_of(*pte);
-	return (struct p2m_place){ &a->p2m_last_table[index_of(gfn, 0)], 0 };
+	a->p2m_last_table = pte_table(*pte);
+	return (struct p2m_place){ &a->p2m_last_table[p2m_index(gfn, 0)], 0 };
 }
 
-/*
- * p2m_lock held. The entry for gfn at level, or the leaf or hole above it that ends the walk;
- * *found_level says which. alloc: makes missing tables (NULL: no memory).
- */
-static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
-		 unsigned int *found_level)
+u64 *p2m_walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
+	      unsigned int *found_level)
 {
 	u64 *table = d->arch->p2m_root;
 
-	for (unsigned int l = LEVELS - 1;; l--) {
-		u64 *pte = &table[index_of(gfn, l)];
+	for (unsigned int l = P2M_LEVELS - 1;; l--) {
+		u64 *pte = &table[p2m_index(gfn, l)];
 
 		*found_level = l;
 		if (l == level || (*pte & PTE_V && pte_is_leaf(*pte)))
@@ -179,26 +184,27 @@ static u64 *walk(struct domain *d, gfn_t gfn, unsigned int level, bool alloc,
 				return NULL;
 			__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V,
 					 __ATOMIC_RELEASE);
+		} else if (alloc && *pte & PTE_SHARED_TABLE && p2m_own_table(d, pte)) {
+			return NULL;
 		}
-		table = table_of(*pte);
+		table = pte_table(*pte);
 	}
 }
 
-/* p2m_lock held. Frees the table that the entry leads to; -EEXIST: something is in it, or the entry is a leaf. */
-static int drop_empty(struct domain *d, u64 *pte)
+int p2m_drop_empty(struct domain *d, u64 *pte)
 {
 	u64 *table;
 
-	if (pte_is_leaf(*pte))
+	if (pte_is_leaf(*pte) || pte_is_shared_table(*pte))
 		return -EEXIST;
-	table = table_of(*pte);
+	table = pte_table(*pte);
 	for (unsigned int i = 0; i < 512; i++) {
 		if (table[i])
 			return -EEXIST;
 	}
 	WRITE_ONCE(*pte, 0);
 	p2m_flush(d);
-	table_free(d, table);
+	p2m_table_free(d, table);
 	return 0;
 }
 
@@ -206,7 +212,7 @@ static int drop_empty(struct domain *d, u64 *pte)
 static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order, u64 leaf)
 {
 	unsigned int level = order / 9, found;
-	u64 n = BIT(order - 9 * level), *pte = walk(d, gfn, level, true, &found);
+	u64 n = BIT(order - 9 * level), *pte = p2m_walk(d, gfn, level, true, &found);
 
 	if (!pte)
 		return -ENOMEM;
@@ -216,7 +222,7 @@ static __noinline int map_leaves(struct domain *d, gfn_t gfn, unsigned int order
 		if (!(pte[i] & PTE_V))
 			continue;
 		/* One empty table may remain of smaller mappings. To look through hundreds would take too long here. */
-		if (n > 1 || drop_empty(d, pte))
+		if (n > 1 || p2m_drop_empty(d, pte))
 			return -EEXIST;
 	}
 	for (u64 i = 0; i < n; i++)
@@ -302,7 +308,7 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 	if (at.level) {
 		rc = *at.pte & PTE_V ? -EEXIST : 0;
 	} else if (order == 9) {
-		rc = drop_empty(d, walk(d, gfn, 1, false, &level));
+		rc = p2m_drop_empty(d, p2m_walk(d, gfn, 1, false, &level));
 	} else {
 		for (u64 i = 0; i < BIT(order) && !rc; i++)
 			rc = at.pte[i] & PTE_V ? -EEXIST : 0;
@@ -311,53 +317,63 @@ int p2m_make_room(struct domain *d, gfn_t gfn, unsigned int order)
 	return rc;
 }
 
-/* p2m_lock held. Replaces a leaf by a table of leaves one level down that say the same. */
-static int split(struct domain *d, u64 *pte, unsigned int level)
+int p2m_split(struct domain *d, u64 *pte, unsigned int level)
 {
-	struct page *pg = table_alloc(d);
-	u64 *table;
+	u64 *table, leaf = READ_ONCE(*pte), last;
+	struct page *pg;
 
+	/* A write must not fail for the number of tables that the domain has filled otherwise. */
+	if (level == 1 && p2m_is_shared(leaf)) {
+		pg = image_table(d);
+		d->arch->p2m_tables += !!pg;
+	} else {
+		pg = table_alloc(d);
+	}
 	if (!pg)
 		return -ENOMEM;
 	table = page_to_virt(pg);
 	for (unsigned int i = 0; i < 512; i++)
-		table[i] = *pte + ((u64)i << (PTE_PPN_SHIFT + 9 * (level - 1)));
-	__atomic_store_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_RELEASE);
+		table[i] = leaf + ((u64)i << (PTE_PPN_SHIFT + 9 * (level - 1)));
+	last = __atomic_exchange_n(pte, page_to_mfn(pg) << PTE_PPN_SHIFT | PTE_V, __ATOMIC_ACQ_REL);
+	/* A hart has set A or D of the leaf meanwhile, and in the table may do so by now. */
+	for (unsigned int i = 0; i < 512 && unlikely(last != leaf); i++)
+		__atomic_fetch_or(&table[i], last & (PTE_A | PTE_D), __ATOMIC_RELAXED);
 	return 0;
 }
 
+/* p2m_lock held, or nobody uses the domain any more. */
 static void describe(u64 pte, gfn_t gfn, unsigned int level, struct p2m_entry *e)
 {
 	e->mfn = pte_mfn(pte, gfn, level);
 	e->type = pte_type(pte);
 	e->access = pte_access(pte);
 	e->order = 9 * level;
+	e->shared = p2m_is_shared(pte);
 }
 
 /* p2m_unmap() and p2m_replace(): leaf is what comes, 0: nothing. */
 static int change(struct domain *d, gfn_t gfn, unsigned int types, u64 leaf, struct p2m_entry *old)
 {
 	struct arch_domain *a = d->arch;
-	struct p2m_place at;
 	int rc = -ENOENT;
+	u64 *pte;
 
 	if (gfn >> (GPA_BITS - PAGE_SHIFT))
 		return rc;
 	spin_lock(&a->p2m_lock);
-	at = p2m_find(d, gfn);
-	if (!(*at.pte & PTE_V))
+	pte = p2m_find(d, gfn).pte;
+	if (!(*pte & PTE_V))
 		goto out;
 	rc = -EBUSY;
-	if (!(types & BIT(pte_type(*at.pte))))
+	if (!(types & BIT(pte_type(*pte))))
 		goto out;
-	for (; at.level; at = p2m_find(d, gfn)) {
-		rc = split(d, at.pte, at.level);
-		if (rc)
-			goto out;
-	}
+	rc = -ENOMEM;
+	pte = p2m_own_entry(d, gfn);
+	if (!pte)
+		goto out;
 	if (old)
-		describe(*at.pte, gfn, 0, old);
-	__atomic_store_n(at.pte, leaf, __ATOMIC_RELEASE);
+		describe(*pte, gfn, 0, old);
+	__atomic_store_n(pte, leaf, __ATOMIC_RELEASE);
 	rc = 0;
 out:
 	spin_unlock(&a->p2m_lock);
@@ -415,12 +431,12 @@ struct page *p2m_foreign(struct domain *d, gfn_t gfn)
 static void drop_table(struct domain *d, gfn_t gfn, unsigned int level)
 {
 	unsigned int found;
-	u64 *pte = walk(d, gfn, level, false, &found), old = *pte;
+	u64 *pte = p2m_walk(d, gfn, level, false, &found), old = *pte;
 
 	if (found != level || !(old & PTE_V) || pte_is_leaf(old))
 		return;
 	WRITE_ONCE(*pte, 0);
-	table_free(d, table_of(old));
+	p2m_table_free(d, pte_table(old));
 }
 
 /*
@@ -442,8 +458,11 @@ int p2m_teardown(struct domain *d, gfn_t *gfn, unsigned int max,
 		if (at > a->p2m_max_gfn)
 			return 0;
 		spin_lock(&a->p2m_lock);
-		pte = walk(d, at, 0, false, &level);
-		old = *pte;
+		pte = p2m_walk(d, at, 1, false, &level);
+		/* What is an image's goes at once. */
+		if (pte_is_table(*pte) && !pte_is_shared_table(*pte))
+			pte = p2m_walk(d, at, 0, false, &level);
+		old = pte_is_table(*pte) ? 0 : *pte;
 		WRITE_ONCE(*pte, 0);
 		*gfn = ROUND_DOWN(at, BIT(9 * level)) + BIT(9 * level);
 		if (level == 0 && IS_ALIGNED(*gfn, BIT(9)))
@@ -473,7 +492,7 @@ int p2m_next(struct domain *d, gfn_t *gfn, unsigned int max, struct p2m_entry *e
 			rc = -ENOENT;
 			break;
 		}
-		pte = walk(d, *gfn, 0, false, &level);
+		pte = p2m_walk(d, *gfn, 0, false, &level);
 		if (*pte & PTE_V) {
 			describe(*pte, *gfn, level, e);
 			rc = 0;
@@ -490,16 +509,24 @@ gfn_t p2m_max_gfn(struct domain *d)
 	return d->arch->p2m_max_gfn;
 }
 
-/* A 64-bit word of guest physical memory, RAM only; false if there is none. */
+/*
+ * A 64-bit word of guest physical memory, RAM only; false if there is none. Read under the lock, without a reference: what is mapped as RAM stays what it is
+ * until whoever unmaps it has had the lock, and an image's page is not copied for that.
+ */
 static bool read_guest_phys(struct domain *d, paddr_t gpa, u64 *v)
 {
-	struct page *pg = p2m_get_page(d, gpa >> PAGE_SHIFT, NULL);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct p2m_place at;
+	bool there;
 
-	if (!pg)
-		return false;
-	*v = READ_ONCE(*(u64 *)((char *)page_to_virt(pg) + (gpa & ~PAGE_MASK & ~7UL)));
-	page_put(pg);
-	return true;
+	p2m_lock(d);
+	at = p2m_find(d, gfn);
+	there = pte_is_ram(*at.pte);
+	if (there)
+		*v = READ_ONCE(*(u64 *)((char *)arch_mfn_to_virt(pte_mfn(*at.pte, gfn, at.level)) +
+					(gpa & ~PAGE_MASK & ~7UL)));
+	p2m_unlock(d);
+	return there;
 }
 
 bool guest_walk(struct vcpu *v, u64 gva, bool write, paddr_t *gpa)
