@@ -115,6 +115,11 @@ int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
 	return pv_hypercall_struct(pv, __HYPERVISOR_memory_op, XENMEM_sharing_op, &op, sizeof(op));
 }
 
+bool pv_can_fork(struct pv *pv)
+{
+	return pv_fork(pv, DOMID_INVALID, DOMID_INVALID, false) != -EOPNOTSUPP;
+}
+
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n)
 {
 	struct privcmd_mmapbatch_v2 batch = { .num = n, .dom = domid };

@@ -27,6 +27,7 @@ struct cloning {
 	const struct options *o;
 	struct taking *
 		t; /* what it is made from: a guest that runs; or t->snap, whose guest's snapshots are locked */
+	bool copied; /* made from a snapshot, with whose name or without */
 	char **disk; /* its own, in the order of t->snap's */
 	unsigned int nr_made;
 };
@@ -91,8 +92,8 @@ static void drop_disks(struct cloning *c)
 /* Out of a snapshot; of one that runs there is only its place so far. */
 static int make_disk(struct cloning *c, const struct snapshot_disk *d, const char *path)
 {
-	int rc = c->o->snapshot ? disk_store_clone(d->file, path, c->o->copy) :
-				  disk_store_make(d->target, path);
+	int rc = c->copied ? disk_store_clone(d->file, path, c->o->copy) :
+			     disk_store_make(d->target, path);
 
 	if (!rc)
 		return 0;
@@ -250,20 +251,52 @@ static int make(struct cloning *c, struct saved *s)
 	return rc ? -1 : 0;
 }
 
-static int clone_snapshot(struct cloning *c)
+/* Out of t->snap. */
+static int make_copy(struct cloning *c)
 {
-	char *memory;
+	char *memory = snapshot_path(&c->t->snap, "memory");
 	struct saved s;
 	int rc;
 
-	if (find_one(c))
-		return -1;
-	memory = snapshot_path(&c->t->snap, "memory");
+	c->copied = true;
 	rc = saved_open(&s, memory) || make(c, &s) ? -1 : 0;
 	saved_close(&s);
 	free(memory);
+	return rc;
+}
+
+static int clone_snapshot(struct cloning *c)
+{
+	if (find_one(c) || make_copy(c))
+		return -1;
+	printf("%s: from snapshot '%s' of '%s'\n", c->o->name, c->o->snapshot, c->o->guest);
+	return 0;
+}
+
+/* Of one that runs, where memory cannot be shared: a snapshot that is gone once the clone is there. */
+static int clone_by_copy(struct cloning *c)
+{
+	struct taking *t = c->t;
+	uint32_t domid = 0;
+	/* No other snapshot has such a name. */
+	char *name = xl_sprintf("~%s", c->o->name);
+	int lock = domain_lock(&c->xl, c->o->guest, "clone", &domid), rc = -1;
+
+	t->memory = t->disks = true;
+	t->copy = c->o->copy;
+	if (lock >= 0)
+		rc = taking_begin(t, &c->xl, domid, c->o->guest, name);
+	xl_unlock_domain(lock, domid);
+	free(name);
+	if (rc)
+		return -1;
+	rc = make_copy(c);
+	if (snapshot_remove(&t->all, &t->snap))
+		rc = -1;
 	if (!rc)
-		printf("%s: from snapshot '%s' of '%s'\n", c->o->name, c->o->snapshot, c->o->guest);
+		printf("%s: '%s' goes on as it was; it stood still for %.2f s, and its memory is "
+		       "copied: it cannot be shared here (xl dmesg, \"forks:\")\n",
+		       c->o->name, t->guest, (double)t->stood / 1000);
 	return rc;
 }
 
@@ -322,7 +355,9 @@ static int clone_guest(struct cloning *c)
 
 	if (domain_named(&c->xl, c->o->name, &domid))
 		return xl_error("a domain called '%s' exists already", c->o->name);
-	rc = c->o->snapshot ? clone_snapshot(c) : clone_running(c);
+	rc = c->o->snapshot	   ? clone_snapshot(c) :
+	     pv_can_fork(c->xl.pv) ? clone_running(c) :
+				     clone_by_copy(c);
 	for (i = 0; c->disk && i < c->t->snap.nr_disks; i++)
 		free(c->disk[i]);
 	free(c->disk);

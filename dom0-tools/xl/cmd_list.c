@@ -24,7 +24,7 @@ static unsigned int list_nr_lost;
 
 static unsigned long mib_of(const struct xen_domctl_getdomaininfo *info)
 {
-	return (info->tot_pages + info->outstanding_pages) * PV_PAGE_SIZE / PV_MIB;
+	return (pv_pages(info) + info->outstanding_pages) * PV_PAGE_SIZE / PV_MIB;
 }
 
 static void state_letters(const struct xen_domctl_getdomaininfo *info, char s[7])
@@ -123,7 +123,8 @@ static int list_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 	uuid_format(info->handle, uuid);
 	state_letters(info, state);
 	json_text(&show_json, "uuid", uuid);
-	json_number(&show_json, "memory_kib", info->tot_pages * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "memory_kib", pv_pages(info) * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "shared_kib", info->shr_pages * (PV_PAGE_SIZE / 1024));
 	json_number(&show_json, "memory_limit_kib", info->max_pages * (PV_PAGE_SIZE / 1024));
 	json_number(&show_json, "claimed_kib", info->outstanding_pages * (PV_PAGE_SIZE / 1024));
 	json_number(&show_json, "vcpus_online", info->nr_online_vcpus);
@@ -230,7 +231,7 @@ static void long_config(struct xl *xl, struct json *j, const struct xen_domctl_g
 	json_object(j, "b_info");
 	json_number(j, "max_vcpus", info->max_vcpu_id + 1);
 	json_number(j, "max_memkb", memory_node(xl, info->domain, "static-max", info->max_pages));
-	json_number(j, "target_memkb", memory_node(xl, info->domain, "target", info->tot_pages));
+	json_number(j, "target_memkb", memory_node(xl, info->domain, "target", pv_pages(info)));
 	json_text(j, "kernel", kernel);
 	/* Then the kernel is a file on the guest's own disk. */
 	if (bootloader)
@@ -306,7 +307,7 @@ int cmd_list(int argc, char **argv)
 static int claims_json(struct xl *xl, const struct xen_domctl_getdomaininfo *info)
 {
 	(void)xl;
-	json_number(&show_json, "memory_kib", info->tot_pages * (PV_PAGE_SIZE / 1024));
+	json_number(&show_json, "memory_kib", pv_pages(info) * (PV_PAGE_SIZE / 1024));
 	json_number(&show_json, "claimed_kib", info->outstanding_pages * (PV_PAGE_SIZE / 1024));
 	return 0;
 }

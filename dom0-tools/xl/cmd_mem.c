@@ -106,7 +106,7 @@ static int check_room(const struct change *c, uint64_t more)
 
 static uint64_t has_kib(const struct change *c)
 {
-	return c->info.tot_pages * (PV_PAGE_SIZE / 1024);
+	return pv_pages(&c->info) * (PV_PAGE_SIZE / 1024);
 }
 
 static uint64_t least(const struct change *c)
@@ -151,7 +151,7 @@ static int set_target(struct change *c)
 
 static uint64_t missing(const struct change *c)
 {
-	uint64_t has = c->info.tot_pages, want = c->kib / (PV_PAGE_SIZE / 1024);
+	uint64_t has = pv_pages(&c->info), want = c->kib / (PV_PAGE_SIZE / 1024);
 
 	return has > want + BALLOON_SLACK ? has - want - BALLOON_SLACK :
 	       has < want		  ? want - has :

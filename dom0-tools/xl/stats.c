@@ -142,7 +142,7 @@ static void fill(struct stats_domain *d, const struct xen_domctl_getdomaininfo *
 	d->flags = info->flags;
 	d->reason = domain_reason(info);
 	d->cpu_ns = info->cpu_time;
-	d->memory = info->tot_pages * PV_PAGE_SIZE;
+	d->memory = pv_pages(info) * PV_PAGE_SIZE;
 	d->max_memory = info->max_pages < ~0ULL / PV_PAGE_SIZE ? info->max_pages * PV_PAGE_SIZE :
 								 ~0ULL;
 	d->vcpus_online = info->nr_online_vcpus;

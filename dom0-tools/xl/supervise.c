@@ -130,7 +130,7 @@ void life_remember(struct life *l)
 
 	if (!pv_domain_info(l->xl->pv, l->domid, &info)) {
 		memcpy(l->handle, info.handle, 16);
-		l->pages = l->pages_told = info.tot_pages;
+		l->pages = l->pages_told = pv_pages(&info);
 	}
 	memset(l->aside_handle, 0, sizeof(l->aside_handle));
 	l->target = -1;
@@ -309,7 +309,7 @@ static void look_at_memory(struct life *l, const struct xen_domctl_getdomaininfo
 	long target = l->retarget ?
 			      st_read_long(l->xl, "/local/domain/%u/memory/target", l->domid) :
 			      l->target;
-	uint64_t pages = info->tot_pages;
+	uint64_t pages = pv_pages(info);
 	uint64_t moved = pages > l->pages_told ? pages - l->pages_told : l->pages_told - pages;
 
 	if (target > 0 && l->target > 0 && target != l->target)
@@ -339,10 +339,10 @@ static void take_stock(struct life *l, bool due)
 	    pv_domain_info(l->xl->pv, l->domid, &info) || memcmp(info.handle, l->handle, 16))
 		return;
 	l->stock = xl_now();
-	if (l->devices || (due && info.tot_pages != l->pages_used))
+	if (l->devices || (due && pv_pages(&info) != l->pages_used))
 		usage_sample(l->xl, l->domid, due);
 	if (due)
-		l->pages_used = info.tot_pages;
+		l->pages_used = pv_pages(&info);
 	look_at_memory(l, &info);
 }
 

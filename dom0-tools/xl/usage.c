@@ -161,7 +161,7 @@ static void look_at_memory(struct sums *s, const struct xen_domctl_getdomaininfo
 	if (now > s->looked)
 		s->byte_seconds += (double)s->memory * (now - s->looked) / 1000;
 	s->looked = now;
-	s->memory = info->tot_pages * PV_PAGE_SIZE;
+	s->memory = pv_pages(info) * PV_PAGE_SIZE;
 }
 
 void usage_begin(struct xl *xl, uint32_t domid)
@@ -173,7 +173,7 @@ void usage_begin(struct xl *xl, uint32_t domid)
 	if (pv_domain_info(xl->pv, domid, &info))
 		return;
 	memcpy(s.uuid, info.handle, sizeof(s.uuid));
-	s.memory = info.tot_pages * PV_PAGE_SIZE;
+	s.memory = pv_pages(&info) * PV_PAGE_SIZE;
 	xl_mkdir(XL_RUN_DIR);
 	remove_sums(domid);
 	fd = open_sums(domid, O_RDWR | O_CREAT | O_EXCL);

@@ -97,6 +97,11 @@ int pv_domain_unpause(struct pv *pv, uint32_t domid);
 /* Ends it as if it had done so itself. @reason: SHUTDOWN_* */
 int pv_domain_shutdown(struct pv *pv, uint32_t domid, unsigned int reason);
 int pv_domain_info(struct pv *pv, uint32_t domid, struct xen_domctl_getdomaininfo *info);
+/* Pages that a domain has: its own, and those that it shares with others of the same origin (pv_fork()) until one of them writes them. */
+static inline uint64_t pv_pages(const struct xen_domctl_getdomaininfo *info)
+{
+	return info->tot_pages + info->shr_pages;
+}
 int pv_domain_max_mem(struct pv *pv, uint32_t domid, uint64_t kib);
 int pv_domain_max_vcpus(struct pv *pv, uint32_t domid, uint32_t max);
 int pv_domain_set_handle(struct pv *pv, uint32_t domid, const uint8_t handle[16]);
@@ -163,6 +168,8 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages);
  * is kept for all that either may write (-ENOMEM: there is not so much); else @child waits, paused, when there is none.
  */
 int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve);
+/* Whether the hypervisor does that on this machine. */
+bool pv_can_fork(struct pv *pv);
 /* Maps @n consecutive frames of a guest. NULL with errno on failure. */
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n);
 /* The same to read, of which some may be missing: those are not @there and must not be touched. */

@@ -46,6 +46,7 @@ struct fake_domain {
 	uint64_t hard[4], soft[4]; /* of its first vCPUs; 0: all */
 	uint32_t pool;
 	uint32_t written; /* pages, of a saved domain */
+	uint64_t shared; /* of its pages, by a fork */
 	uint32_t bound; /* devices whose back ends have ports of its */
 	uint32_t logged, step; /* the log is on; so often it has written (FAKE_WRITES) */
 	uint8_t page[FAKE_TRACKED];

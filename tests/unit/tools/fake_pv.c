@@ -163,7 +163,8 @@ static void fill(const struct fake_domain *d, struct xen_domctl_getdomaininfo *i
 	memset(info, 0, sizeof(*info));
 	info->domain = d->domid;
 	info->flags = d->flags;
-	info->tot_pages = d->pages;
+	info->tot_pages = d->pages - d->shared;
+	info->shr_pages = d->shared;
 	info->max_pages = d->max_pages;
 	info->nr_online_vcpus = d->online ? d->online : !!d->vcpus;
 	info->max_vcpu_id = d->vcpus - 1;

@@ -202,6 +202,12 @@ int pv_domain_set_state(struct pv *pv, uint32_t domid, const void *buf, uint32_t
 	return 0;
 }
 
+bool pv_can_fork(struct pv *pv)
+{
+	(void)pv;
+	return !getenv("FAKE_NO_FORK");
+}
+
 /* The parent stands still, and the child has nothing yet. */
 int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
 {
@@ -213,7 +219,7 @@ int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
 	if (to->pages || to->started || !(from->flags & XEN_DOMINF_paused))
 		return -EINVAL;
 	__atomic_fetch_sub(&pv->f->free_pages, from->pages, __ATOMIC_SEQ_CST);
-	to->pages = to->written = from->pages;
+	to->pages = to->written = to->shared = from->shared = from->pages;
 	for (i = 0; i < FAKE_TRACKED; i++)
 		to->page[i] = FAKE_ARRIVED | (from->page[i] & FAKE_VERSION);
 	return 0;

@@ -61,6 +61,31 @@ xl destroy sleepb
 rm disks/sleepb.xvda.img disks/sleepc.xvda.img
 check "one alone" alone
 
+# --- of one that runs, where memory cannot be shared ---
+
+export FAKE_NO_FORK=1
+says 0 "its memory is copied: it cannot be shared here" xl clone sleep sleepb
+check "both run" wait_for runs sleepb
+check "both run" runs sleep
+check "it has devices" wait_for connected sleepb
+check "MACs of its own" [ "$(node sleepb device/vif/0/mac)" != 00:16:3e:00:00:01 ]
+check "its disk is what that one's was" cmp disks/a.img disks/sleepb.xvda.img
+check "no snapshot is left" [ ! -e snapshots/sleep ]
+xl destroy sleepb
+echo mine >disks/sleepb.xvda.img
+says 1 "disk xvda, $root/disks/sleepb.xvda.img: File exists" xl clone sleep sleepb
+rm disks/sleepb.xvda.img
+check "one alone" alone
+FAKE_NO_SHARE='' says 1 "cannot let two files share blocks" xl clone sleep sleepb
+check "one alone" alone
+check "a snapshot of that name" xl snapshot sleep sleepb
+says 0 "its memory is copied" xl clone sleep sleepb
+xl snapshot-delete sleep sleepb
+xl destroy sleepb
+rm -f disks/sleepb.xvda.img
+check "one alone" alone
+unset FAKE_NO_FORK
+
 # --- of a snapshot ---
 
 check "snapshot" xl snapshot sleep kept

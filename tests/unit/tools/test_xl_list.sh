@@ -59,7 +59,7 @@ check "network-list --json" fits network-list network-list a b
 says 0 '"interfaces": []' cat json
 says 0 '"mac": "00:16:3e:00:00:01"' cat json
 says 2 "Usage: xl [-v] network-list" xl network-list --json
-says 0 '"memory_kib": 16392, "memory_limit_kib": 17408, "claimed_kib": 0, "vcpus_online": 2, "vcpus": 4, "state": "-b----"' xl list --json a
+says 0 '"memory_kib": 16392, "shared_kib": 0, "memory_limit_kib": 17408, "claimed_kib": 0, "vcpus_online": 2, "vcpus": 4, "state": "-b----"' xl list --json a
 says 0 '"hard_affinity": [1], "soft_affinity": [0, 1]' xl vcpu-list --json a
 check "list -l is JSON" sh -c "'$out/fake-xl' list -l | /usr/bin/python3 -m json.tool"
 xl create -q -w crash.cfg on_crash=preserve >output 2>&1
