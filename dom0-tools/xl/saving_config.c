@@ -115,6 +115,37 @@ static int check(struct saving *s, const struct xl_config *cfg)
 	return 0;
 }
 
+/* "vif=[ ... ]" of those, with the addresses that the configuration leaves open. */
+static char *nic_list(const struct xl_config *cfg)
+{
+	char *text = NULL, *spec;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int i;
+
+	if (!f)
+		abort();
+	fputs("vif=[ ", f);
+	for (i = 0; i < cfg->nr_nics; i++) {
+		spec = nic_format(&cfg->nic[i]);
+		next_put_string(f, spec);
+		fputs(", ", f);
+		free(spec);
+	}
+	fputs("]", f);
+	if (fclose(f))
+		abort();
+	return text;
+}
+
+/* What a guest that notices nothing has been told of its interfaces is in @cfg by now, and in its text so far what @file leaves open. */
+static int say_macs(struct xl_config *cfg, const char *path, char **args, int n)
+{
+	args[n] = nic_list(cfg);
+	config_free(cfg);
+	return config_read(cfg, path, args, n + 1, stderr) || next_make_absolute(cfg);
+}
+
 int saving_config(struct saving *s, const char *file)
 {
 	char *path = file ? strdup(file) : xl_sprintf(XL_NEXT_FILE, s->domid);
@@ -131,7 +162,8 @@ int saving_config(struct saving *s, const char *file)
 	} else if (!check(s, &was)) {
 		n = add_settings(s, &was, !file, args);
 		rc = n < 0 || config_read(&cfg, path, args, n, stderr) ||
-		     next_make_absolute(&cfg) || (s->connected && whole_check_config(s, &cfg));
+		     next_make_absolute(&cfg) || (s->connected && whole_check_config(s, &cfg)) ||
+		     (s->connected && file && say_macs(&cfg, path, args, n));
 		if (!rc)
 			s->config = next_text(&cfg);
 		rc = rc ? -1 : 0;

@@ -154,7 +154,13 @@ says 1 "'g' does not offer to suspend itself" xl save -S g f.save
 sed 's/, "bridge=xenbr0,vifname=lan-g"//' g.cfg >less.cfg
 says 1 "'g' has other disks or interfaces than this configuration gives it" xl save g f.save less.cfg
 check "it runs on" runs g
+mac=$(be g "" vif 1/mac)
 check "its own configuration will do" xl save g f.save g.cfg
+wait_for clean
+check "restore" xl restore f.save
+check "it runs" wait_for runs g
+says 0 "$mac" be g "" vif 1/mac
+check "again" xl save g f.save
 wait_for clean
 says 1 "the guest was connected to 2 of its vif=, and the configuration gives it 1" xl restore less.cfg f.save
 check "nothing is left" wait_for clean
