@@ -101,8 +101,11 @@ static void tell_lost(struct xl *xl)
 
 	fflush(stdout);
 	for (i = 0; i < list_nr_lost; i++) {
-		char *name = show_name(xl, list_lost[i]);
+		char *name = domain_name(xl, list_lost[i]);
 
+		/* xl minder takes the number as well. */
+		if (!name)
+			name = xl_sprintf("%u", list_lost[i]);
 		xl_error(
 			"warning: the supervisor of '%s' is gone: nobody acts on its end, until xl minder "
 			"has given it another one; xl minder %s does that if nothing runs it",
