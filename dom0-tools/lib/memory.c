@@ -106,18 +106,18 @@ int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages)
 	return pages ? (int)done : 0;
 }
 
-int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
+int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, uint16_t flags)
 {
 	struct xen_mem_sharing_op op = { .op = XENMEM_sharing_op_fork, .domain = child };
 
 	op.u.fork.parent_domain = parent;
-	op.u.fork.flags = reserve ? 0 : PAVISE_FORK_NO_RESERVE;
+	op.u.fork.flags = flags;
 	return pv_hypercall_struct(pv, __HYPERVISOR_memory_op, XENMEM_sharing_op, &op, sizeof(op));
 }
 
 bool pv_can_fork(struct pv *pv)
 {
-	return pv_fork(pv, DOMID_INVALID, DOMID_INVALID, false) != -EOPNOTSUPP;
+	return pv_fork(pv, DOMID_INVALID, DOMID_INVALID, 0) != -EOPNOTSUPP;
 }
 
 void *pv_map_range(struct pv *pv, uint32_t domid, int prot, uint64_t gfn, size_t n)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xl clone: another guest out of one that runs, or of a snapshot (snapshot.h).
+ * xl clone: another guest out of one that runs, of a snapshot (snapshot.h), or of a template; and xl template, which makes one (template.h).
  * Owns who the other one is: name, UUID, MACs and disks of its own, and that nothing of one that fails is left.
  */
 #define _GNU_SOURCE
@@ -16,10 +16,11 @@
 #include "next.h"
 #include "restoring.h"
 #include "taking.h"
+#include "template.h"
 
 struct options {
 	const char *guest, *name, *snapshot;
-	bool paused, copy, no_reserve;
+	bool paused, copy, no_reserve, template; /* the last: what is made is one */
 };
 
 struct cloning {
@@ -35,25 +36,27 @@ struct cloning {
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{ "snapshot", required_argument, NULL, 's' },
 		{ "copy", no_argument, NULL, 'c' },
 		{ "no-reserve", no_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },
+		/* Behind it: clone's alone. */
+		{ "snapshot", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
-	};
-	const char *bad;
+	}, few[] = { longs[0], longs[1], longs[2], longs[4] };
+	const char *bad, *verb = o->template ? "template" : "clone";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "ph", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, o->template ? "h" : "ph", o->template ? few : longs,
+				NULL)) != -1) {
 		if (c == 'h' || c == '?')
-			return command_usage("clone", c == 'h') + 1;
+			return command_usage(verb, c == 'h') + 1;
 		o->paused |= c == 'p';
 		o->copy |= c == 'c';
 		o->no_reserve |= c == 'n';
 		o->snapshot = c == 's' ? optarg : o->snapshot;
 	}
 	if (argc - optind != 2)
-		return command_usage("clone", false) + 1;
+		return command_usage(verb, false) + 1;
 	o->guest = argv[optind];
 	o->name = argv[optind + 1];
 	bad = config_bad_name(o->name);
@@ -217,13 +220,18 @@ static int become_another(struct cloning *c, const struct saved *s, const struct
 		return xl_error("'%s' has interfaces, and does not suspend itself: it would go on "
 				"with the same MACs",
 				c->o->guest);
+	if (c->o->template && s->in.image.options & PV_STREAM_CONNECTED)
+		return xl_error("'%s' has devices, and does not suspend itself: no template can be "
+				"made of it",
+				c->o->guest);
 	if (uuid_random(uuid))
 		return -1;
 	uuid_format(uuid, text);
 	args[0] = xl_sprintf("name=\"%s\"", c->o->name);
 	args[1] = xl_sprintf("uuid=\"%s\"", text);
-	args[2] = disk_list(c, was);
-	args[3] = args[2] ? nic_list(was) : NULL;
+	/* One that never runs has no use for back ends. */
+	args[2] = c->o->template ? xl_sprintf("disk=[ ]") : disk_list(c, was);
+	args[3] = c->o->template ? xl_sprintf("vif=[ ]") : args[2] ? nic_list(was) : NULL;
 	if (args[3]) {
 		config_free(cfg);
 		rc = restoring_config_as(cfg, s, args, 4);
@@ -242,7 +250,8 @@ static int make(struct cloning *c, struct saved *s)
 	if (!rc) {
 		rc = become_another(c, s, &was, &cfg);
 		if (!rc)
-			rc = restoring_run(&c->xl, &cfg, s, c->o->paused, false);
+			rc = restoring_run(&c->xl, &cfg, s, c->o->paused || c->o->template,
+					   c->o->template);
 		config_free(&cfg);
 	}
 	config_free(&was);
@@ -300,6 +309,15 @@ static int clone_by_copy(struct cloning *c)
 	return rc;
 }
 
+/* A template writes nothing. */
+static uint16_t fork_flags(const struct options *o)
+{
+	return o->template ? PAVISE_FORK_NO_RESERVE |
+				     (o->no_reserve ? PAVISE_FORK_PARENT_NO_RESERVE : 0) :
+	       o->no_reserve ? PAVISE_FORK_NO_RESERVE :
+			       0;
+}
+
 /* The new domain is made as far as it can be without: now is the moment. */
 static int fork_now(struct saved *s, uint32_t child)
 {
@@ -314,6 +332,8 @@ static int fork_now(struct saved *s, uint32_t child)
 		     taking_fork(c->t, child) :
 		     xl_error("'%s' has been destroyed", c->t->guest);
 	xl_unlock_domain(lock, domid);
+	if (!rc && c->o->template)
+		rc = template_keep(child, &c->t->snap, c->t->s.config, c->t->fd);
 	return rc ? -1 : saved_forked(s, c->t->fd);
 }
 
@@ -326,7 +346,7 @@ static int clone_running(struct cloning *c)
 
 	t->clone = c->o->name;
 	t->copy = c->o->copy;
-	t->reserve = !c->o->no_reserve;
+	t->fork = fork_flags(c->o);
 	if (lock >= 0)
 		rc = taking_look(t, &c->xl, domid, c->o->guest);
 	xl_unlock_domain(lock, domid);
@@ -342,9 +362,79 @@ static int clone_running(struct cloning *c)
 	rc = make(c, &s);
 	saved_close(&s);
 	if (!rc)
-		printf("%s: '%s' goes on as it was; it stood still for %.2f s\n", c->o->name,
-		       t->guest, (double)t->stood / 1000);
+		printf("%s:%s '%s' goes on as it was; it stood still for %.2f s\n", c->o->name,
+		       c->o->template ? " a template;" : "", t->guest, (double)t->stood / 1000);
 	return rc;
+}
+
+/* Nobody stands still for that. */
+static int fork_template(struct saved *s, uint32_t child)
+{
+	struct cloning *c = s->ctx;
+	uint32_t domid = c->t->s.domid;
+	uint16_t flags = PAVISE_FORK_PARENT_NO_RESERVE | fork_flags(c->o);
+	int lock = xl_lock_domain(domid), rc;
+
+	if (lock < 0)
+		return -1;
+	rc = domain_is(&c->xl, domid, c->t->handle) ? pv_fork(c->xl.pv, domid, child, flags) :
+						      -ESRCH;
+	xl_unlock_domain(lock, domid);
+	return rc == -ENOMEM ? taking_no_memory(c->o->guest, c->o->name, s->in.ram, flags) :
+	       rc	     ? xl_error("'%s', the template: %s", c->o->guest, strerror(-rc)) :
+			       0;
+}
+
+static int clone_template(struct cloning *c, uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+	struct taking *t = c->t;
+	struct saved s;
+	char *stream;
+	int rc = -1;
+
+	if (pv_domain_info(c->xl.pv, domid, &info) || template_read(domid, &t->snap))
+		return xl_error("'%s', the template, has been destroyed", c->o->guest);
+	t->s.domid = domid;
+	memcpy(t->handle, info.handle, sizeof(t->handle));
+	c->copied = true;
+	stream = snapshot_path(&t->snap, "memory");
+	if (!saved_open(&s, stream)) {
+		s.fork = fork_template;
+		s.ctx = c;
+		rc = make(c, &s);
+	}
+	saved_close(&s);
+	free(stream);
+	if (!rc)
+		printf("%s: from template '%s'\n", c->o->name, c->o->guest);
+	return rc;
+}
+
+/* Is that what it is to be made of? */
+static bool find_template(struct cloning *c, uint32_t *domid)
+{
+	return (domain_numbered(&c->xl, c->o->guest, domid) ||
+		domain_named(&c->xl, c->o->guest, domid)) &&
+	       template_is(*domid);
+}
+
+static int make_one(struct cloning *c)
+{
+	uint32_t domid;
+
+	if (c->o->snapshot)
+		return clone_snapshot(c);
+	if (!c->o->template && find_template(c, &domid))
+		return clone_template(c, domid);
+	if (pv_can_fork(c->xl.pv))
+		return clone_running(c);
+	if (!c->o->template)
+		return clone_by_copy(c);
+	return xl_error(
+		"guests cannot share memory here (xl dmesg, \"forks:\"), and so cannot have "
+		"templates; xl snapshot keeps '%s', and xl clone --snapshot makes guests of that",
+		c->o->guest);
 }
 
 static int clone_guest(struct cloning *c)
@@ -355,18 +445,16 @@ static int clone_guest(struct cloning *c)
 
 	if (domain_named(&c->xl, c->o->name, &domid))
 		return xl_error("a domain called '%s' exists already", c->o->name);
-	rc = c->o->snapshot	   ? clone_snapshot(c) :
-	     pv_can_fork(c->xl.pv) ? clone_running(c) :
-				     clone_by_copy(c);
+	rc = make_one(c);
 	for (i = 0; c->disk && i < c->t->snap.nr_disks; i++)
 		free(c->disk[i]);
 	free(c->disk);
 	return rc;
 }
 
-int cmd_clone(int argc, char **argv)
+static int run(int argc, char **argv, bool template)
 {
-	struct options o = { 0 };
+	struct options o = { .template = template };
 	struct cloning c = { .o = &o };
 	int rc = parse_options(argc, argv, &o);
 
@@ -387,4 +475,14 @@ int cmd_clone(int argc, char **argv)
 	free(c.t);
 	xl_close(&c.xl);
 	return rc ? 1 : 0;
+}
+
+int cmd_clone(int argc, char **argv)
+{
+	return run(argc, argv, false);
+}
+
+int cmd_template(int argc, char **argv)
+{
+	return run(argc, argv, true);
 }

@@ -653,10 +653,26 @@ void device_remove_foreign(struct xl *xl, uint32_t domid)
 	remove_devices(xl, domid, false);
 }
 
+/* What dom0's kernel has written about the back ends of this domain. */
+static void remove_errors(struct xl *xl, uint32_t domid)
+{
+	static const char base[] = "/local/domain/0/error/backend";
+	unsigned int n, i;
+	char **kind = st_list(xl, &n, "%s", base), *path;
+
+	for (i = 0; i < n; i++) {
+		path = xl_sprintf("%s/%s/%u", base, kind[i], domid);
+		st_prune(xl, path, "/local/domain/0");
+		free(path);
+	}
+	free(kind);
+}
+
 void device_remove_directories(struct xl *xl, uint32_t domid)
 {
 	unsigned int i;
 
 	for (i = 0; i < pv_container_size(kinds); i++)
 		st_remove(xl, XBT_NULL, "/local/domain/0/backend/%s/%u", kinds[i]->name, domid);
+	remove_errors(xl, domid);
 }

@@ -19,6 +19,7 @@
 #include "next.h"
 #include "oci.h"
 #include "pools.h"
+#include "template.h"
 #include "usage.h"
 #include "whole.h"
 
@@ -691,21 +692,6 @@ out:
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-/* What dom0's kernel has written about the back ends of this domain. */
-static void remove_errors(struct xl *xl, uint32_t domid)
-{
-	static const char base[] = "/local/domain/0/error/backend";
-	unsigned int n, i;
-	char **kind = st_list(xl, &n, "%s", base), *path;
-
-	for (i = 0; i < n; i++) {
-		path = xl_sprintf("%s/%s/%u", base, kind[i], domid);
-		st_prune(xl, path, "/local/domain/0");
-		free(path);
-	}
-	free(kind);
-}
-
 static void remove_nodes(struct xl *xl, uint32_t domid)
 {
 	char *vm = st_read(xl, XBT_NULL, "/local/domain/%u/vm", domid), *path;
@@ -718,8 +704,8 @@ static void remove_nodes(struct xl *xl, uint32_t domid)
 	st_prune(xl, path, "/local/domain/0/backend");
 	free(path);
 	device_remove_directories(xl, domid);
-	remove_errors(xl, domid);
 	next_forget(domid);
+	template_forget(domid);
 	whole_clean(domid);
 	driver_forget_numbers(xl, domid);
 	st_remove(xl, XBT_NULL, XL_PRIVATE "/%u", domid);

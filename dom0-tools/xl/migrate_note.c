@@ -16,6 +16,7 @@
 
 #include "migrate.h"
 #include "suspend.h"
+#include "template.h"
 #include "whole.h"
 
 #define GIVEN "given."
@@ -536,6 +537,9 @@ char *migrate_bars(struct xl *xl, uint32_t domid)
 		return xl_sprintf("it has been given to %s and may run there; xl migrate "
 				  "--recover %s finds out",
 				  g.host, g.name);
+	if (template_is(domid))
+		return xl_sprintf(
+			"it is a template, which never runs; xl clone makes guests of it");
 	if (pv_domain_info(xl->pv, domid, &info))
 		return NULL;
 	path = incoming_path(info.handle);

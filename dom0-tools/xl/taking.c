@@ -138,17 +138,23 @@ static int stand_still(struct taking *t)
 	return t->memory ? stream_error(t, saving_rest(s, "Saving")) : 0;
 }
 
+int taking_no_memory(const char *guest, const char *clone, uint64_t pages, uint16_t fork)
+{
+	unsigned int both =
+		!(fork & PAVISE_FORK_NO_RESERVE) + !(fork & PAVISE_FORK_PARENT_NO_RESERVE);
+
+	return xl_error("there is not so much free memory as '%s' and '%s' may write, %llu KiB%s",
+			guest, clone, (unsigned long long)pages * both * 4,
+			fork & PAVISE_FORK_NO_RESERVE ? "" : ": --no-reserve does without");
+}
+
 /* Its memory, at that moment. */
 static int fork_memory(struct taking *t, uint32_t child)
 {
-	int rc = pv_fork(t->s.xl->pv, t->s.domid, child, t->reserve);
+	int rc = pv_fork(t->s.xl->pv, t->s.domid, child, t->fork);
 
-	if (rc == -ENOMEM)
-		return xl_error("there is not so much free memory as '%s' and '%s' may write, %llu "
-				"KiB%s",
-				t->guest, t->clone, (unsigned long long)t->s.pages * 2 * 4,
-				t->reserve ? ": --no-reserve does without" : "");
-	return rc ? xl_error("the memory of '%s' cannot become that of '%s', too: %s", t->guest,
+	return rc == -ENOMEM ? taking_no_memory(t->guest, t->clone, t->s.pages, t->fork) :
+	       rc ? xl_error("the memory of '%s' cannot become that of '%s', too: %s", t->guest,
 			     t->clone, strerror(-rc)) :
 		    0;
 }

@@ -12,7 +12,7 @@ struct taking {
 	bool memory, disks, copy; /* the caller's: what is to be in it; disks may be copied */
 	const char *
 		clone; /* the caller's: the name of the guest that is being made; NULL: a snapshot is taken */
-	bool reserve; /* the caller's: memory is kept for what both may write (pv_fork()) */
+	uint16_t fork; /* the caller's: for whom no memory is kept (pv_fork()) */
 	uint8_t handle[16]; /* taking_look()'s */
 	struct snapshots all; /* the guest's, locked */
 	struct snapshot snap;
@@ -34,6 +34,8 @@ int taking_begin(struct taking *t, struct xl *xl, uint32_t domid, const char *gu
 		 const char *name);
 void taking_end(struct taking *t);
 
+/* The message that free memory is missing for what they may write. -1 */
+int taking_no_memory(const char *guest, const char *clone, uint64_t pages, uint16_t fork);
 /* What the disk @vdev of a clone is called whose original has @target; the caller frees. */
 char *taking_disk(const char *target, const char *clone, const char *vdev);
 /*

@@ -148,6 +148,10 @@ const struct command commands[] = {
 	  "--snapshot=NAME         Of what the domain was in that snapshot.\n"
 	  "--no-reserve            Keep no free memory for what the two will write.\n"
 	  "--copy                  Copy disks whose file system cannot share blocks.\n" },
+	{ "template", cmd_template, "[options] <Domain> <Name>",
+	  "Make a template of a domain, which clone makes domains of",
+	  "--no-reserve            Keep no free memory for what the domain will write.\n"
+	  "--copy                  Copy disks whose file system cannot share blocks.\n" },
 	{ "migrate", cmd_migrate, "[options] <Domain> <Host>", "Migrate a domain to another host",
 	  migrate_options },
 	{ "migrate-receive", cmd_migrate_receive, "[-e] [-p] | --ask=UUID",

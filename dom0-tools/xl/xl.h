@@ -259,7 +259,7 @@ int device_detach(struct xl *xl, uint32_t domid, const struct device_kind *kind,
 void device_remove_all(struct xl *xl, uint32_t domid);
 /* Those whose back ends are in driver domains, which may take their time. */
 void device_remove_foreign(struct xl *xl, uint32_t domid);
-/* The domain's directories below its back ends', once it has no devices. */
+/* The domain's directories below its back ends', and what was wrong with those, once it has no devices. */
 void device_remove_directories(struct xl *xl, uint32_t domid);
 
 /* The domain in the path of a back end's directory. */
@@ -441,6 +441,7 @@ int cmd_save(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_clone(int argc, char **argv);
+int cmd_template(int argc, char **argv);
 int cmd_snapshot_list(int argc, char **argv);
 int cmd_snapshot_revert(int argc, char **argv);
 int cmd_snapshot_delete(int argc, char **argv);

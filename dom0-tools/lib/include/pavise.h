@@ -164,10 +164,10 @@ long pv_version(struct pv *pv, unsigned int cmd, void *arg, size_t bytes);
 /* Gives @pages of new memory to the guest from @gfn on, in the largest extents that fit. */
 int pv_populate(struct pv *pv, uint32_t domid, uint64_t gfn, uint64_t pages);
 /*
- * @child, which has never run and has no memory, gets a copy of @parent's, whose pages both share until one of them writes: docs/abi.md, "Forks". @reserve: free memory
- * is kept for all that either may write (-ENOMEM: there is not so much); else @child waits, paused, when there is none.
+ * @child, which has never run and has no memory, gets a copy of @parent's, whose pages both share until one of them writes: docs/abi.md, "Forks". Free memory is kept for
+ * all that either may write (-ENOMEM: there is not so much), but for whom @flags (PAVISE_FORK_*) name: that one waits, paused, when there is none.
  */
-int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve);
+int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, uint16_t flags);
 /* Whether the hypervisor does that on this machine. */
 bool pv_can_fork(struct pv *pv);
 /* Maps @n consecutive frames of a guest. NULL with errno on failure. */

@@ -209,12 +209,14 @@ bool pv_can_fork(struct pv *pv)
 }
 
 /* The parent stands still, and the child has nothing yet. */
-int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, bool reserve)
+int pv_fork(struct pv *pv, uint32_t parent, uint32_t child, uint16_t flags)
 {
 	struct fake_domain *from = fake_find(pv->f, parent), *to = fake_find(pv->f, child);
 	int i;
 
-	if (fake_broken(pv) || (reserve && from->pages * 2 > pv->f->free_pages))
+	if (fake_broken(pv) || from->pages * (!(flags & PAVISE_FORK_NO_RESERVE) +
+					      !(flags & PAVISE_FORK_PARENT_NO_RESERVE)) >
+				       pv->f->free_pages)
 		return -ENOMEM;
 	if (to->pages || to->started || !(from->flags & XEN_DOMINF_paused))
 		return -EINVAL;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# clone: another guest out of one that runs, or of a snapshot; who it is, and what is left of one that fails.
+# clone: another guest out of one that runs, of a snapshot, or of a template; who it is, and what is left of one that fails.
 # Usage: test_xl_clone.sh <directory where the tests were built>.
 . "$(dirname -- "$0")/xl_lib.sh"
 
@@ -112,6 +112,59 @@ says 1 "disk xvda of 'sleep' is not in snapshot 'memory': two guests would write
 for n in kept disks memory; do xl snapshot-delete sleep $n; done
 check "one alone" alone
 
+# --- of a template ---
+
+says 0 "gold: a template; 'sleep' goes on as it was; it stood still for" xl template sleep gold
+check "it does" runs sleep
+check "with its devices" connected sleep
+check "the template does not run" paused gold
+check "nor has it devices" sh -c "! xenstore-read '/local/domain/$(xl domid gold)/device/vbd/51712/state'"
+check "but a disk" cmp disks/a.img disks/gold.xvda.img
+echo later | dd of=disks/a.img conv=notrunc 2>/dev/null
+for verb in "unpause gold" "save gold f.save" "snapshot gold s" "migrate gold there" "template gold other" "rename gold other"; do
+	says 1 "it is a template, which never runs" xl $verb
+done
+check "nothing is left of that" [ ! -e f.save -a ! -e snapshots/gold ]
+for g in gold1 gold2; do
+	says 0 "$g: from template 'gold'" xl clone gold $g
+	check "it runs" wait_for runs $g
+	check "with its devices" wait_for connected $g
+	check "its disk is the template's" cmp disks/gold.xvda.img disks/$g.xvda.img
+	says 0 7 node $g data/count
+	check "its next life is its own" grep -qF "disks/$g.xvda.img" "run/config-$(xl domid $g)"
+done
+check "two of them" [ "$(uuid gold1)" != "$(uuid gold2)" ]
+check "each with its MACs" [ "$(node gold1 device/vif/0/mac)" != "$(node gold2 device/vif/0/mac)" ]
+xl destroy gold1
+says 0 "gold3: from template" xl clone -p --no-reserve "$(xl domid gold)" gold3
+check "-p, and by its number" paused gold3
+xl destroy gold2
+says 1 "a domain called 'gold' exists already" xl template sleep gold
+FAKE_NO_SHARE='' says 1 "cannot let two files share blocks" xl clone gold gold4
+check "no disk is left" [ ! -e disks/gold4.xvda.img ]
+xl destroy gold
+check "the template's disk went with it" [ ! -e disks/gold.xvda.img ]
+check "nor is anything else left of it" sh -c "! ls run/template-*"
+xl destroy gold3
+rm disks/gold[123].xvda.img
+check "one alone" alone
+FAKE_NO_FORK=1 says 1 "and so cannot have templates; xl snapshot keeps 'sleep'" xl template sleep gold
+FAKE_NO_SHARE=1 says 1 "No space left on device" xl template sleep gold
+check "one alone" alone
+failed=0
+while [ $failed -lt 90 ]; do
+	"$out/fake-hv" $((failed + 1))
+	xl template sleep gold >output 2>&1
+	rc=$?
+	"$out/fake-hv" 0
+	[ $rc != 0 ] || break
+	failed=$((failed + 1))
+	{ [ -s output ] && { ! paused sleep || xl unpause sleep; } && wait_for alone && ! ls run/template-*; } >/dev/null 2>&1 || { bad "call $failed"; break; }
+done
+check "each of $failed calls failed, and there was one alone" [ $failed -gt 15 ]
+xl destroy gold
+check "one alone" alone
+
 # --- what fails ---
 
 echo mine >disks/sleepb.xvda.img
@@ -157,6 +210,8 @@ done
 # --- wrong words ---
 
 says 2 "Usage: xl [-v] clone" xl clone sleep
+says 2 "Usage: xl [-v] template" xl template sleep
+says 2 "Usage: xl [-v] template" xl template -p sleep gold
 says 2 "7: a domain's name cannot be a number" xl clone sleep 7
 says 2 "7: a domain's name cannot be a number" xl clone --snapshot=x 7 sleepb
 says 1 "'nobody' is an invalid domain identifier" xl clone nobody sleepb
