@@ -3,11 +3,12 @@
 import re
 import time
 
+# The locks of devices' scripts are there from the first disk and interface on, for good.
 COMMAND = r"""
 echo '#store'; xenstore-ls -f /
 echo '#loops'; losetup -a
 echo '#links'; ls /sys/class/net /sys/class/net/xenbr0/brif
-echo '#run'; ls /run/xen /run/xen/console /run/xen/minder
+echo '#run'; ls -1 /run/xen /run/xen/console /run/xen/minder | grep -v -e '-script.lock$'
 echo '#domains'; xl list | cut -c1-45
 echo '#backends'; ls /sys/bus/xen-backend/devices
 echo '#processes'; ps -o args

@@ -5,6 +5,7 @@
  * Owns that what comes to a target is what was at rest at the source.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include <pavise.h>
@@ -57,6 +58,8 @@ int pv_memory_read(struct pv *pv, uint32_t domid, const uint64_t *gfns, unsigned
 
 	if (fake_broken(pv) || n > PV_MEMORY_BATCH)
 		return -EFAULT;
+	if (getenv("FAKE_KILL_READ")) /* in the middle */
+		raise(SIGKILL);
 	for (i = 0; i < n; i++) {
 		page = (uint64_t *)pages + i * 512;
 		memset(page, 0, PV_PAGE_SIZE);

@@ -64,6 +64,13 @@ give_mtu() {
 	fi
 }
 
+# The back end of a guest that notices nothing has been connected for a while, and the kernel would look at its carrier up to a second after this:
+# until then a bridge passes nothing on to it. Reading it makes the kernel look (linkwatch_sync_dev(), Linux 6.8).
+bring_up() {
+	ip link set dev "$name" up || fail "$name cannot be brought up"
+	cat "$sys/$name/carrier" >/dev/null 2>&1
+}
+
 # This lets the back end connect.
 connected() {
 	wanted || fail "the device is being removed"

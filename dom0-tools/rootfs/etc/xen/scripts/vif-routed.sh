@@ -68,7 +68,7 @@ give_back() {
 # Towards the guest: dom0 is $1 there, and $addresses are behind it.
 reach() {
 	ip addr add "$1/32" dev "$name" || fail "$name cannot have the address $1"
-	ip link set dev "$name" up || fail "$name cannot be brought up"
+	bring_up
 	for ip in $addresses; do
 		ip route add "$ip/32" dev "$name" src "$1" || fail "no route to $ip can be made"
 	done
