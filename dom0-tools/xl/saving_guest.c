@@ -36,17 +36,16 @@ static bool has_devices(struct saving *s)
 	return n;
 }
 
-/* With devices it is saved whole if it does not offer to suspend itself, or if that is asked for (-W). */
+/* With devices it is saved whole if it can be: then it need not do anything, nor is any of them made anew. */
 static int choose(struct saving *s)
 {
 	bool offered = suspend_offered(s->xl, s->domid), devices = has_devices(s);
 	char *why = NULL;
 	int rc = 0;
 
-	if (s->how == SAVING_WHOLE || (s->how == SAVING_ANY && devices && !offered))
+	if (s->how == SAVING_WHOLE || (s->how == SAVING_ANY && devices))
 		why = whole_bars(s->xl, s->domid);
-	s->connected = s->how == SAVING_WHOLE ||
-		       (s->how == SAVING_ANY && devices && !offered && !why);
+	s->connected = s->how == SAVING_WHOLE || (s->how == SAVING_ANY && devices && !why);
 	s->suspended = offered && !s->connected;
 	if (s->how == SAVING_WHOLE && why)
 		rc = xl_error("'%s' cannot be saved whole: %s", s->guest, why);

@@ -151,7 +151,7 @@ def left_behind(m):
 
 @pytest.mark.parametrize("ways", ["WS", pytest.param("WWSSWSWWSW", marks=pytest.mark.full)])
 def test_there_and_back(hosts, ways):
-    """Whole, so that it notices nothing, or suspended by itself; the latter is what happens if nobody asks."""
+    """Whole, so that it notices nothing, or suspended by itself; the former is what happens if nobody asks."""
     begin(hosts[0])
     count, sent = goes_on(hosts, hosts[0], 0, 0)
     told = []

@@ -213,7 +213,7 @@ check "it runs" wait_for runs sleep
 says 1 "" fe sleep "" device/vbd/51712/ring-ref
 check "and connects anew" wait_for joined sleep
 mark sleep
-check "whole if that is asked for" xl save -W sleep f2.save
+check "whole if nobody asks for that" xl save sleep f2.save
 check "restore" xl restore f2.save
 check "it runs" wait_for runs sleep
 check "as it was" as_marked sleep
