@@ -41,28 +41,32 @@ def test_clones(boot, copies):
         g.run("until [ -s /root/count ]; do usleep 100000; done", 60)
         least = count(g)
     names = [f"clone{n}" for n in range(copies)]
-    for name in names:
+    # What the first one writes from then on it gets pages of its own for, once: what a clone takes shows of a template.
+    print(m.run(f"xl clone --no-reserve demo {names[0]}; xl template --no-reserve demo gold", 120))
+    m.run("sleep 5")
+    for name in names[1:]:
         free = m.free_pages()
-        print(m.run(f"xl clone -p --no-reserve demo {name}", 120))
+        print(m.run(f"xl clone -p --no-reserve gold {name}", 120))
         taken = (free - m.free_pages()) * 4
         print(f"{name}: {taken} KiB")
         assert taken <= CLONE_KIB, name
+    for name in names[1:]:
         m.run(f"xl unpause {name}")
     with m.guest("demo") as g:
         assert address(g, ()) == first
         g.run("echo demo > /root/mine; sync")
     addresses, random = [first], set()
     for name in names:
-        with m.guest(name) as g:
+        with m.guest(name, prompt="demo") as g:
             addresses.append(address(g, addresses))
             g.run(f"[ ! -e /root/mine ]; echo {name} > /root/mine; sync")
             random.add(g.run("head -c 16 /dev/urandom | md5sum").split()[0])
     assert len(random) == copies
     for a in addresses:
         m.run(f"ping -c 1 -W 10 {a}", 60)
-    m.run("xl destroy demo", 60)
+    m.run("xl destroy demo; xl destroy gold", 60)
     for name in names:
-        with m.guest(name) as g:
+        with m.guest(name, prompt="demo") as g:
             now = count(g)
             assert now > least
             g.run(f"until [ $(cat /root/count) -gt {now} ] 2>/dev/null; do usleep 100000; done", 60)

@@ -45,7 +45,8 @@ def kept(request, boot):
 
 
 def count(g):
-    return int(g.run("cat /root/count"))
+    # For a moment, each time, there is nothing in it.
+    return int(g.run("until c=$(cat /root/count) && [ \"$c\" ]; do :; done; echo $c"))
 
 
 def look(m, least, most):
