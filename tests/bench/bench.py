@@ -6,7 +6,7 @@ network I/O, and the hypervisor's size. docs/performance.md explains the figures
 usage: tests/bench/bench.py [--smoke] [PART...]
 
 parts: kvm (the same work under KVM, for the tables of os, block, net and wall), size, os, compile, hypercalls, calls (where
-single hypercalls spend their instructions), block, net, starts, save (xl save, restore, snapshot and clone), wall, trace (where reads do), nettrace (where a stream does);
+single hypercalls spend their instructions), block, net, starts, save (xl save, restore, snapshot and clone), migrate (between two machines, wall clock), wall, trace (where reads do), nettrace (where a stream does);
 without any, all of them
 --smoke    as little as shows that everything runs; the numbers mean nothing, and the files' names begin with smoke-
 
@@ -34,6 +34,7 @@ sys.path[:0] = [os.path.join(TOP, "scripts"), os.path.join(TOP, "tests", "system
 
 import kvm  # noqa: E402
 import machine  # noqa: E402
+import moving  # noqa: E402
 import plot  # noqa: E402
 import tracer  # noqa: E402
 from console import Machine  # noqa: E402
@@ -527,6 +528,20 @@ def part_save(smoke):
     return values
 
 
+def part_migrate(smoke):
+    progress("migration between two machines, wall clock")
+    disk = os.path.join(OUT, "moving.img")
+    with open(disk, "wb") as f:
+        f.truncate(32 << 20)
+    moves = moving.measure(Host, disk, 1 if smoke else 2)
+    say(f"xl migrate of Linux with {MEMORY} MiB, a disk and an interface between two machines, by nc: of the clock on the wall (two emulators on one machine), "
+        "the median move")
+    rows = [(title, *(f"{statistics.median(column):,.2f}" for column in zip(*moves[way])))
+            for way, title in (("-W", "idle, whole"), ("-S", "idle, suspends itself"), ("busy", "whole, writes half as fast as the link carries"))]
+    table(("", "MiB sent", "rounds", "stood still (s)", "MiB/s"), rows)
+    return moves
+
+
 def part_size(smoke):
     lines = int(subprocess.run([os.path.join(HERE, "sloc"), os.path.join(TOP, "hypervisor")], check=True, text=True,
                                stdout=subprocess.PIPE).stdout.split()[-1])
@@ -615,7 +630,7 @@ def part_nettrace(smoke):
     return trace_table("Where the first MiB of a TCP stream to dom0 spends its {total:,.0f} instructions (single-stepped; with the connection's making)", t)
 
 
-PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "compile": part_compile, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "save": part_save, "wall": part_wall,
+PARTS = {"kvm": part_kvm, "size": part_size, "os": part_os, "compile": part_compile, "hypercalls": part_hypercalls, "calls": part_calls, "block": part_block, "net": part_net, "starts": part_starts, "save": part_save, "migrate": part_migrate, "wall": part_wall,
          "trace": part_trace, "nettrace": part_nettrace}
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The init of a benchmark's initramfs: measures what the kernel's command line asks for (bench=os, block, net, compile, start),
+ * The init of a benchmark's initramfs: measures what the kernel's command line asks for (bench=os, block, net, compile, start, dirty),
  * prints a line "bench NAME COUNT NANOSECONDS" for each measurement, and ends the machine.
  * The same program and initramfs run natively and as a guest; in a host it is the other end of a connection, or measures a disk there.
  */
@@ -677,6 +677,23 @@ static void bench_loopback(void)
 	bench_net("lo", "127.0.0.1", "127.0.0.1");
 }
 
+/* Writes to so many pages each 10 ms, of 64 MiB, one after the other, for ever: for who moves it meanwhile. */
+static void dirty(unsigned int pages)
+{
+	const size_t all = 64 << 20, page = 4096;
+	volatile char *at = mmap(NULL, all, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	size_t next = 0;
+
+	if (at == MAP_FAILED)
+		die("mmap");
+	for (;;) {
+		for (unsigned int i = 0; i < pages; i++, next = (next + page) % all)
+			at[next]++;
+		usleep(10000);
+	}
+}
+
 /* How long it took to get here: in ticks of the machine's clock, and since the kernel has kept time itself. */
 static void start(void)
 {
@@ -740,6 +757,8 @@ int main(int argc, char **argv)
 	} else if (strstr(cmdline, "bench=net"))
 		bench_net("eth0", "10.77.0.2",
 			  strstr(cmdline, "bench=net-guest") ? "10.77.0.3" : "10.77.0.1");
+	else if ((trace = strstr(cmdline, "bench=dirty-")))
+		dirty(atoi(trace + strlen("bench=dirty-")));
 	else if (strstr(cmdline, "bench=loopback"))
 		bench_loopback();
 	else
