@@ -178,6 +178,7 @@ def bridge_port(m, mac):
     return None
 
 
+@pytest.mark.full
 def test_neighbours(hosts):
     """One that says nothing, as it stays paused: the bridges on both sides know where it is now."""
     here, there = hosts
@@ -193,6 +194,7 @@ def test_neighbours(hosts):
     there.run("xl destroy demo", 60)
 
 
+@pytest.mark.full
 def test_disks_go_along(apart):
     here, there = apart
     begin(here)
@@ -213,6 +215,7 @@ def test_disks_go_along(apart):
     there.run("xl destroy demo", 60)
 
 
+@pytest.mark.full
 def test_given_up(hosts):
     """Ctrl-C while its memory is on its way; a target that has no way to its disk. It goes on where it was, and nothing is left there."""
     here, there = hosts

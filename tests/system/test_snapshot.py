@@ -29,7 +29,7 @@ def make_xfs():
     return path
 
 
-@pytest.fixture(params=["shared", "copied"])
+@pytest.fixture(params=["shared", pytest.param("copied", marks=pytest.mark.full)])
 def kept(request, boot):
     """The machine, where the guest's disk lies, and what xl snapshot is told besides."""
     shared = request.param == "shared"
