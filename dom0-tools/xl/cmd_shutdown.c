@@ -13,6 +13,7 @@
 
 #include "bootloader.h"
 #include "suspend.h"
+#include "template.h"
 
 /* A guest that has not taken the request by then is named, and is no longer a reason to wait. */
 #ifndef ANSWER_MS
@@ -74,6 +75,8 @@ static void add_target(struct request *r, uint32_t domid, bool all)
 	struct target *t;
 
 	if (pv_domain_info(r->xl->pv, domid, &info))
+		return;
+	if (all && template_is(domid))
 		return;
 	/* What a destroyed guest left, held by a process or a back end; nobody can be asked any more. */
 	if (info.flags & XEN_DOMINF_dying) {

@@ -31,6 +31,7 @@ list)
 	echo 'Name ID Mem VCPUs State Time'
 	echo 'Domain-0 0 1 1 r----- 1'
 	[ ! -e reader ] || echo 'g1.abcdef.boot 12 96 1 -b---- 1'
+	[ ! -e template-13 ] || echo 'gold 13 128 1 --p--- 1'
 	case $DOWN in
 	never) ;;
 	asked) [ ! -e asked ] || exit 0 ;;
@@ -99,6 +100,10 @@ echo '/tool/pavise/1/bootloader-for = "12"' >reader
 run "a guest that is called so is one" 10 99 0 6
 verdict "$(grep -q '^destroyed g1.abcdef.boot' output; echo $?)" "and has the time that others have" output
 rm reader
+mkdir template-13
+run "a template is not waited for" 60 99 0 6
+verdict $((1 - $(grep -q 'gold' output; echo $?))) "and not destroyed" output
+rmdir template-13
 
 # --- xenconsoled's part of log_limit ---
 

@@ -118,6 +118,7 @@ says 0 "gold: a template; 'sleep' goes on as it was; it stood still for" xl temp
 check "it does" runs sleep
 check "with its devices" connected sleep
 check "the template does not run" paused gold
+says 1 "'gold' is paused" xl shutdown -w gold
 check "nor has it devices" sh -c "! xenstore-read '/local/domain/$(xl domid gold)/device/vbd/51712/state'"
 check "but a disk" cmp disks/a.img disks/gold.xvda.img
 echo later | dd of=disks/a.img conv=notrunc 2>/dev/null
