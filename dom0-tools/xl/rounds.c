@@ -215,7 +215,7 @@ static int go_through(struct rounds *r, struct pass *p, uint64_t pages)
 {
 	static struct sending t;
 	const struct pv_stream_run *run = r->s->run, *behind = run + r->s->nr_runs;
-	char *what = xl_sprintf("Moving %s", r->s->guest);
+	char *what = xl_sprintf("%s %s", r->limits.most ? "Saving" : "Moving", r->s->guest);
 	uint64_t gfn, end, next, index = 0;
 	int rc = 0;
 
