@@ -95,7 +95,7 @@ for point in "source got PREPARED" "source got READY" "source before note" "targ
 	xl minder b >/dev/null 2>&1
 	xl2 minder b >/dev/null 2>&1
 	check "$point: it goes on here" wait_for runs sleep
-	check "$point: nothing is left there" wait_for clean2
+	check "$point: nothing is left there" wait_for settled2
 	check "$point: nor of its disks" wait_for none
 	check "$point: no note is left" no_notes
 	# What a killed source has kept for itself goes with the next one.

@@ -27,7 +27,7 @@ ends() {
 	fi
 	if [ "$where" = HERE ]; then
 		check "$point: it runs here" wait_for runs s
-		check "$point: nothing is left there" wait_for clean2
+		check "$point: nothing is left there" wait_for settled2
 	else
 		check "$point: it runs there" wait_for runs2 s
 		check "$point: nothing is left here" wait_for clean
@@ -75,7 +75,7 @@ for point in "got READY" "after GO"; do
 		check "its devices have seen nothing" connected sleep
 		xl destroy sleep
 	fi
-	check "nothing is left there" wait_for clean2
+	check "nothing is left there" wait_for settled2
 	check "nothing is left here" wait_for clean
 done
 
@@ -89,7 +89,7 @@ for point in "before READY" "got GO"; do
 	[ "$point" != "got GO" ] || says 0 "sleep: goes on here" xl migrate --recover -s "$link" sleep there
 	check "target $point: it goes on here" wait_for runs sleep
 	check "its devices have seen nothing" connected sleep
-	check "nothing is left there" wait_for clean2
+	check "nothing is left there" wait_for settled2
 	check "no note is left" no_notes
 	xl destroy sleep
 	check "nothing is left here" wait_for clean

@@ -59,11 +59,6 @@ settle() {
 	xl minder b
 	xl2 minder b
 } >/dev/null 2>&1
-# Whoever was killed may have children that have not closed what he had locked: xl minder comes again every few seconds.
-settled2() {
-	xl2 minder b >/dev/null 2>&1
-	clean2
-}
 # ends here|there "point"
 ends() {
 	KILL_AT=$2 "$out/fake-xl" migrate -s "$link" g there >said 2>&1
