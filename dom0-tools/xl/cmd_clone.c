@@ -142,15 +142,11 @@ static const char *find_disk(const struct cloning *c, const char *vdev)
 /* "disk=[ ... ]", or NULL after a message. */
 static char *disk_list(const struct cloning *c, const struct xl_config *was)
 {
-	char *text = NULL, *spec;
+	struct next_list l;
 	const char *path;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
 	int i, rc = 0;
 
-	if (!f)
-		abort();
-	fputs("disk=[ ", f);
+	next_list_begin(&l, "disk");
 	for (i = 0; i < was->nr_disks && !rc; i++) {
 		struct xl_disk d = was->disk[i];
 
@@ -163,45 +159,24 @@ static char *disk_list(const struct cloning *c, const struct xl_config *was)
 					     c->t->snap.name ? c->t->snap.name : "");
 			d.target = (char *)path;
 		}
-		spec = rc ? NULL : disk_format(&d);
-		if (spec)
-			next_put_string(f, spec);
-		fputs(", ", f);
-		free(spec);
+		next_list_add(&l, rc ? NULL : disk_format(&d));
 	}
-	fputs("]", f);
-	fclose(f);
-	if (!rc)
-		return text;
-	free(text);
-	return NULL;
+	return next_list_end(&l, rc);
 }
 
 /* "vif=[ ... ]", or NULL after a message. */
 static char *nic_list(const struct xl_config *was)
 {
-	char *text = NULL, *spec;
+	struct next_list l;
 	uint8_t mac[6];
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
 	int i, rc = 0;
 
-	if (!f)
-		abort();
-	fputs("vif=[ ", f);
+	next_list_begin(&l, "vif");
 	for (i = 0; i < was->nr_nics && !rc; i++) {
 		rc = nic_random_mac(mac) ? xl_error("no random numbers") : 0;
-		spec = nic_format_other(&was->nic[i], mac);
-		next_put_string(f, spec);
-		fputs(", ", f);
-		free(spec);
+		next_list_add(&l, rc ? NULL : nic_format_other(&was->nic[i], mac));
 	}
-	fputs("]", f);
-	fclose(f);
-	if (!rc)
-		return text;
-	free(text);
-	return NULL;
+	return next_list_end(&l, rc);
 }
 
 /*

@@ -47,7 +47,7 @@ static void read_said(struct xl *xl, uint32_t domid, struct said *s)
 
 /* --- the file -------------------------------------------------------------------------------- */
 
-void next_put_string(FILE *f, const char *p)
+static void put_string(FILE *f, const char *p)
 {
 	fputc('"', f);
 	for (; *p; p++) {
@@ -62,12 +62,40 @@ void next_put_string(FILE *f, const char *p)
 	fputc('"', f);
 }
 
+void next_list_begin(struct next_list *l, const char *key)
+{
+	l->f = open_memstream(&l->text, &l->size);
+	if (!l->f)
+		abort();
+	fprintf(l->f, "%s=[ ", key);
+}
+
+void next_list_add(struct next_list *l, char *item)
+{
+	if (!item)
+		return;
+	put_string(l->f, item);
+	fputs(", ", l->f);
+	free(item);
+}
+
+char *next_list_end(struct next_list *l, int rc)
+{
+	fputs("]", l->f);
+	if (fclose(l->f))
+		abort();
+	if (!rc)
+		return l->text;
+	free(l->text);
+	return NULL;
+}
+
 static void put_value(FILE *f, const struct cfg_value *v)
 {
 	if (v->number)
 		fputs(v->text, f);
 	else
-		next_put_string(f, v->text);
+		put_string(f, v->text);
 }
 
 static void put_config(FILE *f, const struct xl_config *cfg)

@@ -21,8 +21,17 @@ void next_publish(uint32_t domid, const struct xl_config *cfg);
 void next_forget(uint32_t domid);
 /* Has next_update() been called for this domain? Then what it was made from is not known from its file. */
 bool next_is_updated(uint32_t domid);
-/* A string in xl.cfg's language, quotes included. */
-void next_put_string(FILE *f, const char *text);
+/* A setting in xl.cfg's language that is a list of strings, which is being written. */
+struct next_list {
+	FILE *f;
+	char *text;
+	size_t size;
+};
+void next_list_begin(struct next_list *l, const char *key);
+/* Frees @item; NULL: nothing. */
+void next_list_add(struct next_list *l, char *item);
+/* "key=[ ... ]", which the caller frees. NULL if @rc says that it is not whole. */
+char *next_list_end(struct next_list *l, int rc);
 /* A configuration as its file has it. The caller frees. */
 char *next_text(const struct xl_config *cfg);
 /* A configuration as a file, in one step. 0 or -errno. */

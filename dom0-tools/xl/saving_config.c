@@ -19,20 +19,19 @@ static int unknown(const struct saving *s, const char *key, unsigned int number)
 			s->guest);
 }
 
-static int put_spec(struct saving *s, const struct device_kind *kind, unsigned int number, FILE *f)
+static int put_spec(struct saving *s, const struct device_kind *kind, unsigned int number,
+		    struct next_list *l)
 {
 	char *spec = st_read(s->xl, XBT_NULL, XL_SPEC, s->domid, kind->name, number);
 
 	if (!spec)
 		return unknown(s, kind->key, number);
-	next_put_string(f, spec);
-	fputs(", ", f);
-	free(spec);
+	next_list_add(l, spec);
 	return 0;
 }
 
 /* Those without a medium are no devices. */
-static void put_empty_drives(struct saving *s, FILE *f)
+static void put_empty_drives(struct saving *s, struct next_list *l)
 {
 	unsigned int n, i;
 	char **drive = st_list(s->xl, &n, XL_CDROM, s->domid), *be, *vdev;
@@ -41,7 +40,7 @@ static void put_empty_drives(struct saving *s, FILE *f)
 		be = st_read(s->xl, XBT_NULL, XL_PRIVATE "/%u/device/vbd/%s", s->domid, drive[i]);
 		vdev = st_read(s->xl, XBT_NULL, XL_CDROM "/%s", s->domid, drive[i]);
 		if (!be && vdev)
-			fprintf(f, "\"vdev=%s, devtype=cdrom, target=\", ", vdev);
+			next_list_add(l, xl_sprintf("vdev=%s, devtype=cdrom, target=", vdev));
 		free(be);
 		free(vdev);
 	}
@@ -53,28 +52,17 @@ static char *device_list(struct saving *s, const struct device_kind *kind)
 {
 	unsigned int n, i;
 	char **dev = st_list(s->xl, &n, XL_PRIVATE "/%u/device/%s", s->domid, kind->name);
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	struct next_list l;
 	int rc = 0;
 
-	if (!f)
-		abort();
-	fprintf(f, "%s=[ ", kind->key);
+	next_list_begin(&l, kind->key);
 	/* An interface's number is its place in the list. */
 	for (i = 0; i < n && !rc; i++)
-		rc = put_spec(s, kind, kind->net ? i : (unsigned int)atoi(dev[i]), f);
+		rc = put_spec(s, kind, kind->net ? i : (unsigned int)atoi(dev[i]), &l);
 	if (!kind->net)
-		put_empty_drives(s, f);
-	fputs("]", f);
-	if (fclose(f))
-		abort();
+		put_empty_drives(s, &l);
 	free(dev);
-	if (rc) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return next_list_end(&l, rc);
 }
 
 /* What the guest has that its file does not say: as many settings of it in @args, at most 9; or -1 after a message. */
@@ -118,24 +106,13 @@ static int check(struct saving *s, const struct xl_config *cfg)
 /* "vif=[ ... ]" of those, with the addresses that the configuration leaves open. */
 static char *nic_list(const struct xl_config *cfg)
 {
-	char *text = NULL, *spec;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	struct next_list l;
 	int i;
 
-	if (!f)
-		abort();
-	fputs("vif=[ ", f);
-	for (i = 0; i < cfg->nr_nics; i++) {
-		spec = nic_format(&cfg->nic[i]);
-		next_put_string(f, spec);
-		fputs(", ", f);
-		free(spec);
-	}
-	fputs("]", f);
-	if (fclose(f))
-		abort();
-	return text;
+	next_list_begin(&l, "vif");
+	for (i = 0; i < cfg->nr_nics; i++)
+		next_list_add(&l, nic_format(&cfg->nic[i]));
+	return next_list_end(&l, 0);
 }
 
 /* What a guest that notices nothing has been told of its interfaces is in @cfg by now, and in its text so far what @file leaves open. */
