@@ -26,6 +26,7 @@
 #define XL_SNAPSHOT_DIR2 "/var/lib/xen/snapshots"
 #endif
 #define PART ".part"
+#define SNAPSHOTS_DIR "/.snapshots" /* of disks, beside them */
 #define FIRST_LINE "Pavise snapshot 1"
 #define NAME_MAX_LEN 64
 #define DISKS_MAX 64
@@ -94,11 +95,13 @@ static int unlink_all(const char *dir)
 /* The directory of disks' snapshots goes with the last. */
 static int unlink_disk(const char *file)
 {
-	char *dir = xl_sprintf("%s", file);
+	char *copy = xl_sprintf("%s", file), *dir = dirname(copy);
 	int rc = unlink(file) && errno != ENOENT ? xl_error("%s: %s", file, strerror(errno)) : 0;
 
-	rmdir(dirname(dir));
-	free(dir);
+	/* A template's lie beside the guests'. */
+	if (!strcmp(strrchr(dir, '/'), SNAPSHOTS_DIR))
+		rmdir(dir);
+	free(copy);
 	return rc;
 }
 
@@ -381,7 +384,8 @@ int snapshot_add_disk(struct snapshots *g, struct snapshot *s, const char *vdev,
 {
 	char *copy = xl_sprintf("%s", target);
 	/* No name has a '~'. */
-	char *file = xl_sprintf("%s/.snapshots/%s~%s~%s", dirname(copy), g->guest, s->name, vdev);
+	char *file =
+		xl_sprintf("%s" SNAPSHOTS_DIR "/%s~%s~%s", dirname(copy), g->guest, s->name, vdev);
 	struct stat st;
 	int rc = snapshot_make_room(file);
 

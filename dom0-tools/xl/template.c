@@ -96,15 +96,6 @@ void template_forget(uint32_t domid)
 		return;
 	/* One that was not noted whole has no disks yet that are noted. */
 	template_read(domid, &s);
-	/* Their directory is the original's. */
-	while (s.nr_disks) {
-		struct snapshot_disk *d = &s.disk[--s.nr_disks];
-
-		if (unlink(d->file) && errno != ENOENT)
-			xl_error("%s: %s", d->file, strerror(errno));
-		free(d->target);
-		free(d->file);
-	}
 	snapshot_remove(&here, &s);
 	snapshot_free(&s);
 }
