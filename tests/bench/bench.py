@@ -36,6 +36,7 @@ import kvm  # noqa: E402
 import machine  # noqa: E402
 import moving  # noqa: E402
 import plot  # noqa: E402
+import storage  # noqa: E402
 import tracer  # noqa: E402
 from console import Machine  # noqa: E402
 
@@ -458,10 +459,6 @@ def timed(m, command):
     return (end - begin) * 1000
 
 
-def free_pages(m):
-    return int(re.search(r"^free_pages\s*: (\d+)", m.run("xl info"), re.M).group(1))
-
-
 def stood(m, command):
     """Milliseconds that the guest stood still for, as xl says, and that it took in all."""
     total = timed(m, f"{command} > /run/said")
@@ -470,14 +467,10 @@ def stood(m, command):
 
 def linux_save(smoke):
     """An idle Linux guest with a disk on XFS and an interface."""
-    path = os.path.join(OUT, "xfs.img")
-    with open(path, "wb") as f:
-        f.truncate(1 << 30)
-    subprocess.run(["/sbin/mkfs.xfs", "-q", "-f", "-m", "reflink=1", path], check=True)
-    host = Host("save-linux", True, shared=path, cmdline="fork=unsafe")
+    host = Host("save-linux", True, shared=storage.make_xfs(os.path.join(OUT, "xfs.img")), cmdline="fork=unsafe")
     m = host.machine
     bench_bridge(m)
-    m.run("mkdir /run/disks && for d in /sys/block/vd*; do [ \"$(cat $d/serial)\" != shared ] || mount -t xfs /dev/${d##*/} /run/disks; done; "
+    m.run(f"mkdir /run/disks && mount -t xfs {storage.shared_disk(m)} /run/disks && "
           "dd if=/dev/zero of=/run/disks/idle.img bs=1M count=32 2>/dev/null; sync", 120)
     host.linux("net-serve", f"disk = [ '/run/disks/idle.img,raw,xvda,w' ]\n{BENCH_VIF}", "idle", "-q -w")
     m.run("sleep 3")
@@ -488,17 +481,17 @@ def linux_save(smoke):
     for n in range(rounds):
         snapshots.append(stood(m, f"xl snapshot idle s{n}"))
     for n in range(rounds):
-        before = free_pages(m)
+        before = int(m.info("free_pages"))
         clones.append(stood(m, f"xl clone -p --no-reserve idle c{n}"))
         assert "is copied" not in m.run("cat /run/said")
-        taken = (before - free_pages(m)) * 4
+        taken = (before - int(m.info("free_pages"))) * 4
         least = taken if least is None else min(taken, least)
     m.run("xl template --no-reserve idle gold")
     of_gold, least_of_gold = [], None
     for n in range(rounds):
-        before = free_pages(m)
+        before = int(m.info("free_pages"))
         of_gold.append(timed(m, f"xl clone -p --no-reserve gold g{n} > /dev/null"))
-        taken = (before - free_pages(m)) * 4
+        taken = (before - int(m.info("free_pages"))) * 4
         least_of_gold = taken if least_of_gold is None else min(taken, least_of_gold)
     host.end()
     values.update({"gold": statistics.median(of_gold), "gold KiB": least_of_gold})

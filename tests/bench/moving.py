@@ -5,17 +5,11 @@ Two machines have no virtual time in common: these are seconds of the clock on t
 only what is counted (rounds, MiB) is the same elsewhere. The way is nc, which does nothing to the bytes.
 """
 import re
-import socket
+
+from storage import free_ports, shared_disk
 
 ADDRESSES = "10.9.0.1", "10.9.0.2"
 PORT = 7001
-
-
-def free_ports():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b:
-        for s in a, b:
-            s.bind(("127.0.0.1", 0))
-        return a.getsockname()[1], b.getsockname()[1]
 
 
 class Hosts:
@@ -32,8 +26,7 @@ class Hosts:
     def start(self, name, what):
         """osbench in a guest with that disk and an interface, on the first host."""
         m = self.hosts[0].machine
-        disk = m.run("for d in /sys/block/vd*; do [ \"$(cat $d/serial)\" != shared ] || echo /dev/${d##*/}; done").strip()
-        self.hosts[0].linux(what, f"disk = [ '{disk},raw,xvda,w' ]\nvif = [ 'bridge=xenbr0' ]\n", name, "-q -w")
+        self.hosts[0].linux(what, f"disk = [ '{shared_disk(m)},raw,xvda,w' ]\nvif = [ 'bridge=xenbr0' ]\n", name, "-q -w")
         m.run("sleep 3")
         self.at = 0
 

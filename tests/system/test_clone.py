@@ -8,9 +8,9 @@ import re
 
 import pytest
 
+from storage import make_xfs, shared_disk
 from test_dom0 import ALONE
-from test_snapshot import CONFIG, COUNTER, count, make_xfs
-from test_migrate import shared_disk
+from test_snapshot import CONFIG, COUNTER, DISK, count
 
 CLONE_KIB = 300  # of the hypervisor's memory, before it has written
 
@@ -24,7 +24,7 @@ def address(g, others):
 @pytest.mark.parametrize("copies", [3, pytest.param(20, marks=pytest.mark.full)])
 def test_clones(boot, copies):
     # QEMU 7.2 may set bits in tables that are another clone's as well: who boots it for clones says that they may trust each other.
-    m = boot(smp=1, mem="4G", cmdline="fork=unsafe", dom0_cmdline=ALONE, shared=make_xfs()).boot()
+    m = boot(smp=1, mem="4G", cmdline="fork=unsafe", dom0_cmdline=ALONE, shared=make_xfs(DISK)).boot()
     m.run(f"mkdir -p /mnt && mount -t xfs {shared_disk(m)} /mnt", 60)
     m.run("cp /images/demo.img /mnt/kept.img && sync", 120)
     m.run(f"sed 's,/images/demo.img,/mnt/kept.img,' /etc/xen/demo.cfg > {CONFIG}")

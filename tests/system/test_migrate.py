@@ -7,13 +7,12 @@ clocks go on. All orders of deaths are tests/unit/tools/test_xl_migrate_kill.sh'
 import os
 import re
 import shutil
-import socket
-import subprocess
 import time
 
 import pytest
 
 from conftest import BUILD, OUT
+from storage import free_ports, make_xfs, shared_disk
 from test_dom0 import ALONE
 
 ADDRESS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")  # the hosts', the guest's
@@ -37,19 +36,6 @@ done) > /dev/null 2>&1 &
 	usleep 50000
 done) > /dev/null 2>&1 &
 """
-
-
-def free_ports():
-    """Two UDP ports; nobody else takes them so soon."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b:
-        for s in a, b:
-            s.bind(("127.0.0.1", 0))
-        return a.getsockname()[1], b.getsockname()[1]
-
-
-def shared_disk(m):
-    """Its name, which the other disks decide."""
-    return m.run("for d in /sys/block/vd*; do [ \"$(cat $d/serial)\" != shared ] || echo /dev/${d##*/}; done").strip()
 
 
 def log_in(m, other, address):
@@ -93,11 +79,7 @@ def apart(boot):
 
     disks = []
     for n in range(2):
-        disks.append(os.path.join(OUT, f"xfs{n}.img"))
-        with open(disks[-1], "wb") as f:
-            f.truncate(1 << 30)
-        subprocess.run(["/sbin/mkfs.xfs", "-q", "-f", "-m", "reflink=1", disks[-1]], check=True)
-
+        disks.append(make_xfs(os.path.join(OUT, f"xfs{n}.img")))
     return start(boot, disks, config)
 
 

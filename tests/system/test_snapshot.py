@@ -6,34 +6,24 @@ What fails, and who is killed, is tests/unit/tools/test_xl_snapshot.sh's.
 """
 import os
 import re
-import subprocess
 
 import pytest
 
 from conftest import OUT
+from storage import make_xfs, shared_disk
 from test_dom0 import ALONE
-from test_migrate import shared_disk
 
 CONFIG = "/etc/xen/kept.cfg"
+DISK = os.path.join(OUT, "snapshots.img")
 # It counts in its memory, and has on its disk what it has come to.
 COUNTER = "(i=0; while :; do i=$((i+1)); echo $i > /root/count; usleep 10000; done) > /dev/null 2>&1 &"
-
-
-def make_xfs():
-    path = os.path.join(OUT, "snapshots.img")
-    if os.path.exists(path):
-        os.unlink(path)
-    with open(path, "wb") as f:
-        f.truncate(1 << 30)
-    subprocess.run(["/sbin/mkfs.xfs", "-q", "-m", "reflink=1", path], check=True)
-    return path
 
 
 @pytest.fixture(params=["shared", pytest.param("copied", marks=pytest.mark.full)])
 def kept(request, boot):
     """The machine, where the guest's disk lies, and what xl snapshot is told besides."""
     shared = request.param == "shared"
-    m = boot(smp=1, dom0_cmdline=ALONE, shared=make_xfs() if shared else None)
+    m = boot(smp=1, dom0_cmdline=ALONE, shared=make_xfs(DISK) if shared else None)
     m.boot()
     place = "/images"
     if shared:

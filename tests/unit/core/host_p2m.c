@@ -492,20 +492,27 @@ static void merge(struct arch_domain *a, gfn_t gfn, unsigned int order)
 	a->leaf[at].order = order;
 }
 
+/* How far there is nothing, with the leaf @at behind gfn, if that is further than one looks at once; else 0. */
+static u64 nothing_up_to(struct arch_domain *a, gfn_t gfn, size_t at)
+{
+	u64 looked = 0;
+
+	if (at == a->n || a->leaf[at].gfn >= gfn + LOG_FRAMES)
+		looked = hole(a, gfn, at, LOG_FRAMES);
+	return looked > LOG_FRAMES ? looked : 0;
+}
+
 u64 p2m_log_off(struct domain *d, gfn_t gfn)
 {
 	struct arch_domain *a = d->arch;
-
 	size_t at;
+	u64 looked;
 
 	p2m_point(d);
 	at = leaf_at(a, gfn);
-	if (at == a->n || a->leaf[at].gfn >= gfn + LOG_FRAMES) {
-		u64 looked = hole(a, gfn, at, LOG_FRAMES);
-
-		if (looked > LOG_FRAMES)
-			return looked;
-	}
+	looked = nothing_up_to(a, gfn, at);
+	if (looked)
+		return looked;
 	for (; at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES; at++)
 		a->leaf[at].accessed = a->leaf[at].dirty = true;
 	merge(a, gfn, 9);
@@ -659,15 +666,13 @@ u64 p2m_take_back(struct domain *d, gfn_t gfn)
 {
 	struct arch_domain *a = d->arch;
 	size_t at;
+	u64 looked;
 
 	p2m_point(d);
 	at = leaf_at(a, gfn);
-	if (at == a->n || a->leaf[at].gfn >= gfn + LOG_FRAMES) {
-		u64 looked = hole(a, gfn, at, LOG_FRAMES);
-
-		if (looked > LOG_FRAMES)
-			return looked;
-	}
+	looked = nothing_up_to(a, gfn, at);
+	if (looked)
+		return looked;
 	a->holder = arch_hart() + 1; /* image_give() has points */
 	for (; at < a->n && a->leaf[at].gfn < gfn + LOG_FRAMES; at++) {
 		struct leaf *l = &a->leaf[at];
